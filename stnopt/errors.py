@@ -1,0 +1,48 @@
+"""What the library raises: one base class, each error also a built-in that callers already catch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class StnoptError(Exception):
+    """Base of every error raised on purpose by stnopt."""
+
+
+class InvalidNetworkError(StnoptError, ValueError):
+    """A plant that cannot be scheduled as described.
+
+    Parameters
+    ----------
+    problems : iterable of str
+        Everything wrong with the plant, one sentence each, every one naming its element.
+    source : str, optional
+        Where the plant came from, such as a file name.
+    """
+
+    def __init__(self, problems: Iterable[str], source: str = "") -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.source = source
+        where = f" in {source}" if source else ""
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}{where}:"
+        super().__init__("\n  - ".join([count, *self.problems]))
+
+
+class InvalidInputError(StnoptError, ValueError):
+    """An argument that does not fit the plant, the model or the region it is used with."""
+
+
+class UnsupportedModelError(StnoptError, TypeError):
+    """A model, estimator or formulation that the library does not handle; the message says what does."""
+
+
+class SolverUnavailableError(StnoptError, ImportError):
+    """A solver that is not installed; the message names the extra that installs it."""
+
+
+class InvalidScheduleError(StnoptError, RuntimeError):
+    """A schedule that breaks the plant's rules when it is replayed in time."""
+
+
+class UntrainableError(StnoptError, ValueError):
+    """Samples that no classifier can be trained on, such as a single class."""

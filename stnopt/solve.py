@@ -1,0 +1,463 @@
+"""Solving a Pyomo model: the only file that names a solver.
+
+HiGHS is driven directly, so that its own status, bound and node count are read, an incumbent can be
+handed over and a limit can be set in nodes. Every other solver goes through Pyomo's interfaces.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.errors import (
+    ApplicationError,
+    InfeasibleConstraintException,
+    InvalidConstraintError,
+    InvalidExpressionError,
+)
+from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import Results, TerminationCondition
+from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+
+from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
+
+#: Short names for Pyomo's solver interfaces, and the extra that installs each.
+_INTERFACES = {"scip": "scip_direct", "gurobi": "gurobi_direct_minlp"}
+_EXTRAS = {"scip_direct": "minlp", "gurobi_direct_minlp": "bench", "gurobi_direct": "bench"}
+
+
+class Status(enum.Enum):
+    """What a solve has shown."""
+
+    OPTIMAL = "optimal"
+    """An incumbent, and a bound within the relative gap of it."""
+    FEASIBLE = "feasible"
+    """An incumbent; a limit came before the gap was closed."""
+    INFEASIBLE = "infeasible"
+    """Proven: the model has no solution."""
+    UNBOUNDED = "unbounded"
+    """Proven: solutions exist and the objective has no limit."""
+    NO_SOLUTION = "no solution"
+    """Undecided: a limit came before anything was found or proven."""
+    ERROR = "error"
+    """The solver failed; nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveResult:
+    """What a solver found and proved. `None` where nothing is known.
+
+    Attributes
+    ----------
+    status : Status
+        Derived from incumbent, bound and gap.
+    objective : float or None
+        Value of the incumbent, which `solve` has loaded into the model.
+    bound : float or None
+        Proven limit of the objective: no solution is better.
+    gap : float or None
+        ``|objective - bound| / max(|objective|, 1e-10)``.
+    wall_time : float
+        Seconds spent, translation included.
+    n_nodes : int or None
+        Nodes (or boxes, for a search over a region) explored.
+    n_solves : int
+        Solver calls behind this result.
+    message : str
+        The solver's own word on why it stopped.
+    """
+
+    status: Status
+    objective: float | None = None
+    bound: float | None = None
+    gap: float | None = None
+    wall_time: float = 0.0
+    n_nodes: int | None = None
+    n_solves: int = 1
+    message: str = ""
+
+    @property
+    def has_solution(self) -> bool:
+        """Whether the model carries an incumbent."""
+        return self.status in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+def relative_gap_between(objective: float | None, bound: float | None) -> float | None:
+    """Return ``|objective - bound| / max(|objective|, 1e-10)``, or `None` where one is unknown."""
+    if objective is None or bound is None:
+        return None
+    return abs(objective - bound) / max(abs(objective), 1e-10)
+
+
+def status_of(
+    objective: float | None, bound: float | None, *, relative_gap: float, absolute_gap: float = 1e-6
+) -> Status:
+    """Return what an incumbent and a bound prove together; never INFEASIBLE, which needs a proof."""
+    if objective is None:
+        return Status.NO_SOLUTION
+    if bound is None:
+        return Status.FEASIBLE
+    closed = abs(objective - bound) <= max(relative_gap * abs(objective) * (1 + 1e-6), absolute_gap)
+    return Status.OPTIMAL if closed else Status.FEASIBLE
+
+
+def solve(
+    model: pyo.ConcreteModel,
+    *,
+    solver: str = "highs",
+    time_limit: float | None = None,
+    relative_gap: float = 1e-4,
+    threads: int = 1,
+    options: Mapping[str, Any] | None = None,
+    log: bool = False,
+    warm_start: bool = False,
+) -> SolveResult:
+    """Solve a model and load the incumbent into its variables.
+
+    Without an incumbent the variables keep the values they had. A model may carry a function
+    `refine(model) -> bool` that adds the constraints its incumbent breaks; it is then solved again
+    until nothing is added, within the same time limit, so that the answer holds for all of them.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        Linear (mixed-integer) for HiGHS; nonlinear needs a solver that takes it.
+    solver : str
+        ``"highs"``, ``"scip"``, ``"gurobi"`` or a name registered with Pyomo.
+    time_limit : float, optional
+        Seconds. Reaching it gives FEASIBLE or NO_SOLUTION, never INFEASIBLE.
+    relative_gap : float
+        Largest gap between incumbent and bound that counts as optimal.
+    threads : int
+        Threads for the solver.
+    options : mapping, optional
+        Passed on under the solver's own names, such as ``{"mip_max_nodes": 1000}`` for HiGHS.
+    log : bool
+        Print the solver's log.
+    warm_start : bool
+        Offer the variables' present values as a first incumbent (HiGHS only).
+
+    Returns
+    -------
+    SolveResult
+
+    Raises
+    ------
+    SolverUnavailableError
+        The solver is not installed; the message names the extra.
+    UnsupportedModelError
+        The model has a part that the solver cannot take.
+    InvalidInputError
+        A limit or gap that is not a number the solver can use.
+    """
+    if time_limit is not None and not time_limit > 0:
+        raise InvalidInputError(f"time_limit must be positive seconds or None, got {time_limit}")
+    if not 0 <= relative_gap < 1:
+        raise InvalidInputError(f"relative_gap must be in [0, 1), got {relative_gap}")
+    if sum(1 for _ in model.component_data_objects(pyo.Objective, active=True)) > 1:
+        raise UnsupportedModelError(
+            f"model {model.name!r} has several active objectives; deactivate all but one"
+        )
+    started = time.perf_counter()
+    refine = getattr(model, "refine", None)
+    n_solves, n_nodes = 0, 0
+    while True:
+        elapsed = time.perf_counter() - started
+        remaining = None if time_limit is None else max(time_limit - elapsed, 1e-3)
+        if solver == "highs":
+            result = _solve_with_highs(
+                model, remaining, relative_gap, threads, options or {}, log, warm_start
+            )
+        else:
+            result = _solve_with_pyomo(
+                model, solver, remaining, relative_gap, threads, options or {}, log
+            )
+        n_solves += result.n_solves
+        n_nodes += result.n_nodes or 0
+        if refine is None or not result.has_solution or not refine(model):
+            break
+        if time_limit is not None and time.perf_counter() - started >= time_limit:
+            # The incumbent breaks a constraint that was added: only the bound survives.
+            result = SolveResult(
+                status=Status.NO_SOLUTION, bound=result.bound, message="time limit while refining"
+            )
+            break
+    return replace(
+        result,
+        wall_time=time.perf_counter() - started,
+        n_solves=n_solves,
+        n_nodes=None if result.n_nodes is None else n_nodes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _LinearForm:
+    """Minimise or maximise ``c x + offset`` with ``row_lower <= A x <= row_upper``."""
+
+    columns: list[Any]
+    highs_lp: highspy.HighsLp
+    has_objective: bool
+    integer: np.ndarray
+
+
+def _compile(model: pyo.ConcreteModel) -> _LinearForm:
+    """Translate a linear Pyomo model into HiGHS' own arrays."""
+    try:
+        form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
+    except (InvalidConstraintError, InvalidExpressionError) as error:
+        raise UnsupportedModelError(
+            f"HiGHS solves linear models: {str(error).strip()} Use solve_over_region for a model "
+            "with a kernel region, or a nonlinear solver such as solver='scip' (extra: minlp)."
+        ) from error
+    columns = form.columns
+    kinds = np.array([row.bound_type for row in form.rows], dtype=int)
+    rhs = np.asarray(form.rhs, dtype=float).reshape(len(form.rows))
+    lp = highspy.HighsLp()
+    lp.num_col_ = len(columns)
+    lp.num_row_ = len(rhs)
+    has_objective = bool(form.objectives)
+    cost = form.c.toarray()[0] if has_objective and len(columns) else np.zeros(len(columns))
+    lp.col_cost_ = cost
+    lp.offset_ = float(form.c_offset[0]) if has_objective else 0.0
+    maximise = has_objective and form.objectives[0].sense == pyo.maximize
+    lp.sense_ = highspy.ObjSense.kMaximize if maximise else highspy.ObjSense.kMinimize
+    bounds = [var.bounds for var in columns]
+    lp.col_lower_ = np.array([-highspy.kHighsInf if b[0] is None else b[0] for b in bounds])
+    lp.col_upper_ = np.array([highspy.kHighsInf if b[1] is None else b[1] for b in bounds])
+    lp.row_lower_ = np.where(kinds <= 0, rhs, -highspy.kHighsInf)
+    lp.row_upper_ = np.where(kinds >= 0, rhs, highspy.kHighsInf)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = form.A.indptr
+    lp.a_matrix_.index_ = form.A.indices
+    lp.a_matrix_.value_ = form.A.data
+    integer = np.array([not var.is_continuous() for var in columns], dtype=bool)
+    if integer.any():
+        lp.integrality_ = [
+            highspy.HighsVarType.kInteger if i else highspy.HighsVarType.kContinuous
+            for i in integer
+        ]
+    return _LinearForm(columns, lp, has_objective, integer)
+
+
+def _solve_with_highs(
+    model: pyo.ConcreteModel,
+    time_limit: float | None,
+    relative_gap: float,
+    threads: int,
+    options: Mapping[str, Any],
+    log: bool,
+    warm_start: bool,
+) -> SolveResult:
+    deadline = None if time_limit is None else time.perf_counter() + time_limit
+    try:
+        form = _compile(model)
+    except InfeasibleConstraintException as error:
+        return SolveResult(status=Status.INFEASIBLE, message=str(error))
+    highs = highspy.Highs()
+    settings = {
+        "output_flag": log,
+        "threads": threads,
+        "mip_rel_gap": relative_gap,
+        "random_seed": 0,
+        **options,
+    }
+    if deadline is not None:
+        settings["time_limit"] = max(deadline - time.perf_counter(), 1e-3)
+    for name, setting in settings.items():
+        if highs.setOptionValue(name, setting) != highspy.HighsStatus.kOk:
+            raise InvalidInputError(f"HiGHS refuses option {name!r} = {setting!r}")
+    highs.HandleKeyboardInterrupt = True
+    highs.passModel(form.highs_lp)
+    if warm_start:
+        _offer_start(highs, form)
+    highs.run()
+    n_solves = 1
+    state = highs.getModelStatus()
+    if state in (
+        highspy.HighsModelStatus.kUnboundedOrInfeasible,
+        highspy.HighsModelStatus.kUnbounded,
+    ):
+        # A zero objective tells which: it cannot be unbounded. For integer models "unbounded" speaks
+        # of the relaxation alone.
+        highs.changeColsCost(
+            len(form.columns), np.arange(len(form.columns)), np.zeros(len(form.columns))
+        )
+        highs.run()
+        n_solves = 2
+        found = highs.getModelStatus()
+        if found == highspy.HighsModelStatus.kOptimal:
+            state = highspy.HighsModelStatus.kUnbounded
+        elif found == highspy.HighsModelStatus.kInfeasible:
+            state = found
+    info = highs.getInfo()
+    message = highs.modelStatusToString(state)
+    n_nodes = int(info.mip_node_count) if form.integer.any() else None
+    if state == highspy.HighsModelStatus.kInfeasible:
+        return SolveResult(
+            status=Status.INFEASIBLE, n_nodes=n_nodes, n_solves=n_solves, message=message
+        )
+    if state == highspy.HighsModelStatus.kUnbounded:
+        return SolveResult(
+            status=Status.UNBOUNDED, n_nodes=n_nodes, n_solves=n_solves, message=message
+        )
+    if state == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        return SolveResult(
+            status=Status.NO_SOLUTION, n_nodes=n_nodes, n_solves=n_solves, message=message
+        )
+    if state == highspy.HighsModelStatus.kModelEmpty:
+        state = highspy.HighsModelStatus.kOptimal
+    failed = {
+        highspy.HighsModelStatus.kLoadError,
+        highspy.HighsModelStatus.kModelError,
+        highspy.HighsModelStatus.kPresolveError,
+        highspy.HighsModelStatus.kSolveError,
+        highspy.HighsModelStatus.kPostsolveError,
+    }
+    if state in failed:
+        return SolveResult(status=Status.ERROR, n_nodes=n_nodes, message=message)
+
+    primal_feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    objective = info.objective_function_value if primal_feasible else None
+    if form.integer.any():
+        bound = info.mip_dual_bound if math.isfinite(info.mip_dual_bound) else None
+    else:
+        bound = objective if state == highspy.HighsModelStatus.kOptimal else None
+    if objective is not None:
+        values = np.array(highs.getSolution().col_value, dtype=float)
+        values, polished = _settle_integers(highs, form, values)
+        if polished is not None:
+            objective = polished
+        _load(model, form, values)
+    return SolveResult(
+        status=status_of(objective, bound, relative_gap=relative_gap),
+        objective=objective,
+        bound=bound,
+        gap=relative_gap_between(objective, bound),
+        n_nodes=n_nodes,
+        n_solves=n_solves,
+        message=message,
+    )
+
+
+def _offer_start(highs: highspy.Highs, form: _LinearForm) -> None:
+    """Give HiGHS the integer variables' present values; it completes the others by an LP."""
+    chosen = [
+        (i, float(round(var.value)))
+        for i, var in enumerate(form.columns)
+        if form.integer[i] and var.value is not None
+    ]
+    if chosen and len(chosen) == int(form.integer.sum()):
+        index, value = zip(*chosen, strict=True)
+        highs.setSolution(len(index), np.array(index, dtype=np.int32), np.array(value))
+
+
+def _settle_integers(
+    highs: highspy.Highs, form: _LinearForm, values: np.ndarray
+) -> tuple[np.ndarray, float | None]:
+    """Solve once more with the integers rounded and fixed, if they were off by more than 1e-9.
+
+    A binary at 1e-7 opens a big-M constraint by more than a schedule's tolerance.
+    """
+    whole = np.where(form.integer, np.round(values), values)
+    if np.abs(whole - values).max(initial=0.0) <= 1e-9:
+        return whole, None
+    index = np.flatnonzero(form.integer).astype(np.int32)
+    highs.changeColsBounds(len(index), index, whole[index], whole[index])
+    highs.changeColsIntegrality(
+        len(index), index, np.array([highspy.HighsVarType.kContinuous] * len(index))
+    )
+    highs.setOptionValue("time_limit", highspy.kHighsInf)
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return values, None
+    settled = np.array(highs.getSolution().col_value, dtype=float)
+    settled[index] = whole[index]
+    return settled, float(highs.getInfo().objective_function_value)
+
+
+def _load(model: pyo.ConcreteModel, form: _LinearForm, values: np.ndarray) -> None:
+    """Write the solution into the model; a variable that no constraint uses gets a value too."""
+    used = set()
+    for var, value in zip(form.columns, values, strict=True):
+        var.set_value(float(value), skip_validation=True)
+        used.add(id(var))
+    for var in model.component_data_objects(pyo.Var, active=True):
+        if id(var) not in used and var.value is None and not var.fixed:
+            lower, upper = var.bounds
+            start = 0.0 if lower is None else max(0.0, lower)
+            var.set_value(start if upper is None else min(start, upper))
+
+
+def _solve_with_pyomo(
+    model: pyo.ConcreteModel,
+    solver: str,
+    time_limit: float | None,
+    relative_gap: float,
+    threads: int,
+    options: Mapping[str, Any],
+    log: bool,
+) -> SolveResult:
+    name = _INTERFACES.get(solver, solver)
+    install = (
+        f"install it with: pip install 'stnopt[{_EXTRAS[name]}]'"
+        if name in _EXTRAS
+        else "it is not one that stnopt can install; see its own instructions"
+    )
+    if name not in SolverFactory:
+        raise SolverUnavailableError(
+            f"no solver named {solver!r}; known: highs, scip, gurobi, {', '.join(SolverFactory)}"
+        )
+    engine = SolverFactory(name)
+    if not engine.available():
+        raise SolverUnavailableError(
+            f"solver {solver!r} is not available: {install}, or use the default, solver='highs'"
+        )
+    settings: dict[str, Any] = {
+        "load_solutions": False,
+        "raise_exception_on_nonoptimal_result": False,
+        "tee": log,
+        "solver_options": dict(options),
+    }
+    for key, setting in (
+        ("time_limit", time_limit),
+        ("rel_gap", relative_gap),
+        ("threads", threads),
+    ):
+        if setting is not None and key in engine.CONFIG:
+            settings[key] = setting
+    try:
+        outcome: Results = engine.solve(model, **settings)
+    except InfeasibleConstraintException as error:
+        return SolveResult(status=Status.INFEASIBLE, message=str(error))
+    except ApplicationError as error:
+        return SolveResult(status=Status.ERROR, message=f"{solver}: {error}")
+    condition = outcome.termination_condition
+    message = f"{solver}: {condition.name}"
+    if condition == TerminationCondition.provenInfeasible:
+        return SolveResult(status=Status.INFEASIBLE, message=message)
+    if condition == TerminationCondition.unbounded:
+        return SolveResult(status=Status.UNBOUNDED, message=message)
+    if condition in (TerminationCondition.error, TerminationCondition.licensingProblems):
+        return SolveResult(status=Status.ERROR, message=message)
+    objective = outcome.incumbent_objective
+    bound = outcome.objective_bound
+    if bound is not None and not math.isfinite(bound):
+        bound = None
+    if objective is not None and math.isfinite(objective):
+        outcome.solution_loader.load_vars()
+    else:
+        objective = None
+    return SolveResult(
+        status=status_of(objective, bound, relative_gap=relative_gap),
+        objective=objective,
+        bound=bound,
+        gap=relative_gap_between(objective, bound),
+        message=message,
+    )
