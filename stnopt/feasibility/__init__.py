@@ -1,0 +1,1 @@
+"""Which targets a plant can meet: labelled samples, certified frontiers and learned regions."""

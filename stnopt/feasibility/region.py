@@ -1,0 +1,633 @@
+"""Feasible regions as plain arrays: what a support vector machine learned, without scikit-learn.
+
+A region is a function ``decision(x)`` of the targets in the plant's own units; ``decision(x) <= 0``
+means feasible. It knows no solver and no estimator: `stnopt.embedding` writes it into a model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+import numpy as np
+
+from stnopt.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    Points: TypeAlias = ArrayLike | pd.DataFrame
+    FloatArray: TypeAlias = NDArray[np.float64]
+
+Scalar: TypeAlias = str | int | float | bool | None
+Kernel: TypeAlias = Literal["rbf", "poly", "sigmoid"]
+KERNELS: tuple[Kernel, ...] = ("rbf", "poly", "sigmoid")
+
+_FORMAT = "stnopt.region"
+_VERSION = 1
+_UNSET = cast("FloatArray", None)  # an array left out, until __post_init__ fills it
+_CHUNK_ENTRIES = 1 << 20  # kernel matrix entries held at once (8 MB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Region:
+    """What every region has: names of its inputs, training box, and where it came from."""
+
+    inputs: tuple[str, ...]
+    lower: FloatArray
+    upper: FloatArray
+    origin: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.inputs
+        if not isinstance(names, tuple | list) or not all(isinstance(n, str) and n for n in names):
+            raise InvalidInputError(f"inputs: expected a tuple of non-empty names, got {names!r}")
+        names = tuple(names)
+        if not names:
+            raise InvalidInputError("inputs: a region needs at least one input, got none")
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise InvalidInputError(f"inputs: each name once, but {repeated} are repeated")
+        object.__setattr__(self, "inputs", names)
+        p = (len(names),)
+        _set_array(self, "lower", p, finite=False)
+        _set_array(self, "upper", p, finite=False)
+        for name, low, high in zip(names, self.lower, self.upper, strict=True):
+            if not low <= high:
+                raise InvalidInputError(
+                    f"training box of {name!r}: expected lower <= upper, got {low} and {high}"
+                )
+        object.__setattr__(self, "origin", MappingProxyType(checked_scalars(self.origin, "origin")))
+
+    def decision(self, points: Points) -> FloatArray:
+        """Value of the decision function; at most 0 is feasible.
+
+        Parameters
+        ----------
+        points : (n, p) array in the order of `inputs`, or DataFrame with those columns
+            Targets in the plant's own units. Other columns of a DataFrame are ignored.
+
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        InvalidInputError
+            If the shape does not fit, a column is missing, or a value is not finite.
+        """
+        return self._decision(_as_points(points, self.inputs))
+
+    def contains(self, points: Points) -> NDArray[np.bool_]:
+        """Whether each point is feasible, ``decision(points) <= 0``; `points` as in `decision`."""
+        return cast("NDArray[np.bool_]", self.decision(points) <= 0)
+
+    def gradient(self, points: Points) -> FloatArray:
+        """Differentiate the decision by each input: (n, p), per unit of that input."""
+        return self._gradient(_as_points(points, self.inputs))
+
+    def equation(self, style: Literal["text", "latex"] = "text", *, digits: int = 6) -> str:
+        """Print the region as algebra in the inputs' own names.
+
+        Parameters
+        ----------
+        style : {"text", "latex"}
+            Text follows Python's notation (``**`` and ``exp``), so that it can be evaluated.
+        digits : int
+            Significant digits of each number; 17 reproduce the region exactly.
+        """
+        if style not in ("text", "latex"):
+            raise InvalidInputError(f"style: expected 'text' or 'latex', got {style!r}")
+        if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 17:
+            raise InvalidInputError(f"digits: expected an integer from 1 to 17, got {digits!r}")
+        return self._text(digits) if style == "text" else self._latex(digits)
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """Strict JSON of the region, exact to the last bit; also written to `path` when given.
+
+        An unknown side of the training box (infinite) is written as ``null``.
+        """
+        content: dict[str, Any] = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "kind": _kind_of(self),
+        }
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in ("lower", "upper"):
+                value = [float(v) if math.isfinite(v) else None for v in value]
+            elif isinstance(value, np.ndarray):
+                value = value.tolist()
+            elif isinstance(value, Mapping):
+                value = dict(value)
+            content[each.name] = value
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def __eq__(self, other: object) -> bool:
+        """Two regions are equal when they are of one class and every number and name is."""
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, each.name), getattr(other, each.name))
+            if isinstance(getattr(self, each.name), np.ndarray)
+            else getattr(self, each.name) == getattr(other, each.name)
+            for each in fields(self)
+        )
+
+    def __hash__(self) -> int:
+        """Hash consistent with equality."""
+        return hash((type(self), self.to_json()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle through the constructor (read-only mappings cannot be pickled as they are)."""
+        content = {each.name: getattr(self, each.name) for each in fields(self)}
+        content["origin"] = dict(self.origin)
+        return _rebuild, (type(self), content)
+
+    def _decision(self, x: FloatArray) -> FloatArray:
+        raise NotImplementedError
+
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        raise NotImplementedError
+
+    def _text(self, digits: int) -> str:
+        raise NotImplementedError
+
+    def _latex(self, digits: int) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinearRegion(_Region):
+    """Half space of the targets: ``decision(x) = weights . x + offset``, at most 0 is feasible.
+
+    Parameters
+    ----------
+    inputs : tuple of str, length p
+        Names of the inputs, such as the products' states, in the order of `weights`.
+    weights : (p,) array
+        In units of 1 / amount: scaling is already folded in.
+    offset : float
+        Intercept.
+    lower, upper : (p,) array, amount
+        Box of the points the region was learned from; -inf and inf where it is not known.
+    origin : mapping of str to str, number, bool or None, optional
+        Where the region comes from, such as the plant's fingerprint, horizon and proof scope.
+    """
+
+    weights: FloatArray
+    offset: float
+
+    def __post_init__(self) -> None:
+        super(LinearRegion, self).__post_init__()  # slots: plain super() misses
+        _set_array(self, "weights", (len(self.inputs),))
+        _set_number(self, "offset")
+
+    def _decision(self, x: FloatArray) -> FloatArray:
+        return x @ self.weights + self.offset
+
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        return np.tile(self.weights, (len(x), 1))
+
+    def _text(self, digits: int) -> str:
+        terms = [
+            f"{weight:+.{digits}g}*{_text_name(name)}"
+            for name, weight in zip(self.inputs, self.weights, strict=True)
+        ]
+        return f"{_sum([*terms, f'{self.offset:+.{digits}g}'])} <= 0"
+
+    def _latex(self, digits: int) -> str:
+        terms = [
+            rf"{_latex_number(weight, digits, signed=True)}\,{_latex_name(name)}"
+            for name, weight in zip(self.inputs, self.weights, strict=True)
+        ]
+        return rf"{_sum([*terms, _latex_number(self.offset, digits, signed=True)])} \le 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KernelRegion(_Region):
+    """Level set of a sum of kernels, at most 0 is feasible.
+
+    With ``x' = (x - center) / scale`` the decision is ``sum_i dual_coefs[i] * K(v_i, x') + offset``
+    over the support vectors ``v_i``, where ``K(v, x')`` is
+
+    - ``exp(-gamma * |v - x'|**2)`` for ``"rbf"``,
+    - ``(gamma * v . x' + coef0)**degree`` for ``"poly"``,
+    - ``tanh(gamma * v . x' + coef0)`` for ``"sigmoid"``.
+
+    Parameters
+    ----------
+    inputs : tuple of str, length p
+        Names of the inputs, such as the products' states.
+    kernel : {"rbf", "poly", "sigmoid"}
+    support_vectors : (m, p) array, dimensionless
+        In scaled coordinates x'; `raw_support_vectors` has them in the plant's units.
+    dual_coefs : (m,) array
+        Signed: positive coefficients pull towards infeasible.
+    offset : float
+        Intercept.
+    gamma : float
+        Positive.
+    coef0 : float
+        Of ``"poly"`` and ``"sigmoid"``; no meaning for ``"rbf"``.
+    degree : int
+        Of ``"poly"``, at least 1.
+    center, scale : (p,) array, amount
+        Affine scaling of each input; scale is positive. 0 and 1 when left out.
+    lower, upper : (p,) array, amount
+        Box of the points the region was learned from; -inf and inf where it is not known.
+    origin : mapping of str to str, number, bool or None, optional
+        Where the region comes from, such as the plant's fingerprint, horizon and proof scope.
+
+    References
+    ----------
+    Kumawat and Chaturvedi (2021), eq. 16 and 18 (its eq. 18 misses the square); kernels as in
+    Chang and Lin (2011), LIBSVM, doi:10.1145/1961189.1961199.
+    """
+
+    kernel: Kernel
+    support_vectors: FloatArray
+    dual_coefs: FloatArray
+    offset: float
+    gamma: float
+    coef0: float = 0.0
+    degree: int = 3
+    center: FloatArray = _UNSET
+    scale: FloatArray = _UNSET
+
+    def __post_init__(self) -> None:
+        super(KernelRegion, self).__post_init__()  # slots: plain super() misses
+        if self.kernel not in KERNELS:
+            raise InvalidInputError(
+                f"kernel: expected one of {', '.join(KERNELS)}, got {self.kernel!r}"
+                " (a linear kernel is a LinearRegion)"
+            )
+        p = len(self.inputs)
+        if self.center is None:
+            object.__setattr__(self, "center", np.zeros(p))
+        if self.scale is None:
+            object.__setattr__(self, "scale", np.ones(p))
+        m = len(np.atleast_1d(np.asarray(self.dual_coefs)))
+        _set_array(self, "dual_coefs", (m,))
+        _set_array(self, "support_vectors", (m, p))
+        _set_array(self, "center", (p,))
+        _set_array(self, "scale", (p,))
+        for name, scale in zip(self.inputs, self.scale, strict=True):
+            if not scale > 0:
+                raise InvalidInputError(
+                    f"scale of {name!r}: expected a positive number, got {scale}"
+                )
+        for name in ("offset", "gamma", "coef0"):
+            _set_number(self, name)
+        if not self.gamma > 0:
+            raise InvalidInputError(f"gamma: expected a positive number, got {self.gamma}")
+        degree = self.degree
+        if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 1:
+            raise InvalidInputError(f"degree: expected an integer of at least 1, got {degree!r}")
+        object.__setattr__(self, "degree", int(degree))
+
+    @property
+    def raw_support_vectors(self) -> FloatArray:
+        """Support vectors in the plant's own units, (m, p)."""
+        return self.support_vectors * self.scale + self.center
+
+    def _decision(self, x: FloatArray) -> FloatArray:
+        result = np.full(len(x), self.offset)
+        for rows, scaled in self._scaled_chunks(x):
+            result[rows] += self._kernel_matrix(scaled) @ self.dual_coefs
+        return result
+
+    def _gradient(self, x: FloatArray) -> FloatArray:
+        result = np.empty_like(x)
+        vectors, coefs = self.support_vectors, self.dual_coefs
+        for rows, scaled in self._scaled_chunks(x):
+            if self.kernel == "rbf":
+                pull = self._kernel_matrix(scaled) * coefs
+                inner = -2 * self.gamma * (scaled * pull.sum(axis=1)[:, None] - pull @ vectors)
+            else:
+                argument = self.gamma * (scaled @ vectors.T) + self.coef0
+                if self.kernel == "poly":
+                    slope = self.degree * argument ** (self.degree - 1)
+                else:
+                    slope = 1 - np.tanh(argument) ** 2
+                inner = self.gamma * ((slope * coefs) @ vectors)
+            result[rows] = inner / self.scale
+        return result
+
+    def _scaled_chunks(self, x: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        """Slices of rows and their scaled points, few enough that the kernel matrix stays small."""
+        step = max(1, _CHUNK_ENTRIES // max(1, len(self.dual_coefs)))
+        for start in range(0, len(x), step):
+            rows = slice(start, start + step)
+            yield rows, (x[rows] - self.center) / self.scale
+
+    def _kernel_matrix(self, scaled: FloatArray) -> FloatArray:
+        vectors = self.support_vectors
+        if self.kernel == "rbf":
+            # differences first: |v|^2 - 2 v.x + |x|^2 would cancel where inputs are not scaled
+            squared_distance = np.zeros((len(scaled), len(vectors)))
+            for x_j, v_j in zip(scaled.T, vectors.T, strict=True):
+                squared_distance += (x_j[:, None] - v_j[None, :]) ** 2
+            return cast("FloatArray", np.exp(-self.gamma * squared_distance))
+        argument = self.gamma * (scaled @ vectors.T) + self.coef0
+        return cast(
+            "FloatArray",
+            argument**self.degree if self.kernel == "poly" else np.tanh(argument),
+        )
+
+    def _text(self, digits: int) -> str:
+        def number(value: float, *, signed: bool = False) -> str:
+            return f"{value:+.{digits}g}" if signed else f"{value:.{digits}g}"
+
+        names, lines = [_text_name(name) for name in self.inputs], []
+        if not self._is_unscaled:
+            scaled = [f"{self._scaled_prefix}{j + 1}" for j in range(len(names))]
+            for x, name, center, scale in zip(scaled, names, self.center, self.scale, strict=True):
+                lines.append(
+                    f"{x} = ({_sum([name, number(-center, signed=True)])})/{number(scale)}"
+                )
+            names = scaled
+        terms = []
+        for coef, vector in zip(self.dual_coefs, self.support_vectors, strict=True):
+            if self.kernel == "rbf":
+                squares = " + ".join(
+                    f"({_sum([name, number(-v, signed=True)])})**2"
+                    for name, v in zip(names, vector, strict=True)
+                )
+                kernel = f"exp(-{number(self.gamma)}*({squares}))"
+            else:
+                products = _sum(
+                    [
+                        f"{number(v, signed=True)}*{name}"
+                        for name, v in zip(names, vector, strict=True)
+                    ]
+                )
+                argument = _sum(
+                    [
+                        f"{number(self.gamma)}*({products})",
+                        number(self.coef0, signed=True),
+                    ]
+                )
+                kernel = (
+                    f"({argument})**{self.degree}" if self.kernel == "poly" else f"tanh({argument})"
+                )
+            terms.append(f"{number(coef, signed=True)}*{kernel}")
+        total = _sum([*terms, number(self.offset, signed=True)], separator="\n  ")
+        return "\n".join([*lines, f"(\n  {total}\n) <= 0"])
+
+    def _latex(self, digits: int) -> str:
+        def number(value: float, *, signed: bool = False) -> str:
+            return _latex_number(value, digits, signed=signed)
+
+        names, lines = [_latex_name(name) for name in self.inputs], []
+        if not self._is_unscaled:
+            scaled = [f"{self._scaled_prefix}_{{{j + 1}}}" for j in range(len(names))]
+            for x, name, center, scale in zip(scaled, names, self.center, self.scale, strict=True):
+                shifted = _sum([name, number(-center, signed=True)])
+                lines.append(rf"{x} &= \left({shifted}\right) / {number(scale)}")
+            names = scaled
+        terms = []
+        for coef, vector in zip(self.dual_coefs, self.support_vectors, strict=True):
+            if self.kernel == "rbf":
+                squares = " + ".join(
+                    rf"\left({_sum([name, number(-v, signed=True)])}\right)^2"
+                    for name, v in zip(names, vector, strict=True)
+                )
+                kernel = rf"\exp\left(-{number(self.gamma)} \left({squares}\right)\right)"
+            else:
+                products = _sum(
+                    [
+                        rf"{number(v, signed=True)}\,{name}"
+                        for name, v in zip(names, vector, strict=True)
+                    ]
+                )
+                argument = _sum(
+                    [
+                        rf"{number(self.gamma)} \left({products}\right)",
+                        number(self.coef0, signed=True),
+                    ]
+                )
+                kernel = (
+                    rf"\left({argument}\right)^{{{self.degree}}}"
+                    if self.kernel == "poly"
+                    else rf"\tanh\left({argument}\right)"
+                )
+            terms.append(rf"{number(coef, signed=True)} \, {kernel}")
+        terms.append(number(self.offset, signed=True))
+        lines.append(f"f &= {_sum(terms[:1])}")
+        lines += [rf"&\quad {_sum([term], leading=True)}" for term in terms[1:]]
+        lines.append(r"f &\le 0")
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    @property
+    def _is_unscaled(self) -> bool:
+        return bool(np.all(self.center == 0) and np.all(self.scale == 1))
+
+    @property
+    def _scaled_prefix(self) -> str:
+        """Letter of the scaled inputs in a printed equation: one that no input is called by."""
+        prefix = "x"
+        while any(f"{prefix}{j + 1}" in self.inputs for j in range(len(self.inputs))):
+            prefix += "x"
+        return prefix
+
+
+Region: TypeAlias = LinearRegion | KernelRegion
+
+
+def load_region(source: Path | str) -> Region:
+    """Read a region that `to_json` wrote; it is data only, nothing in it is executed.
+
+    Parameters
+    ----------
+    source : Path or str
+        A file, or the JSON text itself (a string that starts with ``{``).
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not such a region: wrong format or version, missing, unknown or repeated keys,
+        shapes that do not fit.
+    """
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        text, where = source, "region"
+    else:
+        text, where = (
+            Path(source).read_text(encoding="utf-8"),
+            f"region file {str(source)!r}",
+        )
+    try:
+        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError, repeated keys, NaN
+        raise InvalidInputError(f"{where}: not a region in JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise InvalidInputError(f"{where}: expected 'format': {_FORMAT!r}, got {found!r}")
+    if content.get("version") != _VERSION or isinstance(content.get("version"), bool):
+        raise InvalidInputError(
+            f"{where}: this release reads version {_VERSION}, got {content.get('version')!r}"
+        )
+    kind = content.get("kind")
+    region_class: type[Region]
+    if kind == "linear":
+        region_class = LinearRegion
+    elif kind == "kernel":
+        region_class = KernelRegion
+    else:
+        raise InvalidInputError(f"{where}: 'kind' must be 'linear' or 'kernel', got {kind!r}")
+    known = {each.name for each in fields(region_class)}
+    values = {key: v for key, v in content.items() if key not in ("format", "version", "kind")}
+    if missing := sorted(known - values.keys()):
+        raise InvalidInputError(f"{where}: missing {missing}")
+    if unknown := sorted(values.keys() - known):
+        raise InvalidInputError(f"{where}: unknown {unknown}; a {kind} region has {sorted(known)}")
+    for side, unknown_bound in (("lower", -math.inf), ("upper", math.inf)):
+        if not isinstance(values[side], list):
+            raise InvalidInputError(f"{where}: {side}: expected a list, got {values[side]!r}")
+        values[side] = [unknown_bound if bound is None else bound for bound in values[side]]
+    try:
+        return region_class(**values)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error}") from error
+
+
+def checked_scalars(values: Mapping[str, Scalar], what: str) -> dict[str, Scalar]:
+    """Copy of a mapping of names to JSON scalars, such as a region's origin or a samples' scope.
+
+    Raises
+    ------
+    InvalidInputError
+        If a key is not a string, or a value is anything but text, a finite number, a bool or None.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"{what}: expected a mapping, got {values!r}")
+    checked: dict[str, Scalar] = {}
+    for key, given in values.items():
+        value = given.item() if isinstance(given, np.generic) else given
+        fits = value is None or isinstance(value, str | bool | int)
+        fits = fits or (isinstance(value, float) and math.isfinite(value))
+        if not isinstance(key, str) or not fits:
+            raise InvalidInputError(
+                f"{what}[{key!r}]: expected text, a finite number, a bool or None, got {given!r}"
+            )
+        checked[key] = value
+    return checked
+
+
+def _rebuild(region_class: type[Region], content: dict[str, Any]) -> Region:
+    return region_class(**content)
+
+
+def _kind_of(region: _Region) -> str:
+    return "linear" if isinstance(region, LinearRegion) else "kernel"
+
+
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"repeated keys {repeated}")
+    return content
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _set_array(region: _Region, name: str, shape: tuple[int, ...], *, finite: bool = True) -> None:
+    """Replace a field by a checked, read-only copy."""
+    value = getattr(region, name)
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name}: expected numbers of shape {shape}, got {value!r}"
+        ) from error
+    if array.size == 0 and math.prod(shape) == 0:
+        array = array.reshape(shape)
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"{name}: expected shape {shape} for inputs {list(region.inputs)}, found {array.shape}"
+        )
+    if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
+        raise InvalidInputError(f"{name}: every number must be finite, got {array.tolist()}")
+    array.setflags(write=False)
+    object.__setattr__(region, name, array)
+
+
+def _set_number(region: _Region, name: str) -> None:
+    value = getattr(region, name)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
+    object.__setattr__(region, name, number)
+
+
+def _as_points(points: Points, inputs: tuple[str, ...]) -> FloatArray:
+    """Points as an (n, p) array in the order of the inputs."""
+    values: Any = points
+    if hasattr(points, "columns"):  # a DataFrame, without importing pandas
+        columns = list(points.columns)
+        if missing := [name for name in inputs if name not in columns]:
+            raise InvalidInputError(
+                f"points: missing columns {missing}; the region's inputs are {list(inputs)}"
+                f" and the table has {columns}"
+            )
+        if repeated := [name for name in inputs if columns.count(name) > 1]:
+            raise InvalidInputError(f"points: columns {repeated} appear more than once")
+        values = values[list(inputs)].to_numpy()
+    try:
+        x = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"points: expected numbers, {error}") from error
+    if x.ndim != 2 or x.shape[1] != len(inputs):
+        hint = "; write a single point as [[...]]" if x.ndim == 1 else ""
+        raise InvalidInputError(
+            f"points: expected shape (n, {len(inputs)}) for inputs {list(inputs)},"
+            f" found {x.shape}{hint}"
+        )
+    if not np.isfinite(x).all():
+        row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+        raise InvalidInputError(f"points: row {row} is not finite: {x[row].tolist()}")
+    return x
+
+
+def _sum(terms: Sequence[str], *, separator: str = " ", leading: bool = False) -> str:
+    """Join signed terms: ["+a", "-b"] gives "a - b"."""
+    parts = []
+    for position, term in enumerate(terms):
+        sign, rest = (term[0], term[1:]) if term[0] in "+-" else ("+", term)
+        if position == 0 and not leading:
+            parts.append(rest if sign == "+" else f"-{rest}")
+        else:
+            parts.append(f"{sign} {rest}")
+    return separator.join(parts)
+
+
+def _text_name(name: str) -> str:
+    """Use the name itself, or the name in square brackets where it is not a single word."""
+    return name if name.isidentifier() else f"[{name}]"
+
+
+def _latex_name(name: str) -> str:
+    special = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
+    escaped = "".join(special.get(c, f"\\{c}" if c in "_%&#${}" else c) for c in name)
+    return rf"\mathrm{{{escaped}}}"
+
+
+def _latex_number(value: float, digits: int, *, signed: bool = False) -> str:
+    mantissa, _, exponent = (f"{value:+.{digits}g}" if signed else f"{value:.{digits}g}").partition(
+        "e"
+    )
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
