@@ -1,0 +1,80 @@
+# Every target makes its own environment: Python 3.11 or newer and make are all it takes.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lint style types imports spelling docs lock clean
+
+help:
+	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
+	@echo "make test        the tests"
+	@echo "make lint        style, types, import contract, spelling"
+	@echo "make docs        the documentation, written to docs/_build/html/"
+	@echo "make lock        choose the versions in uv.lock and constraints.txt anew"
+	@echo "make clean       remove caches and built files"
+	@echo
+	@echo "PYTHON=python3.12 picks another interpreter for a new $(VENV)."
+
+reproduce: $(VENV)/.with-test
+	MPLBACKEND=Agg $(PY) case_studies/kumawat_2021/run.py
+
+test: $(VENV)/.with-test
+	$(PY) -m pytest -q
+
+lint: style types imports spelling
+
+style: $(VENV)/.with-test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(VENV)/.with-test
+	$(PY) -m mypy
+
+imports: $(VENV)/.with-test
+	$(VENV)/bin/lint-imports
+
+spelling: $(VENV)/.with-test
+	$(VENV)/bin/codespell
+
+docs: $(VENV)/.with-docs
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# The addresses that uv writes into its lock belong to whoever locked: only names, versions and
+# markers are kept. Without the project's own requirements uv takes the lock for out of date, so
+# that `uv sync` resolves again, prefers these versions and finds the files where the user's
+# settings say.
+lock: $(VENV)/.with-test
+	$(PY) -m pip install -q uv
+	$(PY) -m uv lock --upgrade
+	$(PY) -m uv export -q --frozen --all-extras --no-hashes --no-annotate --no-header \
+		--no-emit-project -o constraints.txt
+	sed -E -e '/^sdist = /d' -e '/^wheels = \[/,/^\]/d' \
+		-e 's/registry = "[^"]*"/registry = "."/' \
+		-e '/^\[package\.metadata\]/,/^provides-extras/d' uv.lock > uv.lock.stripped
+	mv uv.lock.stripped uv.lock
+
+clean:
+	rm -rf build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache
+	find stnopt reactor_yield tests -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp per extra, so that pip runs again only when what it reads has changed.
+$(VENV)/.with-%: pyproject.toml constraints.txt | $(PY)
+	@echo "Installing stnopt[$*] into $(VENV) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(PY):
+	@$(PYTHON) -c '' || { \
+		echo "$(PYTHON) does not run: install Python 3.11 or newer, or name it: make PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "stnopt needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+			"Name a newer one: make PYTHON=python3.12 ..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without venv or ensurepip; on Debian and Ubuntu the package" \
+			"python3-venv has them." >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -f $(PY); exit 1; }
