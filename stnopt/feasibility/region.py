@@ -85,7 +85,7 @@ class _Region:
 
     def contains(self, points: Points) -> NDArray[np.bool_]:
         """Whether each point is feasible, ``decision(points) <= 0``; `points` as in `decision`."""
-        return cast("NDArray[np.bool_]", self.decision(points) <= 0)
+        return self.decision(points) <= 0
 
     def gradient(self, points: Points) -> FloatArray:
         """Differentiate the decision by each input: (n, p), per unit of that input."""
