@@ -1,0 +1,774 @@
+"""A schedule, its value, and the referee that replays it in continuous time.
+
+Nothing here knows a model or a solver: `find_violations` reads the batches and the plant, moves
+the material from instant to instant, and says what breaks. It judges every schedule that leaves
+the library.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from stnopt.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+    from stnopt.plant.network import Network, State, Suitability
+
+ViolationKind = Literal[
+    "unknown_task",
+    "unsuitable_unit",
+    "batch_size",
+    "duration",
+    "horizon",
+    "overlap",
+    "stock_below_zero",
+    "over_capacity",
+    "zero_wait",
+    "final_stock",
+]
+ValueKind = Literal["profit", "production", "cost", "makespan"]
+
+# Relative to the horizon and to the plant's largest max_batch (docs: rules the numbers obey).
+_TIME_TOLERANCE = 1e-6
+_AMOUNT_TOLERANCE = 1e-6
+# A chain of near-equal times stays one instant up to this many tolerances from end to end.
+_LONGEST_CHAIN = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One run of a task on a unit. Written like a row: positional arguments are fine.
+
+    Parameters
+    ----------
+    task, unit : str
+        Names from the plant.
+    start, finish : float
+        Times in the plant's unit.
+    size : float
+        Amount processed, in the plant's unit.
+
+    Raises
+    ------
+    InvalidInputError
+        When a time or the size is not a finite number. Whether the numbers obey the plant is for
+        `find_violations` to say.
+    """
+
+    task: str
+    unit: str
+    start: float
+    finish: float
+    size: float
+
+    def __post_init__(self) -> None:
+        for field in ("start", "finish", "size"):
+            _require_finite(getattr(self, field), f"batch {self.task!r} on {self.unit!r}: {field}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Which batches run when, and what is in stock at the end.
+
+    Parameters
+    ----------
+    batches : tuple of Batch
+    final_stock : mapping of str to float
+        Per state: what is in storage or waiting in a unit at the horizon's end; for a state with
+        unlimited supply, the gross amount consumed instead. A state left out counts as zero.
+    horizon : float
+        Length of the schedule, positive, in the plant's time unit.
+
+    Raises
+    ------
+    InvalidInputError
+        When the horizon is not positive and finite, or an amount is not a finite number.
+    """
+
+    batches: tuple[Batch, ...]
+    final_stock: Mapping[str, float]
+    horizon: float
+
+    def __post_init__(self) -> None:
+        _require_finite(self.horizon, "schedule: horizon")
+        if self.horizon <= 0:
+            raise InvalidInputError(f"schedule: horizon must be positive, got {self.horizon}")
+        for state, amount in self.final_stock.items():
+            _require_finite(amount, f"schedule: final stock of {state!r}")
+        object.__setattr__(self, "batches", tuple(self.batches))
+        object.__setattr__(self, "final_stock", MappingProxyType(dict(self.final_stock)))
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        # A read-only mapping cannot be pickled, and schedules travel between worker processes.
+        rebuild = partial(
+            Schedule,
+            batches=self.batches,
+            final_stock=dict(self.final_stock),
+            horizon=self.horizon,
+        )
+        return rebuild, ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per batch: task, unit, start, finish, size."""
+        rows = [(b.task, b.unit, b.start, b.finish, b.size) for b in self.batches]
+        return pd.DataFrame(rows, columns=["task", "unit", "start", "finish", "size"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule.
+
+    Parameters
+    ----------
+    kind : str
+        Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
+        "overlap", "stock_below_zero", "over_capacity", "zero_wait" or "final_stock".
+    element : str
+        The state, unit or task that breaks it.
+    time : float
+        When, in the plant's time unit.
+    amount : float
+        By how much: a time for "duration", "horizon" and "overlap", else an amount; 0 where the
+        rule has no measure.
+    message : str
+        The same as a sentence, in the plant's words and units.
+    """
+
+    kind: ViolationKind
+    element: str
+    time: float
+    amount: float
+    message: str
+
+
+def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
+    """Replay a schedule in continuous time and list every rule of the plant that it breaks.
+
+    Checked are: the task runs on a unit that suits it; its size lies within the unit's limits and
+    is positive; it takes `fixed_time + size * time_per_amount`; it lies within [0, horizon]; a
+    unit runs one batch at a time; every stock stays between zero and its capacity at every
+    instant; a `zero_wait` state is consumed whole at the instant it is released; the stated final
+    stock is what the batches leave.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+
+    Returns
+    -------
+    list of Violation
+        In order of time; empty for a valid schedule.
+
+    Notes
+    -----
+    *Storage.* A finished batch may wait in its unit, each output state separately and also in
+    part, until that unit starts its next batch or the horizon ends. Waiting material takes no
+    capacity and may be consumed from the unit. What a task releases before its batch ends leaves
+    the unit at once. At one instant releases come before consumption, and capacity holds for what
+    is left after both.
+
+    The replay leaves material in its unit as long as it may, and consumes from storage first,
+    then from the unit that must be empty soonest. No policy does better. Each state can be judged
+    alone, since the batches fix how much of it is released and taken when, whatever lies where.
+    Moving material to storage before its deadline only raises the stored amount. And let a valid
+    policy take, at some instant, from a lot with a later deadline while a lot with an earlier one
+    has material left: exchange the two amounts wherever the second is used afterwards. The later
+    lot is still there then (in its unit, or in storage once its deadline has passed), and between
+    the two deadlines storage holds less, at other times the same. Repeating the exchange turns
+    any valid policy into this one, so this one breaks a capacity only if every policy does.
+
+    *Tolerances.* Times within 1e-6 of the horizon are one instant. A chain of such times is cut
+    at its widest gap once it is longer than three times that. Amounts are compared within 1e-6 of
+    the plant's largest `max_batch`, times the number of movements behind the figure: each batch
+    size may carry that error.
+    """
+    violations = [
+        *_check_batches(schedule, network),
+        *_check_unit_overlaps(schedule, network),
+    ]
+    replay = _gather_movements(schedule, network)
+    for name, state in network.states.items():
+        if not state.unlimited:
+            violations += _check_stock(state, replay.movements[name], replay, network)
+    violations += _check_instantaneous_batches(replay, network)
+    violations += _check_final_stock(schedule, replay, network)
+    return sorted(violations, key=lambda violation: violation.time)
+
+
+def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
+    """Return what is stored and what waits in units, as levels that are constant between instants.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+
+    Returns
+    -------
+    DataFrame
+        Columns state, time, stored, waiting (amounts in the plant's unit): the level from `time`
+        until the state's next row. The first row of a state is at time 0, the last at the
+        horizon's end. States with unlimited supply have no rows. Material waits in its unit only
+        for states whose capacity it would otherwise exceed.
+    """
+    replay = _gather_movements(schedule, network)
+    frames = []
+    for name, state in network.states.items():
+        if state.unlimited:
+            continue
+        movements = replay.movements[name]
+        stored, waiting = _store(movements)
+        if np.max(stored + waiting) <= state.capacity + replay.amount_tolerance:
+            stored, waiting = stored + waiting, np.zeros_like(waiting)
+        frames.append(
+            pd.DataFrame(
+                {"state": name, "time": replay.times, "stored": stored, "waiting": waiting}
+            )
+        )
+    columns = ["state", "time", "stored", "waiting"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def schedule_value(schedule: Schedule, network: Network, kind: ValueKind) -> float:
+    """Return what a schedule is worth, from its batches and the plant alone.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+    kind : {"profit", "production", "cost", "makespan"}
+        "profit": price * final stock, less "cost". "production": total final stock of the states
+        with a price. "cost": every state's cost * gross amount consumed, plus `fixed_cost` per
+        batch and `cost_per_amount` * size. "makespan": when the last batch ends (0 without
+        batches). States with unlimited supply have no final stock to sell.
+
+    Raises
+    ------
+    InvalidInputError
+        When `kind` is none of these, or a batch names a task or unit the plant does not have.
+    """
+    if kind not in get_args(ValueKind):
+        expected = ", ".join(get_args(ValueKind))
+        raise InvalidInputError(f"schedule_value: kind must be one of {expected}, got {kind!r}")
+    if kind == "makespan":
+        return max((batch.finish for batch in schedule.batches), default=0.0)
+    stock = compute_final_stock(schedule.batches, network)
+    sold = [state for state in network.states.values() if state.price and not state.unlimited]
+    if kind == "production":
+        return math.fsum(stock[state.name] for state in sold if state.price > 0)
+    cost = _schedule_cost(schedule.batches, network)
+    if kind == "cost":
+        return cost
+    return math.fsum(state.price * stock[state.name] for state in sold) - cost
+
+
+def compute_final_stock(batches: Iterable[Batch], network: Network) -> dict[str, float]:
+    """Return what the batches leave of each state: initial + made - consumed, in the plant's unit.
+
+    For a state with unlimited supply it is the gross amount consumed instead.
+
+    Raises
+    ------
+    InvalidInputError
+        When a batch names a task the plant does not have.
+    """
+    made: dict[str, list[float]] = {name: [] for name in network.states}
+    used: dict[str, list[float]] = {name: [] for name in network.states}
+    for batch in batches:
+        if batch.task not in network.tasks:
+            raise InvalidInputError(
+                f"plant {network.name!r} has no task {batch.task!r}; "
+                f"it has {', '.join(network.tasks)}"
+            )
+        task = network.tasks[batch.task]
+        for state, share in task.produces.items():
+            made[state].append(share * batch.size)
+        for state, share in task.consumes.items():
+            used[state].append(share * batch.size)
+    return {
+        name: math.fsum(used[name])
+        if state.unlimited
+        else math.fsum([state.initial, *made[name], *(-amount for amount in used[name])])
+        for name, state in network.states.items()
+    }
+
+
+def _schedule_cost(batches: Iterable[Batch], network: Network) -> float:
+    """Raw material: state cost * gross consumption; tasks: fixed_cost + cost_per_amount * size."""
+    terms = []
+    for batch in batches:
+        suitability = _find_suitability(batch, network)
+        if suitability is None:
+            raise InvalidInputError(
+                f"plant {network.name!r} does not run {batch.task!r} on {batch.unit!r}, "
+                "so the batch has no cost"
+            )
+        terms.append(suitability.fixed_cost + suitability.cost_per_amount * batch.size)
+        terms += [
+            network.states[state].cost * share * batch.size
+            for state, share in network.tasks[batch.task].consumes.items()
+        ]
+    return math.fsum(terms)
+
+
+def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check each batch alone: who runs it, how big, how long, when."""
+    time_tolerance = _TIME_TOLERANCE * schedule.horizon
+    amount_tolerance = _amount_tolerance(network)
+    violations = []
+    for batch in schedule.batches:
+        where = f"{batch.task} on {batch.unit} at t = {_time(batch.start, network)}"
+
+        def report(
+            kind: ViolationKind,
+            amount: float,
+            message: str,
+            element: str = batch.task,
+            time: float = batch.start,
+        ) -> None:
+            violations.append(
+                Violation(kind=kind, element=element, time=time, amount=amount, message=message)
+            )
+
+        if batch.start < -time_tolerance:
+            report("horizon", -batch.start, f"{where} starts before 0")
+        if batch.finish > schedule.horizon + time_tolerance:
+            report(
+                "horizon",
+                batch.finish - schedule.horizon,
+                f"{where} ends at t = {_time(batch.finish, network)}, "
+                f"{_number(batch.finish - schedule.horizon)} after the horizon",
+                time=batch.finish,
+            )
+        if batch.task not in network.tasks:
+            report("unknown_task", 0.0, f"{where}: the plant has no task {batch.task}")
+            continue
+        suitability = _find_suitability(batch, network)
+        if suitability is None:
+            suited = ", ".join(network.tasks[batch.task].units)
+            report("unsuitable_unit", 0.0, f"{where}: it runs only on {suited}", element=batch.unit)
+            continue
+
+        low, high = suitability.min_batch, suitability.max_batch
+        outside = max(low - batch.size, batch.size - high)
+        if batch.size <= 0:
+            report(
+                "batch_size",
+                -batch.size,
+                f"{where} has size {_amount(batch.size, network)}, not above 0",
+            )
+        elif outside > amount_tolerance:
+            report(
+                "batch_size",
+                outside,
+                f"{where} has size {_amount(batch.size, network)}, "
+                f"outside [{_number(low)}, {_number(high)}]",
+            )
+        expected = suitability.duration(batch.size)
+        actual = batch.finish - batch.start
+        if abs(actual - expected) > time_tolerance:
+            report(
+                "duration",
+                abs(actual - expected),
+                f"{where} lasts {_time(actual, network)}, "
+                f"but {_amount(batch.size, network)} take {_time(expected, network)}",
+            )
+    return violations
+
+
+def _check_unit_overlaps(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that a unit runs one batch at a time."""
+    tolerance = _TIME_TOLERANCE * schedule.horizon
+    violations = []
+    for unit, batches in _by_unit(schedule.batches).items():
+        longest = batches[0]
+        for batch in batches[1:]:
+            shared = min(longest.finish, batch.finish) - batch.start
+            if longest.finish - batch.start > tolerance:
+                violations.append(
+                    Violation(
+                        kind="overlap",
+                        element=unit,
+                        time=batch.start,
+                        amount=shared,
+                        message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
+                        f"while it runs {longest.task} until "
+                        f"t = {_time(longest.finish, network)}",
+                    )
+                )
+            if batch.finish > longest.finish:
+                longest = batch
+    return violations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lot:
+    """An amount of one state that appears at an instant and may stay in its unit until another."""
+
+    unit: str
+    released: int  # instant
+    leaves: int  # instant at which the unit must be empty; the number of instants if never
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Movements:
+    """All that happens to one state, per instant."""
+
+    lots: list[_Lot]
+    released: NDArray[np.float64]
+    taken: NDArray[np.float64]
+    n_moves: NDArray[np.int64]  # how many releases and takings happened up to and at the instant
+
+    @property
+    def on_hand(self) -> NDArray[np.float64]:
+        """Stored or waiting after each instant; negative where more was taken than there was."""
+        return np.cumsum(self.released - self.taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replay:
+    times: NDArray[np.float64]  # of the instants, ascending
+    movements: dict[str, _Movements]  # per state
+    instantaneous: dict[int, list[Batch]]  # batches that start and end within one instant
+    amount_tolerance: float
+
+
+def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
+    """Cut time into instants and put every release and every taking on its instant.
+
+    Batches of unknown tasks move nothing.
+    """
+    tolerance = _TIME_TOLERANCE * schedule.horizon
+    by_unit = _by_unit(batch for batch in schedule.batches if batch.task in network.tasks)
+    batches = [batch for in_order in by_unit.values() for batch in in_order]
+    releases = [
+        (batch, name, _release_time(batch, name, network, tolerance), share * batch.size)
+        for batch in batches
+        for name, share in network.tasks[batch.task].produces.items()
+    ]
+    times, instant_of = _cut_into_instants(
+        [
+            0.0,
+            schedule.horizon,
+            *(time for batch in batches for time in (batch.start, batch.finish)),
+            *(time for _, _, time, _ in releases),
+        ],
+        tolerance,
+    )
+    n_instants = len(times)
+
+    next_start = {
+        id(batch): instant_of[following.start]
+        for in_order in by_unit.values()
+        for batch, following in pairwise(in_order)
+    }
+    lots: dict[str, list[_Lot]] = defaultdict(list)
+    for name, state in network.states.items():
+        if state.initial > 0 and not state.unlimited:
+            lots[name].append(_Lot(unit="", released=0, leaves=0, amount=state.initial))
+    for batch, name, time, amount in releases:
+        released = instant_of[time]
+        left_early = time < batch.finish
+        leaves = released if left_early else max(released, next_start.get(id(batch), n_instants))
+        lots[name].append(_Lot(unit=batch.unit, released=released, leaves=leaves, amount=amount))
+
+    taken = {name: np.zeros(n_instants) for name in network.states}
+    n_moves = {name: np.zeros(n_instants, dtype=np.int64) for name in network.states}
+    for batch in batches:
+        for name, share in network.tasks[batch.task].consumes.items():
+            taken[name][instant_of[batch.start]] += share * batch.size
+            n_moves[name][instant_of[batch.start]] += 1
+    released_at = {name: np.zeros(n_instants) for name in network.states}
+    for name, state_lots in lots.items():
+        for lot in state_lots:
+            released_at[name][lot.released] += lot.amount
+            n_moves[name][lot.released] += 1
+
+    instantaneous: dict[int, list[Batch]] = defaultdict(list)
+    for batch in batches:
+        if instant_of[batch.start] == instant_of[batch.finish]:
+            instantaneous[instant_of[batch.start]].append(batch)
+    return _Replay(
+        times=times,
+        movements={
+            name: _Movements(
+                lots=lots[name],
+                released=released_at[name],
+                taken=taken[name],
+                n_moves=np.cumsum(n_moves[name]),
+            )
+            for name in network.states
+        },
+        instantaneous=dict(instantaneous),
+        amount_tolerance=_amount_tolerance(network),
+    )
+
+
+def _store(movements: _Movements) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what is stored and what waits after each instant, by the policy of `find_violations`.
+
+    What is taken beyond the amount on hand is taken from nowhere; the balance on hand tells of it.
+    """
+    n_instants = len(movements.taken)
+    arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(n_instants)]
+    for number, lot in enumerate(movements.lots):
+        arriving[lot.released].append((lot.leaves, number, lot.amount))
+    stored = 0.0
+    # A heap: the unit that must be empty soonest comes first.
+    waiting: list[tuple[int, int, float]] = []
+    levels = np.zeros((2, n_instants))
+    for instant in range(n_instants):
+        for arrival in arriving[instant]:
+            heapq.heappush(waiting, arrival)
+        while waiting and waiting[0][0] <= instant:
+            stored += heapq.heappop(waiting)[2]
+        missing = movements.taken[instant]
+        from_storage = min(stored, missing)
+        stored -= from_storage
+        missing -= from_storage
+        while missing > 0 and waiting:
+            leaves, number, amount = heapq.heappop(waiting)
+            if amount > missing:
+                heapq.heappush(waiting, (leaves, number, amount - missing))
+            missing = max(0.0, missing - amount)
+        levels[:, instant] = stored, math.fsum(amount for _, _, amount in waiting)
+    return levels[0], levels[1]
+
+
+def _check_stock(
+    state: State, movements: _Movements, replay: _Replay, network: Network
+) -> list[Violation]:
+    """Check 0 <= stock <= capacity after every instant, or for `zero_wait` released = taken."""
+    violations = []
+
+    def report(kind: ViolationKind, instant: int, amount: float, message: str) -> None:
+        violations.append(
+            Violation(
+                kind=kind,
+                element=state.name,
+                time=float(replay.times[instant]),
+                amount=float(amount),
+                message=message,
+            )
+        )
+
+    if state.zero_wait:
+        moves_here = np.diff(movements.n_moves, prepend=0)
+        for instant, (released, taken) in enumerate(
+            zip(movements.released, movements.taken, strict=True)
+        ):
+            if abs(released - taken) > replay.amount_tolerance * moves_here[instant]:
+                report(
+                    "zero_wait",
+                    instant,
+                    abs(released - taken),
+                    f"{state.name} cannot wait: {_amount(released, network)} released at "
+                    f"t = {_time(replay.times[instant], network)}, "
+                    f"{_number(taken)} consumed at that instant",
+                )
+        return violations
+
+    tolerance = replay.amount_tolerance * np.maximum(1, movements.n_moves)
+    stored, _ = _store(movements)
+    lowest, highest = 0.0, state.capacity  # report a breach when it begins and whenever it grows
+    for instant, on_hand in enumerate(movements.on_hand):
+        when = f"t = {_time(replay.times[instant], network)}"
+        if on_hand < lowest - tolerance[instant]:
+            lowest = on_hand
+            report(
+                "stock_below_zero",
+                instant,
+                -on_hand,
+                f"{state.name} at {when}: {_amount(movements.taken[instant], network)} are taken, "
+                f"{_number(-on_hand)} more than there is",
+            )
+        if stored[instant] > highest + tolerance[instant]:
+            highest = stored[instant]
+            over = stored[instant] - state.capacity
+            emptied = sorted(
+                {lot.unit for lot in movements.lots if lot.leaves == instant and lot.unit}
+            )
+            because = f" ({' and '.join(emptied)} had to be emptied)" if emptied else ""
+            report(
+                "over_capacity",
+                instant,
+                over,
+                f"{state.name} holds {_amount(stored[instant], network)} at {when}, "
+                f"{_number(over)} over its capacity of {_number(state.capacity)}{because}",
+            )
+        elif stored[instant] <= state.capacity + tolerance[instant]:
+            highest = state.capacity
+    return violations
+
+
+def _check_instantaneous_batches(replay: _Replay, network: Network) -> list[Violation]:
+    """Check that a batch that takes no time, or a circle of them, does not live on itself.
+
+    Releases come before consumption at one instant, so such batches must be able to run one after
+    another: run any whose inputs are there until none is left. A recipe without cycles always can.
+    """
+    violations = []
+    for instant, batches in replay.instantaneous.items():
+        for batch, name, missing in _find_stuck_batches(batches, instant, replay, network):
+            if replay.movements[name].on_hand[instant] < -replay.amount_tolerance:
+                continue  # a plain shortage, which `_check_stock` reports
+            violations.append(
+                Violation(
+                    kind="stock_below_zero",
+                    element=name,
+                    time=batch.start,
+                    amount=float(missing),
+                    message=f"{name} at t = {_time(batch.start, network)}: {batch.task} on "
+                    f"{batch.unit} lacks {_amount(missing, network)}, which only follows from this "
+                    "batch itself",
+                )
+            )
+    return violations
+
+
+def _find_stuck_batches(
+    batches: list[Batch], instant: int, replay: _Replay, network: Network
+) -> list[tuple[Batch, str, float]]:
+    """Return the instantaneous batches that cannot run in any order, with what they lack."""
+    on_hand = {
+        name: math.inf
+        if network.states[name].unlimited
+        else movements.on_hand[instant] + movements.taken[instant]
+        for name, movements in replay.movements.items()
+    }
+
+    def lacking(batch: Batch) -> tuple[str, float] | None:
+        for name, share in network.tasks[batch.task].consumes.items():
+            missing = share * batch.size - on_hand[name]
+            if missing > replay.amount_tolerance * len(batches):
+                return name, missing
+        return None
+
+    for batch in batches:
+        for name, share in network.tasks[batch.task].produces.items():
+            on_hand[name] -= share * batch.size
+    pending = list(batches)
+    while runnable := next((batch for batch in pending if lacking(batch) is None), None):
+        pending.remove(runnable)
+        for name, share in network.tasks[runnable.task].produces.items():
+            on_hand[name] += share * runnable.size
+        for name, share in network.tasks[runnable.task].consumes.items():
+            on_hand[name] -= share * runnable.size
+    return [(batch, *found) for batch in pending if (found := lacking(batch)) is not None]
+
+
+def _check_final_stock(schedule: Schedule, replay: _Replay, network: Network) -> list[Violation]:
+    """Check that the stated final stock is what the batches leave."""
+    known = [batch for batch in schedule.batches if batch.task in network.tasks]
+    recomputed = compute_final_stock(known, network)
+    violations = []
+    for name in [
+        *network.states,
+        *(name for name in schedule.final_stock if name not in network.states),
+    ]:
+        stated = schedule.final_stock.get(name, 0.0)
+        if name not in network.states:
+            difference, message = abs(stated), f"final stock of {name}: the plant has no such state"
+        else:
+            difference = abs(stated - recomputed[name])
+            n_moves = max(1, int(replay.movements[name].n_moves[-1]))
+            if difference <= replay.amount_tolerance * n_moves:
+                continue
+            what = "consumption" if network.states[name].unlimited else "final stock"
+            message = (
+                f"{what} of {name}: stated {_amount(stated, network)}, "
+                f"but the batches give {_number(recomputed[name])}"
+            )
+        violations.append(
+            Violation(
+                kind="final_stock",
+                element=name,
+                time=schedule.horizon,
+                amount=difference,
+                message=message,
+            )
+        )
+    return violations
+
+
+def _cut_into_instants(
+    times: Iterable[float], tolerance: float
+) -> tuple[NDArray[np.float64], dict[float, int]]:
+    """Group near-equal times into instants: each one's first time, and per time its number.
+
+    A gap wider than the tolerance always separates. A chain of narrower gaps is one instant
+    unless it is longer than `_LONGEST_CHAIN` tolerances: then it is cut at its widest gap, again
+    and again.
+    """
+    ordered = np.unique(np.fromiter(times, dtype=float))
+    gaps = np.diff(ordered)
+    first_of_chain = np.flatnonzero(np.concatenate([[True], gaps > tolerance]))
+    pieces = list(zip(first_of_chain, [*first_of_chain[1:], len(ordered)], strict=True))
+    firsts = []
+    while pieces:
+        low, high = pieces.pop()
+        if ordered[high - 1] - ordered[low] <= _LONGEST_CHAIN * tolerance:
+            firsts.append(low)
+        else:
+            cut = low + 1 + int(np.argmax(gaps[low : high - 1]))
+            pieces += [(low, cut), (cut, high)]
+    firsts.sort()
+    numbers = np.searchsorted(firsts, np.arange(len(ordered)), side="right") - 1
+    return ordered[firsts], dict(zip(ordered.tolist(), numbers.tolist(), strict=True))
+
+
+def _release_time(batch: Batch, state: str, network: Network, tolerance: float) -> float:
+    """When a batch gives out a state: at its end, or earlier where the plant says so."""
+    suitability = _find_suitability(batch, network)
+    if suitability is None or state not in suitability.release_time:
+        return batch.finish
+    time = batch.start + suitability.release_time[state]
+    return time if time < batch.finish - tolerance else batch.finish
+
+
+def _by_unit(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
+    """Per unit, its batches in the order they run."""
+    by_unit: dict[str, list[Batch]] = defaultdict(list)
+    for batch in sorted(batches, key=lambda batch: (batch.start, batch.finish)):
+        by_unit[batch.unit].append(batch)
+    return dict(by_unit)
+
+
+def _find_suitability(batch: Batch, network: Network) -> Suitability | None:
+    return network.tasks[batch.task].units.get(batch.unit) if batch.task in network.tasks else None
+
+
+def _amount_tolerance(network: Network) -> float:
+    return _AMOUNT_TOLERANCE * max(suitability.max_batch for suitability in network.suitabilities)
+
+
+def _require_finite(value: float, what: str) -> None:
+    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
+        raise InvalidInputError(f"{what} must be a finite number, got {value!r}")
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _amount(value: float, network: Network) -> str:
+    return f"{_number(value)} {network.amount_unit}".rstrip()
+
+
+def _time(value: float, network: Network) -> str:
+    return f"{_number(value)} {network.time_unit}".rstrip()
