@@ -1,0 +1,6 @@
+"""The plant: its nouns, the reader of plant files, and the examples that ship with the library."""
+
+from stnopt.plant.network import Network as Network
+from stnopt.plant.network import State as State
+from stnopt.plant.network import Suitability as Suitability
+from stnopt.plant.network import Task as Task

@@ -1,0 +1,500 @@
+"""The plant as nouns: states, tasks, the units that can run them, and the network they form.
+
+Every noun is checked when it is made and cannot change afterwards; none of them knows a solver or
+a file format. Amounts and times are in the plant's own units throughout (kg or t, h or min).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from numbers import Real
+from typing import Any, TypeVar
+
+from stnopt.errors import InvalidNetworkError
+
+FRACTION_TOLERANCE = 1e-6
+"""How far the fractions of a batch may sum from 1: room for thirds with six decimals, no more."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ReadOnlyMapping(Mapping[K, V]):
+    """A mapping that keeps its order and never changes; unlike a mapping proxy it can be pickled.
+
+    Parameters
+    ----------
+    items : mapping
+        Copied, so that later changes to it do not reach the noun that holds the copy.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[K, V]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: K) -> V:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A material: what there is of it at the start, how much can be stored, what it is worth.
+
+    Parameters
+    ----------
+    name : str
+        The state's name.
+    initial : float
+        Amount in storage at time 0; `math.inf` is a supply that never runs out.
+    capacity : float
+        Largest amount in storage at any instant; 0 is no storage, `math.inf` no limit.
+    price : float
+        Value per amount in stock at the horizon's end; negative for waste.
+    cost : float
+        Cost per amount consumed.
+    zero_wait : bool
+        Whether the state must be consumed whole at the instant it is released.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this state.
+    """
+
+    name: str
+    initial: float = 0.0
+    capacity: float = math.inf
+    price: float = 0.0
+    cost: float = 0.0
+    zero_wait: bool = False
+
+    def __post_init__(self) -> None:
+        owner = f"state {self.name!r}"
+        problems = _name_problems("a state", self.name)
+        initial = _settle_number(self, "initial", owner, problems, least=0.0, finite=False)
+        capacity = _settle_number(self, "capacity", owner, problems, least=0.0, finite=False)
+        _settle_number(self, "price", owner, problems)
+        _settle_number(self, "cost", owner, problems, least=0.0)
+        if not isinstance(self.zero_wait, bool):
+            problems.append(f"{owner}: zero_wait must be true or false, got {self.zero_wait!r}")
+        elif self.zero_wait and initial > 0:
+            problems.append(
+                f"{owner}: zero_wait forbids an initial stock, got {_amount(initial)}: "
+                "nothing of it may ever wait"
+            )
+        elif self.zero_wait and 0 < capacity < math.inf:
+            problems.append(
+                f"{owner}: zero_wait forbids storage, got capacity {capacity:g}: "
+                "leave out one of the two"
+            )
+        if initial == math.inf and capacity < math.inf:
+            problems.append(
+                f"{owner}: an unlimited supply has no capacity, got {capacity:g}: "
+                "leave out capacity, or give initial as a number"
+            )
+        elif initial > capacity:
+            problems.append(f"{owner}: initial {initial:g} exceeds capacity {capacity:g}")
+        _refuse(problems)
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether its supply never runs out."""
+        return self.initial == math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suitability:
+    """A unit that can run a task: a batch of amount `B` takes `fixed_time + B * time_per_amount`.
+
+    Parameters
+    ----------
+    task, unit : str
+        Names of the task and of the unit.
+    min_batch, max_batch : float
+        Smallest and largest batch, in amount.
+    fixed_time : float
+        Part of a batch's duration that does not depend on its size.
+    time_per_amount : float
+        Duration per amount in the batch.
+    fixed_cost, cost_per_amount : float
+        Cost of a batch: `fixed_cost + B * cost_per_amount`.
+    release_time : mapping of str to float
+        Per produced state, the time after the batch's start when it leaves the unit. States that
+        are not named leave when the batch ends.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this entry.
+    """
+
+    task: str
+    unit: str
+    min_batch: float = 0.0
+    max_batch: float
+    fixed_time: float
+    time_per_amount: float = 0.0
+    fixed_cost: float = 0.0
+    cost_per_amount: float = 0.0
+    release_time: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        owner = f"task {self.task!r} on unit {self.unit!r}"
+        problems = _name_problems("a task", self.task) + _name_problems("a unit", self.unit)
+        smallest = _settle_number(self, "min_batch", owner, problems, least=0.0)
+        largest = _settle_number(self, "max_batch", owner, problems, above=0.0)
+        fixed_time = _settle_number(self, "fixed_time", owner, problems, least=0.0)
+        slope = _settle_number(self, "time_per_amount", owner, problems, least=0.0)
+        _settle_number(self, "fixed_cost", owner, problems, least=0.0)
+        _settle_number(self, "cost_per_amount", owner, problems, least=0.0)
+        if smallest > largest:
+            problems.append(f"{owner}: min_batch {smallest:g} exceeds max_batch {largest:g}")
+        shortest = fixed_time + smallest * slope
+        if shortest == 0:
+            problems.append(
+                f"{owner}: a batch of {smallest:g} would take no time; give a positive fixed_time"
+                " (or both a positive min_batch and time_per_amount)"
+            )
+        releases = _settle_mapping(self, "release_time", owner, problems)
+        for state, release in releases.items():
+            where = f"release_time of {state!r}"
+            time = _checked_number(release, f"{owner}: {where}", problems, above=0.0)
+            releases[state] = time
+            if time > shortest > 0:
+                problems.append(
+                    f"{owner}: {where} is {time:g}, after the shortest batch has ended "
+                    f"({shortest:g})"
+                )
+        object.__setattr__(self, "release_time", ReadOnlyMapping(releases))
+        _refuse(problems)
+
+    def duration(self, size: float) -> float:
+        """Time that a batch of amount `size` takes."""
+        return self.fixed_time + size * self.time_per_amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What turns states into states, and the units that can run it.
+
+    Parameters
+    ----------
+    name : str
+        The task's name.
+    consumes, produces : mapping of str to float
+        Per state, its fraction of the batch; the fractions are positive and sum to 1.
+    units : mapping of str to Suitability
+        Per unit that can run the task, on what terms.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this task.
+    """
+
+    name: str
+    consumes: Mapping[str, float]
+    produces: Mapping[str, float]
+    units: Mapping[str, Suitability]
+
+    def __post_init__(self) -> None:
+        owner = f"task {self.name!r}"
+        problems = _name_problems("a task", self.name)
+        self._settle_fractions("consumes", owner, problems)
+        self._settle_fractions("produces", owner, problems)
+        units = _settle_mapping(self, "units", owner, problems)
+        if not units:
+            problems.append(f"{owner}: units is empty; name at least one unit that can run it")
+        for unit, suitability in units.items():
+            if not isinstance(suitability, Suitability):
+                problems.append(f"{owner} on unit {unit!r}: expected a Suitability")
+                continue
+            if (suitability.task, suitability.unit) != (self.name, unit):
+                problems.append(
+                    f"{owner} on unit {unit!r}: its Suitability is for task "
+                    f"{suitability.task!r} on unit {suitability.unit!r}"
+                )
+            problems.extend(
+                f"{owner} on unit {unit!r}: release_time names {state!r}, which the task does not "
+                f"produce{did_you_mean(state, self.produces)}"
+                for state in suitability.release_time
+                if state not in self.produces
+            )
+        object.__setattr__(self, "units", ReadOnlyMapping(units))
+        _refuse(problems)
+
+    def _settle_fractions(self, side: str, owner: str, problems: list[str]) -> None:
+        """Check that `consumes` or `produces` are positive fractions that sum to 1."""
+        n_before = len(problems)
+        shares = _settle_mapping(self, side, owner, problems)
+        for state, share in shares.items():
+            where = f"{owner}: {side} fraction of {state!r}"
+            shares[state] = _checked_number(share, where, problems, above=0.0)
+        object.__setattr__(self, side, ReadOnlyMapping(shares))
+        if len(problems) > n_before:
+            return
+        total = math.fsum(shares.values())
+        if not shares:
+            problems.append(f"{owner}: {side} is empty; name at least one state and its fraction")
+        elif abs(total - 1.0) > FRACTION_TOLERANCE:
+            problems.append(f"{owner}: {side} fractions sum to {total:.9g}, expected 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A batch plant as a state-task network.
+
+    Two networks are equal when their parts are, whatever the order of states, tasks and units.
+
+    Parameters
+    ----------
+    name : str
+        The plant's name.
+    states : mapping of str to State
+        Its materials, by name.
+    tasks : mapping of str to Task
+        What can be done with them, by name.
+    amount_unit, time_unit : str
+        Labels for tables and plots; any consistent units work.
+    citation, description : str
+        Where the data come from, and what to know about them.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem that shows when the parts are put together.
+    """
+
+    name: str
+    states: Mapping[str, State]
+    tasks: Mapping[str, Task]
+    amount_unit: str = ""
+    time_unit: str = ""
+    citation: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        problems = _name_problems("the plant", self.name)
+        for label in _LABELS:
+            if not isinstance(getattr(self, label), str):
+                problems.append(f"{label} must be text, got {getattr(self, label)!r}")
+        states: dict[str, State] = self._settle_parts("states", State, problems)
+        tasks: dict[str, Task] = self._settle_parts("tasks", Task, problems)
+        consumed = {state for task in tasks.values() for state in task.consumes}
+        produced = {state for task in tasks.values() for state in task.produces}
+        for task in tasks.values():
+            for verb, shares in (("consumes", task.consumes), ("produces", task.produces)):
+                problems.extend(
+                    f"task {task.name!r} {verb} the unknown state {state!r}"
+                    + did_you_mean(state, states)
+                    for state in shares
+                    if state not in states
+                )
+        for name, state in states.items():
+            if name not in consumed | produced:
+                problems.append(f"state {name!r} is neither consumed nor produced by any task")
+            elif state.zero_wait and name not in consumed:
+                problems.append(
+                    f"state {name!r} is zero_wait, but no task consumes it: it has nowhere to go"
+                )
+        _refuse(problems)
+
+    def _settle_parts(
+        self, label: str, kind: type[State] | type[Task], problems: list[str]
+    ) -> dict[str, Any]:
+        """Check that a mapping holds at least one part of that kind, each under its own name."""
+        given = _settle_mapping(self, label, "the plant", problems)
+        object.__setattr__(self, label, ReadOnlyMapping(given))
+        if not given:
+            problems.append(f"the plant has no {label}; give at least one")
+        parts = {}
+        for name, part in given.items():
+            if not isinstance(part, kind):
+                problems.append(f"{label}: {name!r} must be a {kind.__name__}, got {part!r}")
+                continue
+            if part.name != name:
+                problems.append(f"{label}: {name!r} holds the one named {part.name!r}")
+            parts[name] = part
+        return parts
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Names of the units, in the order of first appearance."""
+        return tuple(dict.fromkeys(unit for task in self.tasks.values() for unit in task.units))
+
+    @property
+    def suitabilities(self) -> tuple[Suitability, ...]:
+        """Every pair of a task and a unit that can run it, in the order of the tasks."""
+        return tuple(entry for task in self.tasks.values() for entry in task.units.values())
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Names of the states with a positive price."""
+        return tuple(name for name, state in self.states.items() if state.price > 0)
+
+    def producers(self, state: str) -> tuple[str, ...]:
+        """Names of the tasks that produce the state."""
+        return tuple(name for name, task in self.tasks.items() if state in task.produces)
+
+    def consumers(self, state: str) -> tuple[str, ...]:
+        """Names of the tasks that consume the state."""
+        return tuple(name for name, task in self.tasks.items() if state in task.consumes)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of all that changes a schedule or its value.
+
+        These are the names of states, tasks and units and every number; neither the plant's own
+        name nor its labels, nor the order in which anything is listed. A key left out and the same
+        key with its default value are one plant.
+        """
+        plant = self.to_dict()
+        content = {"states": plant["states"], "tasks": plant["tasks"]}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the plant as the mapping that a plant file holds; defaults are left out.
+
+        Returns
+        -------
+        dict
+            Of plain dicts, text, numbers and booleans; `read_network` turns it into an equal
+            network.
+        """
+        plant: dict[str, Any] = {"name": self.name}
+        plant |= {label: getattr(self, label) for label in _LABELS if getattr(self, label)}
+        plant["states"] = {name: _state_entry(state) for name, state in self.states.items()}
+        plant["tasks"] = {
+            name: {
+                "consumes": dict(task.consumes),
+                "produces": dict(task.produces),
+                "units": {unit: _unit_entry(entry) for unit, entry in task.units.items()},
+            }
+            for name, task in self.tasks.items()
+        }
+        return plant
+
+
+_LABELS = ("amount_unit", "time_unit", "citation", "description")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """End an error's sentence with the closest known word, or the empty text if none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _state_entry(state: State) -> dict[str, Any]:
+    entry = _changed_fields(state, but=("name",))
+    if state.unlimited:
+        entry["initial"] = "unlimited"
+    return entry
+
+
+def _unit_entry(suitability: Suitability) -> dict[str, Any]:
+    entry = _changed_fields(suitability, but=("task", "unit", "release_time"))
+    if suitability.release_time:
+        entry["release_time"] = dict(suitability.release_time)
+    return entry
+
+
+def _changed_fields(noun: State | Suitability, *, but: tuple[str, ...]) -> dict[str, Any]:
+    """Fields whose value is not the default, in the order of declaration."""
+    return {
+        f.name: getattr(noun, f.name)
+        for f in fields(noun)
+        if f.name not in but and (f.default is MISSING or getattr(noun, f.name) != f.default)
+    }
+
+
+def _name_problems(what: str, name: object) -> list[str]:
+    if isinstance(name, str) and name.strip():
+        return []
+    return [f"{what} needs a name that is text and not blank, got {name!r}"]
+
+
+def _amount(value: float) -> str:
+    return "unlimited" if value == math.inf else f"{value:g}"
+
+
+def _settle_number(
+    noun: State | Suitability,
+    name: str,
+    owner: str,
+    problems: list[str],
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    finite: bool = True,
+) -> float:
+    """Check a noun's number and store it as a float; NaN, which no comparison holds for, if bad."""
+    label = f"{owner}: {name}"
+    value = _checked_number(
+        getattr(noun, name), label, problems, least=least, above=above, finite=finite
+    )
+    object.__setattr__(noun, name, value)
+    return value
+
+
+def _checked_number(
+    value: object,
+    label: str,
+    problems: list[str],
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    finite: bool = True,
+) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        problems.append(f"{label} must be a number, got {value!r}")
+        return math.nan
+    try:
+        number = float(value) + 0.0  # minus zero becomes zero, so that equal plants hash equally
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number) or (finite and math.isinf(number)):
+        problems.append(f"{label} must be finite, got {number}")
+    elif least is not None and number < least:
+        problems.append(f"{label} must be at least {least:g}, got {number:g}")
+    elif above is not None and number <= above:
+        problems.append(f"{label} must be more than {above:g}, got {number:g}")
+    else:
+        return number
+    return math.nan
+
+
+def _settle_mapping(
+    noun: Suitability | Task | Network, name: str, owner: str, problems: list[str]
+) -> dict[str, Any]:
+    """Copy a noun's mapping without the keys that are no names; empty if it is no mapping."""
+    given = getattr(noun, name)
+    if not isinstance(given, Mapping):
+        problems.append(f"{owner}: {name} must be a mapping, got {given!r}")
+        return {}
+    for key in given:
+        problems.extend(_name_problems(f"{owner}: an entry of {name}", key))
+    return {key: value for key, value in given.items() if isinstance(key, str) and key.strip()}
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise InvalidNetworkError(problems)
