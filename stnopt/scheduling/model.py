@@ -1,0 +1,321 @@
+"""A scheduling model from the outside: build it, say what is wanted, read the schedule back.
+
+What a schedule is worth follows from how much every task processed, whatever the formulation: the
+formulation's module declares and reads its own variables, this one adds stock, values and targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import pyomo.environ as pyo
+
+from stnopt.errors import InvalidInputError, InvalidScheduleError
+from stnopt.plant.network import Network
+from stnopt.scheduling.schedule import Schedule, find_violations
+from stnopt.scheduling.storage_in_time import add_storage_in_time
+from stnopt.scheduling.unit_event_model import build_unit_event_model, read_batches
+
+Objective = Literal["profit", "production", "cost", "makespan"]
+_SENSES = {
+    "profit": pyo.maximize,
+    "production": pyo.maximize,
+    "cost": pyo.minimize,
+    "makespan": pyo.minimize,
+}
+
+
+def build_scheduling_model(
+    network: Network,
+    *,
+    horizon: float,
+    n_events: int,
+    max_span: int = 0,
+    formulation: Literal["unit_events"] = "unit_events",
+) -> pyo.ConcreteModel:
+    """Build the scheduling MILP of a plant, without objective or targets.
+
+    Parameters
+    ----------
+    network : Network
+        The plant.
+    horizon : float
+        Length of the schedule, in the plant's time unit; for makespan an upper bound of it.
+    n_events : int
+        Event points at which batches may start.
+    max_span : int
+        Further event points that one batch may extend over.
+    formulation : {"unit_events"}
+        Unit-specific event points (docs/formulation.md).
+
+    Returns
+    -------
+    pyo.ConcreteModel
+        With ``final_stock[state]``: an expression for the amount in storage or waiting at the end,
+        or, for a state with unlimited supply, for the amount consumed. Solved by `solve`, capacities
+        that a schedule breaks between its event points are added and it is solved again.
+
+    Raises
+    ------
+    InvalidInputError
+        Horizon, event points or span out of range, or an unknown formulation.
+
+    References
+    ----------
+    Ierapetritou & Floudas (1998), Ind. Eng. Chem. Res. 37, 4341, doi:10.1021/ie970927g;
+    Shaik & Floudas (2009), Ind. Eng. Chem. Res. 48, 2947, doi:10.1021/ie8010726 (spanning tasks).
+    """
+    if formulation != "unit_events":
+        raise InvalidInputError(f"unknown formulation {formulation!r}; expected 'unit_events'")
+    if not (math.isfinite(horizon) and horizon > 0):
+        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
+    if n_events < 1 or n_events != int(n_events):
+        raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
+    if max_span < 0 or max_span != int(max_span):
+        raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
+    m = build_unit_event_model(
+        network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span)
+    )
+    m.network, m.horizon = network, float(horizon)
+    _add_amounts(m, network)
+    _add_values(m, network)
+    limited = [
+        s.name
+        for s in network.states.values()
+        if not s.zero_wait and not s.unlimited and math.isfinite(s.capacity)
+    ]
+    m.storage_in_time = pyo.Block(limited)
+    m.limited_in_time = set()
+    m.refine = _limit_storage_in_time
+    return m
+
+
+def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
+    """final_stock = initial + produced - consumed; consumed alone where the supply is unlimited."""
+    fits = [(fit.task, fit.unit) for fit in network.suitabilities]
+
+    def processed(state: str, shares: str) -> pyo.Expression:
+        return sum(
+            getattr(network.tasks[task], shares)[state] * m.total_size[task, unit]
+            for task, unit in fits
+            if state in getattr(network.tasks[task], shares)
+        )
+
+    @m.Expression(list(network.states))
+    def consumed(m, state):
+        return processed(state, "consumes")
+
+    @m.Expression(list(network.states))
+    def final_stock(m, state):
+        if network.states[state].unlimited:
+            return m.consumed[state]
+        initial = network.states[state].initial
+        return initial + processed(state, "produces") - m.consumed[state]
+
+
+def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
+    """What `set_objective` and `require_value` speak of (docs/formulation.md, eq. V1-V3)."""
+    sold = [s for s in network.states.values() if not s.unlimited]
+    m.task_cost = pyo.Expression(
+        expr=sum(
+            fit.fixed_cost * m.n_batches[fit.task, fit.unit]
+            + fit.cost_per_amount * m.total_size[fit.task, fit.unit]
+            for fit in network.suitabilities
+        )
+    )
+    m.raw_cost = pyo.Expression(
+        expr=sum(s.cost * m.consumed[s.name] for s in network.states.values())
+    )
+    m.cost = pyo.Expression(expr=m.raw_cost + m.task_cost)
+    m.profit = pyo.Expression(expr=sum(s.price * m.final_stock[s.name] for s in sold) - m.cost)
+    m.production = pyo.Expression(expr=sum(m.final_stock[s.name] for s in sold if s.price > 0))
+    m.makespan = pyo.Expression(expr=m.latest_finish)
+
+
+def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
+    """Set what the schedule is for; a second call replaces the first.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        From `build_scheduling_model`.
+    kind : {"profit", "production", "cost", "makespan"}
+        Profit = price x final stock - raw-material cost - task cost; production = total amount of
+        the states with a positive price; cost = raw-material and task cost; makespan = last finish.
+
+    Raises
+    ------
+    InvalidInputError
+        Another kind, or production for a plant in which nothing has a price.
+    """
+    _check_kind(kind)
+    network: Network = model.network
+    sold = [s.name for s in network.states.values() if s.price > 0]
+    if kind == "production" and not sold:
+        raise InvalidInputError(
+            f"objective 'production': no state of {network.name!r} has a price; give the products "
+            "one (price: 1 counts amounts)"
+        )
+    model.del_component("objective")
+    model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in _SENSES:
+        raise InvalidInputError(f"unknown objective {kind!r}; expected one of {', '.join(_SENSES)}")
+
+
+def require_targets(
+    model: pyo.ConcreteModel,
+    targets: Mapping[str, float],
+    *,
+    sense: Literal["at_least", "exactly"] = "at_least",
+) -> None:
+    """Require the schedule to end with these amounts; a second call updates the first.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        From `build_scheduling_model`.
+    targets : mapping
+        Amount per state, in the plant's unit.
+    sense : {"at_least", "exactly"}
+        Whether more is welcome.
+
+    Raises
+    ------
+    InvalidInputError
+        A state that the plant does not have or does not produce, a negative or non-finite amount.
+    """
+    check_targets(model.network, targets)
+    if sense not in ("at_least", "exactly"):
+        raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
+    if model.component("target") is None:
+        states = [s for s in model.network.states if model.network.producers(s)]
+        model.target = pyo.Param(states, mutable=True, default=0.0)
+        model.target_met = pyo.Constraint(
+            states, rule=lambda m, s: m.final_stock[s] >= m.target[s]
+        )
+        model.target_not_exceeded = pyo.Constraint(
+            states, rule=lambda m, s: m.final_stock[s] <= m.target[s]
+        )
+        model.target_met.deactivate()
+        model.target_not_exceeded.deactivate()
+    for state, amount in targets.items():
+        model.target[state] = float(amount)
+        model.target_met[state].activate()
+        if sense == "exactly":
+            model.target_not_exceeded[state].activate()
+        else:
+            model.target_not_exceeded[state].deactivate()
+
+
+def check_targets(network: Network, targets: Mapping[str, float]) -> None:
+    """Refuse targets that the plant cannot be asked for, naming each (see `require_targets`)."""
+    produced = [
+        s.name for s in network.states.values() if network.producers(s.name) and not s.unlimited
+    ]
+    for state, amount in targets.items():
+        if state not in network.states:
+            raise InvalidInputError(
+                f"target {state!r}: {network.name!r} has no such state; it produces {produced}"
+            )
+        if state not in produced:
+            raise InvalidInputError(
+                f"target {state!r}: no task produces it; targets can be set for {produced}"
+            )
+        if not (math.isfinite(amount) and amount >= 0):
+            raise InvalidInputError(
+                f"target {state!r}: the amount must be a number of at least 0, got {amount}"
+            )
+
+
+def require_value(
+    model: pyo.ConcreteModel,
+    kind: Objective,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> None:
+    """Limit a value of the schedule, such as profit >= 200; a second call for it replaces the first.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        From `build_scheduling_model`.
+    kind : {"profit", "production", "cost", "makespan"}
+        As in `set_objective`.
+    at_least, at_most : float, optional
+        Limits; at least one must be given.
+
+    Raises
+    ------
+    InvalidInputError
+        An unknown kind, or no limit.
+    """
+    _check_kind(kind)
+    if at_least is None and at_most is None:
+        raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
+    model.del_component(f"required_{kind}")
+    limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
+    model.add_component(f"required_{kind}", limit)
+
+
+def _limit_storage_in_time(model: pyo.ConcreteModel) -> bool:
+    """Add the capacities that the incumbent breaks between its event points; say if there were any."""
+    violations = find_violations(_read_schedule(model), model.network)
+    broken = {v.element for v in violations if v.kind == "over_capacity"} - model.limited_in_time
+    for state in sorted(broken):
+        add_storage_in_time(model, model.network, state, model.horizon)
+        model.limited_in_time.add(state)
+    return bool(broken)
+
+
+def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
+    """Read the schedule that a solved model holds, and replay it.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        Solved; its variables hold an incumbent.
+    network : Network
+        The plant that the model was built from.
+
+    Returns
+    -------
+    Schedule
+        Free of violations.
+
+    Raises
+    ------
+    InvalidScheduleError
+        The model holds no solution, or its schedule breaks a rule of the plant when replayed.
+    InvalidInputError
+        Another plant than the model's.
+    """
+    if network != model.network:
+        raise InvalidInputError(
+            f"the model was built from another plant than {network.name!r}; pass the same network"
+        )
+    schedule = _read_schedule(model)
+    violations = find_violations(schedule, network)
+    if violations:
+        raise InvalidScheduleError(
+            "the model's schedule breaks the plant's rules when replayed (solve it with "
+            "stnopt.solve, which adds what is missing):\n  - "
+            + "\n  - ".join(v.message for v in violations[:10])
+        )
+    return schedule
+
+
+def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
+    try:
+        batches = read_batches(model, model.network)
+    except TypeError as error:  # a variable without a value
+        raise InvalidScheduleError(
+            "the model holds no solution: solve it, and extract only if result.has_solution"
+        ) from error
+    stock = {s: float(pyo.value(model.final_stock[s])) for s in model.network.states}
+    return Schedule(batches=tuple(batches), final_stock=stock, horizon=model.horizon)

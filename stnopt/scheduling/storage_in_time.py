@@ -1,0 +1,264 @@
+"""Capacities that hold at every instant, added to the unit-event model for the states that need them.
+
+Keeping a finished batch in its unit never hurts, so storage takes material at two kinds of moments
+only: when a unit that still holds some starts its next batch, and when a part leaves a batch early.
+Those *deliveries* and all consumptions of the state are put in order of time by binaries, material is
+followed from delivery to consumption, and after every delivery the storage holds at most its capacity.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pyomo.environ as pyo
+
+from stnopt.plant.network import Network, Suitability
+
+
+def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, horizon: float) -> None:
+    """Limit a state's storage to its capacity at every instant (docs/formulation.md, eq. U13-U22).
+
+    The big-M for times is the horizon, for amounts the largest batch or consumption.
+    """
+    block = m.storage_in_time[state]
+    _add_waiting(block, m, network, state, horizon)
+    _add_order(block, horizon)
+    _add_flows(block, network, state)
+    _add_levels(block, network.states[state].capacity, network.states[state].initial)
+
+
+def _leaves_early(fit: Suitability, state: str) -> bool:
+    """Whether a state leaves its unit before the batch is finished, so that it cannot wait there."""
+    shortest = fit.duration(fit.min_batch)
+    varies = fit.time_per_amount > 0
+    return state in fit.release_time and (varies or fit.release_time[state] < shortest)
+
+
+def _add_waiting(
+    block: pyo.Block, m: pyo.ConcreteModel, network: Network, state: str, horizon: float
+) -> None:
+    """What waits in a unit is consumed from it or delivered to storage when the unit starts again.
+
+    waiting[p, k] = kept[p, k-1] + released[p, k]
+    kept[p, k] = waiting[p, k] - direct[p, ., k] - delivered[p, k]
+    delivered[p, k] <= M * starts[p, k];  kept[p, k] <= M * (1 - starts[p, k])
+    A direct consumption comes before the unit's next start (eq. U13-U16).
+    """
+    made = {t.name: t.produces[state] for t in network.tasks.values() if state in t.produces}
+    used = {t.name: t.consumes[state] for t in network.tasks.values() if state in t.consumes}
+    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    early = {key for key, fit in fits.items() if key[0] in made and _leaves_early(fit, state)}
+    makers = sorted({unit for task, unit in fits if task in made})
+    takers = sorted({unit for task, unit in fits if task in used})
+    last = m.POINTS.last()
+
+    def most(unit: str, shares: dict[str, float]) -> float:
+        return max(shares[t] * f.max_batch for (t, u), f in fits.items() if u == unit and t in shares)
+
+    block.MAKERS = pyo.Set(initialize=makers)
+    block.TAKERS = pyo.Set(initialize=takers)
+    block.EVENTS = pyo.Set(initialize=list(m.EVENTS))
+    block.POINTS = pyo.Set(initialize=list(m.POINTS))
+    block.most_made = {unit: most(unit, made) for unit in makers}
+    block.most_used = {unit: most(unit, used) for unit in takers}
+    block.kept = pyo.Var(makers, m.POINTS, domain=pyo.NonNegativeReals)
+    block.delivered = pyo.Var(makers, m.EVENTS, domain=pyo.NonNegativeReals)
+    block.direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.NonNegativeReals)
+    block.taken_direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.Binary)
+
+    @block.Expression(makers, m.EVENTS)
+    def starts(b, unit, event):
+        return sum(m.run[k] for k in m.BATCHES if k[1] == unit and k[2] == event)
+
+    @block.Expression(takers, m.EVENTS)
+    def taken(b, unit, event):
+        return sum(
+            used[k[0]] * m.size[k] for k in m.BATCHES if k[0] in used and k[1:3] == (unit, event)
+        )
+
+    @block.Constraint(makers, m.POINTS)
+    def waiting_in_unit(b, unit, point):
+        ended = [
+            k
+            for k in m.BATCHES
+            if k[1] == unit
+            and k[0] in made
+            and k[:2] not in early
+            and k[2] + k[3] + 1 == point
+        ]
+        waiting = sum(made[k[0]] * m.size[k] for k in ended)
+        if point > 0:
+            waiting += b.kept[unit, point - 1]
+        if point == last:
+            return b.kept[unit, point] == waiting
+        taken_here = sum(b.direct[unit, taker, point] for taker in takers)
+        return b.kept[unit, point] == waiting - taken_here - b.delivered[unit, point]
+
+    @block.Constraint(makers, m.EVENTS)
+    def delivered_at_start(b, unit, event):
+        return b.delivered[unit, event] <= b.most_made[unit] * b.starts[unit, event]
+
+    @block.Constraint(makers, m.EVENTS)
+    def nothing_kept_at_start(b, unit, event):
+        return b.kept[unit, event] <= b.most_made[unit] * (1 - b.starts[unit, event])
+
+    @block.Constraint(makers, takers, m.EVENTS)
+    def direct_only_if_taken(b, unit, taker, event):
+        limit = min(b.most_made[unit], b.most_used[taker])
+        return b.direct[unit, taker, event] <= limit * b.taken_direct[unit, taker, event]
+
+    apart = [(p, c, e) for p in makers for c in takers for e in m.EVENTS if p != c]
+
+    @block.Constraint(apart)
+    def direct_before_next_start(b, unit, taker, event):
+        loose = horizon * (2 - b.taken_direct[unit, taker, event] - b.starts[unit, event])
+        return m.unit_time[taker, event] <= m.unit_time[unit, event] + loose
+
+    @block.Constraint(apart)
+    def direct_before_next_point(b, unit, taker, event):
+        loose = horizon * (1 - b.taken_direct[unit, taker, event])
+        return m.unit_time[taker, event] <= m.unit_time[unit, event + 1] + loose
+
+    block.when, block.amount, block.limit, block.place = {}, {}, {}, {}
+    for unit in makers:
+        for event in m.EVENTS:
+            if event > 0:
+                x = (unit, event, "start")
+                block.when[x] = m.unit_time[unit, event]
+                block.amount[x] = block.delivered[unit, event]
+                block.limit[x] = block.most_made[unit]
+            leaving = [
+                k for k in m.BATCHES if k[1] == unit and k[2] == event and k[:2] in early
+            ]
+            if leaving:
+                x = (unit, event, "early")
+                block.when[x] = m.unit_time[unit, event] + sum(
+                    fits[k[:2]].release_time[state] * m.run[k] for k in leaving
+                )
+                block.amount[x] = sum(made[k[0]] * m.size[k] for k in leaving)
+                block.limit[x] = block.most_made[unit]
+    block.consumed_at = {
+        (taker, event): m.unit_time[taker, event] for taker in takers for event in m.EVENTS
+    }
+
+
+def _add_order(block: pyo.Block, horizon: float) -> None:
+    """first[c, x] = 1: consumption c is no later than delivery x; 0: no earlier (eq. U17-U19).
+
+    later[y, x] = 1: delivery y is no earlier than x; 0: no later. At one instant either may hold.
+    """
+    deliveries = list(block.when)
+    pairs = [(c, x) for c in block.consumed_at for x in deliveries if not _fixed_order(c, x)[0]]
+    block.PAIRS = pyo.Set(dimen=5, initialize=[(*c, *x) for c, x in pairs])
+    block.first = pyo.Var(block.PAIRS, domain=pyo.Binary)
+
+    @block.Constraint(block.PAIRS)
+    def consumption_first(b, *pair):
+        c, x = pair[:2], pair[2:]
+        return b.consumed_at[c] <= b.when[x] + horizon * (1 - b.first[pair])
+
+    @block.Constraint(block.PAIRS)
+    def delivery_first(b, *pair):
+        c, x = pair[:2], pair[2:]
+        return b.when[x] <= b.consumed_at[c] + horizon * b.first[pair]
+
+    @block.Constraint(block.PAIRS)
+    def earlier_consumption_first(b, *pair):
+        earlier = (pair[0], pair[1] - 1, *pair[2:])
+        return b.first[earlier] >= b.first[pair] if earlier in b.PAIRS else pyo.Constraint.Skip
+
+    others = [(y, x) for y, x in combinations(deliveries, 2) if y[0] != x[0] or y[2] != x[2]]
+    block.TWO_DELIVERIES = pyo.Set(dimen=6, initialize=[(*y, *x) for y, x in others])
+    block.later = pyo.Var(block.TWO_DELIVERIES, domain=pyo.Binary)
+
+    @block.Constraint(block.TWO_DELIVERIES)
+    def later_delivery(b, *pair):
+        return b.when[pair[:3]] >= b.when[pair[3:]] - horizon * (1 - b.later[pair])
+
+    @block.Constraint(block.TWO_DELIVERIES)
+    def earlier_delivery(b, *pair):
+        return b.when[pair[:3]] <= b.when[pair[3:]] + horizon * b.later[pair]
+
+
+def _fixed_order(consumption: tuple, delivery: tuple) -> tuple[bool, int]:
+    """Whether one unit's own points already order the two, and then the value of `first`."""
+    same = consumption[0] == delivery[0] and delivery[2] == "start"
+    return same, int(consumption[1] <= delivery[1])
+
+
+def _first(block: pyo.Block, consumption: tuple, delivery: tuple) -> pyo.Var | int:
+    known, value = _fixed_order(consumption, delivery)
+    return value if known else block.first[(*consumption, *delivery)]
+
+
+def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
+    """Consumption = taken from units + from deliveries before it + from the initial stock (eq. U20)."""
+    routes = [
+        (*c, *x)
+        for c in block.consumed_at
+        for x in block.when
+        if _fixed_order(c, x) != (True, 1)
+    ]
+    block.ROUTES = pyo.Set(dimen=5, initialize=routes)
+    block.flow = pyo.Var(block.ROUTES, domain=pyo.NonNegativeReals)
+    block.from_initial = pyo.Var(list(block.consumed_at), domain=pyo.NonNegativeReals)
+
+    @block.Constraint(list(block.consumed_at))
+    def supply(b, taker, event):
+        direct = sum(b.direct[unit, taker, event] for unit in b.MAKERS)
+        return b.taken[taker, event] == direct + _from_storage(b, (taker, event))
+
+    @block.Constraint(block.ROUTES)
+    def flow_after_delivery(b, *route):
+        c, x = route[:2], route[2:]
+        return b.flow[route] <= min(b.limit[x], b.most_used[c[0]]) * (1 - _first(b, c, x))
+
+    @block.Constraint(list(block.when))
+    def delivered_once(b, *x):
+        return sum(b.flow[r] for r in b.ROUTES if r[2:] == x) <= b.amount[x]
+
+    @block.Constraint()
+    def initial_once(b):
+        return sum(b.from_initial.values()) <= network.states[state].initial
+
+
+def _from_storage(block: pyo.Block, consumption: tuple) -> pyo.Expression:
+    stored = sum(block.flow[r] for r in block.ROUTES if r[:2] == consumption)
+    return stored + block.from_initial[consumption]
+
+
+def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
+    """initial + deliveries so far - consumption from storage so far <= capacity (eq. U21-U22)."""
+    deliveries = list(block.when)
+    two = [(y, x) for y in deliveries for x in deliveries if y != x]
+    block.counted = pyo.Var([(*y, *x) for y, x in two], domain=pyo.NonNegativeReals)
+    block.gone = pyo.Var(
+        [(*c, *x) for c in block.consumed_at for x in deliveries], domain=pyo.NonNegativeReals
+    )
+
+    @block.Constraint([(*y, *x) for y, x in two])
+    def delivery_counts(b, *pair):
+        y, x = pair[:3], pair[3:]
+        if y[0] == x[0] and y[2] == x[2]:
+            not_yet: pyo.Var | int = int(y[1] > x[1])
+        elif pair in b.TWO_DELIVERIES:
+            not_yet = b.later[pair]
+        else:
+            not_yet = 1 - b.later[(*x, *y)]
+        return b.counted[pair] >= b.amount[y] - b.limit[y] * not_yet
+
+    @block.Constraint([(*c, *x) for c in block.consumed_at for x in deliveries])
+    def consumption_counts(b, *pair):
+        c, x = pair[:2], pair[2:]
+        return b.gone[pair] <= b.most_used[c[0]] * _first(b, c, x)
+
+    @block.Constraint([(*c, *x) for c in block.consumed_at for x in deliveries])
+    def consumption_from_storage(b, *pair):
+        return b.gone[pair] <= _from_storage(b, pair[:2])
+
+    @block.Constraint(deliveries)
+    def capacity_at_delivery(b, *x):
+        came = b.amount[x] + sum(b.counted[(*y, *x)] for y in deliveries if y != x)
+        went = sum(b.gone[(*c, *x)] for c in b.consumed_at)
+        return initial + came - went <= capacity
+

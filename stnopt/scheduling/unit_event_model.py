@@ -1,0 +1,303 @@
+"""A continuous-time STN model with event points of each unit's own (docs/formulation.md, eq. U1-U12).
+
+Every unit has its own time for every event point, and every state one time per event point by which
+all that was made for it is there. A consumer waits for that time only if it consumes the state, a
+producer sets it only if it makes the state: sequencing therefore holds across any pair of events, and
+nobody waits for a batch that does not concern him. A batch may span `max_span` further events.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pyomo.environ as pyo
+
+from stnopt.plant.network import Network
+from stnopt.scheduling.schedule import Batch
+
+#: A batch below this share of the plant's largest is rounding, not production.
+_NEGLIGIBLE = 1e-9
+
+
+def build_unit_event_model(
+    network: Network, *, horizon: float, n_events: int, max_span: int
+) -> pyo.ConcreteModel:
+    """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
+
+    Storage capacities hold here up to what the units can keep; `storage_in_time` adds the rest where
+    a schedule needs it.
+    """
+    m = pyo.ConcreteModel(name=network.name)
+    _add_sets(m, network, n_events, max_span)
+    _add_variables(m, network, horizon)
+    _add_unit_allocation(m)
+    _add_batch_sizes(m, network)
+    _add_unit_times(m, network, horizon)
+    _add_state_times(m, network, horizon)
+    _add_material_balances(m, network)
+    _add_zero_wait(m, network, horizon)
+    _add_earliest_starts(m, network)
+    return m
+
+
+def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: int) -> None:
+    """Events at which batches start; points, one more, at which material is there."""
+    m.EVENTS = pyo.RangeSet(0, n_events - 1)
+    m.POINTS = pyo.RangeSet(0, n_events)
+    m.UNITS = pyo.Set(initialize=network.units)
+    m.STORED = pyo.Set(initialize=[s.name for s in network.states.values() if not s.unlimited])
+    m.TASK_UNITS = pyo.Set(
+        dimen=2, initialize=[(fit.task, fit.unit) for fit in network.suitabilities]
+    )
+    first = _first_events(network)
+    m.BATCHES = pyo.Set(
+        dimen=4,
+        initialize=[
+            (fit.task, fit.unit, event, span)
+            for fit in network.suitabilities
+            for event in range(n_events)
+            for span in range(min(max_span, n_events - 1 - event) + 1)
+            if event >= first[fit.task]
+        ],
+    )
+
+
+def _first_events(network: Network) -> dict[str, float]:
+    """Fewest batches, one after another, that must come before each task (inf: it can never run)."""
+    reached = {
+        s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()
+    }
+    first = dict.fromkeys(network.tasks, math.inf)
+    for _ in range(len(network.tasks) + 1):
+        for task in network.tasks.values():
+            first[task.name] = max((reached[s] for s in task.consumes), default=0.0)
+            for state in task.produces:
+                reached[state] = min(reached[state], first[task.name] + 1)
+    return first
+
+
+def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+    """Which batches run and how large they are; when each unit's and each state's points lie."""
+    m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
+    largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
+    m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, *_: (0.0, largest[task, unit]))
+    m.unit_time = pyo.Var(m.UNITS, m.POINTS, bounds=(0.0, horizon))
+    m.state_time = pyo.Var(m.STORED, m.EVENTS, bounds=(0.0, horizon))
+    m.stock = pyo.Var(m.STORED, m.POINTS, domain=pyo.NonNegativeReals)
+    m.latest_finish = pyo.Var(bounds=(0.0, horizon))
+
+    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+
+    @m.Expression(m.BATCHES)
+    def duration(m, task, unit, event, span):
+        fit = fits[task, unit]
+        batch = (task, unit, event, span)
+        return fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
+
+    @m.Expression(m.TASK_UNITS)
+    def total_size(m, task, unit):
+        return sum(m.size[b] for b in m.BATCHES if b[:2] == (task, unit))
+
+    @m.Expression(m.TASK_UNITS)
+    def n_batches(m, task, unit):
+        return sum(m.run[b] for b in m.BATCHES if b[:2] == (task, unit))
+
+
+def _batches(m: pyo.ConcreteModel, unit: str) -> list[tuple[str, str, int, int]]:
+    return [b for b in m.BATCHES if b[1] == unit]
+
+
+def _add_unit_allocation(m: pyo.ConcreteModel) -> None:
+    """sum of run over the batches that occupy a unit at an event <= 1 (eq. U1)."""
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def one_batch_at_a_time(m, unit, event):
+        occupying = [b for b in _batches(m, unit) if b[2] <= event <= b[2] + b[3]]
+        return sum(m.run[b] for b in occupying) <= 1 if occupying else pyo.Constraint.Skip
+
+
+def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
+    """min_batch * run <= size <= max_batch * run (eq. U2)."""
+    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+
+    @m.Constraint(m.BATCHES)
+    def largest_batch(m, *batch):
+        return m.size[batch] <= fits[batch[:2]].max_batch * m.run[batch]
+
+    @m.Constraint([b for b in m.BATCHES if fits[b[:2]].min_batch > 0])
+    def smallest_batch(m, *batch):
+        return m.size[batch] >= fits[batch[:2]].min_batch * m.run[batch]
+
+
+def _add_unit_times(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+    """A unit's next point comes after its batch; all that it does fits before and after (eq. U3-U6)."""
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def points_in_order(m, unit, event):
+        return m.unit_time[unit, event + 1] >= m.unit_time[unit, event]
+
+    spans = sorted({b[3] for b in m.BATCHES})
+
+    @m.Constraint(m.UNITS, m.EVENTS, spans)
+    def next_point_after_batch(m, unit, event, span):
+        # One batch starts at an event, so the sum over tasks and shorter spans has one term.
+        started = [b for b in _batches(m, unit) if b[2] == event and b[3] <= span]
+        if not any(b[3] == span for b in started):
+            return pyo.Constraint.Skip
+        gap = m.unit_time[unit, event + span + 1] - m.unit_time[unit, event]
+        return gap >= sum(m.duration[b] for b in started)
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def later_batches_fit(m, unit, event):
+        later = [b for b in _batches(m, unit) if b[2] >= event]
+        if not later:
+            return pyo.Constraint.Skip
+        return m.unit_time[unit, event] + sum(m.duration[b] for b in later) <= m.latest_finish
+
+    @m.Constraint(m.UNITS, m.POINTS)
+    def earlier_batches_fit(m, unit, point):
+        earlier = [b for b in _batches(m, unit) if b[2] + b[3] < point]
+        if not earlier:
+            return pyo.Constraint.Skip
+        return m.unit_time[unit, point] >= sum(m.duration[b] for b in earlier)
+
+    @m.Constraint(m.UNITS)
+    def finish_in_time(m, unit):
+        return m.unit_time[unit, m.POINTS.last()] <= m.latest_finish
+
+
+def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -> pyo.Expression:
+    """Time from a batch's start until it releases a state: its duration, or its release time."""
+    fit = network.tasks[batch[0]].units[batch[1]]
+    if state in fit.release_time:
+        return fit.release_time[state] * m.run[batch]
+    return m.duration[batch]
+
+
+def _add_state_times(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+    """state_time >= every earlier release of the state; its consumers start no earlier (eq. U7-U9).
+
+    The big-M is the horizon: no two times lie further apart.
+    """
+    makes = {(t.name, s) for t in network.tasks.values() for s in t.produces}
+    takes = {(t.name, s) for t in network.tasks.values() for s in t.consumes}
+    made = [s for s in m.STORED if network.producers(s)]
+    spans = sorted({b[3] for b in m.BATCHES})
+
+    @m.Constraint(made, [e for e in m.EVENTS if e > 0])
+    def state_points_in_order(m, state, event):
+        return m.state_time[state, event] >= m.state_time[state, event - 1]
+
+    @m.Constraint(made, m.UNITS, m.EVENTS, spans)
+    def state_time_after_release(m, state, unit, event, span):
+        point = event + span + 1
+        ended = [
+            b
+            for b in _batches(m, unit)
+            if b[2] == event and b[3] <= span and (b[0], state) in makes
+        ]
+        if point not in m.EVENTS or not any(b[3] == span for b in ended):
+            return pyo.Constraint.Skip
+        released = m.unit_time[unit, event] + sum(_release(m, network, state, b) for b in ended)
+        return m.state_time[state, point] >= released - horizon * (1 - sum(m.run[b] for b in ended))
+
+    @m.Constraint(made, m.UNITS, m.EVENTS)
+    def consumption_after_state_time(m, state, unit, event):
+        taking = [b for b in _batches(m, unit) if b[2] == event and (b[0], state) in takes]
+        if not taking:
+            return pyo.Constraint.Skip
+        waits = horizon * (1 - sum(m.run[b] for b in taking))
+        return m.unit_time[unit, event] >= m.state_time[state, event] - waits
+
+
+def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
+    """Stock after a point = stock before + made by batches that ended - taken by batches that start.
+
+    Its limit is the capacity and one batch waiting in every unit that makes the state: what no
+    schedule exceeds. Between points, `storage_in_time` decides (eq. U10-U11).
+    """
+    made = {(t.name, s): share for t in network.tasks.values() for s, share in t.produces.items()}
+    used = {(t.name, s): share for t in network.tasks.values() for s, share in t.consumes.items()}
+
+    def released(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
+        ended = [b for b in m.BATCHES if b[2] + b[3] + 1 == point and (b[0], state) in made]
+        return sum(made[b[0], state] * m.size[b] for b in ended)
+
+    def taken(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
+        started = [b for b in m.BATCHES if b[2] == point and (b[0], state) in used]
+        return sum(used[b[0], state] * m.size[b] for b in started)
+
+    @m.Constraint(m.STORED, m.POINTS)
+    def material_balance(m, state, point):
+        before = m.stock[state, point - 1] if point > 0 else network.states[state].initial
+        return m.stock[state, point] == before + released(m, state, point) - taken(m, state, point)
+
+    for state in m.STORED:
+        waiting: dict[str, float] = {}
+        for fit in network.suitabilities:
+            if (fit.task, state) in made:
+                most = made[fit.task, state] * fit.max_batch
+                waiting[fit.unit] = max(waiting.get(fit.unit, 0.0), most)
+        capacity = network.states[state].capacity
+        if math.isfinite(capacity):
+            for point in m.POINTS:
+                m.stock[state, point].setub(capacity + sum(waiting.values()))
+
+
+def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+    """A zero-wait state is never in stock: released and consumed whole, at its state time (eq. U12)."""
+    unstable = [s.name for s in network.states.values() if s.zero_wait]
+    for state in unstable:
+        for point in m.POINTS:
+            m.stock[state, point].fix(0.0)
+    makes = {(t.name, s) for t in network.tasks.values() for s in t.produces}
+    takes = {(t.name, s) for t in network.tasks.values() for s in t.consumes}
+
+    @m.Constraint([(s, b) for s in unstable for b in m.BATCHES if (b[0], s) in makes])
+    def release_at_state_time(m, state, *batch):
+        point = batch[2] + batch[3] + 1
+        if point not in m.EVENTS:
+            return m.run[batch] == 0  # nobody is left to consume it
+        released = m.unit_time[batch[1], batch[2]] + _release(m, network, state, batch)
+        return m.state_time[state, point] <= released + horizon * (1 - m.run[batch])
+
+    @m.Constraint([(s, b) for s in unstable for b in m.BATCHES if (b[0], s) in takes])
+    def consumption_at_state_time(m, state, *batch):
+        start = m.unit_time[batch[1], batch[2]]
+        return start <= m.state_time[state, batch[2]] + horizon * (1 - m.run[batch])
+
+
+def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
+    """unit_time >= the earliest time at which what the batch needs can be there (a valid cut)."""
+    ready = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
+    earliest = dict.fromkeys(network.tasks, math.inf)
+    for _ in range(len(network.tasks) + 1):
+        for task in network.tasks.values():
+            earliest[task.name] = max((ready[s] for s in task.consumes), default=0.0)
+            for state in task.produces:
+                quickest = min(
+                    fit.release_time.get(state, fit.duration(fit.min_batch))
+                    for fit in task.units.values()
+                )
+                ready[state] = min(ready[state], earliest[task.name] + quickest)
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def earliest_start(m, unit, event):
+        starting = [b for b in _batches(m, unit) if b[2] == event and earliest[b[0]] > 0]
+        if not starting:
+            return pyo.Constraint.Skip
+        return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
+
+
+def read_batches(m: pyo.ConcreteModel, network: Network) -> list[Batch]:
+    """Read the batches back: start from the model, duration from the plant; empty ones are dropped."""
+    negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
+    batches = []
+    for task, unit, event, span in m.BATCHES:
+        size = m.size[task, unit, event, span].value
+        if m.run[task, unit, event, span].value < 0.5 or size <= negligible:
+            continue
+        start = max(0.0, m.unit_time[unit, event].value)
+        finish = start + network.tasks[task].units[unit].duration(size)
+        batches.append(Batch(task=task, unit=unit, start=start, finish=finish, size=size))
+    return sorted(batches, key=lambda b: (b.start, b.unit))
