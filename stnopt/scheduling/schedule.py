@@ -11,20 +11,20 @@ import heapq
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.network import ReadOnlyMapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
     from stnopt.plant.network import Network, State, Suitability
 
 ViolationKind = Literal[
@@ -109,17 +109,7 @@ class Schedule:
         for state, amount in self.final_stock.items():
             _require_finite(amount, f"schedule: final stock of {state!r}")
         object.__setattr__(self, "batches", tuple(self.batches))
-        object.__setattr__(self, "final_stock", MappingProxyType(dict(self.final_stock)))
-
-    def __reduce__(self) -> tuple[Any, tuple[()]]:
-        # A read-only mapping cannot be pickled, and schedules travel between worker processes.
-        rebuild = partial(
-            Schedule,
-            batches=self.batches,
-            final_stock=dict(self.final_stock),
-            horizon=self.horizon,
-        )
-        return rebuild, ()
+        object.__setattr__(self, "final_stock", ReadOnlyMapping(self.final_stock))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""
