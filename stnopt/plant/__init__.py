@@ -4,3 +4,6 @@ from stnopt.plant.network import Network as Network
 from stnopt.plant.network import State as State
 from stnopt.plant.network import Suitability as Suitability
 from stnopt.plant.network import Task as Task
+from stnopt.plant.read import list_examples as list_examples
+from stnopt.plant.read import load_example as load_example
+from stnopt.plant.read import read_network as read_network

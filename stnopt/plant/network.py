@@ -298,33 +298,16 @@ class Network:
                 problems.append(f"{label} must be text, got {getattr(self, label)!r}")
         states: dict[str, State] = self._settle_parts("states", State, problems)
         tasks: dict[str, Task] = self._settle_parts("tasks", Task, problems)
-        consumed = {state for task in tasks.values() for state in task.consumes}
-        produced = {state for task in tasks.values() for state in task.produces}
-        for task in tasks.values():
-            for verb, shares in (("consumes", task.consumes), ("produces", task.produces)):
-                problems.extend(
-                    f"task {task.name!r} {verb} the unknown state {state!r}"
-                    + did_you_mean(state, states)
-                    for state in shares
-                    if state not in states
-                )
-        for name, state in states.items():
-            if name not in consumed | produced:
-                problems.append(f"state {name!r} is neither consumed nor produced by any task")
-            elif state.zero_wait and name not in consumed:
-                problems.append(
-                    f"state {name!r} is zero_wait, but no task consumes it: it has nowhere to go"
-                )
+        recipes = {name: (task.consumes, task.produces) for name, task in tasks.items()}
+        problems.extend(reference_problems(states, recipes))
         _refuse(problems)
 
     def _settle_parts(
-        self, label: str, kind: type[State] | type[Task], problems: list[str]
+        self, label: str, kind: type[State | Task], problems: list[str]
     ) -> dict[str, Any]:
         """Check that a mapping holds at least one part of that kind, each under its own name."""
         given = _settle_mapping(self, label, "the plant", problems)
         object.__setattr__(self, label, ReadOnlyMapping(given))
-        if not given:
-            problems.append(f"the plant has no {label}; give at least one")
         parts = {}
         for name, part in given.items():
             if not isinstance(part, kind):
@@ -395,6 +378,42 @@ class Network:
 
 
 _LABELS = ("amount_unit", "time_unit", "citation", "description")
+
+
+def reference_problems(
+    states: Mapping[str, State], recipes: Mapping[str, tuple[Iterable[str], Iterable[str]]]
+) -> list[str]:
+    """Find what does not fit together between states and tasks, going by their names alone.
+
+    Parameters
+    ----------
+    states : mapping of str to State
+        The plant's states.
+    recipes : mapping of str to pair
+        Per task, the names of the states that it consumes and of those that it produces.
+    """
+    problems = [
+        f"the plant has no {what}; give at least one"
+        for what, parts in (("states", states), ("tasks", recipes))
+        if not parts
+    ]
+    for task, (consumes, produces) in recipes.items():
+        for verb, named in (("consumes", consumes), ("produces", produces)):
+            problems.extend(
+                f"task {task!r} {verb} the unknown state {state!r}{did_you_mean(state, states)}"
+                for state in named
+                if state not in states
+            )
+    consumed = {state for consumes, _ in recipes.values() for state in consumes}
+    produced = {state for _, produces in recipes.values() for state in produces}
+    for name, state in states.items():
+        if name not in consumed | produced:
+            problems.append(f"state {name!r} is neither consumed nor produced by any task")
+        elif state.zero_wait and name not in consumed:
+            problems.append(
+                f"state {name!r} is zero_wait, but no task consumes it: it has nowhere to go"
+            )
+    return problems
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
