@@ -1,0 +1,33 @@
+"""Sphinx configuration: MyST pages, NumPy docstrings, and nothing fetched while building."""
+
+from importlib.metadata import version as installed_version
+
+project = "stnopt"
+author = "The stnopt developers"
+project_copyright = f"2026, {author}"
+release = version = installed_version("stnopt")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"stnopt {release}"
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# A class documents its fields in its own docstring; as `:ivar:` they are not described twice.
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+# Signatures show the hints; the docstring says what they mean.
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+# Two rooms may use one word, such as `solve`: a reference by name alone then finds both.
+suppress_warnings = ["ref.python"]
