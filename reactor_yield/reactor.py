@@ -1,0 +1,541 @@
+"""A plug-flow reactor with gas-phase reactions and a co-current coolant, for many rows at once.
+
+With `F_T` the total flow and `C_i = C_T0 (F_i / F_T) (T_0 / T)` (ideal gas, no pressure drop), each
+reaction `j` runs at `r_j = k_j(T) prod_i C_i^n_ij`, `k_j = k_ref exp(E / R (1 / T_ref - 1 / T))`,
+and along the volume `V` (Fogler, Essentials of Chemical Reaction Engineering, section 12.5):
+
+    dF_i / dV = sum_j nu_ij r_j
+    dT / dV   = (sum_j (-dH_j) r_j - Ua (T - T_a)) / sum_i F_i Cp_i
+    dT_a / dV = Ua (T - T_a) / (m Cp_c)
+
+Columns and their units are in `reactor_yield.columns`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.integrator import Integration, integrate
+
+Array = NDArray[np.float64]
+
+FROZEN_INLET_TEMPERATURE = 300.0
+FROZEN_INLET_CONCENTRATION = 0.2
+FROZEN_COOLANT_FLOW = 10.0
+GRID_POINTS = 21
+"""The old study read T_max on this many equidistant positions (both ends included)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """One irreversible reaction with a power-law rate.
+
+    Parameters
+    ----------
+    name
+        Used in messages.
+    rate_constant
+        k at `reference_temperature`, in mol, dm3 and min as the orders require.
+    reference_temperature
+        K.
+    activation_energy
+        cal/mol.
+    orders
+        Exponent of each species' concentration (mol/dm3) in the rate.
+    stoichiometry
+        Moles of each species made (positive) or spent (negative) per mole of rate.
+    heat
+        Reaction enthalpy, cal per mole of rate; negative is exothermic.
+    """
+
+    name: str
+    rate_constant: float
+    reference_temperature: float
+    activation_energy: float
+    orders: Mapping[str, float]
+    stoichiometry: Mapping[str, float]
+    heat: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "orders", MappingProxyType(dict(self.orders)))
+        object.__setattr__(self, "stoichiometry", MappingProxyType(dict(self.stoichiometry)))
+        problems = [
+            f"reaction {self.name!r}: {label} must be a positive number, got {value!r}"
+            for label, value in (
+                ("rate_constant", self.rate_constant),
+                ("reference_temperature", self.reference_temperature),
+            )
+            if not (math.isfinite(value) and value > 0)
+        ]
+        if not (math.isfinite(self.activation_energy) and self.activation_energy >= 0):
+            problems.append(
+                f"reaction {self.name!r}: activation_energy must not be negative, "
+                f"got {self.activation_energy!r}"
+            )
+        problems += [
+            f"reaction {self.name!r}: order {order!r} of {species!r} must not be negative"
+            for species, order in self.orders.items()
+            if not (math.isfinite(order) and order >= 0)
+        ]
+        # A rate that does not fall to zero with a species it spends would drive its flow negative.
+        problems += [
+            f"reaction {self.name!r} spends {species!r} but its rate does not depend on it: "
+            f"give {species!r} an order above 0"
+            for species, moles in self.stoichiometry.items()
+            if moles < 0 and not self.orders.get(species, 0) > 0
+        ]
+        if problems:
+            raise InvalidConditionsError(*problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinetics:
+    """A reactor and its reactions, as data.
+
+    Parameters
+    ----------
+    heat_capacities
+        cal/(mol K) of every species; its keys are the species, in the order of the output columns.
+    reactions
+        At least one.
+    feeds
+        Species in the feed; species `A` is read from column `Fao`.
+    key_reactant, product
+        Conversion is that of the key reactant; yield is product made per key reactant spent.
+    volume
+        dm3.
+    heat_transfer
+        Ua, cal/(dm3 min K).
+    coolant_heat_capacity
+        cal/(mol K).
+    critical_temperature
+        K; a hot spot above it is marked `runaway`.
+    gas_constant
+        R in the rate constants, cal/(mol K).
+    gas_law_constant
+        R in C_T0 = P / (R T_0), dm3 atm/(mol K).
+    """
+
+    heat_capacities: Mapping[str, float]
+    reactions: tuple[Reaction, ...]
+    feeds: tuple[str, ...]
+    key_reactant: str
+    product: str
+    volume: float
+    heat_transfer: float
+    coolant_heat_capacity: float
+    critical_temperature: float
+    gas_constant: float = 1.987
+    gas_law_constant: float = 0.082
+    species: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heat_capacities", MappingProxyType(dict(self.heat_capacities)))
+        object.__setattr__(self, "reactions", tuple(self.reactions))
+        object.__setattr__(self, "feeds", tuple(self.feeds))
+        object.__setattr__(self, "species", tuple(self.heat_capacities))
+        problems = [] if self.reactions else ["kinetics: at least one reaction is needed"]
+        named = [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.orders]
+        named += [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.stoichiometry]
+        named += [("feeds", s) for s in self.feeds]
+        named += [("key_reactant", self.key_reactant), ("product", self.product)]
+        unknown = {f"{where}: {s!r} has no heat capacity" for where, s in named}
+        unknown -= {
+            f"{where}: {s!r} has no heat capacity" for where, s in named if s in self.species
+        }
+        problems += sorted(unknown)
+        if self.key_reactant not in self.feeds:
+            problems.append(
+                f"key_reactant {self.key_reactant!r} is not among the feeds {self.feeds}"
+            )
+        positive = {f"heat capacity of {s!r}": cp for s, cp in self.heat_capacities.items()}
+        positive |= {
+            name: getattr(self, name)
+            for name in (
+                "volume",
+                "coolant_heat_capacity",
+                "critical_temperature",
+                "gas_constant",
+                "gas_law_constant",
+            )
+        }
+        problems += [
+            f"kinetics: {name} must be a positive number, got {value!r}"
+            for name, value in positive.items()
+            if not (math.isfinite(value) and value > 0)
+        ]
+        if not (math.isfinite(self.heat_transfer) and self.heat_transfer >= 0):
+            problems.append(
+                f"kinetics: heat_transfer must not be negative, got {self.heat_transfer!r}"
+            )
+        if problems:
+            raise InvalidConditionsError(*problems)
+
+    @property
+    def feed_columns(self) -> tuple[str, ...]:
+        """Columns of the feed flows, such as `("Fao", "Fbo")`."""
+        return tuple(f"F{s.lower()}o" for s in self.feeds)
+
+    @property
+    def condition_columns(self) -> tuple[str, ...]:
+        """Columns that `simulate_reactor` reads."""
+        return (*self.feed_columns, "P", "To", "m", "Ta")
+
+    @property
+    def outlet_columns(self) -> tuple[str, ...]:
+        """Columns of the outlet flows, such as `("Fa_out", ...)`."""
+        return tuple(f"F{s.lower()}_out" for s in self.species)
+
+    @property
+    def conversion_column(self) -> str:
+        """Column of the key reactant's conversion, such as `"Xa"`."""
+        return f"X{self.key_reactant.lower()}"
+
+    @property
+    def yield_column(self) -> str:
+        """Column of the product's yield, such as `"Yc"`."""
+        return f"Y{self.product.lower()}"
+
+    @property
+    def concentration_column(self) -> str:
+        """Column of the product's outlet concentration, such as `"Cc_out"`."""
+        return f"C{self.product.lower()}_out"
+
+    def stoichiometric_matrix(self) -> Array:
+        """Moles made per mole of rate, (n_species, n_reactions)."""
+        return np.array(
+            [[r.stoichiometry.get(s, 0.0) for r in self.reactions] for s in self.species]
+        )
+
+    def invariants(self) -> Array:
+        """Find what no reaction changes: orthonormal combinations of flows, a column per species.
+
+        For A + 2 B -> C, 2 A + 3 C -> 3 D they span (F_B spent) / 2 = F_C + F_D and
+        F_A spent = F_C + 5/3 F_D, and those of the inlet equal those of the outlet.
+        """
+        u, singular, _ = np.linalg.svd(self.stoichiometric_matrix())
+        rank = int(np.sum(singular > 1e-12 * singular.max(initial=1.0)))
+        return np.asarray(u[:, rank:].T)
+
+
+REFERENCE = Kinetics(
+    heat_capacities={"A": 10.0, "B": 12.0, "C": 14.0, "D": 16.0},
+    reactions=(
+        Reaction(
+            name="A + 2 B -> C",
+            rate_constant=40.0,
+            reference_temperature=300.0,
+            activation_energy=8000.0,
+            orders={"A": 1, "B": 2},
+            stoichiometry={"A": -1, "B": -2, "C": 1},
+            heat=2 * -10_000.0,  # -10 000 cal per mol of B
+        ),
+        Reaction(
+            name="2 A + 3 C -> 3 D",
+            rate_constant=40.0,
+            reference_temperature=300.0,
+            activation_energy=14_000.0,
+            orders={"A": 2, "C": 3},
+            stoichiometry={"A": -2 / 3, "C": -1, "D": 1},
+            heat=2 / 3 * -8000.0,  # -8 000 cal per mol of A
+        ),
+    ),
+    feeds=("A", "B"),
+    key_reactant="A",
+    product="C",
+    volume=20.0,
+    heat_transfer=80.0,
+    coolant_heat_capacity=18.02,
+    critical_temperature=750.0,
+)
+"""The reference reactor: example 12-7 of Fogler with changed constants (docs/reactor/model.md)."""
+
+
+def simulate_reactor(
+    conditions: pd.DataFrame | Mapping[str, float],
+    kinetics: Kinetics = REFERENCE,
+    *,
+    frozen: bool = False,
+    profiles: bool = False,
+    n_positions: int = 201,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+) -> pd.DataFrame:
+    """Outlet, hot spot, conversion and yield of each row, or the profiles along the reactor.
+
+    Parameters
+    ----------
+    conditions : (n, ...) DataFrame, or a mapping for a single row
+        Columns `kinetics.condition_columns` (Fao, Fbo in mol/min, P in atm, To in K, m in mol/min,
+        Ta in K); others are ignored. `Cto` follows from P and To.
+    kinetics
+        The reactor.
+    frozen
+        Repeat the old data set's mistake: To = 300 K, Cto = 0.2 mol/dm3 and m = 10 mol/min in the
+        equations of every row (only the inlet T and Ta vary), and T_max read on a 21-point grid.
+    profiles
+        Return the state along the reactor instead: one row per condition and position, indexed
+        `(row, V)`, with the flows, `T` and `Ta`; rows that could not be simulated are left out.
+    n_positions
+        Positions of the profiles, both ends included.
+    rtol, atol
+        Relative and absolute error per step. The old study's results are those of 1e-3 and 1e-6.
+
+    Returns
+    -------
+    DataFrame
+        Indexed like `conditions`. `Cto`, `T_max` (K, the peak of the continuous solution),
+        `V_max` (dm3, where it is), `T_max_grid` (K, the same on the 21-point grid), outlet flows
+        (mol/min), the product's outlet concentration (mol/dm3), conversion, yield, and
+
+        - `status`: `ok`; `runaway` (T_max above the kinetics' critical temperature); `invalid`
+        (these
+          conditions mean nothing); `failed` (the integration gave up, or an invariant was lost);
+          `no_reaction` (nothing spent, so no yield).
+        - `reason`: empty when `ok`, otherwise what is wrong. Numbers are NaN only where it says
+        why.
+
+    Raises
+    ------
+    InvalidConditionsError
+        When columns are missing or not numeric; a bad row does not raise, it is marked.
+    """
+    table = _as_table(conditions)
+    inputs = _read_inputs(table, kinetics)
+    reasons = _find_invalid(inputs, kinetics)
+    valid = np.array([not reason for reason in reasons], dtype=bool)
+    positions = np.linspace(0, kinetics.volume, n_positions if profiles else GRID_POINTS)
+    initial, parameters = _initial_values(
+        {k: v[valid] for k, v in inputs.items()}, kinetics, frozen
+    )
+    solution = integrate(
+        _derivative(kinetics),
+        initial,
+        parameters,
+        length=kinetics.volume,
+        watch=len(kinetics.species),
+        positions=positions,
+        rtol=rtol,
+        atol=atol,
+    )
+    if profiles:
+        return _profiles(table.index[valid], positions, solution, kinetics)
+    return _outlets(table.index, inputs, valid, reasons, initial, solution, kinetics, frozen=frozen)
+
+
+def inlet_concentration(
+    pressure: Array | pd.Series, temperature: Array | pd.Series, kinetics: Kinetics = REFERENCE
+) -> Array:
+    """C_T0 = P / (R T_0), mol/dm3, from atm and K."""
+    return np.asarray(pressure, float) / (
+        kinetics.gas_law_constant * np.asarray(temperature, float)
+    )
+
+
+def _as_table(conditions: pd.DataFrame | Mapping[str, float]) -> pd.DataFrame:
+    if isinstance(conditions, pd.DataFrame):
+        return conditions
+    if isinstance(conditions, Mapping):
+        return pd.DataFrame([dict(conditions)])
+    message = (
+        f"conditions must be a DataFrame, or a mapping for one row, got {type(conditions).__name__}"
+    )
+    raise InvalidConditionsError(message)
+
+
+def _read_inputs(table: pd.DataFrame, kinetics: Kinetics) -> dict[str, Array]:
+    """Columns as float arrays; text that is no number becomes NaN and marks only its row."""
+    missing = [c for c in kinetics.condition_columns if c not in table.columns]
+    if missing:
+        message = (
+            f"conditions lack the columns {missing}; needed are "
+            f"{list(kinetics.condition_columns)}, found {list(table.columns)}"
+        )
+        raise InvalidConditionsError(message)
+    return {
+        c: pd.to_numeric(table[c], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        for c in kinetics.condition_columns
+    }
+
+
+def _find_invalid(inputs: Mapping[str, Array], kinetics: Kinetics) -> list[str]:
+    """Why each row cannot be simulated; empty where it can."""
+    n_rows = len(next(iter(inputs.values())))
+    reasons: list[list[str]] = [[] for _ in range(n_rows)]
+    key = f"F{kinetics.key_reactant.lower()}o"
+    for column, values in inputs.items():
+        may_be_zero = column in kinetics.feed_columns and column != key
+        bad = ~np.isfinite(values) | (values < 0 if may_be_zero else values <= 0)
+        rule = "must not be negative" if may_be_zero else "must be above 0"
+        for row in np.flatnonzero(bad):
+            value = values[row]
+            said = f"is {value:g}, {rule}" if np.isfinite(value) else "is not a finite number"
+            reasons[row].append(f"{column} {said}")
+    return ["; ".join(parts) for parts in reasons]
+
+
+def _initial_values(
+    inputs: Mapping[str, Array], kinetics: Kinetics, frozen: bool
+) -> tuple[Array, Array]:
+    """State at the inlet, (n_species + 2, n), and each row's constants, (2, n)."""
+    n_rows = len(inputs["To"])
+    initial = np.zeros((len(kinetics.species) + 2, n_rows))
+    for feed, column in zip(kinetics.feeds, kinetics.feed_columns, strict=True):
+        initial[kinetics.species.index(feed)] = inputs[column]
+    initial[-2], initial[-1] = inputs["To"], inputs["Ta"]
+    if frozen:
+        scale = np.full(n_rows, FROZEN_INLET_CONCENTRATION * FROZEN_INLET_TEMPERATURE)
+        coolant = np.full(n_rows, FROZEN_COOLANT_FLOW)
+    else:
+        # C_T0 T_0 = P / R: the inlet temperature cancels out of the concentrations.
+        scale = inputs["P"] / kinetics.gas_law_constant
+        coolant = inputs["m"]
+    return initial, np.vstack([scale, coolant * kinetics.coolant_heat_capacity])
+
+
+class _derivative:
+    """Right-hand side of the balances for (n_species + 2, r) states and (2, r) row constants."""
+
+    def __init__(self, kinetics: Kinetics) -> None:
+        species = kinetics.species
+        self.n_species = len(species)
+        self.heat_transfer = kinetics.heat_transfer
+        self.heat_capacities = np.array([kinetics.heat_capacities[s] for s in species])
+        self.stoichiometry = kinetics.stoichiometric_matrix()
+        self.heats = np.array([-r.heat for r in kinetics.reactions])
+        self.reactions = [
+            (
+                math.log(r.rate_constant)
+                + r.activation_energy / (kinetics.gas_constant * r.reference_temperature),
+                r.activation_energy / kinetics.gas_constant,
+                [(species.index(s), order) for s, order in r.orders.items() if order],
+            )
+            for r in kinetics.reactions
+        ]
+
+    def __call__(self, y: Array, parameters: Array) -> Array:
+        flows, temperature, coolant = y[: self.n_species], y[-2], y[-1]
+        concentrations = flows * (parameters[0] / (flows.sum(axis=0) * temperature))
+        inverse = 1 / temperature
+        rates = np.empty((len(self.reactions), y.shape[1]))
+        for j, (log_factor, slope, orders) in enumerate(self.reactions):
+            rate = np.exp(log_factor - slope * inverse)
+            for i, order in orders:
+                rate *= _power(concentrations[i], order)
+            rates[j] = rate
+        exchanged = self.heat_transfer * (temperature - coolant)
+        slopes = np.empty_like(y)
+        slopes[: self.n_species] = self.stoichiometry @ rates
+        slopes[-2] = (self.heats @ rates - exchanged) / (self.heat_capacities @ flows)
+        slopes[-1] = exchanged / parameters[1]
+        return slopes
+
+
+def _power(concentration: Array, order: float) -> Array:
+    """Concentration to the order.
+
+    Whole orders take a rounding error below zero as it is, which keeps the rate smooth there; other
+    orders are not defined below zero and count it as none left.
+    """
+    if order == 1:
+        return concentration
+    if order == 2:
+        return concentration * concentration
+    if order == 3:
+        return concentration * concentration * concentration
+    if float(order).is_integer():
+        return concentration**order
+    return np.maximum(concentration, 0.0) ** order
+
+
+def _profiles(
+    index: pd.Index, positions: Array, solution: Integration, kinetics: Kinetics
+) -> pd.DataFrame:
+    """Long table of the state along the reactor."""
+    solved = np.flatnonzero(~solution.failed)
+    values = solution.samples[:, :, solved].transpose(2, 0, 1).reshape(-1, len(solution.final))
+    levels = pd.MultiIndex.from_product([index[solved], positions], names=["row", "V"])
+    names = [*(f"F{s.lower()}" for s in kinetics.species), "T", "Ta"]
+    return pd.DataFrame(values, index=levels, columns=names)
+
+
+def _outlets(
+    index: pd.Index,
+    inputs: Mapping[str, Array],
+    valid: NDArray[np.bool_],
+    reasons: list[str],
+    initial: Array,
+    solution: Integration,
+    kinetics: Kinetics,
+    *,
+    frozen: bool,
+) -> pd.DataFrame:
+    """One row of results per row of conditions."""
+    n_species = len(kinetics.species)
+    flows = solution.final[:n_species]
+    key = kinetics.species.index(kinetics.key_reactant)
+    product = kinetics.species.index(kinetics.product)
+    inlet_flow, inlet_product = initial[key], initial[product]
+    spent = inlet_flow - flows[key]
+    reacted = spent > 1e-9 * inlet_flow
+    concentration = inlet_concentration(inputs["P"][valid], inputs["To"][valid], kinetics)
+    grid_peak = solution.samples[:, n_species, :].max(axis=0)
+    found: dict[str, Array] = {"Cto": concentration}
+    found["T_max"] = grid_peak if frozen else solution.peak
+    found["V_max"] = solution.peak_position
+    found["T_max_grid"] = grid_peak
+    found |= dict(zip(kinetics.outlet_columns, flows, strict=True))
+    # The old data's outlet concentration used each row's own C_T0 and T_0, frozen equations or not.
+    scale = concentration * inputs["To"][valid]
+    found[kinetics.concentration_column] = (
+        scale * flows[product] / (flows.sum(axis=0) * solution.final[-2])
+    )
+    found[kinetics.conversion_column] = spent / inlet_flow
+    found[kinetics.yield_column] = np.where(
+        reacted, (flows[product] - inlet_product) / np.where(reacted, spent, 1.0), np.nan
+    )
+    result = pd.DataFrame(np.nan, index=index, columns=list(found))
+    result.loc[valid] = np.column_stack(list(found.values()))
+
+    status = np.full(len(valid), "invalid", dtype=object)
+    reason = np.array(reasons, dtype=object)
+    rows = np.flatnonzero(valid)
+    lost = _lost_invariants(initial[:n_species], flows, kinetics)
+    hot = solution.peak > kinetics.critical_temperature
+    if frozen:
+        hot = grid_peak > kinetics.critical_temperature
+    for j, row in enumerate(rows):
+        if solution.failed[j]:
+            status[row], reason[row] = (
+                "failed",
+                "the integration needed too many or too small steps",
+            )
+        elif lost[j] > 1e-8:
+            status[row] = "failed"
+            reason[row] = f"stoichiometric invariants lost: {lost[j]:.1e} of the feed"
+        elif not reacted[j]:
+            status[row], reason[row] = "no_reaction", f"no {kinetics.key_reactant} is spent"
+        elif hot[j]:
+            status[row] = "runaway"
+            reason[row] = (
+                f"T_max {found['T_max'][j]:.1f} K is above {kinetics.critical_temperature:g} K"
+            )
+        else:
+            status[row] = "ok"
+    return result.assign(status=status, reason=reason)
+
+
+def _lost_invariants(inlet: Array, outlet: Array, kinetics: Kinetics) -> Array:
+    """Largest change of an invariant from inlet to outlet, as a fraction of the feed, (n,)."""
+    change = np.abs(kinetics.invariants() @ (outlet - inlet))
+    if not len(change):
+        return np.zeros(inlet.shape[1])
+    return np.asarray(change.max(axis=0) / inlet.sum(axis=0))
