@@ -4,6 +4,8 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
+# Two targets must not install into one environment at a time.
+.NOTPARALLEL:
 .PHONY: help reproduce test lint style types imports spelling docs lock clean
 
 help:
