@@ -144,7 +144,10 @@ class _Region:
 
     def __hash__(self) -> int:
         """Hash consistent with equality."""
-        return hash((type(self), self.to_json()))
+        values = (getattr(self, each.name) for each in fields(self) if each.name != "origin")
+        return hash(
+            tuple(tuple(v.ravel().tolist()) if isinstance(v, np.ndarray) else v for v in values)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle through the constructor (read-only mappings cannot be pickled as they are)."""
@@ -588,7 +591,8 @@ def _as_points(points: Points, inputs: tuple[str, ...]) -> FloatArray:
             raise InvalidInputError(f"points: columns {repeated} appear more than once")
         values = values[list(inputs)].to_numpy()
     try:
-        x = np.asarray(values, dtype=np.float64)
+        # one memory layout, so that a table and an array give the same bits
+        x = np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"points: expected numbers, {error}") from error
     if x.ndim != 2 or x.shape[1] != len(inputs):

@@ -90,13 +90,12 @@ def sample_targets(
         n_levels = 1
         while n_levels**p < n_samples:  # exact, where a rounded root is not
             n_levels += 1
-        levels = np.linspace(0.0, 1.0, n_levels) if n_levels > 1 else np.array([0.5])
-        unit = np.stack(np.meshgrid(*[levels] * p, indexing="ij"), axis=-1).reshape(-1, p)
+        levels = np.linspace(lower, upper, n_levels) if n_levels > 1 else [(lower + upper) / 2]
+        axes = np.meshgrid(*np.transpose(levels), indexing="ij")
+        return pd.DataFrame(np.stack(axes, axis=-1).reshape(-1, p), columns=list(bounds))
     else:
         raise InvalidInputError(f"method: expected 'sobol', 'uniform' or 'grid', got {method!r}")
-    # min: lower + 1.0 * (upper - lower) can exceed upper by one rounding
-    points = np.minimum(lower + unit * (upper - lower), upper)
-    return pd.DataFrame(points, columns=list(bounds))
+    return pd.DataFrame(lower + unit * (upper - lower), columns=list(bounds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -314,6 +313,17 @@ class RegionScore:
     n_false_feasible: int
     n_false_infeasible: int
 
+    @classmethod
+    def from_answers(cls, labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> RegionScore:
+        """Count the errors of the answers `inside` (called feasible) against labels -1 and +1."""
+        feasible = labels == FEASIBLE
+        return cls(
+            n_feasible=int(feasible.sum()),
+            n_infeasible=int((~feasible).sum()),
+            n_false_feasible=int((inside & ~feasible).sum()),
+            n_false_infeasible=int((~inside & feasible).sum()),
+        )
+
     @property
     def n_points(self) -> int:
         """Number of decided targets."""
@@ -392,13 +402,7 @@ def score_region(region: _Container, samples: TargetSamples) -> RegionScore:
     """
     decided = samples.decided
     inside = np.asarray(region.contains(decided.targets), dtype=bool)
-    feasible = decided.labels == FEASIBLE
-    return RegionScore(
-        n_feasible=int(feasible.sum()),
-        n_infeasible=int((~feasible).sum()),
-        n_false_feasible=int((inside & ~feasible).sum()),
-        n_false_infeasible=int((~inside & feasible).sum()),
-    )
+    return RegionScore.from_answers(decided.labels, inside)
 
 
 def wilson_interval(n_hits: int, n_trials: int) -> Interval | None:
