@@ -512,13 +512,13 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
 def _store(movements: _Movements) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what is stored and what waits after each instant, by the policy of `find_violations`.
 
-    What is taken beyond the amount on hand is taken from nowhere; the balance on hand tells of it.
+    What is taken beyond the amount on hand is owed, and paid back from the next release.
     """
     n_instants = len(movements.taken)
     arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(n_instants)]
     for number, lot in enumerate(movements.lots):
         arriving[lot.released].append((lot.leaves, number, lot.amount))
-    stored = 0.0
+    stored = missing = 0.0
     # A heap: the unit that must be empty soonest comes first.
     waiting: list[tuple[int, int, float]] = []
     levels = np.zeros((2, n_instants))
@@ -527,7 +527,7 @@ def _store(movements: _Movements) -> tuple[NDArray[np.float64], NDArray[np.float
             heapq.heappush(waiting, arrival)
         while waiting and waiting[0][0] <= instant:
             stored += heapq.heappop(waiting)[2]
-        missing = movements.taken[instant]
+        missing += movements.taken[instant]
         from_storage = min(stored, missing)
         stored -= from_storage
         missing -= from_storage
@@ -587,6 +587,8 @@ def _check_stock(
                 f"{state.name} at {when}: {_amount(movements.taken[instant], network)} are taken, "
                 f"{_number(-on_hand)} more than there is",
             )
+        elif on_hand >= -tolerance[instant]:
+            lowest = 0.0
         if stored[instant] > highest + tolerance[instant]:
             highest = stored[instant]
             over = stored[instant] - state.capacity

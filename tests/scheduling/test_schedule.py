@@ -325,6 +325,24 @@ def test_a_tank_that_stays_full_is_told_once_and_again_when_it_grows(tank):
     assert [(v.time, v.amount) for v in find_violations(schedule, tank)] == [(1, 2), (2, 5)]
 
 
+def test_a_breach_that_was_mended_is_told_when_it_comes_back(tank):
+    schedule = run(
+        tank,
+        ("Draw", "D1", 0, 1, 3),  # nothing there
+        ("Fill", "F1", 0, 1, 3),
+        ("Fill", "F1", 1, 2, 12),
+        ("Wash", "F1", 2, 3, 1),  # 12 into the tank of 10
+        ("Draw", "D1", 3, 4, 12),
+        ("Draw", "D1", 4, 5, 3),  # nothing there
+        ("Fill", "F2", 4, 5, 15),
+        ("Wash", "F2", 5, 6, 1),  # 12 into the tank of 10
+        horizon=9,
+    )
+    told = [(v.kind, v.time, v.amount) for v in find_violations(schedule, tank)]
+    short, over = "stock_below_zero", "over_capacity"
+    assert told == [(short, 0, 3), (over, 2, 2), (short, 4, 3), (over, 5, 2)]
+
+
 def test_a_batch_may_wait_in_part(tank):
     """At 2, F1 is needed: 4 of its 14 have been drawn, 10 go to the tank, which then is full."""
     rows = [("Fill", "F1", 0, 1, 14), ("Draw", "D1", 1.5, 2.5, 4), ("Wash", "F1", 2, 3, 1)]
