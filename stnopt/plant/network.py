@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from stnopt.errors import InvalidNetworkError
 
 FRACTION_TOLERANCE = 1e-6
-"""How far the fractions of a batch may sum from 1: room for thirds with six decimals, no more."""
+"""How far the fractions of a batch may sum from 1: room for thirds with six decimals."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -88,7 +88,7 @@ class State:
 
     def __post_init__(self) -> None:
         owner = f"state {self.name!r}"
-        problems = _name_problems("a state", self.name)
+        problems = name_problems("a state", self.name)
         initial = _settle_number(self, "initial", owner, problems, least=0.0, finite=False)
         capacity = _settle_number(self, "capacity", owner, problems, least=0.0, finite=False)
         _settle_number(self, "price", owner, problems)
@@ -158,7 +158,7 @@ class Suitability:
 
     def __post_init__(self) -> None:
         owner = f"task {self.task!r} on unit {self.unit!r}"
-        problems = _name_problems("a task", self.task) + _name_problems("a unit", self.unit)
+        problems = name_problems("a task", self.task) + name_problems("a unit", self.unit)
         smallest = _settle_number(self, "min_batch", owner, problems, least=0.0)
         largest = _settle_number(self, "max_batch", owner, problems, above=0.0)
         fixed_time = _settle_number(self, "fixed_time", owner, problems, least=0.0)
@@ -217,7 +217,7 @@ class Task:
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}"
-        problems = _name_problems("a task", self.name)
+        problems = name_problems("a task", self.name)
         self._settle_fractions("consumes", owner, problems)
         self._settle_fractions("produces", owner, problems)
         units = _settle_mapping(self, "units", owner, problems)
@@ -254,7 +254,7 @@ class Task:
         total = math.fsum(shares.values())
         if not shares:
             problems.append(f"{owner}: {side} is empty; name at least one state and its fraction")
-        elif abs(total - 1.0) > FRACTION_TOLERANCE:
+        elif abs(total - 1.0) > FRACTION_TOLERANCE + math.ulp(1.0):  # 3 * 0.333333 is within
             problems.append(f"{owner}: {side} fractions sum to {total:.9g}, expected 1")
 
 
@@ -292,7 +292,7 @@ class Network:
     description: str = ""
 
     def __post_init__(self) -> None:
-        problems = _name_problems("the plant", self.name)
+        problems = name_problems("the plant", self.name)
         for label in _LABELS:
             if not isinstance(getattr(self, label), str):
                 problems.append(f"{label} must be text, got {getattr(self, label)!r}")
@@ -416,6 +416,15 @@ def reference_problems(
     return problems
 
 
+def name_problems(what: str, name: object) -> list[str]:
+    """Find what keeps a name from being printed, written to a file and read back as it is."""
+    if isinstance(name, str) and name and name.isprintable() and name == name.strip():
+        return []
+    return [
+        f"{what} needs a name that is text, printable and without blanks around it, got {name!r}"
+    ]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """End an error's sentence with the closest known word, or the empty text if none is close."""
     close = difflib.get_close_matches(word, list(known), n=1)
@@ -443,12 +452,6 @@ def _changed_fields(noun: State | Suitability, *, but: tuple[str, ...]) -> dict[
         for f in fields(noun)
         if f.name not in but and (f.default is MISSING or getattr(noun, f.name) != f.default)
     }
-
-
-def _name_problems(what: str, name: object) -> list[str]:
-    if isinstance(name, str) and name.strip():
-        return []
-    return [f"{what} needs a name that is text and not blank, got {name!r}"]
 
 
 def _amount(value: float) -> str:
@@ -504,14 +507,14 @@ def _checked_number(
 def _settle_mapping(
     noun: Suitability | Task | Network, name: str, owner: str, problems: list[str]
 ) -> dict[str, Any]:
-    """Copy a noun's mapping without the keys that are no names; empty if it is no mapping."""
+    """Copy a noun's mapping without the keys that are not text; empty if it is no mapping."""
     given = getattr(noun, name)
     if not isinstance(given, Mapping):
         problems.append(f"{owner}: {name} must be a mapping, got {given!r}")
         return {}
     for key in given:
-        problems.extend(_name_problems(f"{owner}: an entry of {name}", key))
-    return {key: value for key, value in given.items() if isinstance(key, str) and key.strip()}
+        problems.extend(name_problems(f"{owner}: an entry of {name}", key))
+    return {key: value for key, value in given.items() if isinstance(key, str)}
 
 
 def _refuse(problems: list[str]) -> None:

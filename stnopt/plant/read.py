@@ -25,6 +25,7 @@ from stnopt.plant.network import (
     Suitability,
     Task,
     did_you_mean,
+    name_problems,
     reference_problems,
 )
 
@@ -366,11 +367,14 @@ def _read_task(
     recipes[name] = (consumes or (), produces or ())
     units: dict[str, Suitability] | None = None
     if "units" in entries:
+        n_before = len(problems)
         given = _named_entries(entries["units"], f"{owner}: units", problems)
-        units = {
-            unit: _read_suitability(name, unit, terms, problems) for unit, terms in given.items()
-        }
-    # What was reported as missing must not be reported again as empty.
+        if given or len(problems) == n_before:
+            units = {
+                unit: _read_suitability(name, unit, terms, problems)
+                for unit, terms in given.items()
+            }
+    # What was reported as missing or unreadable must not be reported again as empty.
     return _made(
         Task,
         problems,
@@ -494,8 +498,8 @@ def _named_entries(value: object, where: str, problems: list[str]) -> dict[str, 
             problems.append(
                 f"{where}: the name {_described(key)} is not text; put it in quotes in the file"
             )
-        elif not key.strip():
-            problems.append(f"{where}: a name is blank")
+        elif unusable := name_problems(f"{where}: an entry", key):
+            problems.extend(unusable)
             continue
         named[name] = entry
     return named
@@ -505,8 +509,8 @@ def _text(value: object, where: str, problems: list[str]) -> str:
     if not isinstance(value, str):
         problems.append(f"{where} must be text, got {_described(value)}; put it in quotes")
         return where
-    if where == "name" and not value.strip():
-        problems.append("name is blank; give the plant a name")
+    if where == "name":
+        problems.extend(name_problems("the plant", value))
     return value
 
 
