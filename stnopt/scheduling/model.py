@@ -158,6 +158,8 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
             f"objective 'production': no state of {network.name!r} has a price; give the products "
             "one (price: 1 counts amounts)"
         )
+    if kind == "makespan":
+        model.latest_finish.unfix()
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
 
@@ -258,6 +260,8 @@ def require_value(
     _check_kind(kind)
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
+    if kind == "makespan":
+        model.latest_finish.unfix()
     model.del_component(f"required_{kind}")
     limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
     model.add_component(f"required_{kind}", limit)

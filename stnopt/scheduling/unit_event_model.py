@@ -1,14 +1,14 @@
-"""A continuous-time STN model with event points of each unit's own (docs/formulation.md, eq. U1-U12).
+"""A continuous-time STN model with event points of each unit's own (docs/formulation.md, eq. U1-U11).
 
-Every unit has its own time for every event point, and every state one time per event point by which
-all that was made for it is there. A consumer waits for that time only if it consumes the state, a
-producer sets it only if it makes the state: sequencing therefore holds across any pair of events, and
-nobody waits for a batch that does not concern him. A batch may span `max_span` further events.
+Every unit has its own time for every event point. A batch that consumes a state waits for every batch
+that made the state at an earlier event, and for no other: sequencing holds across any pair of events.
+A batch may span `max_span` further events.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pyomo.environ as pyo
 
@@ -32,8 +32,8 @@ def build_unit_event_model(
     _add_variables(m, network, horizon)
     _add_unit_allocation(m)
     _add_batch_sizes(m, network)
-    _add_unit_times(m, network, horizon)
-    _add_state_times(m, network, horizon)
+    _add_unit_times(m)
+    _add_sequencing(m, network, horizon)
     _add_material_balances(m, network)
     _add_zero_wait(m, network, horizon)
     _add_earliest_starts(m, network)
@@ -81,10 +81,15 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
     m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, *_: (0.0, largest[task, unit]))
-    m.unit_time = pyo.Var(m.UNITS, m.POINTS, bounds=(0.0, horizon))
-    m.state_time = pyo.Var(m.STORED, m.EVENTS, bounds=(0.0, horizon))
+    earliest = _earliest_starts(network)
+    soonest = {
+        unit: min(min(earliest[f.task] for f in network.suitabilities if f.unit == unit), horizon)
+        for unit in network.units
+    }
+    m.unit_time = pyo.Var(m.UNITS, m.POINTS, bounds=lambda m, unit, _: (soonest[unit], horizon))
     m.stock = pyo.Var(m.STORED, m.POINTS, domain=pyo.NonNegativeReals)
     m.latest_finish = pyo.Var(bounds=(0.0, horizon))
+    m.latest_finish.fix(horizon)  # freed where the makespan matters
 
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
 
@@ -129,7 +134,7 @@ def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
         return m.size[batch] >= fits[batch[:2]].min_batch * m.run[batch]
 
 
-def _add_unit_times(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+def _add_unit_times(m: pyo.ConcreteModel) -> None:
     """A unit's next point comes after its batch; all that it does fits before and after (eq. U3-U6)."""
 
     @m.Constraint(m.UNITS, m.EVENTS)
@@ -174,47 +179,57 @@ def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -
     return m.duration[batch]
 
 
-def _add_state_times(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
-    """state_time >= every earlier release of the state; its consumers start no earlier (eq. U7-U9).
+def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+    """start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
-    The big-M is the horizon: no two times lie further apart.
+    unit_time[v, k] >= unit_time[u, n] + release - M (2 - makes[u, n] - takes[v, k]) for every pair of
+    events n < k; M = horizon - the earliest start on v, for no two times lie further apart.
     """
-    makes = {(t.name, s) for t in network.tasks.values() for s in t.produces}
-    takes = {(t.name, s) for t in network.tasks.values() for s in t.consumes}
-    made = [s for s in m.STORED if network.producers(s)]
     spans = sorted({b[3] for b in m.BATCHES})
+    rows = []
+    for state in network.states.values():
+        if state.unlimited:
+            continue
+        for maker, event, span in product(m.UNITS, m.EVENTS, spans):
+            made = [
+                b for b in _making(m, network, state.name, maker) if b[2] == event and b[3] <= span
+            ]
+            if not any(b[3] == span for b in made):
+                continue
+            # With a longer span still possible, the next row covers the later events.
+            longest = span == spans[-1] or event + span + 1 == m.POINTS.last()
+            reach = range(event + span + 1, m.POINTS.last() if longest else event + span + 2)
+            for taker, later in product(m.UNITS, reach):
+                if taker != maker and later in m.EVENTS:
+                    rows.append((state.name, maker, event, span, taker, later))
 
-    @m.Constraint(made, [e for e in m.EVENTS if e > 0])
-    def state_points_in_order(m, state, event):
-        return m.state_time[state, event] >= m.state_time[state, event - 1]
+    @m.Constraint([r for r in rows if _taking(m, network, r[0], r[4], r[5])])
+    def consume_after_release(m, state, maker, event, span, taker, later):
+        made = [b for b in _making(m, network, state, maker) if b[2] == event and b[3] <= span]
+        taken = _taking(m, network, state, taker, later)
+        released = m.unit_time[maker, event] + sum(_release(m, network, state, b) for b in made)
+        apart = horizon - m.unit_time[taker, later].lb
+        both = 2 - sum(m.run[b] for b in made) - sum(m.run[b] for b in taken)
+        return m.unit_time[taker, later] >= released - apart * both
 
-    @m.Constraint(made, m.UNITS, m.EVENTS, spans)
-    def state_time_after_release(m, state, unit, event, span):
-        point = event + span + 1
-        ended = [
-            b
-            for b in _batches(m, unit)
-            if b[2] == event and b[3] <= span and (b[0], state) in makes
-        ]
-        if point not in m.EVENTS or not any(b[3] == span for b in ended):
-            return pyo.Constraint.Skip
-        released = m.unit_time[unit, event] + sum(_release(m, network, state, b) for b in ended)
-        return m.state_time[state, point] >= released - horizon * (1 - sum(m.run[b] for b in ended))
 
-    @m.Constraint(made, m.UNITS, m.EVENTS)
-    def consumption_after_state_time(m, state, unit, event):
-        taking = [b for b in _batches(m, unit) if b[2] == event and (b[0], state) in takes]
-        if not taking:
-            return pyo.Constraint.Skip
-        waits = horizon * (1 - sum(m.run[b] for b in taking))
-        return m.unit_time[unit, event] >= m.state_time[state, event] - waits
+def _making(m: pyo.ConcreteModel, network: Network, state: str, unit: str) -> list[tuple]:
+    return [b for b in _batches(m, unit) if state in network.tasks[b[0]].produces]
+
+
+def _taking(
+    m: pyo.ConcreteModel, network: Network, state: str, unit: str, event: int
+) -> list[tuple]:
+    return [
+        b for b in _batches(m, unit) if b[2] == event and state in network.tasks[b[0]].consumes
+    ]
 
 
 def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     """Stock after a point = stock before + made by batches that ended - taken by batches that start.
 
     Its limit is the capacity and one batch waiting in every unit that makes the state: what no
-    schedule exceeds. Between points, `storage_in_time` decides (eq. U10-U11).
+    schedule exceeds. Between points, `storage_in_time` decides (eq. U8-U9).
     """
     made = {(t.name, s): share for t in network.tasks.values() for s, share in t.produces.items()}
     used = {(t.name, s): share for t in network.tasks.values() for s, share in t.consumes.items()}
@@ -245,30 +260,56 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
-    """A zero-wait state is never in stock: released and consumed whole, at its state time (eq. U12)."""
+    """A zero-wait state is released and consumed whole, at one time per event point (eq. U10)."""
     unstable = [s.name for s in network.states.values() if s.zero_wait]
+    m.handover = pyo.Var(unstable, m.EVENTS, bounds=(0.0, horizon))
     for state in unstable:
         for point in m.POINTS:
             m.stock[state, point].fix(0.0)
-    makes = {(t.name, s) for t in network.tasks.values() for s in t.produces}
-    takes = {(t.name, s) for t in network.tasks.values() for s in t.consumes}
+    makes = [(s, *b) for s in unstable for b in m.BATCHES if s in network.tasks[b[0]].produces]
+    takes = [(s, *b) for s in unstable for b in m.BATCHES if s in network.tasks[b[0]].consumes]
 
-    @m.Constraint([(s, b) for s in unstable for b in m.BATCHES if (b[0], s) in makes])
-    def release_at_state_time(m, state, *batch):
+    def released_at(m, state, *batch):
+        return m.unit_time[batch[1], batch[2]] + _release(m, network, state, batch)
+
+    @m.Constraint(makes)
+    def handover_not_before_release(m, state, *batch):
         point = batch[2] + batch[3] + 1
         if point not in m.EVENTS:
             return m.run[batch] == 0  # nobody is left to consume it
-        released = m.unit_time[batch[1], batch[2]] + _release(m, network, state, batch)
-        return m.state_time[state, point] <= released + horizon * (1 - m.run[batch])
+        loose = horizon * (1 - m.run[batch])
+        return m.handover[state, point] >= released_at(m, state, *batch) - loose
 
-    @m.Constraint([(s, b) for s in unstable for b in m.BATCHES if (b[0], s) in takes])
-    def consumption_at_state_time(m, state, *batch):
+    @m.Constraint([k for k in makes if k[3] + k[4] + 1 in m.EVENTS])
+    def handover_not_after_release(m, state, *batch):
+        loose = horizon * (1 - m.run[batch])
+        return m.handover[state, batch[2] + batch[3] + 1] <= released_at(m, state, *batch) + loose
+
+    @m.Constraint(takes)
+    def consumption_not_before_handover(m, state, *batch):
         start = m.unit_time[batch[1], batch[2]]
-        return start <= m.state_time[state, batch[2]] + horizon * (1 - m.run[batch])
+        return start >= m.handover[state, batch[2]] - horizon * (1 - m.run[batch])
+
+    @m.Constraint(takes)
+    def consumption_not_after_handover(m, state, *batch):
+        start = m.unit_time[batch[1], batch[2]]
+        return start <= m.handover[state, batch[2]] + horizon * (1 - m.run[batch])
 
 
 def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
-    """unit_time >= the earliest time at which what the batch needs can be there (a valid cut)."""
+    """unit_time >= the earliest time at which what its batch needs can be there (eq. U11, a cut)."""
+    earliest = _earliest_starts(network)
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def earliest_start(m, unit, event):
+        starting = [b for b in _batches(m, unit) if b[2] == event]
+        if not any(earliest[b[0]] > m.unit_time[unit, event].lb for b in starting):
+            return pyo.Constraint.Skip
+        return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
+
+
+def _earliest_starts(network: Network) -> dict[str, float]:
+    """Earliest start of each task, from the shortest batches that must come before (inf: never)."""
     ready = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
     earliest = dict.fromkeys(network.tasks, math.inf)
     for _ in range(len(network.tasks) + 1):
@@ -280,13 +321,7 @@ def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
                     for fit in task.units.values()
                 )
                 ready[state] = min(ready[state], earliest[task.name] + quickest)
-
-    @m.Constraint(m.UNITS, m.EVENTS)
-    def earliest_start(m, unit, event):
-        starting = [b for b in _batches(m, unit) if b[2] == event and earliest[b[0]] > 0]
-        if not starting:
-            return pyo.Constraint.Skip
-        return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
+    return earliest
 
 
 def read_batches(m: pyo.ConcreteModel, network: Network) -> list[Batch]:
