@@ -1,0 +1,1 @@
+"""Regions as constraints of the user's own Pyomo model, and a certified search over them."""

@@ -1,0 +1,749 @@
+"""What a kernel region can reach inside a box: bounds on its decision, small cells, half-spaces.
+
+NumPy and SciPy only, no model. An evaluation of the region costs microseconds and an MILP up to
+seconds, so much work is spent here: a box is divided into cells, cells without a feasible point are
+dropped, what the others can reach is cut by a tangent, and the half-spaces around the rest hold for
+every feasible point of the box.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stnopt.feasibility.region import KernelRegion
+
+    FloatArray = NDArray[np.float64]
+
+_HULL_INPUTS = 2  # up to here the convex hull is taken itself, beyond along chosen directions
+#: A cell has 2^n corners: beyond this the cover would be too coarse to be of use.
+MAX_INPUTS = 8
+_CHUNK_ENTRIES = 1 << 19  # kernel entries held at once
+_ROUNDING = 1e-12  # of the sum of the terms' magnitudes: far above the rounding of that sum
+_PAD = 1e-9  # of the cover's width: moves every half-space outwards by more than qhull's rounding
+_STEP = 0.05  # of the table of the third derivative's bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionBounds:
+    """Bounds on a region's decision over boxes: with center c, for all x of box k
+
+    ``below <= decision(x) - value - gradient . (x - c) <= above`` and ``lower <= decision(x) <= upper``.
+
+    Attributes
+    ----------
+    center, gradient : (k, n) array
+    value, below, above, lower, upper : (k,) array
+    """
+
+    center: FloatArray
+    value: FloatArray
+    gradient: FloatArray
+    below: FloatArray
+    above: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> DecisionBounds:
+        """Those of some of the boxes."""
+        return DecisionBounds(**{name: getattr(self, name)[rows] for name in self.__slots__})
+
+
+def bound_decision(
+    region: KernelRegion, lower: FloatArray, upper: FloatArray
+) -> DecisionBounds:
+    """Bound the decision over boxes, by the terms' ranges and by a Taylor series around the center.
+
+    The series takes the exact Hessian of the whole sum, where large coefficients of opposite sign
+    cancel, and a bound on each term's third derivative. It wins on small boxes, the ranges on large.
+
+    Parameters
+    ----------
+    region : KernelRegion
+    lower, upper : (k, n) array
+        Boxes in the inputs' own units.
+    """
+    step = max(1, _CHUNK_ENTRIES // max(1, len(region.dual_coefs)))
+    parts = [
+        _bound_chunk(region, lower[start : start + step], upper[start : start + step])
+        for start in range(0, max(1, len(lower)), step)
+    ]
+    return DecisionBounds(
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in DecisionBounds.__slots__
+        }
+    )
+
+
+def _bound_chunk(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> DecisionBounds:
+    center = 0.5 * (lower + upper)
+    scaled = (center - region.center) / region.scale
+    # one part in 1e12 more, so that rounding never leaves a corner outside
+    radius = 0.5 * (upper - lower) / region.scale * (1 + 1e-12) + 1e-15 * np.abs(scaled)
+    if region.kernel == "rbf":
+        value, slope, hessian, third, low, high, size = _rbf_derivatives(region, scaled, radius)
+    else:
+        value, slope, hessian, third, low, high, size = _projected_derivatives(
+            region, scaled, radius
+        )
+    rounding = _ROUNDING * size
+    value = value + region.offset
+    diagonal = np.einsum("kjj->kj", hessian)
+    squares = radius**2
+    crossed = 0.5 * (
+        np.einsum("kij,ki,kj->k", np.abs(hessian), radius, radius)
+        - np.einsum("kj,kj->k", np.abs(diagonal), squares)
+    )
+    curved_down = 0.5 * np.einsum("kj,kj->k", np.minimum(diagonal, 0), squares) - crossed
+    curved_up = 0.5 * np.einsum("kj,kj->k", np.maximum(diagonal, 0), squares) + crossed
+    below = curved_down - third - rounding
+    above = curved_up + third + rounding
+    reach = np.einsum("kj,kj->k", np.abs(slope), radius)
+    return DecisionBounds(
+        center=center,
+        value=value,
+        gradient=slope / region.scale,
+        below=below,
+        above=above,
+        lower=np.maximum(low + region.offset - rounding, value - reach + below),
+        upper=np.minimum(high + region.offset + rounding, value + reach + above),
+    )
+
+
+def _rbf_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArray) -> tuple:
+    """Value, gradient, Hessian, third-order remainder and range of sum_i a_i exp(-gamma |x - v_i|^2)."""
+    coefs, gamma = region.dual_coefs, region.gamma
+    n = x.shape[1]
+    apart = [x[:, j, None] - region.support_vectors[None, :, j] for j in range(n)]
+    squared = sum((d**2 for d in apart), np.zeros((len(x), len(coefs))))
+    term = coefs * np.exp(-gamma * squared)
+    value = term.sum(axis=1)
+    pulled = [term * d for d in apart]
+    slope = np.stack([-2 * gamma * p.sum(axis=1) for p in pulled], axis=1)
+    hessian = np.empty((len(x), n, n))
+    for i in range(n):
+        for j in range(i, n):
+            entry = 4 * gamma**2 * np.einsum("km,km->k", pulled[i], apart[j])
+            hessian[:, i, j] = hessian[:, j, i] = entry - (2 * gamma * value if i == j else 0.0)
+    half_diagonal = np.sqrt((radius**2).sum(axis=1))
+    unit = math.sqrt(2 * gamma)
+    nearest = unit * np.maximum(np.sqrt(squared) - half_diagonal[:, None], 0.0)
+    table = _third_derivative_table()
+    steepest = table[np.minimum(nearest / _STEP, len(table) - 1).astype(np.intp)]
+    third = (steepest @ np.abs(coefs)) * (unit * half_diagonal) ** 3 / 6
+    low = np.full(len(x), -np.inf)
+    high = np.full(len(x), np.inf)
+    coarse = np.flatnonzero(unit * half_diagonal > 0.2)  # elsewhere the series is far tighter
+    if len(coarse):
+        near = np.zeros((len(coarse), len(coefs)))
+        far = np.zeros_like(near)
+        for j in range(n):
+            away = np.abs(apart[j][coarse])
+            near += np.maximum(away - radius[coarse, j, None], 0.0) ** 2
+            far += (away + radius[coarse, j, None]) ** 2
+        largest, smallest = np.exp(-gamma * near), np.exp(-gamma * far)
+        pushing, pulling = np.maximum(coefs, 0), np.minimum(coefs, 0)
+        low[coarse] = smallest @ pushing + largest @ pulling
+        high[coarse] = largest @ pushing + smallest @ pulling
+    size = np.full(len(x), np.abs(coefs).sum() + abs(region.offset))
+    return value, slope, hessian, third, low, high, size
+
+
+@cache
+def _third_derivative_table() -> FloatArray:
+    """Largest |third derivative| of exp(-|t|^2 / 2) along any direction, at distance >= k _STEP.
+
+    It is |He3(s)| exp(-|t|^2 / 2) with s the component along the direction and He3(s) = s^3 - 3 s:
+    at most max over |s| <= r of |He3(s)|, times exp(-r^2 / 2), for every r from the distance on.
+    That product is highest at 0.742 (1.381), falls, and has a second hill at 2.334 (0.375).
+    """
+    r = _STEP * np.arange(200)
+    decay = np.exp(-0.5 * r**2)
+    hill = np.where(r < 2.334, 0.3750, 0.0)
+    steepest = np.select(
+        [r < 0.742, r < 1, r < 2],
+        [np.full_like(r, 1.3802), (3 * r - r**3) * decay, 2 * decay],
+        (r**3 - 3 * r) * decay,
+    )
+    return np.maximum(steepest, hill)
+
+
+def _projected_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArray) -> tuple:
+    """Value, gradient, Hessian, remainder and range of sum_i a_i phi(gamma v_i . x + coef0)."""
+    coefs, vectors = region.dual_coefs, region.gamma * region.support_vectors
+    n = x.shape[1]
+    z = x @ vectors.T + region.coef0
+    spread = radius @ np.abs(vectors).T
+    spread += 1e-14 * (np.abs(x) @ np.abs(vectors).T + abs(region.coef0))
+    first_end, last_end = z - spread, z + spread
+    if region.kernel == "poly":
+        d = region.degree
+        phi = z**d
+        rise = d * z ** (d - 1)
+        bend = d * (d - 1) * z ** (d - 2) if d >= 2 else np.zeros_like(z)
+        cube = (
+            d * (d - 1) * (d - 2) * (np.abs(z) + spread) ** (d - 3)
+            if d >= 3
+            else np.zeros_like(z)
+        )
+        ends = np.stack([first_end**d, last_end**d])
+        straddles = (first_end < 0) & (last_end > 0) & (d % 2 == 0)
+        smallest = np.where(straddles, 0.0, ends.min(axis=0))
+        largest = ends.max(axis=0)
+    else:
+        phi = np.tanh(z)
+        rise = 1 - phi**2
+        bend = -2 * phi * rise
+        closest = np.maximum(np.abs(z) - spread, 0.0)
+        # |tanh'''| = 2 sech^2 |3 tanh^2 - 1| is at most 2 anywhere and at most 4 sech^2
+        cube = np.minimum(2.0, 4 * (1 - np.tanh(closest) ** 2))
+        smallest, largest = np.tanh(first_end), np.tanh(last_end)
+    value = phi @ coefs
+    slope = (rise * coefs) @ vectors
+    products = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(coefs), n * n)
+    hessian = ((bend * coefs) @ products).reshape(len(x), n, n)
+    third = (cube * spread**3) @ np.abs(coefs) / 6
+    pushing, pulling = np.maximum(coefs, 0), np.minimum(coefs, 0)
+    low = smallest @ pushing + largest @ pulling
+    high = largest @ pushing + smallest @ pulling
+    size = np.maximum(np.abs(smallest), np.abs(largest)) @ np.abs(coefs) + abs(region.offset)
+    return value, slope, hessian, third, low, high, size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Cells that together hold every feasible point of a box, and half-spaces around them.
+
+    Attributes
+    ----------
+    cell_lower, cell_upper : (k, n) array
+        The cells, in the inputs' own units.
+    vertices : (k, q, n) array
+        Corners of what each cell can reach (the cell cut by its tangent); nan where a cell has fewer.
+    inside : (k,) bool array
+        Every point of the cell is feasible.
+    lower, upper : (n,) array
+        Box around all vertices.
+    reached : (r, n) array
+        Points known to be feasible.
+    facets : (f, n + 1) array
+        Rows (a, b) with ``a . u + b <= 0`` for every feasible point, where
+        ``u = (x - lower) / width``: the convex hull of the vertices.
+    cuts : (g, n + 1) array
+        Few of the facets that describe the hull nearly as well.
+    """
+
+    cell_lower: FloatArray
+    cell_upper: FloatArray
+    vertices: FloatArray
+    inside: NDArray[np.bool_]
+    lower: FloatArray
+    upper: FloatArray
+    reached: FloatArray
+    facets: FloatArray
+    cuts: FloatArray
+
+    @property
+    def width(self) -> FloatArray:
+        """Width of the box, (n,); 1 where it is zero, so that it can divide."""
+        return _widths(self.lower, self.upper)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every point of the box is feasible: the region asks for nothing here."""
+        free = self.upper > self.lower
+        shares = (self.cell_upper - self.cell_lower)[:, free] / self.width[free]
+        return bool(self.inside.all()) and math.isclose(
+            float(np.prod(shares, axis=1).sum()), 1.0, rel_tol=1e-9
+        )
+
+    def excess(self, point: FloatArray) -> float:
+        """How far a point lies outside the hull, in units of the box's width; at most 0 inside."""
+        return float((self.facets[:, :-1] @ self._unit(point) + self.facets[:, -1]).max())
+
+    def nearest_reached(self, point: FloatArray) -> FloatArray | None:
+        """Return the known feasible point closest to a point, measured in the box's widths."""
+        if not len(self.reached):
+            return None
+        apart = ((self.reached - point) / self.width) ** 2
+        return self.reached[int(apart.sum(axis=1).argmin())]
+
+    def _unit(self, point: FloatArray) -> FloatArray:
+        return (point - self.lower) / self.width
+
+
+def cover_box(
+    region: KernelRegion,
+    lower: FloatArray,
+    upper: FloatArray,
+    *,
+    margin: float = 0.0,
+    parent: Cover | None = None,
+    focus: FloatArray | None = None,
+    tolerance: float = 2e-3,
+    max_cells: int | None = None,
+) -> Cover | None:
+    """Cover the feasible part of a box by cells, fine where they shape its convex hull.
+
+    Only cells that stick out of the hull of known feasible points are divided, until they stick out
+    by at most `tolerance` of the cover's width, or less near the `focus`.
+
+    Parameters
+    ----------
+    region : KernelRegion
+    lower, upper : (n,) array
+        The box, in the inputs' own units.
+    margin : float
+        A point is feasible where ``decision <= -margin``.
+    parent : Cover, optional
+        Cover of a larger box, to start from.
+    focus : (n,) array, optional
+        Where the hull is wanted finest: the tolerance falls with the distance from it.
+    tolerance : float
+        Relative to the cover's width.
+    max_cells : int, optional
+        Stop dividing beyond so many cells.
+
+    Returns
+    -------
+    Cover or None
+        None if the box holds no feasible point.
+    """
+    n = len(lower)
+    if max_cells is None:
+        max_cells = 6000 if n <= 4 else 6000 >> (n - 4)
+    if parent is None:
+        cell_lower, cell_upper = _grid(lower, upper)
+        reached = np.empty((0, n))
+    else:
+        cell_lower = np.maximum(parent.cell_lower, lower)
+        cell_upper = np.minimum(parent.cell_upper, upper)
+        kept = (cell_lower <= cell_upper).all(axis=1)
+        # a cell that only touches the box adds nothing that its neighbour does not have
+        flat = ((cell_upper - cell_lower) <= 0) & (upper > lower)
+        kept &= ~flat.any(axis=1)
+        cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
+        within = ((parent.reached >= lower) & (parent.reached <= upper)).all(axis=1)
+        reached = parent.reached[within]
+    settled: list[tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]] = []
+    n_settled = 0
+    directions: FloatArray | None = None
+    while len(cell_lower):
+        bounds = bound_decision(region, cell_lower, cell_upper)
+        possible = bounds.lower <= -margin
+        cell_lower, cell_upper = cell_lower[possible], cell_upper[possible]
+        bounds = bounds[possible]
+        vertices = _reachable_corners(bounds, cell_lower, cell_upper, margin)
+        possible = ~np.isnan(vertices[:, :, 0]).all(axis=1)
+        cell_lower, cell_upper = cell_lower[possible], cell_upper[possible]
+        bounds, vertices = bounds[possible], vertices[possible]
+        inside = bounds.upper <= -margin
+        if not len(cell_lower):
+            break
+        every = np.concatenate([v.reshape(-1, n) for *_, v, _ in settled] + [vertices.reshape(-1, n)])
+        box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+        width = _widths(box_lower, box_upper)
+        reached = np.concatenate(
+            [
+                reached,
+                _feasible_points(region, bounds, vertices, cell_lower, cell_upper, inside, width, margin),
+            ]
+        )
+        if n > _HULL_INPUTS and directions is None:
+            directions = _directions(region, bounds, reached, width, focus, margin)
+        reached = _extreme(reached, box_lower, width, directions)
+        excess = _excess(vertices, reached, box_lower, width, directions)
+        allowed = np.full(excess.shape, tolerance)
+        if focus is not None:
+            apart = np.abs((vertices - focus) / width).max(axis=2)
+            allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
+        urgency = np.nanmax(np.where(np.isnan(excess), -np.inf, excess / allowed), axis=1)
+        small = ((cell_upper - cell_lower) <= 1e-7 * width + 1e-12 * np.abs(cell_upper)).all(axis=1)
+        divide = (urgency > 1) & ~inside & ~small
+        n_settled += int((~divide).sum())
+        room = max_cells - n_settled
+        if int(divide.sum()) > room:
+            # the budget ends: keep dividing where most is at stake
+            chosen = np.flatnonzero(divide)
+            order = np.lexsort((bounds.value[chosen], -urgency[chosen]))
+            divide = np.zeros_like(divide)
+            divide[chosen[order[: max(room // 4, 0)]]] = True
+            n_settled += len(chosen) - int(divide.sum())
+        rest = ~divide
+        settled.append((cell_lower[rest], cell_upper[rest], vertices[rest], inside[rest]))
+        cell_lower, cell_upper = _divide(cell_lower[divide], cell_upper[divide], width)
+    if not any(len(part[0]) for part in settled):
+        return None
+    low, high, vertices, inside = (np.concatenate(part) for part in zip(*settled, strict=True))
+    return _enclose(low, high, vertices, inside, reached, focus, tolerance, directions)
+
+
+def _enclose(
+    cell_lower: FloatArray,
+    cell_upper: FloatArray,
+    vertices: FloatArray,
+    inside: NDArray[np.bool_],
+    reached: FloatArray,
+    focus: FloatArray | None,
+    tolerance: float,
+    directions: FloatArray | None,
+) -> Cover:
+    points = vertices.reshape(-1, vertices.shape[2])
+    points = points[~np.isnan(points[:, 0])]
+    lower, upper = points.min(axis=0), points.max(axis=0)
+    width = _widths(lower, upper)
+    unit = (points - lower) / width
+    box = _box_facets(upper > lower)
+    if directions is None:
+        facets = _hull_facets(unit)
+        facets = box.copy() if facets is None else facets
+    else:
+        facets = np.concatenate([box, np.column_stack([directions, np.zeros(len(directions))])])
+    # the support of the points themselves, so that rounding inside qhull cannot cut any of them off
+    facets[:, -1] = -(_largest_products(facets[:, :-1], unit) + _PAD)
+    aim = None if focus is None else (focus - lower) / width
+    return Cover(
+        cell_lower=cell_lower,
+        cell_upper=cell_upper,
+        vertices=vertices,
+        inside=inside,
+        lower=lower,
+        upper=upper,
+        reached=reached,
+        facets=facets,
+        cuts=_few_cuts(facets, upper > lower, unit.mean(axis=0), aim, tolerance),
+    )
+
+
+def _widths(lower: FloatArray, upper: FloatArray) -> FloatArray:
+    width = upper - lower
+    return np.where(width > 0, width, 1.0)
+
+
+def _grid(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Equal cells over a box: a few hundred, whatever the number of inputs that are not fixed."""
+    free = int((upper > lower).sum())
+    count = {0: 1, 1: 64, 2: 16, 3: 7, 4: 4, 5: 3}.get(free, 2)
+    edges = [
+        np.linspace(low, high, count + 1) if high > low else np.array([low, high])
+        for low, high in zip(lower, upper, strict=True)
+    ]
+    firsts = np.meshgrid(*[edge[:-1] for edge in edges], indexing="ij")
+    lasts = np.meshgrid(*[edge[1:] for edge in edges], indexing="ij")
+    return (
+        np.stack([f.ravel() for f in firsts], axis=1),
+        np.stack([f.ravel() for f in lasts], axis=1),
+    )
+
+
+def _divide(
+    lower: FloatArray, upper: FloatArray, width: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Halve each cell along its longest sides (up to three), measured in the cover's widths."""
+    if not len(lower):
+        return lower, upper
+    length = (upper - lower) / width
+    long = length >= 0.6 * length.max(axis=1, keepdims=True)
+    rank = np.argsort(np.argsort(-length, axis=1, kind="stable"), axis=1)
+    long &= rank < 3
+    middle = 0.5 * (lower + upper)
+    for j in range(lower.shape[1]):
+        halved = long[:, j]
+        first_upper, second_lower = upper.copy(), lower[halved].copy()
+        first_upper[halved, j] = middle[halved, j]
+        second_lower[:, j] = middle[halved, j]
+        second_upper = upper[halved]
+        lower = np.concatenate([lower, second_lower])
+        upper = np.concatenate([first_upper, second_upper])
+        long = np.concatenate([long, long[halved]])
+        middle = np.concatenate([middle, middle[halved]])
+    return lower, upper
+
+
+@cache
+def _cube(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Corners of the unit cube, (2^n, n) of 0 and 1, and its edges as pairs of corners."""
+    corners = np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.intp)
+    edges = [
+        (i, i + (1 << (n - 1 - j)))
+        for i in range(len(corners))
+        for j in range(n)
+        if corners[i, j] == 0
+    ]
+    return corners, np.array(edges, dtype=np.intp)
+
+
+def _reachable_corners(
+    bounds: DecisionBounds, lower: FloatArray, upper: FloatArray, margin: float
+) -> FloatArray:
+    """Corners of each cell cut by value + gradient . (x - c) + below <= -margin; nan elsewhere."""
+    corners, edges = _cube(lower.shape[1])
+    ends = np.stack([lower, upper], axis=1)
+    at_corner = ends[:, corners, np.arange(lower.shape[1])]
+    slack = (
+        np.einsum("kqj,kj->kq", at_corner - bounds.center[:, None, :], bounds.gradient)
+        + (bounds.value + bounds.below + margin)[:, None]
+    )
+    first, last = slack[:, edges[:, 0]], slack[:, edges[:, 1]]
+    crosses = (first <= 0) != (last <= 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(crosses, first / (first - last), np.nan)
+    on_edge = at_corner[:, edges[:, 0]] + share[:, :, None] * (
+        at_corner[:, edges[:, 1]] - at_corner[:, edges[:, 0]]
+    )
+    reachable = np.where((slack <= 0)[:, :, None], at_corner, np.nan)
+    return np.concatenate([reachable, on_edge], axis=1)
+
+
+def _feasible_points(
+    region: KernelRegion,
+    bounds: DecisionBounds,
+    vertices: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    inside: NDArray[np.bool_],
+    width: FloatArray,
+    margin: float,
+) -> FloatArray:
+    """Points that the region itself accepts: corners of inside cells, others moved to its border."""
+    found = []
+    n = lower.shape[1]
+    if inside.any():
+        corner = vertices[inside].reshape(-1, n)
+        found.append(corner[~np.isnan(corner[:, 0])])
+    rows = np.flatnonzero(~inside)
+    if len(rows):
+        # to where even the upper of the two tangents is feasible, along the gradient
+        steep = bounds.gradient[rows] * width
+        norm = np.maximum((steep**2).sum(axis=1), 1e-300)
+        direction = bounds.gradient[rows] * width**2 / norm[:, None]
+        gap = (bounds.above - bounds.below)[rows]
+        center = bounds.center[rows]
+        height = bounds.value[rows] + bounds.above[rows] + margin
+        tries = [center - height[:, None] * direction]
+        if n <= 3:
+            outermost = np.where(np.isnan(vertices[rows, :, 0]), -np.inf, 0.0)
+            height_at = np.einsum(
+                "kqj,kj->kq", np.nan_to_num(vertices[rows]), bounds.gradient[rows]
+            )
+            best = (height_at + outermost).argmax(axis=1)
+            tries.append(vertices[rows, best] - 1.01 * gap[:, None] * direction)
+        for candidate in tries:
+            candidate = np.clip(candidate, lower[rows], upper[rows])
+            found.append(candidate[region.decision(candidate) <= -margin])
+    return np.concatenate(found) if found else np.empty((0, n))
+
+
+def _extreme(
+    points: FloatArray, lower: FloatArray, width: FloatArray, directions: FloatArray | None
+) -> FloatArray:
+    """Those that span the convex hull, or lie farthest in the directions, and some of the others."""
+    if len(points) <= 400:
+        return points
+    unit = (points - lower) / width
+    if directions is not None:
+        ends = np.unique((unit @ directions.T).argmax(axis=0))
+    else:
+        free = np.ptp(unit, axis=0) > 1e-9
+        if free.sum() <= 1:
+            ends = np.unique(np.concatenate([unit.argmin(axis=0), unit.argmax(axis=0)]))
+        else:
+            try:
+                ends = ConvexHull(unit[:, free]).vertices
+            except QhullError:
+                ends = np.arange(0)
+    others = np.arange(0, len(points), max(1, len(points) // 400))
+    return points[np.union1d(ends, others)]
+
+
+def _directions(
+    region: KernelRegion,
+    bounds: DecisionBounds,
+    reached: FloatArray,
+    width: FloatArray,
+    focus: FloatArray | None,
+    margin: float,
+) -> FloatArray:
+    """Unit vectors, in the box's widths, that half-spaces in three and more inputs are taken along.
+
+    The hull itself has too many facets there: signs in all combinations (up to four inputs), and
+    normals of the region's border, most of them near the focus.
+    """
+    n = len(width)
+    if n <= 4:
+        signs = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=n)))
+        signs = signs[np.abs(signs).sum(axis=1) > 1]
+    else:
+        signs = np.empty((0, n))
+    crossing = (bounds.lower <= -margin) & (bounds.upper > -margin)
+    normals = [signs, _spread_out(_unit_rows(bounds.gradient[crossing] * width), 40)]
+    if focus is not None and len(reached):
+        order = (((reached - focus) / width) ** 2).sum(axis=1).argsort()
+        near = reached[order[:100]]
+        normals.append(_spread_out(_unit_rows(region.gradient(near) * width), 30))
+        normals.append(_unit_rows(((focus - nearest_in_hull(reached, focus, width)) / width)[None]))
+    return _unit_rows(np.concatenate(normals))
+
+
+def _unit_rows(rows: FloatArray) -> FloatArray:
+    norm = np.sqrt((rows**2).sum(axis=1))
+    return rows[norm > 0] / norm[norm > 0, None]
+
+
+def _spread_out(rows: FloatArray, count: int) -> FloatArray:
+    """Choose up to so many unit vectors that differ most, the first one first."""
+    if len(rows) <= count:
+        return rows
+    chosen = [0]
+    closeness = rows @ rows[0]
+    while len(chosen) < count:
+        chosen.append(int(closeness.argmin()))
+        np.maximum(closeness, rows @ rows[chosen[-1]], out=closeness)
+    return rows[chosen]
+
+
+def nearest_in_hull(points: FloatArray, target: FloatArray, width: FloatArray) -> FloatArray:
+    """Point of the convex hull of `points` near the target (Frank-Wolfe with line search).
+
+    It need not be the very nearest: it aims a half-space or ranks a division, both sound anyway.
+    """
+    unit = points / width
+    goal = target / width
+    current = unit[((unit - goal) ** 2).sum(axis=1).argmin()]
+    for _ in range(40):
+        away = current - goal
+        step = unit[(unit @ away).argmin()] - current
+        squared = step @ step
+        gain = -(away @ step)
+        if gain <= 1e-6 * (away @ away) + 1e-18 or squared == 0:
+            break
+        current = current + min(1.0, gain / squared) * step
+    return current * width
+
+
+def _excess(
+    vertices: FloatArray,
+    reached: FloatArray,
+    lower: FloatArray,
+    width: FloatArray,
+    directions: FloatArray | None,
+) -> FloatArray:
+    """How far each vertex sticks out of the hull of the feasible points; inf where there is no hull."""
+    shape = vertices.shape[:2]
+    n = vertices.shape[2]
+    unit_reached = (reached - lower) / width
+    if not len(reached):
+        facets = None
+    elif directions is None:
+        facets = _hull_facets(unit_reached)
+    else:
+        facets = np.concatenate(
+            [_box_facets(np.ones(n, dtype=bool)), np.column_stack([directions, np.zeros(len(directions))])]
+        )
+        facets[:, -1] = -_largest_products(facets[:, :-1], unit_reached)
+    if facets is None:
+        return np.full(shape, np.inf)
+    unit = ((vertices - lower) / width).reshape(-1, n)
+    result = np.full(len(unit), -np.inf)
+    for start in range(0, len(facets), 64):
+        part = facets[start : start + 64]
+        np.maximum(result, (unit @ part[:, :-1].T + part[:, -1]).max(axis=1), out=result)
+    return result.reshape(shape)
+
+
+def _hull_facets(unit: FloatArray) -> FloatArray | None:
+    """Half-spaces (a, b) of the convex hull, a . u + b <= 0; None where it is flat."""
+    n = unit.shape[1]
+    spread = np.ptp(unit, axis=0)
+    free = spread > 1e-9
+    if not free.any() or len(unit) <= free.sum():
+        return None
+    if free.sum() == 1:
+        j = int(np.flatnonzero(free)[0])
+        facets = np.zeros((2, n + 1))
+        facets[0, j], facets[0, -1] = 1.0, -unit[:, j].max()
+        facets[1, j], facets[1, -1] = -1.0, unit[:, j].min()
+    else:
+        try:
+            equations = ConvexHull(unit[:, free]).equations
+        except QhullError:
+            return None
+        equations = np.unique(np.round(equations, 13), axis=0)
+        facets = np.zeros((len(equations), n + 1))
+        facets[:, :-1][:, free] = equations[:, :-1]
+        facets[:, -1] = equations[:, -1]
+    if free.all():
+        return facets
+    flat = _box_facets(~free)
+    flat[:, -1] = -(flat[:, :-1] @ unit.T).max(axis=1)
+    return np.concatenate([facets, flat])
+
+
+def _box_facets(free: NDArray[np.bool_]) -> FloatArray:
+    """Half-spaces 0 <= u_j <= 1 (0 <= u_j <= 0 where an input is fixed)."""
+    n = len(free)
+    facets = np.zeros((2 * n, n + 1))
+    facets[:n, :n], facets[:n, -1] = np.eye(n), -np.where(free, 1.0, 0.0)
+    facets[n:, :n] = -np.eye(n)
+    return facets
+
+
+def _largest_products(directions: FloatArray, points: FloatArray) -> FloatArray:
+    result = np.full(len(directions), -np.inf)
+    for start in range(0, len(points), 1 << 14):
+        part = points[start : start + (1 << 14)]
+        np.maximum(result, (directions @ part.T).max(axis=1), out=result)
+    return result
+
+
+def _few_cuts(
+    facets: FloatArray,
+    free: NDArray[np.bool_],
+    middle: FloatArray,
+    aim: FloatArray | None,
+    tolerance: float,
+) -> FloatArray:
+    """Facets such that no corner of what they enclose sticks out of the hull by much more."""
+    n = len(free)
+    n_free = int(free.sum())
+    if n_free <= 1:
+        return np.empty((0, n + 1))
+    limit = 12 * n_free
+    if n > _HULL_INPUTS or len(facets) <= limit // 2:
+        return facets
+    reduced = np.column_stack([facets[:, :-1][:, free], facets[:, -1]])
+    taken = _box_facets(np.ones(n_free, dtype=bool))
+    taken[:, -1] -= _PAD
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        try:
+            corners = HalfspaceIntersection(taken, middle[free]).intersections
+        except QhullError:
+            break
+        corners = corners[np.isfinite(corners).all(axis=1)]
+        outside = corners @ reduced[:, :-1].T + reduced[:, -1]
+        worst = outside.argmax(axis=1)
+        amount = outside.max(axis=1)
+        allowed = np.full(len(corners), tolerance)
+        if aim is not None:
+            apart = np.abs(corners - aim[free]).max(axis=1)
+            allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-2 * tolerance)
+        late = np.argsort(-(amount / allowed))
+        late = late[amount[late] > allowed[late]]
+        new = [int(i) for i in dict.fromkeys(worst[late].tolist()) if i not in chosen]
+        if not new:
+            break
+        new = new[: limit - len(chosen)]
+        chosen.extend(new)
+        taken = np.concatenate([taken, reduced[new]])
+    return facets[chosen]

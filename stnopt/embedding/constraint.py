@@ -1,0 +1,411 @@
+"""A region's algebra on the user's own Pyomo block, so that any solver can optimise over it.
+
+A linear region is one linear constraint: the model stays an MILP. A kernel region is nonlinear: give
+the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.modeling import unique_component_name
+from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
+
+from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+
+Form: TypeAlias = Literal["algebraic", "split"]
+FORMS: tuple[Form, ...] = ("algebraic", "split")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RegionBlock:
+    """What `add_region_constraint` wrote, and how far it is from the region itself.
+
+    Attributes
+    ----------
+    block : pyo.Block
+        Holds `decision` (expression) and `inside_region` (constraint); for a kernel region also
+        `kernel`, one member per support vector.
+    region : LinearRegion or KernelRegion
+    inputs : mapping of str to Var or linear expression
+        The model's component that stands for each input of the region, in the region's order.
+    bounds : mapping of str to (float, float)
+        Box of the inputs that the block relies on, in the inputs' own units; infinite where a
+        linear region needs none.
+    margin : float
+        The block requires ``decision <= -margin``.
+    form : {"algebraic", "split"}
+    """
+
+    block: Any
+    region: Region
+    inputs: Mapping[str, Any]
+    bounds: Mapping[str, tuple[float, float]]
+    margin: float
+    form: Form
+
+    def decision_value(self) -> float:
+        """Value of the block's own expression at the model's present values.
+
+        Raises
+        ------
+        InvalidInputError
+            If a variable has no value yet.
+        """
+        return _value_of(self.block.decision, f"{self.block.name}.decision")
+
+    def distance(self) -> float:
+        """Difference between the block's expression and the region itself, at the present values.
+
+        It is rounding (below 1e-9) for the algebraic form. For the split form it shows the
+        solver's feasibility tolerance.
+
+        Raises
+        ------
+        InvalidInputError
+            If a variable has no value yet.
+        """
+        point = [[_value_of(inner, name) for name, inner in self.inputs.items()]]
+        return self.decision_value() - float(self.region.decision(point)[0])
+
+
+def add_region_constraint(
+    block: Any,
+    region: Region,
+    variables: Mapping[str, Any],
+    *,
+    margin: float = 0.0,
+    form: Form = "algebraic",
+) -> RegionBlock:
+    """Require ``region.decision(variables) <= -margin`` on a new sub-block of `block`.
+
+    Parameters
+    ----------
+    block : pyo.ConcreteModel or pyo.Block
+        Gets one sub-block (named ``region``, ``region_1``, ...); nothing else of it is touched.
+    region : LinearRegion or KernelRegion
+    variables : mapping of str to Var, Expression or linear Pyomo expression
+        One entry per input of the region, in the inputs' own units. For a kernel region an
+        expression gets a bounded variable in its place. A kernel region's input that has no finite
+        bound in the model is held inside the region's training box on that side.
+    margin : float
+        At least 0, in units of the decision function.
+    form : {"algebraic", "split"}
+        ``"algebraic"`` writes one sum of kernels (suits SCIP and MAiNGO), ``"split"`` one variable
+        per kernel term (suits Gurobi).
+
+    Returns
+    -------
+    RegionBlock
+
+    Raises
+    ------
+    InvalidInputError
+        The names do not match, an input is bounded neither by the model nor by the training box,
+        or a value is not a single linear component.
+    UnsupportedModelError
+        The form or the kind of region is not one that this function writes.
+
+    References
+    ----------
+    Kumawat and Chaturvedi (2021), eq. 16 and 18 (its eq. 18 misses the square on the norm).
+    """
+    if form not in FORMS:
+        raise UnsupportedModelError(
+            f"form: expected one of {', '.join(map(repr, FORMS))}, got {form!r}; for a certified "
+            "optimum with HiGHS alone leave the block out and call solve_over_region"
+        )
+    margin = checked_margin(margin)
+    inputs = match_inputs(region, variables)
+    if isinstance(region, LinearRegion):
+        return _add_linear(block, region, inputs, margin, form)
+    bounds = {
+        name: _bounds_of(name, inner, *box)
+        for (name, inner), box in zip(
+            inputs.items(), zip(region.lower, region.upper, strict=True), strict=True
+        )
+    }
+    return _add_kernel(block, region, inputs, bounds, margin, form)
+
+
+def match_inputs(region: Region, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model's components in the region's order of inputs, each checked to be linear.
+
+    Raises
+    ------
+    InvalidInputError
+        A name is missing or unknown, or a value is indexed or no Pyomo component.
+    UnsupportedModelError
+        The region is of an unknown kind, or an expression is nonlinear.
+    """
+    if not isinstance(region, LinearRegion | KernelRegion):
+        raise UnsupportedModelError(
+            f"region: expected a LinearRegion or KernelRegion, got {type(region).__name__}; "
+            "region_from_sklearn turns a fitted estimator into one"
+        )
+    if not isinstance(variables, Mapping):
+        raise InvalidInputError(
+            f"variables: expected a mapping of the region's inputs {list(region.inputs)} to Pyomo "
+            f"variables, got {type(variables).__name__}"
+        )
+    missing = [name for name in region.inputs if name not in variables]
+    unknown = [name for name in variables if name not in region.inputs]
+    if missing or unknown:
+        raise InvalidInputError(
+            f"variables: the region's inputs are {list(region.inputs)}, the mapping has "
+            f"{list(variables)}; missing {missing}, unknown {unknown}"
+        )
+    return {name: _checked_input(name, variables[name]) for name in region.inputs}
+
+
+def checked_margin(margin: float) -> float:
+    """Return the margin as a float.
+
+    Raises
+    ------
+    InvalidInputError
+        It is negative or no finite number.
+    """
+    if isinstance(margin, bool) or not isinstance(margin, Real) or not 0 <= margin < math.inf:
+        raise InvalidInputError(f"margin: expected a finite number of at least 0, got {margin!r}")
+    return float(margin)
+
+
+def _checked_input(name: str, given: Any) -> Any:
+    if isinstance(given, Real) or not hasattr(given, "is_expression_type"):
+        raise InvalidInputError(
+            f"input {name!r}: expected a Pyomo variable or expression, got {given!r}"
+        )
+    if hasattr(given, "is_indexed") and given.is_indexed():
+        raise InvalidInputError(
+            f"input {name!r}: {given.name!r} is indexed; pass one member, such as "
+            f"{given.name}[...]"
+        )
+    if given.polynomial_degree() not in (0, 1):
+        raise UnsupportedModelError(
+            f"input {name!r}: the expression {given} is nonlinear; put a variable in its place "
+            "and an equality between the two"
+        )
+    return given
+
+
+def _bounds_of(name: str, inner: Any, low: float, high: float) -> tuple[float, float]:
+    """Bounds the model states for an input; where it states none, those of the training box."""
+    lower, upper = stated_bounds(inner)
+    lower = lower if math.isfinite(lower) else float(low)
+    upper = upper if math.isfinite(upper) else float(high)
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        raise InvalidInputError(
+            f"input {name!r} has no finite bounds: the model gives {stated_bounds(inner)} and the "
+            f"region's training box {(float(low), float(high))}; set bounds on {inner}"
+        )
+    if lower > upper:
+        raise InvalidInputError(
+            f"input {name!r}: the model allows {stated_bounds(inner)}, the region was trained on "
+            f"{(float(low), float(high))}; the two do not meet: set both bounds on {inner}"
+        )
+    return lower, upper
+
+
+def stated_bounds(inner: Any) -> tuple[float, float]:
+    """Bounds of a variable or linear expression by interval arithmetic; infinite where unknown."""
+    if hasattr(inner, "is_variable_type") and inner.is_variable_type() and not inner.fixed:
+        lower, upper = inner.bounds
+    else:
+        lower, upper = ExpressionBoundsVisitor(use_fixed_var_values_as_bounds=True).walk_expression(
+            inner
+        )
+    return (
+        -math.inf if lower is None else float(lower),
+        math.inf if upper is None else float(upper),
+    )
+
+
+def _new_block(parent: Any) -> Any:
+    name = unique_component_name(parent, "region")
+    parent.add_component(name, pyo.Block(concrete=True))
+    return parent.component(name)
+
+
+def _add_linear(
+    parent: Any, region: LinearRegion, inputs: dict[str, Any], margin: float, form: Form
+) -> RegionBlock:
+    """Require weights . x + offset <= -margin: one row."""
+    block = _new_block(parent)
+    block.decision = pyo.Expression(
+        expr=pyo.quicksum(
+            float(weight) * inner
+            for weight, inner in zip(region.weights, inputs.values(), strict=True)
+        )
+        + region.offset
+    )
+    block.inside_region = pyo.Constraint(expr=block.decision <= -margin)
+    return RegionBlock(
+        block=block,
+        region=region,
+        inputs=MappingProxyType(inputs),
+        bounds=MappingProxyType({name: stated_bounds(inner) for name, inner in inputs.items()}),
+        margin=margin,
+        form=form,
+    )
+
+
+def _add_kernel(
+    parent: Any,
+    region: KernelRegion,
+    inputs: dict[str, Any],
+    bounds: dict[str, tuple[float, float]],
+    margin: float,
+    form: Form,
+) -> RegionBlock:
+    block = _new_block(parent)
+    variables = _add_input_variables(block, inputs, bounds)
+    _add_training_box(block, variables, bounds)
+    _add_scaled_inputs(block, region, variables)
+    if form == "split":
+        _add_split_kernels(block, region, bounds)
+    else:
+        _add_kernels(block, region)
+    _add_decision(block, region, margin)
+    return RegionBlock(
+        block=block,
+        region=region,
+        inputs=MappingProxyType(variables),
+        bounds=MappingProxyType(bounds),
+        margin=margin,
+        form=form,
+    )
+
+
+def _add_input_variables(
+    block: Any, inputs: dict[str, Any], bounds: dict[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """input[name] == expression, for the inputs that are no variables; the others stand as they are.
+
+    A kernel of one bounded variable is what global solvers bound well; a kernel of a long sum is not.
+    """
+    names = [name for name, inner in inputs.items() if not inner.is_variable_type()]
+    block.EXPRESSION_INPUTS = pyo.Set(initialize=names)
+    block.input = pyo.Var(block.EXPRESSION_INPUTS, bounds=lambda _, name: bounds[name])
+
+    @block.Constraint(block.EXPRESSION_INPUTS)
+    def input_value(b: Any, name: str) -> Any:
+        return b.input[name] == inputs[name]
+
+    return {name: block.input[name] if name in names else inputs[name] for name in inputs}
+
+
+def _add_training_box(
+    block: Any, variables: dict[str, Any], bounds: dict[str, tuple[float, float]]
+) -> None:
+    """Hold lower <= x <= upper for the variables that the model leaves unbounded."""
+    open_ended = [
+        name
+        for name, var in variables.items()
+        if not var.fixed and (var.lb is None or var.ub is None)
+    ]
+    block.OPEN_INPUTS = pyo.Set(initialize=open_ended)
+
+    @block.Constraint(block.OPEN_INPUTS)
+    def training_box(b: Any, name: str) -> Any:
+        return pyo.inequality(bounds[name][0], variables[name], bounds[name][1])
+
+
+def _add_scaled_inputs(block: Any, region: KernelRegion, variables: dict[str, Any]) -> None:
+    """scaled_input = (x - center) / scale."""
+    block.INPUTS = pyo.Set(initialize=list(region.inputs))
+    order = {name: j for j, name in enumerate(region.inputs)}
+
+    @block.Expression(block.INPUTS)
+    def scaled_input(b: Any, name: str) -> Any:
+        j = order[name]
+        center, scale = float(region.center[j]), float(region.scale[j])
+        return variables[name] if (center, scale) == (0, 1) else (variables[name] - center) / scale
+
+
+def _kernel_expression(block: Any, region: KernelRegion, i: int) -> Any:
+    """K(v_i, x'): exp(-gamma |v - x'|^2), (gamma v . x' + coef0)^degree or tanh(the same)."""
+    vector = [float(v) for v in region.support_vectors[i]]
+    scaled = [block.scaled_input[name] for name in region.inputs]
+    if region.kernel == "rbf":
+        return pyo.exp(
+            -region.gamma * sum((x - v) ** 2 for x, v in zip(scaled, vector, strict=True))
+        )
+    argument = (
+        region.gamma * sum(v * x for x, v in zip(scaled, vector, strict=True)) + region.coef0
+    )
+    return argument**region.degree if region.kernel == "poly" else pyo.tanh(argument)
+
+
+def _add_kernels(block: Any, region: KernelRegion) -> None:
+    """Add kernel[i] = K(v_i, x') as an expression."""
+    block.VECTORS = pyo.RangeSet(0, len(region.dual_coefs) - 1)
+
+    @block.Expression(block.VECTORS)
+    def kernel(b: Any, i: int) -> Any:
+        return _kernel_expression(b, region, i)
+
+
+def _add_split_kernels(
+    block: Any, region: KernelRegion, bounds: dict[str, tuple[float, float]]
+) -> None:
+    """Add kernel[i] == K(v_i, x') with kernel[i] a bounded variable."""
+    block.VECTORS = pyo.RangeSet(0, len(region.dual_coefs) - 1)
+    lower, upper = _kernel_ranges(region, bounds)
+    block.kernel = pyo.Var(
+        block.VECTORS, bounds=lambda _, i: (float(lower[i]), float(upper[i]))
+    )
+
+    @block.Constraint(block.VECTORS)
+    def kernel_value(b: Any, i: int) -> Any:
+        return b.kernel[i] == _kernel_expression(b, region, i)
+
+
+def _kernel_ranges(
+    region: KernelRegion, bounds: dict[str, tuple[float, float]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest value of each kernel term over the box of the inputs, (m,) each."""
+    n_vectors = len(region.dual_coefs)
+    if region.kernel == "rbf":
+        return np.zeros(n_vectors), np.ones(n_vectors)
+    if region.kernel == "sigmoid":
+        return -np.ones(n_vectors), np.ones(n_vectors)
+    box = (np.array(list(bounds.values())) - region.center[:, None]) / region.scale[:, None]
+    ends = region.gamma * region.support_vectors[:, :, None] * box[None, :, :]
+    low = ends.min(axis=2).sum(axis=1) + region.coef0
+    high = ends.max(axis=2).sum(axis=1) + region.coef0
+    powers = np.stack([low**region.degree, high**region.degree])
+    straddles = (low < 0) & (high > 0) & (region.degree % 2 == 0)
+    return np.where(straddles, 0.0, powers.min(axis=0)), powers.max(axis=0)
+
+
+def _add_decision(block: Any, region: KernelRegion, margin: float) -> None:
+    """sum_i dual_coefs[i] * kernel[i] + offset <= -margin."""
+    block.decision = pyo.Expression(
+        expr=pyo.quicksum(float(region.dual_coefs[i]) * block.kernel[i] for i in block.VECTORS)
+        + region.offset
+    )
+    block.inside_region = pyo.Constraint(expr=block.decision <= -margin)
+
+
+def nonlinear_constraints(added: RegionBlock) -> Iterator[Any]:
+    """Constraints of the block that an MILP solver cannot take: none for a linear region."""
+    if isinstance(added.region, KernelRegion):
+        yield added.block.inside_region
+        if added.form == "split":
+            yield from added.block.kernel_value.values()
+
+
+def _value_of(component: Any, name: str) -> float:
+    value = pyo.value(component, exception=False)
+    if value is None:
+        raise InvalidInputError(f"{name} has no value yet: solve the model first")
+    return float(value)
