@@ -14,11 +14,12 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
 from stnopt.plant.network import Network
-from stnopt.scheduling.schedule import Schedule, find_violations
+from stnopt.scheduling import unit_event_model
+from stnopt.scheduling.schedule import Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.scheduling.unit_event_model import build_unit_event_model, read_batches
 
 Objective = Literal["profit", "production", "cost", "makespan"]
+Runs = dict[tuple[str, str, int, int], tuple[float, float]]
 _SENSES = {
     "profit": pyo.maximize,
     "production": pyo.maximize,
@@ -75,7 +76,7 @@ def build_scheduling_model(
         raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
     if max_span < 0 or max_span != int(max_span):
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
-    m = build_unit_event_model(
+    m = unit_event_model.build_unit_event_model(
         network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span)
     )
     m.network, m.horizon = network, float(horizon)
@@ -314,12 +315,36 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     return schedule
 
 
-def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
+def read_runs(model: pyo.ConcreteModel) -> Runs:
+    """Read when every batch of a solved model starts and how large it is.
+
+    Returns
+    -------
+    dict
+        (task, unit, event, span) -> (start, size), empty batches included: two solutions with the
+        same keys have the same structure, and the mean of their runs is one as well.
+
+    Raises
+    ------
+    InvalidScheduleError
+        The model holds no solution.
+    """
     try:
-        batches = read_batches(model, model.network)
+        return unit_event_model.read_runs(model)
     except TypeError as error:  # a variable without a value
         raise InvalidScheduleError(
-            "the model holds no solution: solve it, and extract only if result.has_solution"
+            "the model holds no solution: solve it, and read only if result.has_solution"
         ) from error
+
+
+def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
+    """Make the schedule of some runs; its final stock follows from the batches."""
+    batches = unit_event_model.batches_from_runs(runs, network)
+    stock = compute_final_stock(batches, network)
+    return Schedule(batches=batches, final_stock=stock, horizon=horizon)
+
+
+def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
+    batches = unit_event_model.batches_from_runs(read_runs(model), model.network)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in model.network.states}
-    return Schedule(batches=tuple(batches), final_stock=stock, horizon=model.horizon)
+    return Schedule(batches=batches, final_stock=stock, horizon=model.horizon)

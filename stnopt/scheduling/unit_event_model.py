@@ -8,6 +8,7 @@ A batch may span `max_span` further events.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import product
 
 import pyomo.environ as pyo
@@ -324,15 +325,30 @@ def _earliest_starts(network: Network) -> dict[str, float]:
     return earliest
 
 
-def read_batches(m: pyo.ConcreteModel, network: Network) -> list[Batch]:
-    """Read the batches back: start from the model, duration from the plant; empty ones are dropped."""
+def read_runs(m: pyo.ConcreteModel) -> dict[tuple[str, str, int, int], tuple[float, float]]:
+    """Read start and size of every batch that runs, empty ones too, by its event and span."""
+    runs = {}
+    for batch in m.BATCHES:
+        if m.run[batch].value > 0.5:
+            start = m.unit_time[batch[1], batch[2]].value
+            runs[batch] = (max(0.0, start), max(0.0, m.size[batch].value))
+    return runs
+
+
+def batches_from_runs(
+    runs: Mapping[tuple[str, str, int, int], tuple[float, float]], network: Network
+) -> tuple[Batch, ...]:
+    """Turn runs into batches that take the plant's own durations; empty ones are dropped."""
     negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
-    batches = []
-    for task, unit, event, span in m.BATCHES:
-        size = m.size[task, unit, event, span].value
-        if m.run[task, unit, event, span].value < 0.5 or size <= negligible:
-            continue
-        start = max(0.0, m.unit_time[unit, event].value)
-        finish = start + network.tasks[task].units[unit].duration(size)
-        batches.append(Batch(task=task, unit=unit, start=start, finish=finish, size=size))
-    return sorted(batches, key=lambda b: (b.start, b.unit))
+    batches = [
+        Batch(
+            task=task,
+            unit=unit,
+            start=start,
+            finish=start + network.tasks[task].units[unit].duration(size),
+            size=size,
+        )
+        for (task, unit, _, _), (start, size) in runs.items()
+        if size > negligible
+    ]
+    return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
