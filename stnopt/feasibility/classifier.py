@@ -241,6 +241,12 @@ def fit_region(
         raise UntrainableError(
             f"{len(labels)} decided targets cannot be split with test_size={test_size}: {error}"
         ) from error
+    needed = 2 if tune else 1
+    if (fewest := _smaller_class(labels[train_rows])) < needed:
+        raise UntrainableError(
+            f"the training part has {fewest} of {len(train_rows)} targets in its smaller class and"
+            f" needs {needed}: label more targets of that kind, or lower test_size={test_size}"
+        )
     machine = SVC(
         kernel=kernel,
         C=C,
@@ -422,18 +428,13 @@ def _search(
     pipeline: Pipeline, targets: pd.DataFrame, labels: NDArray[np.int64], seed: int
 ) -> tuple[dict[str, float], float]:
     """Choose C and gamma by cross-validated accuracy; candidates that do not converge are out."""
-    smallest_class = int(min(np.sum(labels == FEASIBLE), np.sum(labels == INFEASIBLE)))
-    if smallest_class < 2:
-        raise UntrainableError(
-            f"the smaller class has {smallest_class} of {len(labels)} training targets and"
-            " cross-validation needs 2: label more targets near the boundary, or tune=False"
-        )
     grid = {"svc__C": _TUNING_C}
     if pipeline["svc"].kernel != "linear":
         inputs = clone(pipeline[:-1]).fit_transform(targets) if len(pipeline) > 1 else targets
         unit = 1 / (targets.shape[1] * float(np.asarray(inputs).var()))
         grid["svc__gamma"] = unit * _TUNING_GAMMA_FACTORS
-    folds = StratifiedKFold(n_splits=min(_N_FOLDS, smallest_class), shuffle=True, random_state=seed)
+    n_folds = min(_N_FOLDS, _smaller_class(labels))
+    folds = StratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     limited = clone(pipeline).set_params(svc__max_iter=_iteration_limit(labels))
     # ties go to the first: the smallest C, then the smallest gamma, which is the smoothest boundary
     search = GridSearchCV(limited, grid, cv=folds, refit=False, error_score=np.nan)
@@ -447,8 +448,12 @@ def _search(
     return search.best_params_, float(search.cv_results_["mean_test_score"][best])
 
 
+def _smaller_class(labels: NDArray[np.int64]) -> int:
+    return int(min(np.sum(labels == FEASIBLE), np.sum(labels == INFEASIBLE)))
+
+
 def _iteration_limit(labels: NDArray[np.int64]) -> int:
-    """Steps of the quadratic solver in a search: an inseparable fit with a large C needs millions."""
+    """Limit the solver's steps in a search: an inseparable fit with a large C takes millions."""
     return 1000 * len(labels)
 
 
