@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -197,7 +198,7 @@ def fit_region(
     tune : bool
         Choose `C` (and `gamma`, for kernels that have one) on a logarithmic grid by seeded,
         stratified 5-fold cross-validation of the accuracy; the values given for them are then not
-        used. Ties go to the smallest C, then the smallest gamma.
+        used. Ties go to the smallest gamma, then the smallest C: the smoothest boundary.
     margin : {"none"}
         Reserved: the boundary is where the classifier puts it.
     C, gamma, degree, coef0, class_weight
@@ -327,6 +328,12 @@ def region_from_sklearn(
         _check_fitted(step)
     if isinstance(inputs, str):
         raise InvalidInputError(f"inputs: expected a sequence of names, got {inputs!r}")
+    kernel: Any = getattr(machine, "kernel", "linear")  # LinearSVC and LinearSVR have none
+    if kernel not in _FIT_KERNELS:
+        raise UnsupportedModelError(
+            f"kernel {kernel!r} cannot be written as algebra: fit {type(machine).__name__} with"
+            f" one of {list(_FIT_KERNELS)}"
+        )
     names = tuple(inputs)
     p = int(machine.n_features_in_)
     if len(names) != p:
@@ -344,17 +351,9 @@ def region_from_sklearn(
         "upper": box_upper,
         "origin": {"estimator": type(machine).__name__},
     }
-    kernel: Any = getattr(
-        machine, "kernel", "linear"
-    )  # LinearSVC and LinearSVR have no such parameter
     if kernel == "linear":
         weights = sign * _dense(machine.coef_).ravel() / scale
         return LinearRegion(weights=weights, offset=offset - float(weights @ center), **common)
-    if kernel not in ("rbf", "poly", "sigmoid"):
-        raise UnsupportedModelError(
-            f"kernel {kernel!r} cannot be written as algebra: fit {type(machine).__name__} with"
-            " kernel 'linear', 'rbf', 'poly' or 'sigmoid'"
-        )
     return KernelRegion(
         kernel=kernel,
         support_vectors=_dense(machine.support_vectors_),
@@ -428,15 +427,15 @@ def _search(
     pipeline: Pipeline, targets: pd.DataFrame, labels: NDArray[np.int64], seed: int
 ) -> tuple[dict[str, float], float]:
     """Choose C and gamma by cross-validated accuracy; candidates that do not converge are out."""
-    grid = {"svc__C": _TUNING_C}
+    grid: list[dict[str, Any]] = [{"svc__C": _TUNING_C}]
     if pipeline["svc"].kernel != "linear":
         inputs = clone(pipeline[:-1]).fit_transform(targets) if len(pipeline) > 1 else targets
         unit = 1 / (targets.shape[1] * float(np.asarray(inputs).var()))
-        grid["svc__gamma"] = unit * _TUNING_GAMMA_FACTORS
+        # one entry per gamma: candidates come in the order of gamma, then C
+        grid = [{**grid[0], "svc__gamma": [unit * f]} for f in _TUNING_GAMMA_FACTORS]
     n_folds = min(_N_FOLDS, _smaller_class(labels))
     folds = StratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     limited = clone(pipeline).set_params(svc__max_iter=_iteration_limit(labels))
-    # ties go to the first: the smallest C, then the smallest gamma, which is the smoothest boundary
     search = GridSearchCV(limited, grid, cv=folds, refit=False, error_score=np.nan)
     with warnings.catch_warnings():
         # a fit stopped early counts as failed: its candidate scores nan, which never ranks first
@@ -444,8 +443,10 @@ def _search(
         warnings.simplefilter("ignore", FitFailedWarning)
         warnings.filterwarnings("ignore", message="One or more of the test scores")
         search.fit(targets, labels)
-    best = int(search.best_index_)
-    return search.best_params_, float(search.cv_results_["mean_test_score"][best])
+    # ties (equal but for rounding) go to the first: the smallest gamma, then the smallest C
+    scores = np.round(search.cv_results_["mean_test_score"], 12)
+    best = int(np.nanargmax(scores))
+    return search.cv_results_["params"][best], float(scores[best])
 
 
 def _smaller_class(labels: NDArray[np.int64]) -> int:
@@ -485,9 +486,9 @@ def _split_pipeline(estimator: BaseEstimator) -> tuple[list[_Scaler], Any]:
     machine, scalers = steps[-1], steps[:-1]
     name = type(machine).__name__
     if not isinstance(machine, (*_CLASSIFIERS, *_REGRESSORS, OneClassSVM)):
-        if isinstance(machine, BaseEstimator) and hasattr(machine, "estimator"):
+        if hasattr(machine, "best_estimator_") or hasattr(machine, "calibrated_classifiers_"):
             raise UnsupportedModelError(
-                f"{name} wraps another estimator: pass the fitted one inside, such as"
+                f"{name} wraps another estimator: pass the fitted machine inside, such as"
                 f" search.best_estimator_; {_SUPPORTED}"
             )
         raise UnsupportedModelError(f"{name} is not a support vector machine: {_SUPPORTED}")
@@ -565,11 +566,12 @@ def _orientation(machine: Any, feasible_class: object, upper: float | None) -> t
     """Sign and shift that make ``sign * f - shift <= 0`` mean feasible."""
     name = type(machine).__name__
     if isinstance(machine, _REGRESSORS):
-        if isinstance(upper, bool) or not isinstance(upper, int | float | np.number):
+        number = isinstance(upper, int | float | np.number) and not isinstance(upper, bool)
+        if not number or not math.isfinite(cast("float", upper)):
             raise InvalidInputError(
                 f"{name} predicts a number: give upper=, the largest feasible one (got {upper!r})"
             )
-        return 1.0, float(upper)
+        return 1.0, float(cast("float", upper))
     if upper is not None:
         raise InvalidInputError(f"upper={upper!r} is for regressors, {name} tells classes")
     if isinstance(machine, OneClassSVM):
