@@ -100,7 +100,7 @@ def plot_gantt(
         sizes.append((bar, note))
     ax.set_xlim(0, schedule.horizon)
     ax.set_yticks(range(len(units)), units)
-    ax.set_ylim(len(units) - 0.5, -0.5)
+    ax.set_ylim(max(1, len(units)) - 0.5, -0.5)
     _label_axes(ax, x=_with_unit("Time", network.time_unit if network else ""))
     handles = [
         Patch(
@@ -152,15 +152,16 @@ def plot_stock(
 
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
+    limited_supply = [name for name in network.states if name in total.index]
     if states is None:
-        states = [name for name in network.states if total.get(name, 0.0) > 0]
+        states = [name for name in limited_supply if total[name] > 0]
     for name in states:
-        if name not in total.index:
+        if name not in limited_supply:
             reason = (
                 "has unlimited supply" if name in network.states else "is no state of the plant"
             )
             raise InvalidInputError(
-                f"plot_stock: {name!r} {reason}; choose from {', '.join(total.index)}"
+                f"plot_stock: {name!r} {reason}; choose from {', '.join(limited_supply)}"
             )
     if not states:
         raise InvalidInputError("plot_stock: no state ever holds any stock; name some in `states`")
