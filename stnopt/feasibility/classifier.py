@@ -390,21 +390,19 @@ def _check_trainable(decided: TargetSamples) -> None:
     if min(feasible, n - feasible) >= 2:
         return
     if feasible >= n - 1:
-        kind, few, extreme, where = (
-            "feasible",
-            n - feasible,
-            "largest",
-            "raise the upper bounds beyond",
-        )
-        values = decided.targets.max()
+        kind, few, extremes = "feasible", n - feasible, decided.targets.max()
+        advice = "raise the upper bounds beyond the largest targets sampled ({}) and label again"
     else:
-        kind, few, extreme, where = "infeasible", feasible, "smallest", "lower the bounds below"
-        values = decided.targets.min()
+        kind, few, extremes = "infeasible", feasible, decided.targets.min()
+        advice = (
+            "lower the bounds below the smallest targets sampled ({}), or lengthen the horizon,"
+            " and label again"
+        )
     most = f"all {n}" if few == 0 else f"all but one of {n}"
-    limits = ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+    limits = ", ".join(f"{name} {value:.6g}" for name, value in extremes.items())
     raise UntrainableError(
-        f"{most} targets are {kind}, and a classifier needs at least two of each kind:"
-        f" {where} the {extreme} target sampled ({limits}) and label again"
+        f"{most} targets are {kind}, and a classifier needs at least two of each kind: "
+        + advice.format(limits)
     )
 
 
@@ -430,7 +428,8 @@ def _search(
     grid: list[dict[str, Any]] = [{"svc__C": _TUNING_C}]
     if pipeline["svc"].kernel != "linear":
         inputs = clone(pipeline[:-1]).fit_transform(targets) if len(pipeline) > 1 else targets
-        unit = 1 / (targets.shape[1] * float(np.asarray(inputs).var()))
+        variance = float(np.asarray(inputs).var()) or 1.0  # 0 where all targets are the same
+        unit = 1 / (targets.shape[1] * variance)
         # one entry per gamma: candidates come in the order of gamma, then C
         grid = [{**grid[0], "svc__gamma": [unit * f]} for f in _TUNING_GAMMA_FACTORS]
     n_folds = min(_N_FOLDS, _smaller_class(labels))

@@ -434,9 +434,9 @@ def test_samples_that_train_nothing(samples, tune, message):
 
 def test_advice_names_the_extreme_targets():
     table = pd.DataFrame({"S9": [1.0, 30.5, 3.0], "S8": [9.0, 2.0, 1.0]})
-    with pytest.raises(UntrainableError, match=r"beyond the largest target .*S9 30\.5, S8 9\)"):
+    with pytest.raises(UntrainableError, match=r"beyond the largest targets .*S9 30\.5, S8 9\)"):
         fit_region(TargetSamples(targets=table, labels=[-1, -1, -1]))
-    with pytest.raises(UntrainableError, match=r"below the smallest target .*S9 1, S8 1\)"):
+    with pytest.raises(UntrainableError, match=r"below the smallest targets .*S9 1, S8 1\)"):
         fit_region(TargetSamples(targets=table, labels=[1, 1, 1]))
 
 
