@@ -129,7 +129,7 @@ def plot_stock(
     states: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a lane per state: what is stored, what waits in units, and the capacity.
+    """Draw a lane per state: what is stored, what waits in units, the capacity, what is left.
 
     Each lane has its own scale, named at its right: the capacity (dashed), or the largest amount
     where there is no limit.
@@ -139,7 +139,7 @@ def plot_stock(
     schedule : Schedule
     network : Network
     states : sequence of str, optional
-        By default every state whose stock ever differs from zero, without unlimited supplies.
+        By default every state that is ever in stock, without unlimited supplies.
     ax : Axes, optional
 
     Raises
@@ -152,9 +152,10 @@ def plot_stock(
 
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
+    nothing = 1e-6 * total.max()  # below this it is rounding
     limited_supply = [name for name in network.states if name in total.index]
     if states is None:
-        states = [name for name in limited_supply if total[name] > 0]
+        states = [name for name in limited_supply if total[name] > nothing]
     for name in states:
         if name not in limited_supply:
             reason = (
@@ -166,7 +167,7 @@ def plot_stock(
     if not states:
         raise InvalidInputError("plot_stock: no state ever holds any stock; name some in `states`")
     ax = ax or _new_axes(height=0.8 + 0.42 * len(states))
-    any_waiting = any_capacity = False
+    any_waiting = any_capacity = any_left = False
     for lane, name in enumerate(reversed(states)):
         rows = levels[levels["state"] == name]
         times, stored, waiting = (rows[c].to_numpy() for c in ("time", "stored", "waiting"))
@@ -177,7 +178,7 @@ def plot_stock(
         low, top = base + height * stored, base + height * (stored + waiting)
         ax.fill_between(times, base, low, step="post", color=_SKY, linewidth=0)
         ax.plot(times, top, drawstyle="steps-post", color="black", linewidth=0.8)
-        if np.any(waiting > 0):
+        if np.any(waiting > nothing):
             any_waiting = True
             ax.fill_between(
                 times,
@@ -193,13 +194,16 @@ def plot_stock(
             any_capacity = True
             level = base + height * capacity
             ax.plot([0, schedule.horizon], [level, level], "--", color="black", linewidth=0.8)
+        if stored[-1] + waiting[-1] > nothing:  # what arrives at the very end would have no width
+            any_left = True
+            ax.plot(schedule.horizon, top[-1], "o", color="black", markersize=3, clip_on=False)
         ax.axhline(base, color=_GREY, linewidth=0.5)
         note = f"{scale:.4g}" if capacity > 0 else f"{scale:.4g}\n(no tank)"
         ax.annotate(
             note,
             (1, base + 0.8),
             xycoords=ax.get_yaxis_transform(),
-            xytext=(3, 0),
+            xytext=(4, 0),
             textcoords="offset points",
             va="center" if capacity > 0 else "top",
             fontsize=_NOTE_SIZE,
@@ -219,6 +223,12 @@ def plot_stock(
     if any_capacity:
         handles.append(
             Line2D([], [], linestyle="--", color="black", linewidth=0.8, label="capacity")
+        )
+    if any_left:
+        handles.append(
+            Line2D(
+                [], [], linestyle="", marker="o", color="black", markersize=3, label="at the end"
+            )
         )
     _put_legend_above(ax, handles)
     return ax
@@ -332,7 +342,7 @@ def plot_frontier(frontier: Frontier, *, ax: Axes | None = None) -> Axes:
         )
     ax = ax or _new_axes(height=3.1)
     ax.plot(*vertices.T, "--", color=_PURPLE, linewidth=1.6, label="true frontier", zorder=3.5)
-    _label_target_axes(ax, names, {})
+    _label_target_axes(ax, names, getattr(frontier, "scope", {}))
     _put_legend_above(ax)
     return ax
 

@@ -229,7 +229,7 @@ def test_the_stock_has_a_lane_per_state_with_its_capacity(schedule, network):
     """Of I, 14 come at 1, more than the tank holds: they wait in U1. B waits as well."""
     ax = plot_stock(schedule, network=network)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["P", "B", "I"]
-    assert legend_words(ax) == ["stored [kg]", "waiting in unit", "capacity"]
+    assert legend_words(ax) == ["stored [kg]", "waiting in unit", "capacity", "at the end"]
     # Scales at the right, from the lowest lane: P 8 at most, B 6 and no tank, I 16 at most.
     assert words(ax) == ["8", "6\n(no tank)", "16"]
     dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
@@ -249,7 +249,16 @@ def test_the_stock_says_nothing_of_waiting_where_nothing_waits(network):
     stock = compute_final_stock(batches, network)
     schedule = Schedule(batches=batches, final_stock=stock, horizon=2)
     ax = plot_stock(schedule, network=network, states=["I", "P"])
-    assert legend_words(ax) == ["stored [kg]", "capacity"]
+    assert legend_words(ax) == ["stored [kg]", "capacity", "at the end"]
+
+
+def test_what_arrives_as_the_horizon_ends_is_marked(network):
+    batches = (Batch("Split", "U1", 0, 1, 10),)
+    stock = compute_final_stock(batches, network)
+    schedule = Schedule(batches=batches, final_stock=stock, horizon=1)
+    ax = plot_stock(schedule, network=network, states=["I", "P"])
+    dots = [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert dots == [[pytest.approx([1, 1 + 0.8 * 7 / 10])]]  # 7 of I in the upper lane
 
 
 @pytest.mark.parametrize(
