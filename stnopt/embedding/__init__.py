@@ -1,1 +1,6 @@
 """Regions as constraints of the user's own Pyomo model, and a certified search over them."""
+
+from stnopt.embedding.constraint import RegionBlock, add_region_constraint
+from stnopt.embedding.global_search import solve_over_region
+
+__all__ = ["RegionBlock", "add_region_constraint", "solve_over_region"]

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import nnls
 from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ _STEP = 0.05  # of the table of the third derivative's bound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionBounds:
-    """Bounds on a region's decision over boxes: with center c, for all x of box k
+    """Bounds on a region's decision over boxes.
 
-    ``below <= decision(x) - value - gradient . (x - c) <= above`` and ``lower <= decision(x) <= upper``.
+    For all x of box k with center c, ``below <= decision(x) - value - gradient . (x - c) <= above``
+    and ``lower <= decision(x) <= upper``.
 
     Attributes
     ----------
@@ -58,13 +60,12 @@ class DecisionBounds:
         return DecisionBounds(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
 
-def bound_decision(
-    region: KernelRegion, lower: FloatArray, upper: FloatArray
-) -> DecisionBounds:
+def bound_decision(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> DecisionBounds:
     """Bound the decision over boxes, by the terms' ranges and by a Taylor series around the center.
 
     The series takes the exact Hessian of the whole sum, where large coefficients of opposite sign
-    cancel, and a bound on each term's third derivative. It wins on small boxes, the ranges on large.
+    cancel, and a bound on each term's third derivative. It wins on small boxes, the ranges on large
+    ones.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def _bound_chunk(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> 
 
 
 def _rbf_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArray) -> tuple:
-    """Value, gradient, Hessian, third-order remainder and range of sum_i a_i exp(-gamma |x - v_i|^2)."""
+    """Value, gradient, Hessian, remainder and range of sum_i a_i exp(-gamma |x - v_i|^2)."""
     coefs, gamma = region.dual_coefs, region.gamma
     n = x.shape[1]
     apart = [x[:, j, None] - region.support_vectors[None, :, j] for j in range(n)]
@@ -192,9 +193,7 @@ def _projected_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArr
         rise = d * z ** (d - 1)
         bend = d * (d - 1) * z ** (d - 2) if d >= 2 else np.zeros_like(z)
         cube = (
-            d * (d - 1) * (d - 2) * (np.abs(z) + spread) ** (d - 3)
-            if d >= 3
-            else np.zeros_like(z)
+            d * (d - 1) * (d - 2) * (np.abs(z) + spread) ** (d - 3) if d >= 3 else np.zeros_like(z)
         )
         ends = np.stack([first_end**d, last_end**d])
         straddles = (first_end < 0) & (last_end > 0) & (d % 2 == 0)
@@ -229,7 +228,7 @@ class Cover:
     cell_lower, cell_upper : (k, n) array
         The cells, in the inputs' own units.
     vertices : (k, q, n) array
-        Corners of what each cell can reach (the cell cut by its tangent); nan where a cell has fewer.
+        Corners of what each cell can reach (the cell cut by its tangent); nan where it has fewer.
     inside : (k,) bool array
         Every point of the cell is feasible.
     lower, upper : (n,) array
@@ -290,7 +289,7 @@ def cover_box(
     margin: float = 0.0,
     parent: Cover | None = None,
     focus: FloatArray | None = None,
-    tolerance: float = 2e-3,
+    tolerance: float | None = None,
     max_cells: int | None = None,
 ) -> Cover | None:
     """Cover the feasible part of a box by cells, fine where they shape its convex hull.
@@ -309,8 +308,8 @@ def cover_box(
         Cover of a larger box, to start from.
     focus : (n,) array, optional
         Where the hull is wanted finest: the tolerance falls with the distance from it.
-    tolerance : float
-        Relative to the cover's width.
+    tolerance : float, optional
+        Relative to the cover's width; coarser for more inputs when left out.
     max_cells : int, optional
         Stop dividing beyond so many cells.
 
@@ -320,8 +319,10 @@ def cover_box(
         None if the box holds no feasible point.
     """
     n = len(lower)
+    if tolerance is None:
+        tolerance = {1: 2e-3, 2: 2e-3, 3: 5e-3}.get(n, 1.5e-2)
     if max_cells is None:
-        max_cells = 6000 if n <= 4 else 6000 >> (n - 4)
+        max_cells = 4000 if n <= 4 else 4000 >> (n - 4)
     if parent is None:
         cell_lower, cell_upper = _grid(lower, upper)
         reached = np.empty((0, n))
@@ -331,7 +332,7 @@ def cover_box(
         kept = (cell_lower <= cell_upper).all(axis=1)
         # a cell that only touches the box adds nothing that its neighbour does not have
         flat = ((cell_upper - cell_lower) <= 0) & (upper > lower)
-        kept &= ~flat.any(axis=1)
+        kept = kept & ~flat.any(axis=1)
         cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
         within = ((parent.reached >= lower) & (parent.reached <= upper)).all(axis=1)
         reached = parent.reached[within]
@@ -350,13 +351,17 @@ def cover_box(
         inside = bounds.upper <= -margin
         if not len(cell_lower):
             break
-        every = np.concatenate([v.reshape(-1, n) for *_, v, _ in settled] + [vertices.reshape(-1, n)])
+        every = np.concatenate(
+            [v.reshape(-1, n) for *_, v, _ in settled] + [vertices.reshape(-1, n)]
+        )
         box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
         width = _widths(box_lower, box_upper)
         reached = np.concatenate(
             [
                 reached,
-                _feasible_points(region, bounds, vertices, cell_lower, cell_upper, inside, width, margin),
+                _feasible_points(
+                    region, bounds, vertices, cell_lower, cell_upper, inside, width, margin
+                ),
             ]
         )
         if n > _HULL_INPUTS and directions is None:
@@ -368,6 +373,13 @@ def cover_box(
             apart = np.abs((vertices - focus) / width).max(axis=2)
             allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
         urgency = np.nanmax(np.where(np.isnan(excess), -np.inf, excess / allowed), axis=1)
+        if focus is not None and len(reached):
+            # the border that divides the focus from the region shows where to divide the box
+            beyond = np.maximum(np.maximum(cell_lower - focus, focus - cell_upper), 0) / width
+            apart = np.sqrt((beyond**2).sum(axis=1))
+            near = np.sqrt((((reached - focus) / width) ** 2).sum(axis=1).min())
+            length = ((cell_upper - cell_lower) / width).max(axis=1)
+            urgency = np.maximum(urgency, length / (0.5 * apart + 0.2 * near + 1e-6))
         small = ((cell_upper - cell_lower) <= 1e-7 * width + 1e-12 * np.abs(cell_upper)).all(axis=1)
         divide = (urgency > 1) & ~inside & ~small
         n_settled += int((~divide).sum())
@@ -515,7 +527,7 @@ def _feasible_points(
     width: FloatArray,
     margin: float,
 ) -> FloatArray:
-    """Points that the region itself accepts: corners of inside cells, others moved to its border."""
+    """Points that the region accepts: corners of inside cells, others moved to its border."""
     found = []
     n = lower.shape[1]
     if inside.any():
@@ -547,7 +559,7 @@ def _feasible_points(
 def _extreme(
     points: FloatArray, lower: FloatArray, width: FloatArray, directions: FloatArray | None
 ) -> FloatArray:
-    """Those that span the convex hull, or lie farthest in the directions, and some of the others."""
+    """Those that span the convex hull, or lie farthest in the directions, and some others."""
     if len(points) <= 400:
         return points
     unit = (points - lower) / width
@@ -574,7 +586,7 @@ def _directions(
     focus: FloatArray | None,
     margin: float,
 ) -> FloatArray:
-    """Unit vectors, in the box's widths, that half-spaces in three and more inputs are taken along.
+    """Choose unit vectors, in the box's widths, to take half-spaces along.
 
     The hull itself has too many facets there: signs in all combinations (up to four inputs), and
     normals of the region's border, most of them near the focus.
@@ -613,22 +625,28 @@ def _spread_out(rows: FloatArray, count: int) -> FloatArray:
 
 
 def nearest_in_hull(points: FloatArray, target: FloatArray, width: FloatArray) -> FloatArray:
-    """Point of the convex hull of `points` near the target (Frank-Wolfe with line search).
+    """Point of the convex hull of `points` nearest to the target, measured in the widths.
 
-    It need not be the very nearest: it aims a half-space or ranks a division, both sound anyway.
+    With p_i the points seen from the target it is w / |w|^2 for the shortest w with p_i . w >= 1,
+    a least-distance problem that non-negative least squares solves; the target itself, if inside.
+
+    References
+    ----------
+    Lawson and Hanson (1974), Solving Least Squares Problems, ch. 23, doi:10.1137/1.9781611971217.
     """
-    unit = points / width
-    goal = target / width
-    current = unit[((unit - goal) ** 2).sum(axis=1).argmin()]
-    for _ in range(40):
-        away = current - goal
-        step = unit[(unit @ away).argmin()] - current
-        squared = step @ step
-        gain = -(away @ step)
-        if gain <= 1e-6 * (away @ away) + 1e-18 or squared == 0:
-            break
-        current = current + min(1.0, gain / squared) * step
-    return current * width
+    apart = (points - target) / width
+    equations = np.vstack([apart.T, np.ones(len(apart))])
+    goal = np.zeros(len(equations))
+    goal[-1] = 1.0
+    try:
+        shares, _ = nnls(equations, goal)
+    except RuntimeError:  # no convergence: any point of the hull will do, it only ranks and aims
+        return points[int((apart**2).sum(axis=1).argmin())]
+    residual = equations @ shares - goal
+    if residual[-1] > -1e-12:
+        return target
+    toward = -residual[:-1] / residual[-1]
+    return target + width * toward / (toward @ toward)
 
 
 def _excess(
@@ -638,7 +656,7 @@ def _excess(
     width: FloatArray,
     directions: FloatArray | None,
 ) -> FloatArray:
-    """How far each vertex sticks out of the hull of the feasible points; inf where there is no hull."""
+    """How far each vertex sticks out of the hull of the feasible points; inf without a hull."""
     shape = vertices.shape[:2]
     n = vertices.shape[2]
     unit_reached = (reached - lower) / width
@@ -648,16 +666,21 @@ def _excess(
         facets = _hull_facets(unit_reached)
     else:
         facets = np.concatenate(
-            [_box_facets(np.ones(n, dtype=bool)), np.column_stack([directions, np.zeros(len(directions))])]
+            [
+                _box_facets(np.ones(n, dtype=bool)),
+                np.column_stack([directions, np.zeros(len(directions))]),
+            ]
         )
         facets[:, -1] = -_largest_products(facets[:, :-1], unit_reached)
     if facets is None:
         return np.full(shape, np.inf)
     unit = ((vertices - lower) / width).reshape(-1, n)
-    result = np.full(len(unit), -np.inf)
-    for start in range(0, len(facets), 64):
-        part = facets[start : start + 64]
-        np.maximum(result, (unit @ part[:, :-1].T + part[:, -1]).max(axis=1), out=result)
+    there = np.flatnonzero(~np.isnan(unit[:, 0]))
+    result = np.full(len(unit), np.nan)
+    step = max(1, _CHUNK_ENTRIES // len(facets))
+    for start in range(0, len(there), step):
+        rows = there[start : start + step]
+        result[rows] = (facets[:, :-1] @ unit[rows].T + facets[:, -1:]).max(axis=0)
     return result.reshape(shape)
 
 
@@ -700,9 +723,9 @@ def _box_facets(free: NDArray[np.bool_]) -> FloatArray:
 
 def _largest_products(directions: FloatArray, points: FloatArray) -> FloatArray:
     result = np.full(len(directions), -np.inf)
-    for start in range(0, len(points), 1 << 14):
-        part = points[start : start + (1 << 14)]
-        np.maximum(result, (directions @ part.T).max(axis=1), out=result)
+    step = max(1, _CHUNK_ENTRIES // max(1, len(directions)))
+    for start in range(0, len(points), step):
+        np.maximum(result, (directions @ points[start : start + step].T).max(axis=1), out=result)
     return result
 
 
@@ -725,6 +748,11 @@ def _few_cuts(
     taken = _box_facets(np.ones(n_free, dtype=bool))
     taken[:, -1] -= _PAD
     chosen: list[int] = []
+    if aim is not None:
+        # first those that cut the focus off: without them the same solution would come again
+        violated = reduced[:, :-1] @ aim[free] + reduced[:, -1]
+        chosen = [int(i) for i in np.argsort(-violated)[:6] if violated[i] > 0]
+        taken = np.concatenate([taken, reduced[chosen]])
     while len(chosen) < limit:
         try:
             corners = HalfspaceIntersection(taken, middle[free]).intersections
@@ -737,7 +765,7 @@ def _few_cuts(
         allowed = np.full(len(corners), tolerance)
         if aim is not None:
             apart = np.abs(corners - aim[free]).max(axis=1)
-            allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-2 * tolerance)
+            allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
         late = np.argsort(-(amount / allowed))
         late = late[amount[late] > allowed[late]]
         new = [int(i) for i in dict.fromkeys(worst[late].tolist()) if i not in chosen]

@@ -1,7 +1,7 @@
 """A region's algebra on the user's own Pyomo block, so that any solver can optimise over it.
 
-A linear region is one linear constraint: the model stays an MILP. A kernel region is nonlinear: give
-the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone.
+A linear region is one linear constraint: the model stays an MILP. A kernel region is nonlinear:
+give the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone.
 """
 
 from __future__ import annotations
@@ -186,8 +186,7 @@ def _checked_input(name: str, given: Any) -> Any:
         )
     if hasattr(given, "is_indexed") and given.is_indexed():
         raise InvalidInputError(
-            f"input {name!r}: {given.name!r} is indexed; pass one member, such as "
-            f"{given.name}[...]"
+            f"input {name!r}: {given.name!r} is indexed; pass one member, such as {given.name}[...]"
         )
     if given.polynomial_degree() not in (0, 1):
         raise UnsupportedModelError(
@@ -288,13 +287,17 @@ def _add_kernel(
 def _add_input_variables(
     block: Any, inputs: dict[str, Any], bounds: dict[str, tuple[float, float]]
 ) -> dict[str, Any]:
-    """input[name] == expression, for the inputs that are no variables; the others stand as they are.
+    """input[name] == expression, for the inputs that are no variables; the others stay.
 
-    A kernel of one bounded variable is what global solvers bound well; a kernel of a long sum is not.
+    Global solvers bound a kernel of few bounded variables well, a kernel of long sums badly.
     """
     names = [name for name, inner in inputs.items() if not inner.is_variable_type()]
     block.EXPRESSION_INPUTS = pyo.Set(initialize=names)
-    block.input = pyo.Var(block.EXPRESSION_INPUTS, bounds=lambda _, name: bounds[name])
+    block.input = pyo.Var(
+        block.EXPRESSION_INPUTS,
+        bounds=lambda _, name: bounds[name],
+        initialize=lambda _, name: pyo.value(inputs[name], exception=False),
+    )
 
     @block.Constraint(block.EXPRESSION_INPUTS)
     def input_value(b: Any, name: str) -> Any:
@@ -339,9 +342,7 @@ def _kernel_expression(block: Any, region: KernelRegion, i: int) -> Any:
         return pyo.exp(
             -region.gamma * sum((x - v) ** 2 for x, v in zip(scaled, vector, strict=True))
         )
-    argument = (
-        region.gamma * sum(v * x for x, v in zip(scaled, vector, strict=True)) + region.coef0
-    )
+    argument = region.gamma * sum(v * x for x, v in zip(scaled, vector, strict=True)) + region.coef0
     return argument**region.degree if region.kernel == "poly" else pyo.tanh(argument)
 
 
@@ -360,9 +361,7 @@ def _add_split_kernels(
     """Add kernel[i] == K(v_i, x') with kernel[i] a bounded variable."""
     block.VECTORS = pyo.RangeSet(0, len(region.dual_coefs) - 1)
     lower, upper = _kernel_ranges(region, bounds)
-    block.kernel = pyo.Var(
-        block.VECTORS, bounds=lambda _, i: (float(lower[i]), float(upper[i]))
-    )
+    block.kernel = pyo.Var(block.VECTORS, bounds=lambda _, i: (float(lower[i]), float(upper[i])))
 
     @block.Constraint(block.VECTORS)
     def kernel_value(b: Any, i: int) -> Any:

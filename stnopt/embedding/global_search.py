@@ -1,9 +1,9 @@
 """The certified optimum of a mixed-integer linear model inside kernel regions, with an MILP solver.
 
-All that is nonconvex happens in a region's few inputs. The search divides boxes of them (branch and
-bound); in each box the region is replaced by half-spaces that hold for all its feasible points
-(`cells`), which leaves an MILP whose bound is valid. Solutions outside the region are cut off, moved
-inside, or separated by dividing the box.
+All that is nonconvex happens in a region's few inputs. The search divides boxes of them (branch
+and bound); in each box the region is replaced by half-spaces that hold for all its feasible points
+(`cells`), which leaves an MILP whose bound is valid. Solutions outside the region are cut off,
+moved inside, or separated by dividing the box.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,11 +60,11 @@ def solve_over_region(
     Parameters
     ----------
     model : pyo.ConcreteModel
-        Linear, with or without integers, and one active objective. It comes back as it was, with the
-        best solution loaded into its variables (or their old values, if there is none).
+        Linear, with or without integers, and one active objective. It comes back as it was, with
+        the best solution loaded into its variables (or their old values, if there is none).
     *regions : RegionBlock or (region, variables)
-        As `add_region_constraint` returns it, or as it takes it. A single region may be given as two
-        arguments: ``solve_over_region(model, region, variables)``.
+        As `add_region_constraint` returns it, or as it takes it. A single region may be given as
+        two arguments: ``solve_over_region(model, region, variables)``.
     relative_gap : float
         ``|objective - bound| / max(|objective|, 1e-10)`` at which the search ends.
     time_limit : float, optional
@@ -98,13 +98,13 @@ def solve_over_region(
 
     Notes
     -----
-    Cells are bounded in floating-point arithmetic with a rounding allowance, and MILP bounds are those
-    of the solver with its own tolerance. A solution is accepted only if every region's own
+    Cells are bounded in floating-point arithmetic with a rounding allowance, and MILP bounds are
+    those of the solver with its own tolerance. A solution is accepted only if every region's own
     ``decision(x) <= -margin`` holds at the inputs' values in the model, without a tolerance. If the
     rows of the model hold to 1e-6 only, so does their tie between inputs and other variables.
 
-    Cost grows with the number of inputs of a region more than with its support vectors: 1 and 2 take
-    milliseconds per box, 3 and 4 up to seconds; regions over separate inputs add up instead.
+    Cost grows with the number of inputs of a region more than with its support vectors: 1 and 2
+    take milliseconds per box, 3 and 4 up to seconds.
     """
     if not 0 < relative_gap < 1:
         raise InvalidInputError(f"relative_gap must be in (0, 1), got {relative_gap}")
@@ -117,13 +117,14 @@ def solve_over_region(
         return search.run(warm_start=warm_start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Part:
-    """One region and the components of the model that stand for its inputs."""
+    """One region, the components that stand for its inputs, and a variable for each."""
 
     region: Region
     inputs: dict[str, Any]
     margin: float
+    variables: list[Any] = field(default_factory=list)
 
     def point(self) -> FloatArray:
         """Present values of the inputs, (n,)."""
@@ -172,10 +173,10 @@ def _linear_copy(model: pyo.ConcreteModel, blocks: list[RegionBlock]) -> Iterato
         constraint.deactivate()
     try:
         for row in model.component_data_objects(pyo.Constraint, active=True):
-            if row.body.polynomial_degree() not in (0, 1):
+            if not _is_linear(row.body):
                 raise UnsupportedModelError(
-                    f"constraint {row.name!r} is nonlinear: solve_over_region takes a linear model; "
-                    "pass kernel regions to it as RegionBlocks or (region, variables)"
+                    f"constraint {row.name!r} is nonlinear: solve_over_region takes a linear "
+                    "model; pass kernel regions to it as RegionBlocks or (region, variables)"
                 )
         yield
     finally:
@@ -215,7 +216,6 @@ class _Search:
     sign: float = 1.0
     objective: Any = None
     block: Any = None
-    variables: list[list[Any]] = field(default_factory=list)
     first_width: list[FloatArray] = field(default_factory=list)
     old_values: list[tuple[Any, Any]] = field(default_factory=list)
     best: float | None = None
@@ -226,7 +226,8 @@ class _Search:
     out_of_time: bool = False
 
     @property
-    def kernel_parts(self) -> list[_Part]:
+    def kernel_parts(self) -> list[Any]:
+        """Parts whose region is a KernelRegion."""
         return [part for part in self.parts if isinstance(part.region, KernelRegion)]
 
     # -- the search -------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ class _Search:
                 f"model {self.model.name!r} has {len(objectives)} active objectives; it needs one"
             )
         self.objective = objectives[0]
-        if self.objective.expr.polynomial_degree() not in (0, 1):
+        if not _is_linear(self.objective.expr):
             raise UnsupportedModelError(
                 f"objective {self.objective.name!r} is nonlinear: solve_over_region needs a linear "
                 "one"
@@ -265,7 +266,6 @@ class _Search:
             self._improve(root.covers, [part.point() for part in self.parts])
         order = itertools.count()
         queue = [(root.bound, next(order), root)]
-        stuck = math.inf
         with tqdm(
             disable=not self.progress, unit=" boxes", desc="solve_over_region", leave=True
         ) as line:
@@ -278,7 +278,6 @@ class _Search:
                         heapq.heappush(queue, (child.bound, next(order), child))
                     else:
                         self.closed_bound = min(self.closed_bound, child.bound)
-                    stuck = min(stuck, math.inf)
                 if self.progress:
                     line.update(self.n_boxes - line.n)
                     line.set_postfix_str(self._progress_text(queue))
@@ -289,7 +288,9 @@ class _Search:
             return self._result(Status.NO_SOLUTION, bound, "limit reached")
         bound = min(bound, self.best)
         status = status_of(self.best, bound, relative_gap=self.relative_gap)
-        return self._result(status, bound, "gap closed" if status is Status.OPTIMAL else "limit reached")
+        return self._result(
+            status, bound, "gap closed" if status is Status.OPTIMAL else "limit reached"
+        )
 
     def _result(self, status: Status, bound: float | None, message: str) -> SolveResult:
         known = None if bound is None or not math.isfinite(bound) else self.sign * bound
@@ -338,12 +339,12 @@ class _Search:
             return []
         return self._recut(box, focused, points) or self._divide(box, focused, points)
 
-    def _focus(
-        self, covers: tuple[Cover, ...], points: list[FloatArray]
-    ) -> tuple[Cover, ...]:
+    def _focus(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> tuple[Cover, ...]:
         """Refine the covers of the regions that a solution breaks, around that solution."""
         focused = []
-        for part, point, cover in zip(self.kernel_parts, self._kernel_points(points), covers, strict=True):
+        for part, point, cover in zip(
+            self.kernel_parts, self._kernel_points(points), covers, strict=True
+        ):
             finer = None
             if not part.holds(point):
                 finer = cover_box(
@@ -357,13 +358,13 @@ class _Search:
             focused.append(cover if finer is None else finer)
         return tuple(focused)
 
-    def _recut(
-        self, box: _Box, focused: tuple[Cover, ...], points: list[FloatArray]
-    ) -> list[_Box]:
+    def _recut(self, box: _Box, focused: tuple[Cover, ...], points: list[FloatArray]) -> list[_Box]:
         """Return the same box with finer half-spaces, if those cut the solution well off."""
         if box.recuts >= 8:
             return []
-        for part, point, cover in zip(self.kernel_parts, self._kernel_points(points), focused, strict=True):
+        for part, point, cover in zip(
+            self.kernel_parts, self._kernel_points(points), focused, strict=True
+        ):
             near = cover.nearest_reached(point)
             if part.holds(point) or near is None:
                 continue
@@ -391,7 +392,7 @@ class _Search:
             return []
         *_, index, j, at = best
         part, point = self.kernel_parts[index], self._kernel_points(points)[index]
-        cover, var = focused[index], self.variables_of(part)[j]
+        cover, var = focused[index], part.variables[j]
         children = []
         for side in (0, 1):
             lower, upper = cover.lower.copy(), cover.upper.copy()
@@ -456,10 +457,11 @@ class _Search:
         self, covers: tuple[Cover, ...], points: list[FloatArray], shrink: float
     ) -> tuple[list[tuple[Any, float]], list[tuple[float, Any, float]]] | None:
         """Boxes and half-spaces that are certainly feasible; None if no feasible point is known."""
-        rows, ranges = [], []
+        rows: list[tuple[Any, float]] = []
+        ranges: list[tuple[float, Any, float]] = []
         at = iter(zip(covers, self.first_width, strict=True))
         for part, point in zip(self.parts, points, strict=True):
-            variables = self.variables_of(part)
+            variables = part.variables
             if isinstance(part.region, LinearRegion):
                 scale = np.abs(part.region.weights).sum() * _BACK_OFF
                 rows.append(
@@ -519,24 +521,21 @@ class _Search:
         self.block.input_value = pyo.Constraint(
             list(expressions), rule=lambda b, i, j: b.input[i, j] == expressions[i, j]
         )
-        self.variables = [
-            [
+        for i, part in enumerate(self.parts):
+            part.variables = [
                 self.block.input[i, j] if (i, j) in expressions else inner
                 for j, inner in enumerate(part.inputs.values())
             ]
+        linear = {
+            i: (part, part.region)
             for i, part in enumerate(self.parts)
-        ]
-        linear = [i for i, part in enumerate(self.parts) if isinstance(part.region, LinearRegion)]
+            if isinstance(part.region, LinearRegion)
+        }
 
-        @self.block.Constraint(linear)
+        @self.block.Constraint(list(linear))
         def inside_linear_region(_: Any, i: int) -> Any:
-            part = self.parts[i]
-            return (
-                _dot(part.region.weights, self.variables[i]) + part.region.offset <= -part.margin
-            )
-
-    def variables_of(self, part: _Part) -> list[Any]:
-        return self.variables[self.parts.index(part)]
+            part, region = linear[i]
+            return _dot(region.weights, part.variables) + region.offset <= -part.margin
 
     def _kernel_points(self, points: list[FloatArray]) -> list[FloatArray]:
         return [
@@ -550,9 +549,7 @@ class _Search:
         for part in self.kernel_parts:
             limits = [
                 self._limits(name, inner, var)
-                for (name, inner), var in zip(
-                    part.inputs.items(), self.variables_of(part), strict=True
-                )
+                for (name, inner), var in zip(part.inputs.items(), part.variables, strict=True)
             ]
             lower, upper = np.array(limits, dtype=float).T
             if (lower > upper).any():
@@ -594,12 +591,11 @@ class _Search:
         return outcome.bound - pad if sense == pyo.minimize else outcome.bound + pad
 
     def _write_cuts(self, covers: tuple[Cover, ...]) -> None:
-        rows, ranges = [], []
+        rows: list[tuple[Any, float]] = []
+        ranges: list[tuple[float, Any, float]] = []
         for part, cover in zip(self.kernel_parts, covers, strict=True):
-            variables = self.variables_of(part)
-            ranges.extend(
-                zip(cover.lower.tolist(), variables, cover.upper.tolist(), strict=True)
-            )
+            variables = part.variables
+            ranges.extend(zip(cover.lower.tolist(), variables, cover.upper.tolist(), strict=True))
             weights = cover.cuts[:, :-1] / cover.width
             limits = weights @ cover.lower - cover.cuts[:, -1]
             rows.extend(
@@ -626,9 +622,7 @@ class _Search:
         remaining = None
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 1e-3)
-        outcome = solve(
-            self.model, relative_gap=gap, time_limit=remaining, threads=self.threads
-        )
+        outcome = solve(self.model, relative_gap=gap, time_limit=remaining, threads=self.threads)
         self.n_solves += outcome.n_solves
         return outcome
 
@@ -665,10 +659,13 @@ class _Search:
         )
 
 
+def _is_linear(expression: Any) -> bool:
+    degree = getattr(expression, "polynomial_degree", None)
+    return degree is None or degree() in (0, 1)  # a plain number has no degree
+
+
 def _dot(weights: FloatArray, variables: list[Any]) -> Any:
-    return pyo.quicksum(
-        float(weight) * var for weight, var in zip(weights, variables, strict=True)
-    )
+    return pyo.quicksum(float(weight) * var for weight, var in zip(weights, variables, strict=True))
 
 
 def _last_feasible(part: _Part, start: FloatArray, end: FloatArray) -> FloatArray:
@@ -687,13 +684,15 @@ def _places(
     cover: Cover, point: FloatArray, first_width: FloatArray
 ) -> Iterator[tuple[int, float]]:
     """Where a box may be divided: at the solution, in the middle, and in the widest empty slab."""
+    near = cover.nearest_reached(point)
     for j in range(len(point)):
         low, high = cover.lower[j], cover.upper[j]
         if high - low <= _SMALLEST_BOX * first_width[j]:
             continue
         places = {0.5 * (low + high)}
-        if low + 0.02 * (high - low) < point[j] < high - 0.02 * (high - low):
-            places.add(float(point[j]))
+        for border in (point, near):
+            if border is not None and 0.02 < (border[j] - low) / (high - low) < 0.98:
+                places.add(float(border[j]))
         order = cover.cell_lower[:, j].argsort()
         ends = np.maximum.accumulate(cover.cell_upper[order, j])[:-1]
         gaps = cover.cell_lower[order, j][1:] - ends
@@ -705,7 +704,7 @@ def _places(
 
 
 def _separation(cover: Cover, point: FloatArray, j: int, at: float) -> tuple[float, float]:
-    """How far the solution is from the hulls of both halves: from the nearer, then from the other."""
+    """How far the solution is from the hulls of both halves: the nearer one first."""
     low, high = cover.cell_lower[:, j], cover.cell_upper[:, j]
     distances = []
     for side in (low < at, high > at):
@@ -717,20 +716,29 @@ def _separation(cover: Cover, point: FloatArray, j: int, at: float) -> tuple[flo
         corners[:, j] = (
             np.minimum(corners[:, j], at) if len(distances) == 0 else np.maximum(corners[:, j], at)
         )
-        near = nearest_in_hull(corners, point, cover.width)
+        near = nearest_in_hull(_outermost(corners, cover, point), point, cover.width)
         distances.append(float(np.sqrt((((near - point) / cover.width) ** 2).sum())))
     return min(distances), max(distances)
+
+
+def _outermost(corners: FloatArray, cover: Cover, point: FloatArray) -> FloatArray:
+    """Corners that nearly span the hull: the farthest along each facet, the nearest to a point."""
+    if len(corners) <= 400:
+        return corners
+    unit = (corners - cover.lower) / cover.width
+    apart = ((unit - (point - cover.lower) / cover.width) ** 2).sum(axis=1)
+    ends = (unit @ cover.facets[:200, :-1].T).argmax(axis=0)
+    return corners[np.union1d(ends, np.argpartition(apart, 200)[:200])]
 
 
 def _warn_outside_training_box(region: KernelRegion, cover: Cover) -> None:
     slack = 1e-6 * cover.width
     outside = [
-        f"{name} to [{low:.6g}, {high:.6g}] (trained on [{first:.6g}, {last:.6g}])"
-        for name, low, high, first, last in zip(
-            region.inputs, cover.lower, cover.upper, region.lower, region.upper, strict=True
-        )
-        if low < first - slack[region.inputs.index(name)]
-        or high > last + slack[region.inputs.index(name)]
+        f"{name} to [{cover.lower[j]:.6g}, {cover.upper[j]:.6g}]"
+        f" (trained on [{region.lower[j]:.6g}, {region.upper[j]:.6g}])"
+        for j, name in enumerate(region.inputs)
+        if cover.lower[j] < region.lower[j] - slack[j]
+        or cover.upper[j] > region.upper[j] + slack[j]
     ]
     if outside:
         warnings.warn(
@@ -738,5 +746,5 @@ def _warn_outside_training_box(region: KernelRegion, cover: Cover) -> None:
             + "; ".join(outside)
             + ". Bound those inputs, or use a margin.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=6,  # the caller of solve_over_region
         )
