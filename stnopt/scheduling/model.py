@@ -337,6 +337,11 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
         ) from error
 
 
+def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
+    """Set (not fix) the binaries that say which batches run, as `read_runs` returned them."""
+    unit_event_model.set_structure(model, runs)
+
+
 def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
     """Make the schedule of some runs; its final stock follows from the batches."""
     batches = unit_event_model.batches_from_runs(runs, network)

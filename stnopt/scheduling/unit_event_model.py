@@ -335,6 +335,14 @@ def read_runs(m: pyo.ConcreteModel) -> dict[tuple[str, str, int, int], tuple[flo
     return runs
 
 
+def set_structure(
+    m: pyo.ConcreteModel, runs: Mapping[tuple[str, str, int, int], tuple[float, float]]
+) -> None:
+    """Let exactly these batches run."""
+    for batch in m.BATCHES:
+        m.run[batch].set_value(int(batch in runs))
+
+
 def batches_from_runs(
     runs: Mapping[tuple[str, str, int, int], tuple[float, float]], network: Network
 ) -> tuple[Batch, ...]:

@@ -1,0 +1,319 @@
+"""Asking the scheduling MILP about targets: how far one is out of reach, how far a schedule reaches.
+
+One question settles more than one target. A target that is missed by at least `t` leaves all closer
+ones infeasible too; and schedules of one structure (the same batches in the same order of events) can
+be blended: their mean makes the mean of their amounts, and is replayed before it is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyomo.environ as pyo
+from numpy.typing import NDArray
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant.network import Network
+from stnopt.scheduling.model import (
+    Runs,
+    build_scheduling_model,
+    check_targets,
+    read_runs,
+    require_value,
+    schedule_from_runs,
+    set_structure,
+)
+from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
+from stnopt.solve import SolveResult, Status, solve
+
+Sense = Literal["at_least", "exactly"]
+
+#: A target missed by less than this share of the plant's largest batch is met (the replay's tolerance).
+AMOUNT_TOLERANCE = 1e-6
+#: How well the distance of an infeasible target is resolved: closer costs nodes, looser settles less.
+_DISTANCE_GAP = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A condition on a schedule's value, such as profit >= 200."""
+
+    kind: str
+    at_least: float | None
+    at_most: float | None
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """Read ``"profit >= 200"``: profit, production, cost or makespan; ``>=`` or ``<=``."""
+        found = re.fullmatch(
+            r"\s*(profit|production|cost|makespan)\s*(>=|<=)\s*([-+.\deE]+)\s*", text
+        )
+        try:
+            limit = float(found[3]) if found else None
+        except ValueError:
+            limit = None
+        if found is None or limit is None:
+            raise InvalidInputError(
+                f"require={text!r}: expected a rule like 'profit >= 200' with profit, production, "
+                "cost or makespan, >= or <=, and a number"
+            )
+        upper = found[2] == "<="
+        return cls(
+            kind=found[1], at_least=None if upper else limit, at_most=limit if upper else None
+        )
+
+    def holds(self, schedule: Schedule, network: Network) -> bool:
+        """Whether a schedule obeys the rule, to the replay's tolerance."""
+        value = schedule_value(schedule, network, self.kind)  # type: ignore[arg-type]
+        slack = AMOUNT_TOLERANCE * max(1.0, abs(value))
+        above = self.at_least is None or value >= self.at_least - slack
+        return above and (self.at_most is None or value <= self.at_most + slack)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """A checked schedule and the amounts of the products that it makes."""
+
+    amounts: NDArray[np.float64]
+    runs: Runs
+
+    @property
+    def structure(self) -> tuple:
+        """Which batches run at which events: reaches that share it can be blended."""
+        return tuple(sorted(self.runs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one question about a target showed.
+
+    Attributes
+    ----------
+    missed_by : float or None
+        Proven: every schedule misses the target by at least this amount in some product.
+    reach : Reach or None
+        A schedule that meets the target.
+    """
+
+    missed_by: float | None
+    reach: Reach | None
+
+
+class TargetOracle:
+    """The scheduling model of one plant, horizon and number of events, kept for many questions."""
+
+    def __init__(
+        self,
+        network: Network,
+        products: tuple[str, ...],
+        *,
+        horizon: float,
+        n_events: int,
+        max_span: int = 0,
+        sense: Sense = "at_least",
+        rule: Rule | None = None,
+    ) -> None:
+        check_targets(network, dict.fromkeys(products, 0.0))
+        self.network, self.products, self.horizon = network, products, float(horizon)
+        self.sense, self.rule = sense, rule
+        self.scale = max(fit.max_batch for fit in network.suitabilities)
+        self.n_solves = 0
+        m = build_scheduling_model(network, horizon=horizon, n_events=n_events, max_span=max_span)
+        if rule is not None:
+            require_value(m, rule.kind, at_least=rule.at_least, at_most=rule.at_most)  # type: ignore[arg-type]
+        m.asked = pyo.Param(products, mutable=True, default=0.0)
+        m.missed = pyo.Var(domain=pyo.NonNegativeReals)
+        m.asked_at_least = pyo.Constraint(
+            products, rule=lambda m, s: m.final_stock[s] >= m.asked[s] - self.scale * m.missed
+        )
+        m.asked_at_most = pyo.Constraint(
+            products, rule=lambda m, s: m.final_stock[s] <= m.asked[s] + self.scale * m.missed
+        )
+        if sense == "at_least":
+            m.asked_at_most.deactivate()
+        self.model = m
+
+    def ask(self, target: NDArray[np.float64], *, solve_limit: int | None = None) -> Answer:
+        """Find the smallest amount by which any schedule misses a target.
+
+        Parameters
+        ----------
+        target : (p,) array, amount
+        solve_limit : int, optional
+            Branch-and-bound nodes after which the target may stay undecided.
+        """
+        for product, amount in zip(self.products, target, strict=True):
+            self.model.asked[product] = float(amount)
+        self.model.missed.unfix()
+        self._aim(self.model.missed, pyo.minimize)
+        options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
+        result = self._solve(_DISTANCE_GAP, options)
+        if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
+            return Answer(missed_by=np.inf, reach=None)
+        missed_by = None if result.bound is None else max(result.bound, 0.0) * self.scale
+        if result.has_solution and result.objective <= AMOUNT_TOLERANCE:
+            reach = self._read_reach()
+            if self.meets(reach, target):
+                return Answer(missed_by=None, reach=reach)
+        return Answer(missed_by=missed_by, reach=None)
+
+    def maximise(
+        self, weights: Mapping[str, float], lower: Mapping[str, float], *, relative_gap: float
+    ) -> tuple[SolveResult, Reach | None]:
+        """Maximise a weighted sum of final stocks with lower limits on some of them."""
+        for product in self.products:
+            self.model.asked[product] = float(lower.get(product, -self.scale))
+        self.model.missed.fix(0.0)
+        self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
+        result = self._solve(relative_gap, {})
+        return result, self._read_reach() if result.has_solution else None
+
+    @contextmanager
+    def same_structure(self) -> Iterator[None]:
+        """Keep every binary at its present value inside the block: questions become LPs."""
+        fixed = []
+        for var in self.model.component_data_objects(pyo.Var, active=True):
+            if var.is_binary() and not var.fixed and var.value is not None:
+                var.fix(round(var.value))
+                fixed.append(var)
+        try:
+            yield
+        finally:
+            for var in fixed:
+                var.unfix()
+
+    def spread(self, directions: NDArray[np.float64]) -> list[Reach]:
+        """Find how far the incumbent's structure reaches in each direction (LPs, nothing else).
+
+        Parameters
+        ----------
+        directions : (k, p) array
+        """
+        found: list[Reach] = []
+        self.model.missed.fix(0.0)
+        with self._without_target(), self.same_structure():
+            for direction in directions:
+                pairs = zip(self.products, direction, strict=True)
+                self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
+                result = self._solve(1e-9, {})
+                if result.status is Status.OPTIMAL:
+                    reach = self._read_reach()
+                    if self.is_valid(reach):
+                        found.append(reach)
+        return found
+
+    def follow(
+        self, start: Reach, axis: int, lower: NDArray[np.float64], least: float
+    ) -> Reach | None:
+        """Follow the boundary of one structure from a point on it, to more of one of two products.
+
+        Returns the end of the first straight line, or `None` where the structure reaches no further
+        (less than `least`). Only LPs are solved: weights are turned until no corner lies between.
+        """
+        more, less = self.products[axis], self.products[1 - axis]
+        self.model.missed.fix(0.0)
+        set_structure(self.model, start.runs)
+        for product, amount in zip(self.products, lower, strict=True):
+            self.model.asked[product] = float(amount)
+        with self.same_structure():
+            far = self._corner({more: 1.0, less: 1e-4})
+            while far is not None:
+                run = far.amounts[axis] - start.amounts[axis]
+                drop = max(start.amounts[1 - axis] - far.amounts[1 - axis], 0.0)
+                if run <= least:
+                    return None
+                closer = self._corner({more: drop, less: run})
+                if closer is None:
+                    return far
+                away = closer.amounts - start.amounts
+                gain = drop * away[axis] + run * away[1 - axis]
+                same = np.allclose(closer.amounts, far.amounts, atol=1e-7 * self.scale)
+                if same or gain <= 1e-9 * (run + drop) * self.scale:
+                    return far
+                far = closer
+        return None
+
+    def _corner(self, weights: Mapping[str, float]) -> Reach | None:
+        self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
+        result = self._solve(1e-9, {})
+        return self._read_reach() if result.status is Status.OPTIMAL else None
+
+    def relaxed_limit(self, direction: NDArray[np.float64]) -> float:
+        """Return a bound on a weighted sum of the products from the relaxation without integers."""
+        self.model.missed.fix(0.0)
+        binaries = [v for v in self.model.component_data_objects(pyo.Var) if v.is_binary()]
+        with self._without_target():
+            for var in binaries:
+                var.domain = pyo.NonNegativeReals
+                var.setub(1.0)
+            try:
+                pairs = zip(self.products, direction, strict=True)
+                self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
+                refine, self.model.refine = self.model.refine, None
+                result = self._solve(1e-9, {})
+                self.model.refine = refine
+            finally:
+                for var in binaries:
+                    var.domain = pyo.Binary
+        if result.status is Status.INFEASIBLE:
+            return -np.inf
+        return np.inf if result.bound is None else result.bound
+
+    def blend(self, reaches: list[Reach], weights: NDArray[np.float64]) -> Reach:
+        """Mix schedules of one structure: starts, sizes and amounts are the weighted means."""
+        runs = {
+            batch: (
+                float(sum(w * r.runs[batch][0] for w, r in zip(weights, reaches, strict=True))),
+                float(sum(w * r.runs[batch][1] for w, r in zip(weights, reaches, strict=True))),
+            )
+            for batch in reaches[0].runs
+        }
+        return self._reach_of(runs)
+
+    def is_valid(self, reach: Reach) -> bool:
+        """Replay a schedule, and check the rule on it."""
+        schedule = self.schedule(reach)
+        if find_violations(schedule, self.network):
+            return False
+        return self.rule is None or self.rule.holds(schedule, self.network)
+
+    def meets(self, reach: Reach, target: NDArray[np.float64]) -> bool:
+        """Whether a valid schedule makes a target, to the replay's tolerance."""
+        short = np.asarray(target) - reach.amounts
+        worst = short.max() if self.sense == "at_least" else np.abs(short).max()
+        return bool(worst <= 2 * AMOUNT_TOLERANCE * self.scale) and self.is_valid(reach)
+
+    def schedule(self, reach: Reach) -> Schedule:
+        """Return the schedule behind a reach."""
+        return schedule_from_runs(reach.runs, self.network, horizon=self.horizon)
+
+    @contextmanager
+    def _without_target(self) -> Iterator[None]:
+        self.model.asked_at_least.deactivate()
+        self.model.asked_at_most.deactivate()
+        try:
+            yield
+        finally:
+            self.model.asked_at_least.activate()
+            if self.sense == "exactly":
+                self.model.asked_at_most.activate()
+
+    def _aim(self, expression: pyo.Expression, sense: int) -> None:
+        self.model.del_component("objective")
+        self.model.objective = pyo.Objective(expr=expression, sense=sense)
+
+    def _solve(self, relative_gap: float, options: dict[str, int]) -> SolveResult:
+        self.n_solves += 1
+        return solve(self.model, relative_gap=relative_gap, options=options)
+
+    def _read_reach(self) -> Reach:
+        return self._reach_of(read_runs(self.model))
+
+    def _reach_of(self, runs: Runs) -> Reach:
+        stock = schedule_from_runs(runs, self.network, horizon=self.horizon).final_stock
+        return Reach(amounts=np.array([stock[s] for s in self.products]), runs=runs)
