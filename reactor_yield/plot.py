@@ -1,0 +1,227 @@
+"""Views of data, models and alarms: each draws on a given axes and returns it."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from reactor_yield.columns import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+    from reactor_yield.drift import DriftReport
+    from reactor_yield.runaway import AlarmCount
+
+MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
+ALARM_COLOR = "#cc3311"
+PLAIN_COLOR = "#555555"
+_MOST_POINTS = 3_000
+_LABELS = {c.name: f"{c.name} ({c.unit})" if c.unit else c.name for c in COLUMNS}
+
+
+def plot_profiles(profiles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Gas temperature (solid) and coolant temperature (dashed) along the reactor, a line per row.
+
+    Parameters
+    ----------
+    profiles
+        From `simulate_reactor(..., profiles=True)`.
+    """
+    axes = _axes(ax)
+    for i, (row, profile) in enumerate(profiles.groupby(level="row")):
+        volume = profile.index.get_level_values("V")
+        color = f"C{i % 10}"
+        axes.plot(volume, profile["T"], color=color, label=f"{row}")
+        axes.plot(volume, profile["Ta"], color=color, linestyle="--", linewidth=1)
+    axes.set(xlabel="volume (dm3)", ylabel="temperature (K); dashed: coolant")
+    axes.legend(title="conditions", frameon=False)
+    return axes
+
+
+def plot_histogram(data: pd.DataFrame, column: str, *, ax: Axes | None = None) -> Axes:
+    """Distribution of a column, stacked by operating mode where there is one."""
+    axes = _axes(ax)
+    modes = _modes(data)
+    axes.hist(
+        [data.loc[rows, column].dropna() for _, rows in modes],
+        bins=40,
+        stacked=True,
+        color=[MODE_COLORS[i % len(MODE_COLORS)] for i in range(len(modes))],
+        label=[name for name, _ in modes],
+    )
+    axes.set(xlabel=_LABELS.get(column, column), ylabel="rows")
+    if len(modes) > 1:
+        axes.legend(frameon=False, fontsize="small")
+    return axes
+
+
+def plot_scatter(data: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) -> Axes:
+    """One column against another, coloured by mode; at most 3,000 rows, evenly picked."""
+    axes = _axes(ax)
+    shown = data.iloc[:: max(1, len(data) // _MOST_POINTS)]
+    for i, (name, rows) in enumerate(_modes(shown)):
+        axes.scatter(
+            shown.loc[rows, x],
+            shown.loc[rows, y],
+            s=4,
+            alpha=0.5,
+            linewidths=0,
+            color=MODE_COLORS[i % len(MODE_COLORS)],
+            label=name,
+        )
+    axes.set(xlabel=_LABELS.get(x, x), ylabel=_LABELS.get(y, y))
+    return axes
+
+
+def plot_correlations(
+    data: pd.DataFrame, columns: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
+    """Rank correlation of every pair of columns."""
+    axes = _axes(ax)
+    table = data[list(columns)].rank().corr().to_numpy()
+    axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
+    ticks = range(len(columns))
+    axes.set_xticks(ticks, columns, rotation=90)
+    axes.set_yticks(ticks, columns)
+    for i in ticks:
+        for j in ticks:
+            color = "white" if abs(table[i, j]) > 0.6 else "black"
+            axes.text(j, i, f"{table[i, j]:.1f}", ha="center", va="center", fontsize=6, color=color)
+    axes.set_title("rank correlation", fontsize="medium")
+    return axes
+
+
+def plot_parity(
+    truth: pd.Series, predicted: pd.Series, bounds: pd.DataFrame, *, ax: Axes | None = None
+) -> Axes:
+    """Prediction against truth, with each row's interval; rows outside their interval in red."""
+    axes = _axes(ax)
+    step = max(1, len(truth) // 600)
+    x, y, b = truth.iloc[::step], predicted.iloc[::step], bounds.iloc[::step]
+    inside = x.between(b["lower"], b["upper"])
+    for rows, color in ((inside, MODE_COLORS[0]), (~inside, ALARM_COLOR)):
+        axes.vlines(
+            x[rows], b["lower"][rows], b["upper"][rows], color=color, alpha=0.4, linewidth=1
+        )
+        axes.scatter(x[rows], y[rows], s=5, color=color)
+    limits = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
+    axes.plot(limits, limits, color=PLAIN_COLOR, linewidth=0.8)
+    axes.set(xlabel="true yield", ylabel="predicted yield and interval")
+    return axes
+
+
+def plot_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Permutation importance, most important on top.
+
+    Parameters
+    ----------
+    table
+        From `permutation_importance`.
+    """
+    axes = _axes(ax)
+    shown = table.iloc[::-1]
+    axes.barh(shown["feature"], shown["importance"], xerr=shown["spread"], color=MODE_COLORS[0])
+    axes.set(xlabel="growth of the mean absolute error when shuffled")
+    return axes
+
+
+def plot_hot_spot(
+    series: pd.DataFrame,
+    forecast: pd.DataFrame,
+    *,
+    critical_temperature: float = 750.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Hot spot over time with its forecast; alarms shaded.
+
+    Parameters
+    ----------
+    series
+        With `minute` and `T_max`.
+    forecast
+        From `forecast_hot_spot`, for some or all of the same rows.
+    """
+    axes = _axes(ax)
+    hours = series["minute"] / 60
+    axes.plot(hours, series["T_max"], color=PLAIN_COLOR, linewidth=1, label="hot spot")
+    due = forecast["due_minute"] / 60
+    axes.plot(due, forecast["T_max"], color=MODE_COLORS[0], linewidth=1, label="forecast")
+    axes.axhline(critical_temperature, color=ALARM_COLOR, linewidth=1, linestyle="--")
+    if "alarm" in forecast:
+        now = series.loc[forecast.index, "minute"] / 60
+        low, high = axes.get_ylim()
+        axes.fill_between(
+            now, low, high, where=forecast["alarm"], color=ALARM_COLOR, alpha=0.15, label="alarm"
+        )
+        axes.set_ylim(low, high)
+    axes.set(xlabel="time (h)", ylabel="T_max (K)")
+    axes.legend(frameon=False, fontsize="small")
+    return axes
+
+
+def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> Axes:
+    """Share of runaways warned at least so many minutes ahead, one line per way of forecasting."""
+    axes = _axes(ax)
+    for i, count in enumerate(counts):
+        minutes = np.arange(0, 61)
+        share = [float(np.mean(np.asarray(count.lead_minutes) >= m)) for m in minutes]
+        label = f"{count.name}: {count.false_alarms_per_10_days:.1f} false alarms in 10 days"
+        axes.step(minutes, share, where="post", color=f"C{i}", label=label)
+    axes.axvline(10, color=PLAIN_COLOR, linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="warned at least this many minutes ahead", ylabel="share of runaways", ylim=(0, 1.02)
+    )
+    axes.legend(frameon=False, fontsize="small")
+    return axes
+
+
+def plot_drift(report: DriftReport, *, ax: Axes | None = None) -> Axes:
+    """Distance between the distributions of every column and mode; what drifted in red."""
+    axes = _axes(ax)
+    labels = [f"{c.column}, {c.group}" for c in report.columns][::-1]
+    colors = [ALARM_COLOR if c.drifted else MODE_COLORS[0] for c in report.columns][::-1]
+    axes.barh(labels, [c.statistic for c in report.columns][::-1], color=colors)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set(xlabel="Kolmogorov-Smirnov distance (red: drifted)", xlim=(0, 1))
+    return axes
+
+
+def draw_panels(
+    plots: Sequence[Callable[[Axes], object]], *, n_columns: int = 3, size: float = 3.2
+) -> bytes:
+    """Draw several plots side by side and return the picture as PNG."""
+    n_columns = min(n_columns, len(plots))
+    n_rows = -(-len(plots) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(size * 1.3 * n_columns, size * n_rows),
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax in axes.flat[len(plots) :]:
+        ax.set_axis_off()
+    for plot, ax in zip(plots, axes.flat, strict=False):
+        plot(ax)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return ax if ax is not None else plt.subplots(layout="constrained")[1]
+
+
+def _modes(data: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Rows of each mode, or all rows."""
+    if "Mode" not in data.columns:
+        return [("all", pd.Series(True, index=data.index))]
+    return [(f"mode {mode:g}", data["Mode"] == mode) for mode in sorted(set(data["Mode"]))]

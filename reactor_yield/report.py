@@ -1,0 +1,112 @@
+"""One-page HTML reports: they need nothing but a browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reactor_yield.columns import FEATURES, column_table
+from reactor_yield.plot import (
+    draw_panels,
+    plot_correlations,
+    plot_drift,
+    plot_histogram,
+    plot_scatter,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from reactor_yield.dataset import DataReport
+    from reactor_yield.drift import DriftReport
+
+_STYLE = (
+    "body{font-family:sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;font-size:.85rem}td,th{border:1px solid #ccc;"
+    "padding:.2rem .5rem;text-align:right}th{background:#eee}img{max-width:100%}.bad{color:#c31}"
+)
+
+
+def write_data_summary(data: pd.DataFrame, check: DataReport, path: Path | str) -> None:
+    """Write one page about a data set: its check, figures per column, distributions, relations.
+
+    Parameters
+    ----------
+    data
+        Samples.
+    check
+        What `check_dataset` said of them.
+    path
+        The HTML file.
+    """
+    table = column_table().set_index("name")
+    numbers = data.select_dtypes("number").describe().T
+    numbers = numbers.join(table[["unit", "meaning"]])[
+        ["unit", "count", "mean", "std", "min", "50%", "max", "meaning"]
+    ]
+    features = [c for c in FEATURES if c in data.columns]
+    outcomes = [c for c in ("Yc", "T_max") if c in data.columns]
+    plots: list[Callable[[Axes], object]] = [
+        partial(_on, plot_histogram, data, c) for c in (*features, *outcomes)
+    ]
+    plots += [partial(_on, plot_scatter, data, f, o) for o in outcomes[:1] for f in features]
+    if len(outcomes) == 2:
+        plots.append(partial(_on, plot_scatter, data, outcomes[1], outcomes[0]))
+    if len(features) + len(outcomes) > 1:
+        plots.append(partial(_on, plot_correlations, data, [*features, *outcomes]))
+    body = [f"<h1>Data summary</h1><p>{len(data)} rows, {len(data.columns)} columns.</p>"]
+    body.append("<h2>Check</h2>" + _list([p.message for p in check.problems], "Nothing found."))
+    if "Mode" in data.columns:
+        per_mode = data.groupby("Mode")[outcomes].agg(["count", "mean", "min", "max"])
+        body.append("<h2>Modes</h2>" + per_mode.to_html(float_format="{:.4g}".format))
+    if "status" in data.columns:
+        body.append(
+            "<h2>Status</h2>" + data["status"].value_counts().rename("rows").to_frame().to_html()
+        )
+    body.append("<h2>Columns</h2>" + numbers.to_html(float_format="{:.4g}".format))
+    if plots:
+        body.append("<h2>Distributions and relations</h2>" + _image(draw_panels(plots)))
+    _write(path, "Data summary", body)
+
+
+def write_drift_page(report: DriftReport, path: Path | str) -> None:
+    """Write a drift report as one page."""
+    verdict = "Drift found" if report.drifted else "No drift found"
+    body = [
+        f"<h1>{verdict}</h1><p>{report.n_reference} reference rows, "
+        f"{report.n_current} current rows; chance of any false alarm {report.level:g}.</p>",
+        "<h2>What moved</h2>" + _list(report.causes, "Nothing."),
+        _image(draw_panels([partial(_on, plot_drift, report)], size=6)),
+        "<h2>All tests</h2>" + report.to_frame().to_html(float_format="{:.4g}".format, index=False),
+    ]
+    _write(path, verdict, body)
+
+
+def _on(plot: Callable[..., object], *rest: object) -> object:
+    """Call a plot with the axes that `draw_panels` puts last."""
+    *arguments, ax = rest
+    return plot(*arguments, ax=ax)
+
+
+def _image(png: bytes) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def _list(lines: tuple[str, ...] | list[str], otherwise: str) -> str:
+    if not lines:
+        return f"<p>{otherwise}</p>"
+    return '<ul class="bad">' + "".join(f"<li>{html.escape(x)}</li>" for x in lines) + "</ul>"
+
+
+def _write(path: Path | str, title: str, body: list[str]) -> None:
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
+    )
+    Path(path).write_text(page, encoding="utf-8")
