@@ -12,7 +12,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -336,26 +336,26 @@ def cover_box(
         cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
         within = ((parent.reached >= lower) & (parent.reached <= upper)).all(axis=1)
         reached = parent.reached[within]
-    settled: list[tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]] = []
+    settled: list[tuple[Any, ...]] = []  # cells, vertices, inside and excess
     n_settled = 0
     directions: FloatArray | None = None
+    box_lower, width = lower, _widths(lower, upper)
     while len(cell_lower):
         bounds = bound_decision(region, cell_lower, cell_upper)
         possible = bounds.lower <= -margin
         cell_lower, cell_upper = cell_lower[possible], cell_upper[possible]
         bounds = bounds[possible]
         vertices = _reachable_corners(bounds, cell_lower, cell_upper, margin)
-        possible = ~np.isnan(vertices[:, :, 0]).all(axis=1)
-        cell_lower, cell_upper = cell_lower[possible], cell_upper[possible]
-        bounds, vertices = bounds[possible], vertices[possible]
+        cut = np.asarray(~np.isnan(vertices[:, :, 0]).all(axis=1))
+        cell_lower, cell_upper = cell_lower[cut], cell_upper[cut]
+        bounds, vertices = bounds[cut], vertices[cut]
         inside = bounds.upper <= -margin
         if not len(cell_lower):
             break
-        every = np.concatenate(
-            [v.reshape(-1, n) for *_, v, _ in settled] + [vertices.reshape(-1, n)]
-        )
-        box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
-        width = _widths(box_lower, box_upper)
+        if directions is None:  # these keep the scaling they were chosen in
+            every = np.concatenate([*(part[2] for part in settled), vertices]).reshape(-1, n)
+            box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+            width = _widths(box_lower, box_upper)
         reached = np.concatenate(
             [
                 reached,
@@ -392,12 +392,22 @@ def cover_box(
             divide[chosen[order[: max(room // 4, 0)]]] = True
             n_settled += len(chosen) - int(divide.sum())
         rest = ~divide
-        settled.append((cell_lower[rest], cell_upper[rest], vertices[rest], inside[rest]))
+        settled.append(
+            (cell_lower[rest], cell_upper[rest], vertices[rest], inside[rest], excess[rest])
+        )
         cell_lower, cell_upper = _divide(cell_lower[divide], cell_upper[divide], width)
     if not any(len(part[0]) for part in settled):
         return None
-    low, high, vertices, inside = (np.concatenate(part) for part in zip(*settled, strict=True))
-    return _enclose(low, high, vertices, inside, reached, focus, tolerance, directions)
+    low, high, vertices, inside, excess = (
+        np.concatenate(part) for part in zip(*settled, strict=True)
+    )
+    if directions is None:
+        outer = vertices[~np.isnan(vertices[:, :, 0])]
+    else:
+        # along every direction the feasible points reach at least as far as the other vertices
+        outer = np.concatenate([vertices[excess >= 0], reached])
+        directions = directions / width
+    return _enclose(low, high, vertices, inside, reached, outer, focus, tolerance, directions)
 
 
 def _enclose(
@@ -406,21 +416,21 @@ def _enclose(
     vertices: FloatArray,
     inside: NDArray[np.bool_],
     reached: FloatArray,
+    outer: FloatArray,
     focus: FloatArray | None,
     tolerance: float,
     directions: FloatArray | None,
 ) -> Cover:
-    points = vertices.reshape(-1, vertices.shape[2])
-    points = points[~np.isnan(points[:, 0])]
-    lower, upper = points.min(axis=0), points.max(axis=0)
+    lower, upper = outer.min(axis=0), outer.max(axis=0)
     width = _widths(lower, upper)
-    unit = (points - lower) / width
+    unit = (outer - lower) / width
     box = _box_facets(upper > lower)
     if directions is None:
         facets = _hull_facets(unit)
         facets = box.copy() if facets is None else facets
     else:
-        facets = np.concatenate([box, np.column_stack([directions, np.zeros(len(directions))])])
+        rows = _unit_rows(directions * width)
+        facets = np.concatenate([box, np.column_stack([rows, np.zeros(len(rows))])])
     # the support of the points themselves, so that rounding inside qhull cannot cut any of them off
     facets[:, -1] = -(_largest_products(facets[:, :-1], unit) + _PAD)
     aim = None if focus is None else (focus - lower) / width
@@ -564,7 +574,8 @@ def _extreme(
         return points
     unit = (points - lower) / width
     if directions is not None:
-        ends = np.unique((unit @ directions.T).argmax(axis=0))
+        along = np.concatenate([directions, _box_facets(np.ones(points.shape[1], bool))[:, :-1]])
+        ends = np.unique((unit @ along.T).argmax(axis=0))
     else:
         free = np.ptp(unit, axis=0) > 1e-9
         if free.sum() <= 1:
@@ -588,13 +599,14 @@ def _directions(
 ) -> FloatArray:
     """Choose unit vectors, in the box's widths, to take half-spaces along.
 
-    The hull itself has too many facets there: signs in all combinations (up to four inputs), and
-    normals of the region's border, most of them near the focus.
+    In three and more inputs the hull itself has too many facets. These are signs in combinations
+    (up to four inputs), and normals of the region's border, most of them near the focus.
     """
     n = len(width)
     if n <= 4:
         signs = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=n)))
-        signs = signs[np.abs(signs).sum(axis=1) > 1]
+        count = np.abs(signs).sum(axis=1)
+        signs = signs[(count > 1) & (count <= (3 if n == 3 else 2))]
     else:
         signs = np.empty((0, n))
     crossing = (bounds.lower <= -margin) & (bounds.upper > -margin)

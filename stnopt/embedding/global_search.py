@@ -383,8 +383,9 @@ class _Search:
         ):
             if part.holds(point):
                 continue
+            corners = _outermost_corners(cover, point)
             for j, at in _places(cover, point, self.first_width[index]):
-                score = _separation(cover, point, j, at)
+                score = _separation(corners, point, cover.width, j, at)
                 if best is None or score > best[:2]:
                     best = (*score, index, j, at)
         if best is None:  # nothing is left to divide: the box stays open at its bound
@@ -555,7 +556,7 @@ class _Search:
             if (lower > upper).any():
                 return None
             self.first_width.append(np.where(upper > lower, upper - lower, 1.0))
-            cover = cover_box(part.region, lower, upper, margin=part.margin)
+            cover = _first_cover(part.region, lower, upper, part.margin)
             if cover is None:
                 return None
             _warn_outside_training_box(part.region, cover)
@@ -659,6 +660,19 @@ class _Search:
         )
 
 
+def _first_cover(
+    region: KernelRegion, lower: FloatArray, upper: FloatArray, margin: float
+) -> Cover | None:
+    """Cover a box that may be far larger than its feasible part, whose size the cells follow."""
+    cover = cover_box(region, lower, upper, margin=margin)
+    for _ in range(30):
+        if cover is None or not (cover.upper - cover.lower < 0.5 * (upper - lower)).any():
+            break
+        lower, upper = cover.lower, cover.upper
+        cover = cover_box(region, lower, upper, margin=margin)
+    return cover
+
+
 def _is_linear(expression: Any) -> bool:
     degree = getattr(expression, "polynomial_degree", None)
     return degree is None or degree() in (0, 1)  # a plain number has no degree
@@ -703,32 +717,47 @@ def _places(
             yield j, at
 
 
-def _separation(cover: Cover, point: FloatArray, j: int, at: float) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Corners:
+    """Corners that nearly span a cover's hull, each with the cell it belongs to."""
+
+    points: FloatArray
+    cell_lower: FloatArray
+    cell_upper: FloatArray
+
+
+def _outermost_corners(cover: Cover, point: FloatArray) -> _Corners:
+    """Choose the corners farthest along each facet and those nearest to a point."""
+    rows, columns = np.nonzero(~np.isnan(cover.vertices[:, :, 0]))
+    points = cover.vertices[rows, columns]
+    if len(points) > 1000:
+        unit = (points - cover.lower) / cover.width
+        apart = ((unit - (point - cover.lower) / cover.width) ** 2).sum(axis=1)
+        ends = [(unit @ facet).argmax() for facet in cover.facets[:100, :-1]]
+        chosen = np.union1d(ends, np.argpartition(apart, 300)[:300])
+        points, rows = points[chosen], rows[chosen]
+    return _Corners(
+        points=points, cell_lower=cover.cell_lower[rows], cell_upper=cover.cell_upper[rows]
+    )
+
+
+def _separation(
+    corners: _Corners, point: FloatArray, width: FloatArray, j: int, at: float
+) -> tuple[float, float]:
     """How far the solution is from the hulls of both halves: the nearer one first."""
-    low, high = cover.cell_lower[:, j], cover.cell_upper[:, j]
     distances = []
-    for side in (low < at, high > at):
-        corners = cover.vertices[side].reshape(-1, len(point))
-        corners = corners[~np.isnan(corners[:, 0])]
-        if not len(corners):
+    for clip, side in (
+        (np.minimum, corners.cell_lower[:, j] < at),
+        (np.maximum, corners.cell_upper[:, j] > at),
+    ):
+        points = corners.points[side]
+        if not len(points):
             distances.append(math.inf)
             continue
-        corners[:, j] = (
-            np.minimum(corners[:, j], at) if len(distances) == 0 else np.maximum(corners[:, j], at)
-        )
-        near = nearest_in_hull(_outermost(corners, cover, point), point, cover.width)
-        distances.append(float(np.sqrt((((near - point) / cover.width) ** 2).sum())))
+        points[:, j] = clip(points[:, j], at)
+        near = nearest_in_hull(points, point, width)
+        distances.append(float(np.sqrt((((near - point) / width) ** 2).sum())))
     return min(distances), max(distances)
-
-
-def _outermost(corners: FloatArray, cover: Cover, point: FloatArray) -> FloatArray:
-    """Corners that nearly span the hull: the farthest along each facet, the nearest to a point."""
-    if len(corners) <= 400:
-        return corners
-    unit = (corners - cover.lower) / cover.width
-    apart = ((unit - (point - cover.lower) / cover.width) ** 2).sum(axis=1)
-    ends = (unit @ cover.facets[:200, :-1].T).argmax(axis=0)
-    return corners[np.union1d(ends, np.argpartition(apart, 200)[:200])]
 
 
 def _warn_outside_training_box(region: KernelRegion, cover: Cover) -> None:

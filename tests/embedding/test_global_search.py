@@ -129,6 +129,20 @@ def test_optimum_against_a_fine_grid(n, kernel, sense):
     assert sign * result.objective <= sign * best + 1e-4 * abs(best)
 
 
+def test_a_loose_bound_is_still_a_bound():
+    """Stopped at a gap of 30 %, the bound must not claim what only the incumbent reached."""
+    differ = 0
+    for seed in range(40, 46):
+        region = random_region(seed, n=2)
+        m = knapsack(seed, n=2, sense="max")
+        loose = solve_over_region(m, region, variables_of(m, region), relative_gap=0.3)
+        tight = solve_over_region(m, region, variables_of(m, region), relative_gap=1e-5)
+        assert loose.bound >= tight.objective
+        assert loose.gap == pytest.approx(abs(loose.objective - loose.bound) / loose.objective)
+        differ += loose.objective < tight.objective - 1e-3
+    assert differ > 0  # else the first assertion could not fail
+
+
 def test_three_inputs_against_samples():
     region = random_region(5, n=3, gamma=1.5)
     m = knapsack(5, n=3, sense="max")
@@ -366,6 +380,27 @@ def test_unbounded_input_is_refused_by_name():
         solve_over_region(m, region, {"A": m.x[0], "B": m.loose})
     assert set(m.component_map()) == names
     assert m.objective.active
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_box_far_larger_than_the_region(n):
+    """The region is 60 wide in a box of 10^6: cells must find it, and resolve it."""
+    disk = KernelRegion(
+        inputs=NAMES[:n],
+        kernel="rbf",
+        support_vectors=np.full((1, n), 40.0),
+        dual_coefs=[-1.0],
+        offset=float(np.exp(-1.0)),  # feasible within 30 of the vector
+        gamma=1 / 900,
+        lower=np.zeros(n),
+        upper=np.full(n, 100.0),
+    )
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(n), bounds=(-1e6, 1e6))
+    m.objective = pyo.Objective(expr=sum(m.x.values()), sense=pyo.maximize)
+    result = solve_over_region(m, disk, variables_of(m, disk))
+    assert_certified(m, disk, result)
+    assert result.bound >= n * 40 + 30 * np.sqrt(n) - 1e-9 >= result.objective - 1e-9
 
 
 def test_warns_where_the_classifier_extrapolates():
