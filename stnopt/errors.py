@@ -1,8 +1,11 @@
-"""What the library raises: one base class, each error also a built-in that callers already catch."""
+"""What the library raises: one base class, each error also a built-in that callers catch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class StnoptError(Exception):
@@ -33,7 +36,7 @@ class InvalidInputError(StnoptError, ValueError):
 
 
 class UnsupportedModelError(StnoptError, TypeError):
-    """A model, estimator or formulation that the library does not handle; the message says what does."""
+    """A model, estimator or formulation that is not handled; the message says what is."""
 
 
 class SolverUnavailableError(StnoptError, ImportError):

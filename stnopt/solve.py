@@ -9,9 +9,8 @@ from __future__ import annotations
 import enum
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
@@ -27,6 +26,9 @@ from pyomo.contrib.solver.common.results import Results, TerminationCondition
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Short names for Pyomo's solver interfaces, and the extra that installs each.
 _INTERFACES = {"scip": "scip_direct", "gurobi": "gurobi_direct_minlp"}
@@ -99,7 +101,7 @@ def relative_gap_between(objective: float | None, bound: float | None) -> float 
 def status_of(
     objective: float | None, bound: float | None, *, relative_gap: float, absolute_gap: float = 1e-6
 ) -> Status:
-    """Return what an incumbent and a bound prove together; never INFEASIBLE, which needs a proof."""
+    """Return what an incumbent and a bound prove; never INFEASIBLE, which needs a proof."""
     if objective is None:
         return Status.NO_SOLUTION
     if bound is None:
@@ -284,8 +286,8 @@ def _solve_with_highs(
         highspy.HighsModelStatus.kUnboundedOrInfeasible,
         highspy.HighsModelStatus.kUnbounded,
     ):
-        # A zero objective tells which: it cannot be unbounded. For integer models "unbounded" speaks
-        # of the relaxation alone.
+        # A zero objective tells which: it cannot be unbounded. For integer models "unbounded"
+        # speaks of the relaxation alone.
         highs.changeColsCost(
             len(form.columns), np.arange(len(form.columns)), np.zeros(len(form.columns))
         )

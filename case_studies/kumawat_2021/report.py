@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+
 import stnopt as so
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 mpl.use("Agg")
 
@@ -97,7 +101,9 @@ def save_tables(results: Path, found: dict) -> None:
         for name, fit in fits.items():
             stem = results / f"{case}_{name.lower().replace(', ', '_')}"
             fit.region.to_json(stem.with_suffix(".json"))
-            text = f"{fit.report}\n\n{fit.region.equation('text')}\n\n{fit.region.equation('latex')}\n"
+            text = (
+                f"{fit.report}\n\n{fit.region.equation('text')}\n\n{fit.region.equation('latex')}\n"
+            )
             stem.with_suffix(".txt").write_text(text, encoding="utf-8")
     found["frontier"].points.to_csv(results / "frontier.csv", index=False)
     for name, schedule in (
@@ -121,12 +127,12 @@ def describe_inputs(found: dict) -> str:
     versions = ", ".join(f"{p} {version(p)}" for p in ("pyomo", "highspy", "scikit-learn"))
     return f"""# Kumawat & Chaturvedi (2021), reproduced
 
-Product A is state {A}, product B is state {B}. **Inputs that the paper does not print, chosen here:**
-prices per kg: {prices}; raw-material costs per kg: {costs}; sampling window: {box}; in case 2
+Product A is state {A}, product B is state {B}. **Inputs that the paper does not print, chosen
+here:** prices per kg: {prices}; raw-material costs per kg: {costs}; sampling window: {box}; in case 2
 {limits} (the upper limits are the most of either product alone). {len(found["case_1"][0].labels)}
 targets are a Sobol sequence with seed {inputs["seed"]}; accuracies are also given on
-{len(found["case_1"][1].labels)} fresh, exactly labelled targets. Event points: {found["frontier"].scope["n_events"]}, as in
-the paper; horizon: 8 h. Solved by HiGHS alone.
+{len(found["case_1"][1].labels)} fresh, exactly labelled targets. Event points:
+{found["frontier"].scope["n_events"]}, as in the paper; horizon: 8 h. Solved by HiGHS alone.
 
 Python {platform.python_version()}, {versions}; {found["seconds"]:.0f} s in all."""
 
@@ -151,7 +157,12 @@ def describe_comparison(found: dict) -> str:
     capped, capped_schedule = found["capped"]
     same = abs(stock[A] - 87.75) < 0.01 and abs(stock[B] - 52.0) < 0.01
     rows = [
-        ("products / raw materials", "2 / 3", f"{len(network.products)} / {len(raw)}", "reproduced"),
+        (
+            "products / raw materials",
+            "2 / 3",
+            f"{len(network.products)} / {len(raw)}",
+            "reproduced",
+        ),
         (
             "event points, horizon",
             "6, 8 h",
@@ -194,8 +205,8 @@ def describe_comparison(found: dict) -> str:
             "least raw-material cost",
             "710.67 $",
             f"{cost.objective:.2f} (proven: at least {cost.bound:.2f})",
-            "cannot be checked because the paper does not print prices, costs, the sampling window, "
-            "P_min or P_max",
+            "cannot be checked because the paper does not print prices, costs, the sampling "
+            "window, P_min or P_max",
         ),
         (
             "profit as a plain constraint",
@@ -215,7 +226,10 @@ def describe_case_1(found: dict) -> str:
     samples, exact, fits = found["case_1"]
     errors = np.array([score.total_error for score in found["seeds"]])
     false_feasible = np.array([score.false_feasible_rate for score in found["seeds"]])
-    windows = ["| window | test split | exact, in the window | exact, full box |", "|---|---|---|---|"]
+    windows = [
+        "| window | test split | exact, in the window | exact, full box |",
+        "|---|---|---|---|",
+    ]
     for name, (fit, inside, everywhere) in found["windows"].items():
         box = ", ".join(
             f"{NAMES[p]} {low:g}-{high:g}"
@@ -242,7 +256,8 @@ cross-validation alone, on the {len(exact.labels)} exact labels of the full box:
 **median {100 * np.median(errors):.2f} %, worst {100 * errors.max():.2f} %**; false-feasible median
 {100 * np.median(false_feasible):.2f} %, worst {100 * false_feasible.max():.2f} %.
 
-How far a line carries depends on where the 120 targets lie (default parameters, seed {found["inputs"]["seed"]}):
+How far a line carries depends on where the 120 targets lie (default parameters, seed
+{found["inputs"]["seed"]}):
 
 {chr(10).join(windows)}
 
@@ -316,7 +331,7 @@ figure_3b_case_2_rbf, gantt_best_profit, stock_best_profit, gantt_case_2 (png an
 
 
 def accuracy_table(exact, fits) -> str:
-    """Accuracy on the test split and on exact labels, false-feasible apart from false-infeasible."""
+    """Tabulate accuracy on the test split and on exact labels, the two errors apart."""
     rows = [
         "| classifier | support vectors | test split | exact labels | false feasible "
         "| false infeasible |",

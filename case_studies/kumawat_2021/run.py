@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pyomo.environ as pyo
 import report
-import stnopt as so
 from tqdm import tqdm
+
+import stnopt as so
 
 A, B = "S9", "S8"  # the paper's products
 MODEL = {"horizon": 8.0, "n_events": 6, "max_span": 0}  # hours; event points as in the paper
@@ -37,7 +38,8 @@ def main(results: Path, n_jobs: int) -> None:
 
     step("best schedules")
     best = {
-        kind: so.find_schedule(network, objective=kind, **MODEL) for kind in ("profit", "production")
+        kind: so.find_schedule(network, objective=kind, **MODEL)
+        for kind in ("profit", "production")
     }
 
     step("the exact frontier of what the plant can make at least")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED
-from stnopt.plant.network import Network
-from stnopt.scheduling.schedule import Schedule
 from stnopt.scheduling.search import suggest_events
 from stnopt.solve import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from stnopt.plant.network import Network
+    from stnopt.scheduling.schedule import Schedule
 
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6
@@ -130,8 +136,8 @@ def trace_frontier(
 
     The walk goes from the most of the second product to the most of the first. From a schedule on
     the boundary, its structure (the binaries) reaches along straight lines, found by LPs; one MILP
-    shows that nothing lies beyond a line, or finds what does. Where a structure ends, one MILP finds
-    the boundary's next point.
+    shows that nothing lies beyond a line, or finds what does. Where a structure ends, one MILP
+    finds the boundary's next point.
 
     Parameters
     ----------
@@ -355,7 +361,7 @@ class _Walk:
         at = first[crossing] / (first[crossing] - last[crossing])
         stops = np.unique(np.concatenate([[0.0], np.round(at, 6), [1.0]]))
         inside = 1e-6
-        for low, high in zip(stops[:-1], stops[1:], strict=True):
+        for low, high in itertools.pairwise(stops):
             for share in (low + inside, (low + high) / 2, high - inside):
                 blend = self.oracle.blend([a, b], np.array([1 - share, share]))
                 if not self.oracle.is_valid(blend):
@@ -369,7 +375,7 @@ class _Walk:
 def _undecided_share(
     segments: NDArray[np.float64], limits: Sequence[Limit], upper: NDArray[np.float64]
 ) -> float:
-    """Share of the box between the known and the excluded, integrated over strips of the first axis.
+    """Integrate what lies between the known and the excluded, as a share of the box.
 
     Within a strip between two breakpoints both sides are straight lines or steps, so that 3-point
     strips with breakpoints at every corner and crossing are exact.
@@ -390,12 +396,14 @@ def _undecided_share(
                 breaks.add((limit.bound * v[1] - other.bound * w[1]) / cross)
     xs = np.array(sorted(x for x in breaks if 0 <= x <= upper[0]))
     undecided = 0.0
-    for low, high in zip(xs[:-1], xs[1:], strict=True):
+    for low, high in itertools.pairwise(xs):
         if high - low < 1e-12:
             continue
         inner = low + (high - low) * np.array([1e-9, 1 - 1e-9])
         known = np.clip(_highest(segments, inner), 0.0, upper[1])
-        open_heights = [_open_height(limits, x, y, upper[1]) for x, y in zip(inner, known, strict=True)]
+        open_heights = [
+            _open_height(limits, x, y, upper[1]) for x, y in zip(inner, known, strict=True)
+        ]
         undecided += (high - low) * float(np.mean(open_heights))
     return undecided / float(np.prod(upper))
 

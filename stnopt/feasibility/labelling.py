@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import AMOUNT_TOLERANCE, Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
-from stnopt.plant.network import Network
 from stnopt.scheduling.model import check_targets
 from stnopt.scheduling.search import suggest_events
 
-#: Targets asked about before their answers are used; the same for any number of workers, so that the
-#: questions, and with them the labels under a node limit, do not depend on it.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from stnopt.plant.network import Network
+
+#: Targets asked about before their answers are used; the same for any number of workers, so that
+#: the questions, and with them the labels under a node limit, do not depend on it.
 _WAVE = 4
 _N_DIRECTIONS = 24
 
@@ -233,7 +237,9 @@ class _Labelling:
             group = self.structures.setdefault(answer.reach.structure, [])
             group += [answer.reach, *(r for r in spread if r.structure == answer.reach.structure)]
             self._settle_by_blending(group, record)
-        elif answer.missed_by is not None and answer.missed_by > AMOUNT_TOLERANCE * self.oracle.scale:
+        elif (
+            answer.missed_by is not None and answer.missed_by > AMOUNT_TOLERANCE * self.oracle.scale
+        ):
             # Strictly closer than the proven distance: a target there would miss this one by less.
             short = self.points[row] - self.points
             away = short if self.oracle.sense == "at_least" else np.abs(short)

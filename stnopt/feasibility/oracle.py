@@ -1,24 +1,21 @@
-"""Asking the scheduling MILP about targets: how far one is out of reach, how far a schedule reaches.
+"""Asking the scheduling MILP: how far a target is out of reach, how far a schedule reaches.
 
-One question settles more than one target. A target that is missed by at least `t` leaves all closer
-ones infeasible too; and schedules of one structure (the same batches in the same order of events) can
-be blended: their mean makes the mean of their amounts, and is replayed before it is believed.
+One question settles more than one target. A target that is missed by at least `t` leaves all
+closer ones infeasible too; and schedules of one structure (the same batches at the same events)
+can be blended: their mean makes the mean of their amounts, and is replayed before it is believed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyomo.environ as pyo
-from numpy.typing import NDArray
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import Network
 from stnopt.scheduling.model import (
     Runs,
     build_scheduling_model,
@@ -31,11 +28,18 @@ from stnopt.scheduling.model import (
 from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
 from stnopt.solve import SolveResult, Status, solve
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from stnopt.plant.network import Network
+
 Sense = Literal["at_least", "exactly"]
 
-#: A target missed by less than this share of the plant's largest batch is met (the replay's tolerance).
+#: A target missed by less than this share of the largest batch is met (the replay's tolerance).
 AMOUNT_TOLERANCE = 1e-6
-#: How well the distance of an infeasible target is resolved: closer costs nodes, looser settles less.
+#: How well an infeasible target's distance is resolved: closer costs nodes, looser settles less.
 _DISTANCE_GAP = 0.3
 
 

@@ -7,16 +7,19 @@ formulation's module declares and reads its own variables, this one adds stock, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant.network import Network
 from stnopt.scheduling import unit_event_model
 from stnopt.scheduling.schedule import Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stnopt.plant.network import Network
 
 Objective = Literal["profit", "production", "cost", "makespan"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
@@ -55,8 +58,8 @@ def build_scheduling_model(
     -------
     pyo.ConcreteModel
         With ``final_stock[state]``: an expression for the amount in storage or waiting at the end,
-        or, for a state with unlimited supply, for the amount consumed. Solved by `solve`, capacities
-        that a schedule breaks between its event points are added and it is solved again.
+        or, for a state with unlimited supply, for the amount consumed. Solved by `solve`,
+        capacities that a schedule breaks between its event points are added and it is solved again.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def build_scheduling_model(
 
 
 def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
-    """final_stock = initial + produced - consumed; consumed alone where the supply is unlimited."""
+    """final_stock = initial + produced - consumed; consumed alone if supply is unlimited (eq. U12)."""
     fits = [(fit.task, fit.unit) for fit in network.suitabilities]
 
     def processed(state: str, shares: str) -> pyo.Expression:
@@ -117,7 +120,7 @@ def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
-    """What `set_objective` and `require_value` speak of (docs/formulation.md, eq. V1-V3)."""
+    """Define what `set_objective` and `require_value` speak of (docs/formulation.md, eq. V1-V3)."""
     sold = [s for s in network.states.values() if not s.unlimited]
     m.task_cost = pyo.Expression(
         expr=sum(
@@ -198,9 +201,7 @@ def require_targets(
     if model.component("target") is None:
         states = [s for s in model.network.states if model.network.producers(s)]
         model.target = pyo.Param(states, mutable=True, default=0.0)
-        model.target_met = pyo.Constraint(
-            states, rule=lambda m, s: m.final_stock[s] >= m.target[s]
-        )
+        model.target_met = pyo.Constraint(states, rule=lambda m, s: m.final_stock[s] >= m.target[s])
         model.target_not_exceeded = pyo.Constraint(
             states, rule=lambda m, s: m.final_stock[s] <= m.target[s]
         )
@@ -242,7 +243,7 @@ def require_value(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> None:
-    """Limit a value of the schedule, such as profit >= 200; a second call for it replaces the first.
+    """Limit a value of the schedule, such as profit >= 200; a second call replaces the first.
 
     Parameters
     ----------
@@ -269,7 +270,7 @@ def require_value(
 
 
 def _limit_storage_in_time(model: pyo.ConcreteModel) -> bool:
-    """Add the capacities that the incumbent breaks between its event points; say if there were any."""
+    """Add the capacities that the incumbent breaks between its points; say if there were any."""
     violations = find_violations(_read_schedule(model), model.network)
     broken = {v.element for v in violations if v.kind == "over_capacity"} - model.limited_in_time
     for state in sorted(broken):

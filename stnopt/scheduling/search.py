@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
-
+from typing import TYPE_CHECKING, Literal
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import Network
 from stnopt.scheduling.model import (
     Objective,
     build_scheduling_model,
@@ -18,8 +15,13 @@ from stnopt.scheduling.model import (
     require_value,
     set_objective,
 )
-from stnopt.scheduling.schedule import Schedule
 from stnopt.solve import SolveResult, Status, solve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stnopt.plant.network import Network
+    from stnopt.scheduling.schedule import Schedule
 
 _MAXIMISED = ("profit", "production")
 #: Doublings of the makespan's upper bound before giving up on a demand.
@@ -154,9 +156,7 @@ def find_schedule(
         last = ScheduleSearch(
             schedule=extract_schedule(model, network) if result.has_solution else None,
             result=result,
-            proof=Proof(
-                scope="these event points", n_events=events, max_span=span, bound=bound
-            ),
+            proof=Proof(scope="these event points", n_events=events, max_span=span, bound=bound),
             n_events=events,
             max_span=span,
             tried=(),
@@ -199,7 +199,12 @@ def _climb(attempt, out_of_time, start: int, max_span: int | None, best) -> None
             continue
         if out_of_time():
             return
-        if max_span is None and span + 1 < events and best() is not None and attempt(events, span + 1):
+        if (
+            max_span is None
+            and span + 1 < events
+            and best() is not None
+            and attempt(events, span + 1)
+        ):
             span += 1
             stalled = 0
             continue
@@ -271,5 +276,3 @@ def _find_without_horizon(
             return found
         guess *= 2
     return found
-
-

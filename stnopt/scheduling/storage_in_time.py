@@ -1,18 +1,20 @@
-"""Capacities that hold at every instant, added to the unit-event model for the states that need them.
+"""Capacities that hold at every instant, added to the model for the states that need them.
 
 Keeping a finished batch in its unit never hurts, so storage takes material at two kinds of moments
 only: when a unit that still holds some starts its next batch, and when a part leaves a batch early.
-Those *deliveries* and all consumptions of the state are put in order of time by binaries, material is
-followed from delivery to consumption, and after every delivery the storage holds at most its capacity.
+Those *deliveries* and all consumptions of the state are put in order of time by binaries, material
+is followed from delivery to consumption, and no delivery leaves more than the capacity in storage.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.plant.network import Network, Suitability
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network, Suitability
 
 
 def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, horizon: float) -> None:
@@ -28,7 +30,7 @@ def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, hori
 
 
 def _leaves_early(fit: Suitability, state: str) -> bool:
-    """Whether a state leaves its unit before the batch is finished, so that it cannot wait there."""
+    """Whether a state leaves its unit before the batch ends, so that it cannot wait there."""
     shortest = fit.duration(fit.min_batch)
     varies = fit.time_per_amount > 0
     return state in fit.release_time and (varies or fit.release_time[state] < shortest)
@@ -37,7 +39,7 @@ def _leaves_early(fit: Suitability, state: str) -> bool:
 def _add_waiting(
     block: pyo.Block, m: pyo.ConcreteModel, network: Network, state: str, horizon: float
 ) -> None:
-    """What waits in a unit is consumed from it or delivered to storage when the unit starts again.
+    """Account for what waits in a unit: consumed from it, or delivered when it starts again.
 
     waiting[p, k] = kept[p, k-1] + released[p, k]
     kept[p, k] = waiting[p, k] - direct[p, ., k] - delivered[p, k]
@@ -53,7 +55,9 @@ def _add_waiting(
     last = m.POINTS.last()
 
     def most(unit: str, shares: dict[str, float]) -> float:
-        return max(shares[t] * f.max_batch for (t, u), f in fits.items() if u == unit and t in shares)
+        return max(
+            shares[t] * f.max_batch for (t, u), f in fits.items() if u == unit and t in shares
+        )
 
     block.MAKERS = pyo.Set(initialize=makers)
     block.TAKERS = pyo.Set(initialize=takers)
@@ -81,10 +85,7 @@ def _add_waiting(
         ended = [
             k
             for k in m.BATCHES
-            if k[1] == unit
-            and k[0] in made
-            and k[:2] not in early
-            and k[2] + k[3] + 1 == point
+            if k[1] == unit and k[0] in made and k[:2] not in early and k[2] + k[3] + 1 == point
         ]
         waiting = sum(made[k[0]] * m.size[k] for k in ended)
         if point > 0:
@@ -127,9 +128,7 @@ def _add_waiting(
                 block.when[x] = m.unit_time[unit, event]
                 block.amount[x] = block.delivered[unit, event]
                 block.limit[x] = block.most_made[unit]
-            leaving = [
-                k for k in m.BATCHES if k[1] == unit and k[2] == event and k[:2] in early
-            ]
+            leaving = [k for k in m.BATCHES if k[1] == unit and k[2] == event and k[:2] in early]
             if leaving:
                 x = (unit, event, "early")
                 block.when[x] = m.unit_time[unit, event] + sum(
@@ -146,6 +145,8 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
     """first[c, x] = 1: consumption c is no later than delivery x; 0: no earlier (eq. U17-U19).
 
     later[y, x] = 1: delivery y is no earlier than x; 0: no later. At one instant either may hold.
+    together[c, x] = 1: c happens at the instant of x, consumes from it and leaves it less to store.
+    Only what leaves its batch early needs that: other material is consumed from its unit.
     """
     deliveries = list(block.when)
     pairs = [(c, x) for c in block.consumed_at for x in deliveries if not _fixed_order(c, x)[0]]
@@ -157,10 +158,17 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
         c, x = pair[:2], pair[2:]
         return b.consumed_at[c] <= b.when[x] + horizon * (1 - b.first[pair])
 
+    block.AT_RELEASE = pyo.Set(dimen=5, initialize=[p for p in block.PAIRS if p[4] == "early"])
+    block.together = pyo.Var(block.AT_RELEASE, domain=pyo.Binary)
+
     @block.Constraint(block.PAIRS)
     def delivery_first(b, *pair):
         c, x = pair[:2], pair[2:]
-        return b.when[x] <= b.consumed_at[c] + horizon * b.first[pair]
+        return b.when[x] <= b.consumed_at[c] + horizon * (b.first[pair] - _together(b, c, x))
+
+    @block.Constraint(block.AT_RELEASE)
+    def together_only_if_first(b, *pair):
+        return b.together[pair] <= b.first[pair]
 
     @block.Constraint(block.PAIRS)
     def earlier_consumption_first(b, *pair):
@@ -191,13 +199,15 @@ def _first(block: pyo.Block, consumption: tuple, delivery: tuple) -> pyo.Var | i
     return value if known else block.first[(*consumption, *delivery)]
 
 
+def _together(block: pyo.Block, consumption: tuple, delivery: tuple) -> pyo.Var | int:
+    pair = (*consumption, *delivery)
+    return block.together[pair] if pair in block.AT_RELEASE else 0
+
+
 def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
-    """Consumption = taken from units + from deliveries before it + from the initial stock (eq. U20)."""
+    """Consumption = taken from units + from earlier deliveries + from initial stock (eq. U20)."""
     routes = [
-        (*c, *x)
-        for c in block.consumed_at
-        for x in block.when
-        if _fixed_order(c, x) != (True, 1)
+        (*c, *x) for c in block.consumed_at for x in block.when if _fixed_order(c, x) != (True, 1)
     ]
     block.ROUTES = pyo.Set(dimen=5, initialize=routes)
     block.flow = pyo.Var(block.ROUTES, domain=pyo.NonNegativeReals)
@@ -211,7 +221,8 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
     @block.Constraint(block.ROUTES)
     def flow_after_delivery(b, *route):
         c, x = route[:2], route[2:]
-        return b.flow[route] <= min(b.limit[x], b.most_used[c[0]]) * (1 - _first(b, c, x))
+        order = 1 - _first(b, c, x) + _together(b, c, x)
+        return b.flow[route] <= min(b.limit[x], b.most_used[c[0]]) * order
 
     @block.Constraint(list(block.when))
     def delivered_once(b, *x):
@@ -219,6 +230,8 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
 
     @block.Constraint()
     def initial_once(b):
+        if not b.consumed_at:  # a product: nobody takes from its stock
+            return pyo.Constraint.Skip
         return sum(b.from_initial.values()) <= network.states[state].initial
 
 
@@ -228,7 +241,7 @@ def _from_storage(block: pyo.Block, consumption: tuple) -> pyo.Expression:
 
 
 def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
-    """initial + deliveries so far - consumption from storage so far <= capacity (eq. U21-U22)."""
+    """Initial + deliveries so far - consumption from storage so far <= capacity (eq. U21-U22)."""
     deliveries = list(block.when)
     two = [(y, x) for y in deliveries for x in deliveries if y != x]
     block.counted = pyo.Var([(*y, *x) for y, x in two], domain=pyo.NonNegativeReals)
@@ -261,4 +274,3 @@ def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
         came = b.amount[x] + sum(b.counted[(*y, *x)] for y in deliveries if y != x)
         went = sum(b.gone[(*c, *x)] for c in b.consumed_at)
         return initial + came - went <= capacity
-

@@ -1,20 +1,24 @@
-"""A continuous-time STN model with event points of each unit's own (docs/formulation.md, eq. U1-U11).
+"""A continuous-time STN model with event points of each unit's own (docs/formulation.md).
 
-Every unit has its own time for every event point. A batch that consumes a state waits for every batch
-that made the state at an earlier event, and for no other: sequencing holds across any pair of events.
-A batch may span `max_span` further events.
+Every unit has its own time for every event point. A batch that consumes a state waits for every
+batch that made the state at an earlier event, and for no other: sequencing holds across any pair
+of events. A batch may span `max_span` further events.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.plant.network import Network
 from stnopt.scheduling.schedule import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stnopt.plant.network import Network
 
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
@@ -25,8 +29,8 @@ def build_unit_event_model(
 ) -> pyo.ConcreteModel:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
-    Storage capacities hold here up to what the units can keep; `storage_in_time` adds the rest where
-    a schedule needs it.
+    Storage capacities hold here up to what the units can keep; `storage_in_time` adds the rest
+    where a schedule needs it.
     """
     m = pyo.ConcreteModel(name=network.name)
     _add_sets(m, network, n_events, max_span)
@@ -64,10 +68,8 @@ def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: i
 
 
 def _first_events(network: Network) -> dict[str, float]:
-    """Fewest batches, one after another, that must come before each task (inf: it can never run)."""
-    reached = {
-        s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()
-    }
+    """Count the batches in a row that must come before each task (inf: it can never run)."""
+    reached = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
     first = dict.fromkeys(network.tasks, math.inf)
     for _ in range(len(network.tasks) + 1):
         for task in network.tasks.values():
@@ -114,7 +116,7 @@ def _batches(m: pyo.ConcreteModel, unit: str) -> list[tuple[str, str, int, int]]
 
 
 def _add_unit_allocation(m: pyo.ConcreteModel) -> None:
-    """sum of run over the batches that occupy a unit at an event <= 1 (eq. U1)."""
+    """Sum of run over the batches that occupy a unit at an event <= 1 (eq. U1)."""
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def one_batch_at_a_time(m, unit, event):
@@ -136,7 +138,7 @@ def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def _add_unit_times(m: pyo.ConcreteModel) -> None:
-    """A unit's next point comes after its batch; all that it does fits before and after (eq. U3-U6)."""
+    """Next point of a unit >= end of its batch; all it does fits before and after (eq. U3-U6)."""
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def points_in_order(m, unit, event):
@@ -181,10 +183,10 @@ def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -
 
 
 def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
-    """start of a consumer >= release by every batch that made the state earlier (eq. U7).
+    """Start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
-    unit_time[v, k] >= unit_time[u, n] + release - M (2 - makes[u, n] - takes[v, k]) for every pair of
-    events n < k; M = horizon - the earliest start on v, for no two times lie further apart.
+    unit_time[v, k] >= unit_time[u, n] + release - M (2 - makes[u, n] - takes[v, k]) for every
+    pair of events n < k; M = horizon - the earliest start on v, for no two times lie further apart.
     """
     spans = sorted({b[3] for b in m.BATCHES})
     rows = []
@@ -221,13 +223,11 @@ def _making(m: pyo.ConcreteModel, network: Network, state: str, unit: str) -> li
 def _taking(
     m: pyo.ConcreteModel, network: Network, state: str, unit: str, event: int
 ) -> list[tuple]:
-    return [
-        b for b in _batches(m, unit) if b[2] == event and state in network.tasks[b[0]].consumes
-    ]
+    return [b for b in _batches(m, unit) if b[2] == event and state in network.tasks[b[0]].consumes]
 
 
 def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
-    """Stock after a point = stock before + made by batches that ended - taken by batches that start.
+    """Stock after a point = before + made by batches that ended - taken by those that start.
 
     Its limit is the capacity and one batch waiting in every unit that makes the state: what no
     schedule exceeds. Between points, `storage_in_time` decides (eq. U8-U9).
@@ -298,7 +298,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
 
 def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
-    """unit_time >= the earliest time at which what its batch needs can be there (eq. U11, a cut)."""
+    """unit_time >= the earliest time at which what its batch needs can be there (eq. U11)."""
     earliest = _earliest_starts(network)
 
     @m.Constraint(m.UNITS, m.EVENTS)
