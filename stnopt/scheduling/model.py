@@ -97,7 +97,7 @@ def build_scheduling_model(
 
 
 def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
-    """final_stock = initial + produced - consumed; consumed alone if supply is unlimited (eq. U12)."""
+    """final_stock = initial + produced - consumed; only consumed if unlimited (eq. U12)."""
     fits = [(fit.task, fit.unit) for fit in network.suitabilities]
 
     def processed(state: str, shares: str) -> pyo.Expression:
