@@ -306,8 +306,9 @@ def cover_box(
         A point is feasible where ``decision <= -margin``.
     parent : Cover, optional
         Cover of a larger box, to start from.
-    focus : (n,) array, optional
-        Where the hull is wanted finest: the tolerance falls with the distance from it.
+    focus : (f, n) array, optional
+        Where the hull is wanted finest: the tolerance falls with the distance from them. The first
+        is a solution to cut off, or else to separate: there the region's border is followed too.
     tolerance : float, optional
         Relative to the cover's width; coarser for more inputs when left out.
     max_cells : int, optional
@@ -370,14 +371,15 @@ def cover_box(
         excess = _excess(vertices, reached, box_lower, width, directions)
         allowed = np.full(excess.shape, tolerance)
         if focus is not None:
-            apart = np.abs((vertices - focus) / width).max(axis=2)
+            apart = _distance_to(focus, vertices, width)
             allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
         urgency = np.nanmax(np.where(np.isnan(excess), -np.inf, excess / allowed), axis=1)
         if focus is not None and len(reached):
             # the border that divides the focus from the region shows where to divide the box
-            beyond = np.maximum(np.maximum(cell_lower - focus, focus - cell_upper), 0) / width
+            solution = focus[0]
+            beyond = np.maximum(np.maximum(cell_lower - solution, solution - cell_upper), 0) / width
             apart = np.sqrt((beyond**2).sum(axis=1))
-            near = np.sqrt((((reached - focus) / width) ** 2).sum(axis=1).min())
+            near = np.sqrt((((reached - solution) / width) ** 2).sum(axis=1).min())
             length = ((cell_upper - cell_lower) / width).max(axis=1)
             urgency = np.maximum(urgency, length / (0.5 * apart + 0.2 * near + 1e-6))
         small = ((cell_upper - cell_lower) <= 1e-7 * width + 1e-12 * np.abs(cell_upper)).all(axis=1)
@@ -407,7 +409,9 @@ def cover_box(
         # along every direction the feasible points reach at least as far as the other vertices
         outer = np.concatenate([vertices[excess >= 0], reached])
         directions = directions / width
-    return _enclose(low, high, vertices, inside, reached, outer, focus, tolerance, directions)
+    return _enclose(
+        low, high, vertices, inside, reached, outer, focus, tolerance, directions, parent
+    )
 
 
 def _enclose(
@@ -420,6 +424,7 @@ def _enclose(
     focus: FloatArray | None,
     tolerance: float,
     directions: FloatArray | None,
+    parent: Cover | None,
 ) -> Cover:
     lower, upper = outer.min(axis=0), outer.max(axis=0)
     width = _widths(lower, upper)
@@ -434,6 +439,9 @@ def _enclose(
     # the support of the points themselves, so that rounding inside qhull cannot cut any of them off
     facets[:, -1] = -(_largest_products(facets[:, :-1], unit) + _PAD)
     aim = None if focus is None else (focus - lower) / width
+    known = np.empty((0, len(lower) + 1))
+    if parent is not None and aim is not None:
+        known = _kept_cuts(parent, lower, width, aim[0])
     return Cover(
         cell_lower=cell_lower,
         cell_upper=cell_upper,
@@ -443,8 +451,32 @@ def _enclose(
         upper=upper,
         reached=reached,
         facets=facets,
-        cuts=_few_cuts(facets, upper > lower, unit.mean(axis=0), aim, tolerance),
+        cuts=_few_cuts(facets, known, upper > lower, unit.mean(axis=0), aim, tolerance),
     )
+
+
+def _kept_cuts(
+    parent: Cover, lower: FloatArray, width: FloatArray, solution: FloatArray
+) -> FloatArray:
+    """Cuts of the larger box that matter near the solution, in the smaller box's units.
+
+    Without them solutions would alternate between corners that were cut off before.
+    """
+    slopes = parent.cuts[:, :-1] * (width / parent.width)
+    offsets = parent.cuts[:, -1] + parent.cuts[:, :-1] @ ((lower - parent.lower) / parent.width)
+    norm = np.sqrt((slopes**2).sum(axis=1))
+    sound = norm > 1e-9
+    cuts = np.column_stack([slopes, offsets])[sound] / norm[sound, None]
+    slack = -(cuts[:, :-1] @ solution + cuts[:, -1])
+    order = slack.argsort()
+    return cuts[order[slack[order] < 0.2][:30]]
+
+
+def _distance_to(spots: FloatArray, points: FloatArray, width: FloatArray) -> FloatArray:
+    """Largest coordinate difference, in widths, to the nearest of the spots."""
+    apart = [np.abs((points - spot) / width).max(axis=-1) for spot in spots]
+    nearest: FloatArray = np.min(apart, axis=0)
+    return nearest
 
 
 def _widths(lower: FloatArray, upper: FloatArray) -> FloatArray:
@@ -612,10 +644,11 @@ def _directions(
     crossing = (bounds.lower <= -margin) & (bounds.upper > -margin)
     normals = [signs, _spread_out(_unit_rows(bounds.gradient[crossing] * width), 40)]
     if focus is not None and len(reached):
-        order = (((reached - focus) / width) ** 2).sum(axis=1).argsort()
-        near = reached[order[:100]]
+        apart = np.min([(((reached - spot) / width) ** 2).sum(axis=1) for spot in focus], axis=0)
+        near = reached[apart.argsort()[:100]]
         normals.append(_spread_out(_unit_rows(region.gradient(near) * width), 30))
-        normals.append(_unit_rows(((focus - nearest_in_hull(reached, focus, width)) / width)[None]))
+        outward = (focus[0] - nearest_in_hull(reached, focus[0], width)) / width
+        normals.append(_unit_rows(np.vstack([outward, region.gradient(focus) * width])))
     return _unit_rows(np.concatenate(normals))
 
 
@@ -743,6 +776,7 @@ def _largest_products(directions: FloatArray, points: FloatArray) -> FloatArray:
 
 def _few_cuts(
     facets: FloatArray,
+    known: FloatArray,
     free: NDArray[np.bool_],
     middle: FloatArray,
     aim: FloatArray | None,
@@ -755,14 +789,15 @@ def _few_cuts(
         return np.empty((0, n + 1))
     limit = 12 * n_free
     if n > _HULL_INPUTS or len(facets) <= limit // 2:
-        return facets
+        return np.concatenate([facets, known])
     reduced = np.column_stack([facets[:, :-1][:, free], facets[:, -1]])
     taken = _box_facets(np.ones(n_free, dtype=bool))
     taken[:, -1] -= _PAD
+    taken = np.concatenate([taken, np.column_stack([known[:, :-1][:, free], known[:, -1]])])
     chosen: list[int] = []
     if aim is not None:
         # first those that cut the focus off: without them the same solution would come again
-        violated = reduced[:, :-1] @ aim[free] + reduced[:, -1]
+        violated = reduced[:, :-1] @ aim[0, free] + reduced[:, -1]
         chosen = [int(i) for i in np.argsort(-violated)[:6] if violated[i] > 0]
         taken = np.concatenate([taken, reduced[chosen]])
     while len(chosen) < limit:
@@ -776,7 +811,7 @@ def _few_cuts(
         amount = outside.max(axis=1)
         allowed = np.full(len(corners), tolerance)
         if aim is not None:
-            apart = np.abs(corners - aim[free]).max(axis=1)
+            apart = _distance_to(aim[:, free], corners, np.ones(n_free))
             allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
         late = np.argsort(-(amount / allowed))
         late = late[amount[late] > allowed[late]]
@@ -786,4 +821,4 @@ def _few_cuts(
         new = new[: limit - len(chosen)]
         chosen.extend(new)
         taken = np.concatenate([taken, reduced[new]])
-    return facets[chosen]
+    return np.concatenate([facets[chosen], known])

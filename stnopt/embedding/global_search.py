@@ -220,6 +220,7 @@ class _Search:
     old_values: list[tuple[Any, Any]] = field(default_factory=list)
     best: float | None = None
     best_values: list[tuple[Any, Any]] = field(default_factory=list)
+    best_points: list[FloatArray] = field(default_factory=list)
     closed_bound: float = math.inf
     n_boxes: int = 0
     n_solves: int = 0
@@ -332,8 +333,8 @@ class _Search:
                 self.out_of_time = True
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
+        self._improve(box.covers, points)
         focused = self._focus(box.covers, points)
-        self._improve(focused, points)
         if box.bound >= self._cutoff():
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
@@ -342,8 +343,8 @@ class _Search:
     def _focus(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> tuple[Cover, ...]:
         """Refine the covers of the regions that a solution breaks, around that solution."""
         focused = []
-        for part, point, cover in zip(
-            self.kernel_parts, self._kernel_points(points), covers, strict=True
+        for index, (part, point, cover) in enumerate(
+            zip(self.kernel_parts, self._kernel_points(points), covers, strict=True)
         ):
             finer = None
             if not part.holds(point):
@@ -353,10 +354,14 @@ class _Search:
                     cover.upper,
                     margin=part.margin,
                     parent=cover,
-                    focus=point,
+                    focus=self._spots(index, point),
                 )
             focused.append(cover if finer is None else finer)
         return tuple(focused)
+
+    def _spots(self, index: int, point: FloatArray) -> FloatArray:
+        """Where a hull must be fine: at the solution, and at the incumbent that it has to meet."""
+        return np.stack([point, *self.best_points[index : index + 1]])
 
     def _recut(self, box: _Box, focused: tuple[Cover, ...], points: list[FloatArray]) -> list[_Box]:
         """Return the same box with finer half-spaces, if those cut the solution well off."""
@@ -404,7 +409,12 @@ class _Search:
             if lower[j] > upper[j]:
                 continue
             half = cover_box(
-                part.region, lower, upper, margin=part.margin, parent=cover, focus=point
+                part.region,
+                lower,
+                upper,
+                margin=part.margin,
+                parent=cover,
+                focus=self._spots(index, point),
             )
             if half is not None:
                 covers = (*focused[:index], half, *focused[index + 1 :])
@@ -428,27 +438,31 @@ class _Search:
         for var in integers:
             var.fix(round(var.value), skip_validation=True)
         try:
-            shrink = 1.0
-            for _ in range(4):
-                before = self.best
+            shrink, stalls, reached = 1.0, 0, math.inf
+            for _ in range(8):
                 rows = self._inner_rows(covers, points, shrink)
                 if rows is None:
                     return
                 self._write_rows(*rows)
                 outcome = self._solve(1e-9)
-                if not outcome.has_solution:
-                    shrink *= 4.0
-                    if shrink > 16:
+                if outcome.objective is None:
+                    if reached < math.inf or shrink > 10:
                         return
+                    shrink *= 4.0  # the fixed integers may allow inputs a little farther away
                     continue
-                points = [part.point() for part in self.parts]
-                if not all(p.holds(x) for p, x in zip(self.parts, points, strict=True)):
+                found = [part.point() for part in self.parts]
+                if not all(p.holds(x) for p, x in zip(self.parts, found, strict=True)):
                     return
+                value = self.sign * outcome.objective
+                best = min(reached, math.inf if self.best is None else self.best)
                 self._offer(outcome.objective)
-                value = self.sign * float(outcome.objective or 0.0)
-                if before is not None and value > before - 0.1 * self._tolerance():
-                    return
-                shrink = min(shrink, 1.0) / 6
+                if value < reached:
+                    points, reached = found, value
+                if value > best - 0.1 * self._tolerance():
+                    stalls += 1
+                    shrink = min(shrink, 1.0) / 6
+                    if stalls == 2 or value > best + 100 * self._tolerance():
+                        return
         finally:
             for var, value in zip(integers, kept, strict=True):
                 var.unfix()
@@ -507,6 +521,7 @@ class _Search:
         if self.best is None or value < self.best:
             self.best = value
             self.best_values = self._values()
+            self.best_points = self._kernel_points([part.point() for part in self.parts])
 
     # -- the model --------------------------------------------------------------------------------
 
@@ -555,10 +570,10 @@ class _Search:
             lower, upper = np.array(limits, dtype=float).T
             if (lower > upper).any():
                 return None
-            self.first_width.append(np.where(upper > lower, upper - lower, 1.0))
             cover = _first_cover(part.region, lower, upper, part.margin)
             if cover is None:
                 return None
+            self.first_width.append(cover.width)
             _warn_outside_training_box(part.region, cover)
             covers.append(cover)
         return _Box(covers=tuple(covers), bound=-math.inf)

@@ -74,7 +74,7 @@ def test_half_spaces_and_cells_hold_every_feasible_point(kernel, n, focused):
     region = random_region(n, n=n, kernel=kernel)
     lower, upper = np.full(n, 10.0), np.full(n, 90.0)
     points = np.random.default_rng(0).uniform(lower, upper, (3000, n))
-    focus = points[0] if focused else None
+    focus = points[:2] if focused else None
     cover = cover_box(region, lower, upper, margin=0.05, focus=focus, max_cells=2000 // n**2)
     feasible = points[region.decision(points) <= -0.05]
     assert len(feasible) > 100

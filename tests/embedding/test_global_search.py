@@ -112,9 +112,9 @@ def test_optimum_against_a_fine_grid(n, kernel, sense):
     assert_certified(m, region, result)
     at = point_of(m)[0]
     if n == 1:
-        grid = np.linspace(0, 100, 401)[:, None]
+        grid = np.linspace(0, 100, 201)[:, None]
     else:
-        axis = np.linspace(0, 100, 17)
+        axis = np.linspace(0, 100, 13)
         near = np.linspace(-4, 4, 5)
         grid = np.concatenate(
             [
@@ -151,7 +151,7 @@ def test_three_inputs_against_samples():
     rng = np.random.default_rng(0)
     near = point_of(m)[0] + rng.normal(size=(400, 3)) * rng.choice([1, 5, 20], (400, 1))
     points = np.concatenate([rng.uniform(0, 100, (300, 3)), np.clip(near, 0, 100)])
-    best = best_at_points(m, points[region.decision(points) <= 0][:150])
+    best = best_at_points(m, points[region.decision(points) <= 0][:100])
     assert best <= result.bound + 1e-6 * abs(best)
     assert result.objective >= best - 1e-4 * abs(best)
 
@@ -174,12 +174,12 @@ def test_islands():
     result = solve_over_region(m, region, variables_of(m, region))
     assert_certified(m, region, result)
     radius = np.sqrt(np.log(2))
-    angles = np.linspace(0, 2 * np.pi, 13)
+    angles = np.linspace(0, 2 * np.pi, 9)
     ring = radius * np.column_stack([np.cos(angles), np.sin(angles)])
     points = np.concatenate([v + r * ring for v in vectors for r in (0.0, 0.999)])
     best = best_at_points(m, np.unique(points[region.decision(points) <= 0], axis=0))
     assert best <= result.bound + 1e-6 * abs(best)
-    assert result.objective >= best - 2e-2 * abs(best)  # the ring has 13 points only
+    assert result.objective >= best - 1e-4 * abs(best)
 
 
 def test_margin_moves_the_optimum_inside():
@@ -209,7 +209,7 @@ def test_two_regions_and_a_linear_one_at_once():
     at = point_of(m)
     assert second.decision(at[:, 1:])[0] <= 0
     assert line.decision(at)[0] <= 0
-    axis = np.linspace(0, 100, 31)
+    axis = np.linspace(0, 100, 21)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     held = (first.decision(grid) <= 0) & (second.decision(grid[:, 1:]) <= 0)
     grid = grid[held & (line.decision(grid) <= 0)]
