@@ -35,7 +35,7 @@ def plot_profiles(profiles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         From `simulate_reactor(..., profiles=True)`.
     """
     axes = _axes(ax)
-    for i, (row, profile) in enumerate(profiles.groupby(level="row")):
+    for i, (row, profile) in enumerate(profiles.groupby(level="row", sort=False)):
         volume = profile.index.get_level_values("V")
         color = f"C{i % 10}"
         axes.plot(volume, profile["T"], color=color, label=f"{row}")

@@ -421,11 +421,13 @@ def fit_yield_model(
         message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
         raise InvalidConditionsError(message)
     inputs, outputs = _training_arrays(data, features, target)
+    modes = data.loc[data[target].notna(), "Mode"].tolist() if "Mode" in data.columns else None
     with threadpool_limits(1):
         return _fit_and_calibrate(
             model,
             inputs,
             outputs,
+            modes,
             seed=seed,
             features=tuple(features),
             target=target,
@@ -438,6 +440,7 @@ def _fit_and_calibrate(
     model: str,
     inputs: Array,
     outputs: Array,
+    modes: Sequence[object] | None,
     *,
     seed: int,
     features: tuple[str, ...],
@@ -457,7 +460,7 @@ def _fit_and_calibrate(
     predictor, error, error_bar = _fit(
         kind, inputs, outputs, seed=seed, n_trees=n_trees, n_points=n_points
     )
-    groups = _group_errors(inputs, error, error_bar, seed=seed)
+    groups = _group_errors(inputs, error, error_bar, modes, seed=seed)
     packages = ("numpy", "scikit-learn", "scipy", "skops")
     return YieldModel(
         features=features,
@@ -699,14 +702,37 @@ def _fit_kernel(inputs: Array, outputs: Array, rng: np.random.Generator) -> _Gau
     )
 
 
-def _group_errors(inputs: Array, error: Array, error_bar: Array, *, seed: int) -> _ErrorGroups:
-    """Split the calibration rows into groups of like error, large enough for a 99 % interval."""
+def _group_errors(
+    inputs: Array,
+    error: Array,
+    error_bar: Array,
+    modes: Sequence[object] | None,
+    *,
+    seed: int,
+) -> _ErrorGroups:
+    """Split the calibration rows into groups of like error, large enough for a 95 % interval.
+
+    Where the rows' operating modes are known the groups follow them too, as far as the features
+    tell
+    modes apart, so that each mode has its own intervals.
+    """
     score = np.abs(error) / error_bar
     features = np.column_stack([inputs, np.log(error_bar)])
-    smallest = max(80, len(inputs) // 60)
+    smallest = max(20, len(inputs) // 40)
+    log_score = np.log(np.maximum(score, 1e-12))
+    targets = [(log_score - log_score.mean()) / (log_score.std() or 1.0)]
+    if modes is not None:
+        targets += [
+            2.0 * np.array([m == mode for m in modes]) for mode in sorted(set(modes), key=str)
+        ]
+    # The groups come from one half of the rows and their scores from the other: a group found
+    # for its
+    # small errors would promise them to the next rows too.
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    split, scored = order[: len(order) // 2], order[len(order) // 2 :]
     tree = DecisionTreeRegressor(
-        min_samples_leaf=min(smallest, len(inputs)), max_leaf_nodes=16, random_state=seed
-    ).fit(features, np.log(np.maximum(score, 1e-12)))
+        min_samples_leaf=smallest, max_leaf_nodes=16, random_state=seed
+    ).fit(features[split], np.column_stack(targets)[split])
     nodes = tree.tree_
     # scikit-learn compares in single precision: leaves are assigned by our own comparison instead.
     groups = _ErrorGroups(
@@ -716,8 +742,11 @@ def _group_errors(inputs: Array, error: Array, error_bar: Array, *, seed: int) -
         right=nodes.children_right.astype(np.int64),
         scores={},
     )
-    leaves = groups.leaf(inputs, error_bar)
-    scores = {int(leaf): np.sort(score[leaves == leaf]) for leaf in np.unique(leaves)}
+    leaves = groups.leaf(inputs[scored], error_bar[scored])
+    scores = {
+        int(leaf): np.sort(score[scored][leaves == leaf])
+        for leaf in np.flatnonzero(groups.feature < 0)
+    }
     return _ErrorGroups(
         feature=groups.feature,
         threshold=groups.threshold,
