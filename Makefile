@@ -6,11 +6,12 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test lint style types imports spelling docs lock clean
+.PHONY: help reproduce test bench lint style types imports spelling docs lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
 	@echo "make test        the tests"
+	@echo "make bench       timings side by side, written to benchmarks/RESULTS.md"
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
 	@echo "make lock        choose the versions in uv.lock and constraints.txt anew"
@@ -23,6 +24,9 @@ reproduce: $(VENV)/.with-test
 
 test: $(VENV)/.with-test
 	$(PY) -m pytest -q
+
+bench: $(VENV)/.with-bench
+	$(PY) benchmarks/run.py
 
 lint: style types imports spelling
 

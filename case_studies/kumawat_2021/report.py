@@ -64,11 +64,19 @@ def draw_figures(results: Path, found: dict) -> None:
         *[optimum.final_stock[p] for p in (A, B)], marker="*", s=90, color="#E69F00",
         edgecolors="black", linewidths=0.5, zorder=6, label="least raw-material cost",
     )  # fmt: skip
+    so.plot_frontier(frontier, ax=ax)
     redraw_legend(ax)
     save(ax, results / "figure_3b_case_2_rbf")
     save(so.plot_gantt(schedule, network=network), results / "gantt_best_profit")
     save(so.plot_stock(schedule, network=network), results / "stock_best_profit")
     save(so.plot_gantt(optimum, network=network), results / "gantt_case_2")
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), width_ratios=(1, 1.3))
+    so.plot_region(fits_1["RBF, tuned"].region, samples=case_1, bounds=bounds, ax=left)
+    so.plot_frontier(frontier, ax=left)
+    so.plot_gantt(schedule, network=network, ax=right)
+    left.figure.tight_layout()
+    save(left, results / "overview")
 
 
 def ring_support_vectors(ax, fit) -> None:
@@ -128,8 +136,8 @@ def describe_inputs(found: dict) -> str:
     return f"""# Kumawat & Chaturvedi (2021), reproduced
 
 Product A is state {A}, product B is state {B}. **Inputs that the paper does not print, chosen
-here:** prices per kg: {prices}; raw-material costs per kg: {costs}; sampling window: {box}; in case 2
-{limits} (the upper limits are the most of either product alone). {len(found["case_1"][0].labels)}
+here:** prices per kg: {prices}; raw-material costs per kg: {costs}; sampling window: {box}; in
+case 2 {limits} (the upper limits are the most of either product alone). {len(found["case_1"][0].labels)}
 targets are a Sobol sequence with seed {inputs["seed"]}; accuracies are also given on
 {len(found["case_1"][1].labels)} fresh, exactly labelled targets. Event points:
 {found["frontier"].scope["n_events"]}, as in the paper; horizon: 8 h. Solved by HiGHS alone.
@@ -288,12 +296,12 @@ def describe_case_2(found: dict) -> str:
         )  # fmt: skip
     capped, schedule = found["capped"]
     solver, answer = found["local"]
-    local = (
-        "not shown (no NLP solver here)"
-        if solver is None
-        else f"{solver}: {answer.status.value}, cost "
-        + ("unknown" if answer.objective is None else f"{answer.objective:.3f}")
-    )
+    if solver is None:
+        local = "not shown (no NLP solver here)"
+    elif answer.objective is None:
+        local = f"none ({solver}: {answer.status.value}; these batches do not reach the region)"
+    else:
+        local = f"cost {answer.objective:.3f} ({solver}: {answer.status.value})"
     return f"""## Case 2: exactly these amounts, with {rule}
 
 Labels: {counts(samples)}; {samples.scope["n_solves"]} MILP questions. The {len(exact.labels)} exact
@@ -320,7 +328,7 @@ def describe_proofs(found: dict) -> str:
 - The frontier: {frontier.n_solves} MILPs leave {frontier.gap:.1e} of its box undecided. All proofs
   hold for {frontier.scope["n_events"]} event points without spans.
 - Every schedule was replayed in continuous time without violations before it was used.
-- Misprints of the paper and our reading of its equations: docs/formulation.md.
+- Misprints of the paper and our reading of its equations: docs/paper.md.
 
 The line of case 1 (infeasible where positive):
 

@@ -160,7 +160,7 @@ class TargetOracle:
         if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
             return Answer(missed_by=np.inf, reach=None)
         missed_by = None if result.bound is None else max(result.bound, 0.0) * self.scale
-        if result.has_solution and result.objective <= AMOUNT_TOLERANCE:
+        if result.objective is not None and result.objective <= AMOUNT_TOLERANCE:
             reach = self._read_reach()
             if self.meets(reach, target):
                 return Answer(missed_by=None, reach=reach)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from stnopt.errors import InvalidInputError
@@ -130,87 +130,121 @@ def find_schedule(
             time_limit=time_limit,
             relative_gap=relative_gap,
         )
-    deadline = None if time_limit is None else time.perf_counter() + time_limit
-    tried: list[tuple[int, int, Status, float | None]] = []
+    attempts = _Attempts(
+        network=network,
+        horizon=horizon,
+        objective=objective,
+        targets=targets or {},
+        sense=sense,
+        deadline=None if time_limit is None else time.perf_counter() + time_limit,
+        relative_gap=relative_gap,
+    )
+    if n_events is None:
+        attempts.climb(fewest_events(network, targets), max_span)
+    else:
+        attempts.widen(n_events, max_span)
+    return attempts.outcome()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempts:
+    """The solves of one search: each asks for something better than the best so far."""
+
+    network: Network
+    horizon: float
+    objective: Objective
+    targets: Mapping[str, float]
+    sense: Literal["at_least", "exactly"]
+    deadline: float | None
+    relative_gap: float
     best: ScheduleSearch | None = None
     last: ScheduleSearch | None = None
+    tried: list[tuple[int, int, Status, float | None]] = field(default_factory=list)
 
-    def attempt(events: int, span: int) -> bool:
-        """Solve for something better than the best so far; say whether there was."""
-        nonlocal best, last
-        remaining = None if deadline is None else max(deadline - time.perf_counter(), 0.01)
-        model = build_scheduling_model(network, horizon=horizon, n_events=events, max_span=span)
-        set_objective(model, objective)
-        if targets:
-            require_targets(model, targets, sense=sense)
-        if best is not None and best.result.objective is not None:
-            step = relative_gap * max(abs(best.result.objective), 1e-6)
-            better = best.result.objective + (step if objective in _MAXIMISED else -step)
-            limit = {"at_least" if objective in _MAXIMISED else "at_most": better}
-            require_value(model, objective, **limit)
-        result = solve(model, time_limit=remaining, relative_gap=relative_gap)
-        tried.append((events, span, result.status, result.objective))
-        bound = result.bound
-        if result.status is Status.INFEASIBLE and best is not None:
-            bound = better  # nothing beats the best so far by more than the gap
-        last = ScheduleSearch(
-            schedule=extract_schedule(model, network) if result.has_solution else None,
+    @property
+    def late(self) -> bool:
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+    def solve(self, n_events: int, max_span: int) -> bool:
+        """Solve for something better than the best so far; say whether there is."""
+        remaining = None
+        if self.deadline is not None:
+            remaining = max(self.deadline - time.perf_counter(), 0.01)
+        model = build_scheduling_model(
+            self.network, horizon=self.horizon, n_events=n_events, max_span=max_span
+        )
+        set_objective(model, self.objective)
+        if self.targets:
+            require_targets(model, self.targets, sense=self.sense)
+        better = self._better_than_best()
+        if better is not None:
+            side = "at_least" if self.objective in _MAXIMISED else "at_most"
+            require_value(model, self.objective, **{side: better})
+        result = solve(model, time_limit=remaining, relative_gap=self.relative_gap)
+        self.tried.append((n_events, max_span, result.status, result.objective))
+        none_better = result.status is Status.INFEASIBLE and better is not None
+        self.last = ScheduleSearch(
+            schedule=extract_schedule(model, self.network) if result.has_solution else None,
             result=result,
-            proof=Proof(scope="these event points", n_events=events, max_span=span, bound=bound),
-            n_events=events,
-            max_span=span,
+            proof=Proof(
+                scope="these event points",
+                n_events=n_events,
+                max_span=max_span,
+                bound=better if none_better else result.bound,
+            ),
+            n_events=n_events,
+            max_span=max_span,
             tried=(),
         )
         if result.has_solution:
-            best = last
-        elif best is not None and result.status is Status.INFEASIBLE:
+            self.best = self.last
+        elif none_better and self.best is not None:
             # The best schedule fits these event points as well, and the bound now covers them.
-            best = replace(best, proof=last.proof)
+            self.best = replace(self.best, proof=self.last.proof)
         return result.has_solution
 
-    def out_of_time() -> bool:
-        return deadline is not None and time.perf_counter() >= deadline
+    def _better_than_best(self) -> float | None:
+        if self.best is None or self.best.result.objective is None:
+            return None
+        value = self.best.result.objective
+        step = self.relative_gap * max(abs(value), 1e-6)
+        return value + step if self.objective in _MAXIMISED else value - step
 
-    if n_events is not None and max_span is not None:
-        attempt(n_events, max_span)
-    elif n_events is not None:
-        span = 0
-        attempt(n_events, span)
-        while span + 1 < n_events and not out_of_time():
+    def widen(self, n_events: int, max_span: int | None) -> None:
+        """Keep the event points; lengthen the span while that helps, unless it is given."""
+        span = max_span or 0
+        self.solve(n_events, span)
+        while max_span is None and span + 1 < n_events and not self.late:
             span += 1
-            if not attempt(n_events, span):
-                break
-    else:
-        _climb(attempt, out_of_time, fewest_events(network, targets), max_span, lambda: best)
-    found = best or last
-    return replace(found, tried=tuple(tried))
+            if not self.solve(n_events, span):
+                return
 
-
-def _climb(attempt, out_of_time, start: int, max_span: int | None, best) -> None:  # type: ignore[no-untyped-def]
-    """Add events while that helps; where it does not, a longer span at the same count."""
-    events, span = start, max_span or 0
-    attempt(events, span)
-    # Without any schedule yet, a few more events are worth trying before giving up.
-    stalled = 0
-    while not out_of_time():
-        events += 1
-        if attempt(events, span):
-            stalled = 0
-            continue
-        if out_of_time():
-            return
-        if (
-            max_span is None
-            and span + 1 < events
-            and best() is not None
-            and attempt(events, span + 1)
-        ):
+    def climb(self, start: int, max_span: int | None) -> None:
+        """Add events while that helps; where it does not, try a longer span at the same count."""
+        n_events, span = start, max_span or 0
+        self.solve(n_events, span)
+        fruitless = 0
+        while not self.late:
+            n_events += 1
+            if self.solve(n_events, span):
+                continue
+            if self.best is None:
+                # Too few event points make a demand infeasible rather than worse.
+                fruitless += 1
+                if fruitless > 2 * start + 2:
+                    return
+                continue
+            if self.late or max_span is not None or span + 1 >= n_events:
+                return
+            if not self.solve(n_events, span + 1):
+                return
             span += 1
-            stalled = 0
-            continue
-        stalled += 1
-        if stalled >= (1 if best() is not None else 2 * start + 2):
-            return
+
+    def outcome(self) -> ScheduleSearch:
+        """Return the best, or what the last solve showed if there is none."""
+        found = self.best or self.last
+        assert found is not None, "every search solves at least once"
+        return replace(found, tried=tuple(self.tried))
 
 
 def fewest_events(network: Network, targets: Mapping[str, float] | None = None) -> int:

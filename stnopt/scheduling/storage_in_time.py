@@ -241,7 +241,7 @@ def _from_storage(block: pyo.Block, consumption: tuple) -> pyo.Expression:
 
 
 def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
-    """Initial + deliveries so far - consumption from storage so far <= capacity (eq. U21-U22)."""
+    """Limit: initial + deliveries - consumption from storage so far <= capacity (eq. U21-U22)."""
     deliveries = list(block.when)
     two = [(y, x) for y in deliveries for x in deliveries if y != x]
     block.counted = pyo.Var([(*y, *x) for y, x in two], domain=pyo.NonNegativeReals)

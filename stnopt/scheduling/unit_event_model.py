@@ -261,7 +261,7 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
-    """A zero-wait state is released and consumed whole, at one time per event point (eq. U10)."""
+    """Release a zero-wait state and consume it whole at one time per event point (eq. U10)."""
     unstable = [s.name for s in network.states.values() if s.zero_wait]
     m.handover = pyo.Var(unstable, m.EVENTS, bounds=(0.0, horizon))
     for state in unstable:

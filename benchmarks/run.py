@@ -1,0 +1,169 @@
+"""Side-by-side timings in one run, single thread: `make bench` writes benchmarks/RESULTS.md.
+
+Only ratios within one run mean anything; a solver that is absent or refuses is "not shown".
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import stnopt as so
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REPEATS = 3
+TIME_LIMIT = 120.0
+INSTANCES = [  # example, horizon, objective, event points, span
+    ("motivating", 12, "profit", 4, 0),
+    ("ex1", 8, "profit", 4, 0),
+    ("ex1", 12, "profit", 6, 0),
+    ("ex2", 8, "profit", 4, 0),
+    ("ex2_exact_thirds", 8, "profit", 5, 0),
+    ("ex2_exact_thirds", 8, "profit", 6, 0),
+    ("mg2003_appendix_a", 6, "profit", 5, 0),
+    ("storage_trap", 7, "profit", 5, 0),
+]
+PRODUCTS = ("S9", "S8")
+
+
+def main() -> None:
+    """Run every comparison and write the tables."""
+    parts = [describe_machine(), time_instances(), time_labelling(), time_case_2()]
+    text = "\n\n".join(parts) + "\n"
+    Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def describe_machine() -> str:
+    """State versions and machine."""
+    packages = []
+    for name in ("pyomo", "highspy", "scikit-learn", "numpy", "pyscipopt", "gurobipy"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} not installed")
+    return (
+        "# Benchmarks\n\nMade by `make bench`; one thread, medians of "
+        f"{REPEATS} runs. Ratios within one run are the claim, seconds are not.\n\n"
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        + ", ".join(packages)
+        + "."
+    )
+
+
+def median_time(run: Callable[[], object], repeats: int = REPEATS) -> tuple[float, object]:
+    """Return the median of the wall times and the last answer."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        answer = run()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times), answer
+
+
+def time_instances() -> str:
+    """Time to a proven optimum on literature plants, capacities in time included."""
+    rows = ["| plant | horizon | event points | optimum | seconds |", "|---|---|---|---|---|"]
+    for name, horizon, objective, n_events, span in INSTANCES:
+        network = so.load_example(name)
+
+        def run(network=network, horizon=horizon, objective=objective, n=n_events, span=span):
+            return so.find_schedule(
+                network, horizon=horizon, objective=objective, n_events=n, max_span=span,
+                time_limit=TIME_LIMIT,
+            )  # fmt: skip
+
+        seconds, found = median_time(run)
+        value = "none" if found.result.objective is None else f"{found.result.objective:.4f}"
+        proven = "" if found.result.status is so.Status.OPTIMAL else " (not proven)"
+        rows.append(f"| {name} | {horizon} | {n_events} | {value}{proven} | {seconds:.2f} |")
+    return "## Schedules\n\n" + "\n".join(rows)
+
+
+def time_labelling() -> str:
+    """120 targets: one answer settling many, against one model and one solve per target."""
+    network = so.load_example("kumawat_2021")
+    targets = so.sample_targets(dict.fromkeys(PRODUCTS, (0.0, 110.0)), 120, seed=0)
+    model = {"horizon": 8.0, "n_events": 5, "max_span": 0}
+
+    def plain() -> list[int]:
+        labels = []
+        for _, target in targets.iterrows():
+            milp = so.build_scheduling_model(network, **model)
+            so.require_targets(milp, target.to_dict())
+            labels.append(-1 if so.solve(milp).has_solution else 1)
+        return labels
+
+    settled, samples = median_time(lambda: so.label_targets(network, targets, **model))
+    one_by_one, labels = median_time(plain, repeats=1)
+    agree = int((samples.labels == labels).sum())
+    return f"""## Labels per second
+
+120 targets on `kumawat_2021`, 5 event points; {agree} of 120 labels agree.
+
+| method | MILP questions | seconds | labels per second |
+|---|---|---|---|
+| `label_targets` | {samples.scope["n_solves"]} | {settled:.1f} | {120 / settled:.1f} |
+| model rebuilt and solved per target | 120 | {one_by_one:.1f} | {120 / one_by_one:.1f} |
+
+Ratio: {one_by_one / settled:.1f}."""
+
+
+def time_case_2() -> str:
+    """Case 2 of the study at 5 event points: the certified search against global MINLP solvers."""
+    network = so.load_example("kumawat_2021")
+    model = {"horizon": 8.0, "n_events": 5, "max_span": 0}
+    targets = so.sample_targets(dict.fromkeys(PRODUCTS, (0.0, 110.0)), 120, seed=0)
+    samples = so.label_targets(network, targets, require="profit >= 200", **model)
+    rows = [
+        "| C | support vectors | method | status | cost | bound | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for penalty in (1.0, 1000.0):
+        fit = so.fit_region(samples, kernel="rbf", C=penalty)
+        for method in ("certified search, HiGHS", "scip", "gurobi"):
+            try:
+                seconds, result = median_time(
+                    lambda fit=fit, method=method: solve_case_2(network, fit.region, method, model),
+                    repeats=REPEATS if method.startswith("certified") else 1,
+                )
+            except so.SolverUnavailableError:
+                rows.append(f"| {penalty:g} | {fit.report.n_support} | {method} | not shown ||||")
+                continue
+            if result.status is so.Status.ERROR:
+                rows.append(
+                    f"| {penalty:g} | {fit.report.n_support} | {method} | not shown: "
+                    f"{result.message[:60]} ||||"
+                )
+                continue
+            cost, bound = (
+                "none" if x is None else f"{x:.3f}" for x in (result.objective, result.bound)
+            )
+            rows.append(
+                f"| {penalty:g} | {fit.report.n_support} | {method} | {result.status.value} "
+                f"| {cost} | {bound} | {seconds:.1f} |"
+            )
+    return f"## A kernel constraint to a gap of 1e-4 (limit {TIME_LIMIT:g} s)\n\n" + "\n".join(rows)
+
+
+def solve_case_2(network, region, method, model):
+    """Build Case 2 and solve it."""
+    milp = so.build_scheduling_model(network, **model)
+    so.set_objective(milp, "cost")
+    so.require_targets(milp, dict.fromkeys(PRODUCTS, 10.0))
+    products = {p: milp.final_stock[p] for p in region.inputs}
+    if method.startswith("certified"):
+        return so.solve_over_region(milp, region, products, time_limit=TIME_LIMIT)
+    so.add_region_constraint(milp, region, products)
+    return so.solve(milp, solver=method, time_limit=TIME_LIMIT)
+
+
+if __name__ == "__main__":
+    main()
