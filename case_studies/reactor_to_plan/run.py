@@ -1,0 +1,380 @@
+"""From a reactor's operating point to a plant's schedule: where the two packages meet.
+
+Run `python case_studies/reactor_to_plan/run.py`; everything is written to results/reactor_to_plan/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+
+import reactor_yield as ry
+import stnopt as so
+from reactor_yield.dataset import MODE_1
+
+HANDLES = ("m", "P")  # what the operator sets: coolant flow (mol/min) and pressure (atm)
+N_SPREADS = 3.0  # the envelope reaches this many of the recipe's spreads to either side of its mean
+LEAST_CONVERSION = 0.98
+CRITICAL = ry.REFERENCE.critical_temperature
+N_SAMPLES, N_EXACT, SEED = 512, 4096, 0
+N_GRID = 15  # grid lines of the piecewise-linear yield in each direction
+MOLAR_MASS = {"A": 28.0, "B": 16.0}  # g/mol, stated, since the reference names no substances
+HORIZON = 24.0  # h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """Handles chosen, what was predicted there, and what the simulator says."""
+
+    name: str
+    handles: dict[str, float]
+    gap: float
+    predicted: dict[str, float]
+    true: dict[str, float]
+
+
+def main(results: Path, n_samples: int = N_SAMPLES, n_rows: int = 6_000) -> dict[str, object]:
+    """Run the study: every step hands its result to the next."""
+    results.mkdir(parents=True, exist_ok=True)
+    envelope = {
+        c: (
+            MODE_1.mean[c] - N_SPREADS * MODE_1.spread()[c],
+            MODE_1.mean[c] + N_SPREADS * MODE_1.spread()[c],
+        )
+        for c in HANDLES
+    }
+
+    step("yield and conversion learned from generated data of mode 1")
+    data = ry.generate_dataset(n_rows)
+    mode_1 = data[data["Mode"] == 1]
+    models = {
+        c: ry.fit_yield_model(mode_1, model="gp", target=c, n_points=1_500) for c in ("Yc", "Xa")
+    }
+
+    step("the safe operating region: true peak of T_max at most 750 K")
+    samples = label_safety(envelope, n_samples, method="sobol", seed=SEED)
+    fitted = so.fit_region(samples, kernel="rbf", C=100.0)
+    exact = label_safety(envelope, N_EXACT, method="uniform", seed=SEED + 1)
+    score = so.score_region(fitted.region, exact)
+    # A classifier's edge is where it errs: the margin leaves no sampled runaway inside the region.
+    edge = label_safety(envelope, N_EXACT, method="uniform", seed=SEED + 2)
+    decisions = fitted.region.decision(edge.targets[edge.labels > 0])
+    margin = max(0.0, float(-decisions.min())) * 1.1
+    window = {c: (samples.targets[c].min(), samples.targets[c].max()) for c in HANDLES}
+    print(f"unsafe {100 * np.mean(samples.labels > 0):.1f} % of {n_samples} samples")
+    print(score)
+    print(f"margin {margin:.3f} of the decision function")
+
+    step("operating points chosen inside it, to a proven gap")
+    grid = tabulate(models, window)
+    points = [
+        choose_point("highest yield", grid, fitted.region, margin, models, "Yc"),
+        choose_point("least coolant", grid, fitted.region, margin, models, "m"),
+    ]
+    best = search_finely(window)
+    for point in points:
+        print(f"{point.name}: {point.handles}, predicted {point.predicted}, true {point.true}")
+    print(f"best yield of a fine search on the simulator: {best['Yc']:.5f} at {best['handles']}")
+
+    step("the plant with that reactor, by the predicted yield and by its lower bound")
+    chosen = points[0]
+    plants = {
+        "predicted": build_plant(chosen.predicted["Yc"], chosen.predicted["Xa"]),
+        "lower bound": build_plant(chosen.predicted["lower"], chosen.predicted["Xa"]),
+    }
+    searches = {
+        name: so.find_schedule(plant, horizon=HORIZON, n_events=5, max_span=0, time_limit=60.0)
+        for name, plant in plants.items()
+    }
+    for name, search in searches.items():
+        print(f"{name}: {search.result.status.name}, profit {search.result.objective:.2f}")
+        assert search.schedule is not None
+        assert not so.find_violations(search.schedule, plants[name])
+
+    draw(results, window, samples, fitted.region, margin, grid, points, plants, searches)
+    summary = {
+        "unsafe_share": float(np.mean(samples.labels > 0)),
+        "unsafe_share_exact": float(np.mean(exact.labels > 0)),
+        "false_safe": score.false_feasible_rate,
+        "false_unsafe": score.false_infeasible_rate,
+        "margin": margin,
+        "support_vectors": fitted.report.n_support,
+        "points": [
+            {
+                "name": p.name,
+                "handles": p.handles,
+                "gap": p.gap,
+                "predicted": p.predicted,
+                "true": p.true,
+            }
+            for p in points
+        ],
+        "best_true_yield": best["Yc"],
+        "yield_short_of_best": 1 - chosen.true["Yc"] / best["Yc"],
+        "profit": {name: search.result.objective for name, search in searches.items()},
+    }
+    (results / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def label_safety(
+    envelope: dict[str, tuple[float, float]], n_samples: int, *, method: str, seed: int
+) -> so.TargetSamples:
+    """Sample the handles and let the simulator say where the hot spot stays below the limit."""
+    handles = so.sample_targets(envelope, n_samples, seed=seed, method=method)
+    hot_spot = ry.simulate_reactor(full_conditions(handles))["T_max"].to_numpy()
+    labels = np.where(hot_spot <= CRITICAL, -1, 1)
+    return so.TargetSamples(targets=handles, labels=labels)
+
+
+def full_conditions(handles: pd.DataFrame) -> pd.DataFrame:
+    """Add the other conditions, at the recipe's means."""
+    others = {c: mean for c, mean in MODE_1.mean.items() if c not in handles.columns}
+    return handles.assign(**others)
+
+
+def tabulate(
+    models: dict[str, ry.YieldModel], envelope: dict[str, tuple[float, float]]
+) -> pd.DataFrame:
+    """Tabulate predicted yield and the lower bound of the conversion on a grid of the handles."""
+    first, second = (np.linspace(*envelope[c], N_GRID) for c in HANDLES)
+    i, j = (a.ravel() for a in np.meshgrid(range(N_GRID), range(N_GRID), indexing="ij"))
+    grid = pd.DataFrame({HANDLES[0]: first[i], HANDLES[1]: second[j]})
+    conditions = full_conditions(grid)
+    grid["Yc"] = models["Yc"].predict(conditions)["Yc"]
+    grid["Xa"] = models["Xa"].interval(conditions)["lower"].clip(0, 1)
+    return grid.assign(i=i, j=j)
+
+
+def build_operating_model(grid: pd.DataFrame) -> pyo.ConcreteModel:
+    """Tie handles, yield and conversion together on a triangulated grid.
+
+    A point is a mixture `weight` of the grid's nodes, and only the three nodes of the one chosen
+    triangle
+    may have weight: yield and conversion are then their linear interpolation, without a sign of
+    curvature assumed.
+    """
+    m = pyo.ConcreteModel(name="operating point")
+    number = {(row.i, row.j): node for node, row in enumerate(grid.itertuples())}
+    triangles = [
+        corners
+        for i in range(N_GRID - 1)
+        for j in range(N_GRID - 1)
+        for corners in (
+            (number[i, j], number[i + 1, j], number[i + 1, j + 1]),
+            (number[i, j], number[i, j + 1], number[i + 1, j + 1]),
+        )
+    ]
+    m.NODES = pyo.RangeSet(0, len(grid) - 1)
+    m.TRIANGLES = pyo.RangeSet(0, len(triangles) - 1)
+    m.weight = pyo.Var(m.NODES, bounds=(0, 1))
+    m.chosen = pyo.Var(m.TRIANGLES, domain=pyo.Binary)
+    m.handle = pyo.Var(HANDLES, bounds=lambda m, c: (grid[c].min(), grid[c].max()))
+    m.product_yield = pyo.Var(bounds=(0, 1))
+    m.conversion = pyo.Var(bounds=(0, 1))
+    touching = {node: [t for t, c in enumerate(triangles) if node in c] for node in number.values()}
+
+    def mixture(m, column):
+        return sum(m.weight[n] * float(grid[column].iloc[n]) for n in m.NODES)
+
+    m.one_mixture = pyo.Constraint(expr=sum(m.weight[n] for n in m.NODES) == 1)
+    m.one_triangle = pyo.Constraint(expr=sum(m.chosen[t] for t in m.TRIANGLES) == 1)
+
+    @m.Constraint(m.NODES)
+    def only_its_corners(m, node):
+        return m.weight[node] <= sum(m.chosen[t] for t in touching[node])
+
+    @m.Constraint(HANDLES)
+    def handle_of_mixture(m, column):
+        return m.handle[column] == mixture(m, column)
+
+    m.yield_of_mixture = pyo.Constraint(expr=m.product_yield == mixture(m, "Yc"))
+    m.conversion_of_mixture = pyo.Constraint(expr=m.conversion == mixture(m, "Xa"))
+    m.enough_conversion = pyo.Constraint(expr=m.conversion >= LEAST_CONVERSION)
+    return m
+
+
+def choose_point(
+    name: str,
+    grid: pd.DataFrame,
+    region: so.KernelRegion,
+    margin: float,
+    models: dict[str, ry.YieldModel],
+    aim: str,
+) -> OperatingPoint:
+    """Maximise the yield, or minimise the coolant, inside the safe region."""
+    m = build_operating_model(grid)
+    if aim == "Yc":
+        m.objective = pyo.Objective(expr=m.product_yield, sense=pyo.maximize)
+    else:
+        m.objective = pyo.Objective(expr=m.handle[aim], sense=pyo.minimize)
+    result = so.solve_over_region(
+        m, region, {c: m.handle[c] for c in HANDLES}, margin=margin, time_limit=120.0
+    )
+    if result.status is not so.Status.OPTIMAL:
+        message = f"{name}: {result.status.name} after {result.wall_time:.0f} s"
+        raise RuntimeError(message)
+    handles = {c: float(pyo.value(m.handle[c])) for c in HANDLES}
+    conditions = full_conditions(pd.DataFrame([handles]))
+    bounds = models["Yc"].interval(conditions).iloc[0]
+    true = ry.simulate_reactor(conditions).iloc[0]
+    return OperatingPoint(
+        name=name,
+        handles=handles,
+        gap=float(result.gap or 0.0),
+        predicted={
+            "Yc": float(models["Yc"].predict(conditions)["Yc"].iloc[0]),
+            "lower": float(bounds["lower"]),
+            "upper": float(bounds["upper"]),
+            "Xa": float(models["Xa"].predict(conditions)["Xa"].iloc[0]),
+        },
+        true={c: float(true[c]) for c in ("Yc", "Xa", "T_max")},
+    )
+
+
+def search_finely(envelope: dict[str, tuple[float, float]], n: int = 201) -> dict[str, object]:
+    """Best true yield on a fine grid of the simulator, safe and converted enough."""
+    first, second = np.meshgrid(*(np.linspace(*envelope[c], n) for c in HANDLES))
+    handles = pd.DataFrame({HANDLES[0]: first.ravel(), HANDLES[1]: second.ravel()})
+    found = ry.simulate_reactor(full_conditions(handles), rtol=1e-6, atol=1e-8)
+    allowed = (found["T_max"] <= CRITICAL) & (found["Xa"] >= LEAST_CONVERSION)
+    best = found.loc[allowed, "Yc"].idxmax()
+    return {"Yc": float(found.loc[best, "Yc"]), "handles": handles.loc[best].to_dict()}
+
+
+def outlet_mass_fractions(product_yield: float, conversion: float) -> dict[str, float]:
+    """Mass fractions of what leaves the reactor, from molar yield and conversion.
+
+    Per minute, with n_C = Y X F_A0 and F_A0 - F_A = n_C + 5/3 n_D (docs/reactor/model.md):
+    n_D = 3/5 (1 - Y) X F_A0, F_B = F_B0 - 2 (n_C + n_D). Molar masses follow from the reactions:
+    M_C = M_A + 2 M_B, M_D = (2 M_A + 3 M_C) / 3. So mass in equals mass out.
+    """
+    feed_a, feed_b = MODE_1.mean["Fao"], MODE_1.mean["Fbo"]
+    made_c = product_yield * conversion * feed_a
+    made_d = 0.6 * (1 - product_yield) * conversion * feed_a
+    mass = MOLAR_MASS | {"C": MOLAR_MASS["A"] + 2 * MOLAR_MASS["B"]}
+    mass["D"] = (2 * mass["A"] + 3 * mass["C"]) / 3
+    flows = {
+        "A": feed_a * (1 - conversion),
+        "B": feed_b - 2 * (made_c + made_d),
+        "C": made_c,
+        "D": made_d,
+    }
+    total = feed_a * mass["A"] + feed_b * mass["B"]
+    return {s: flows[s] * mass[s] / total for s in flows}
+
+
+def build_plant(product_yield: float, conversion: float) -> so.Network:
+    """Put a plant around the reactor: mix the feeds, react, separate; unreacted A and B are states.
+
+    The reactor's batch time is amount / throughput, the mass flow of the feeds.
+    """
+    feed = {s: MODE_1.mean[f"F{s.lower()}o"] * MOLAR_MASS[s] for s in ("A", "B")}  # g/min
+    throughput = sum(feed.values()) * 60 / 1000  # kg/h
+    mixed = {s: f / sum(feed.values()) for s, f in feed.items()}
+    outlet = outlet_mass_fractions(product_yield, conversion)
+    return so.read_network(
+        {
+            "name": "reactor plant",
+            "amount_unit": "kg",
+            "time_unit": "h",
+            "states": {
+                "A": {"initial": "unlimited", "cost": 2.0},
+                "B": {"initial": "unlimited", "cost": 1.0},
+                "Feed": {"capacity": 120.0},
+                "Crude": {"capacity": 120.0},
+                "C": {"price": 12.0},
+                "D": {"price": 1.0},
+                "A left": {},
+                "B left": {},
+            },
+            "tasks": {
+                "Mix": {
+                    "consumes": mixed,
+                    "produces": {"Feed": 1.0},
+                    "units": {"Mixer": {"max_batch": 60.0, "fixed_time": 1.0}},
+                },
+                "React": {
+                    "consumes": {"Feed": 1.0},
+                    "produces": {"Crude": 1.0},
+                    "units": {
+                        "Reactor": {
+                            "min_batch": 10.0,
+                            "max_batch": 90.0,
+                            "fixed_time": 0.0,
+                            "time_per_amount": 1 / throughput,
+                        }
+                    },
+                },
+                "Separate": {
+                    "consumes": {"Crude": 1.0},
+                    "produces": {
+                        "C": outlet["C"],
+                        "D": outlet["D"],
+                        "A left": outlet["A"],
+                        "B left": outlet["B"],
+                    },
+                    "units": {
+                        "Still": {"max_batch": 80.0, "fixed_time": 1.0, "time_per_amount": 0.02}
+                    },
+                },
+            },
+        }
+    )
+
+
+def draw(results, window, samples, region, margin, grid, points, plants, searches) -> None:
+    """Safe region with the chosen points, the plant, and its Gantt chart."""
+    figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+    unsafe = samples.labels > 0
+    for rows, color, label in ((~unsafe, "#4477aa", "safe"), (unsafe, "#cc6677", "runaway")):
+        shown = samples.targets[rows]
+        ax.scatter(shown[HANDLES[0]], shown[HANDLES[1]], s=6, color=color, label=label, alpha=0.6)
+    first, second = (np.linspace(*window[c], 200) for c in HANDLES)
+    mesh = np.column_stack([a.ravel() for a in np.meshgrid(first, second)])
+    decision = region.decision(mesh).reshape(200, 200)
+    ax.contour(first, second, decision, levels=[-margin, 0], colors="black", linewidths=(1.5, 0.8))
+    table = grid.pivot_table(index="j", columns="i", values="Yc").to_numpy()
+    levels = np.round(np.arange(0.70, 1.0, 0.04), 2)
+    lines = ax.contour(
+        np.unique(grid[HANDLES[0]]),
+        np.unique(grid[HANDLES[1]]),
+        table,
+        levels=levels,
+        colors="#777777",
+        linewidths=0.7,
+    )
+    ax.clabel(lines, fontsize=7, fmt="%.2f")
+    for point, marker in zip(points, "*D", strict=True):
+        place = [point.handles[c] for c in HANDLES]
+        ax.plot(
+            *place, marker, color="black", markersize=11 if marker == "*" else 7, label=point.name
+        )
+    ax.set(xlabel="coolant flow m (mol/min)", ylabel="pressure P (atm)")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    ax.set_title("safe region and its margin (black), predicted yield (grey)", fontsize="medium")
+    figure.savefig(results / "operating_window.png", dpi=130)
+    so.plot_network(plants["predicted"]).figure.savefig(results / "network.png", dpi=130)
+    schedule = searches["predicted"].schedule
+    so.plot_gantt(schedule).figure.savefig(results / "gantt.png", dpi=130)
+    plt.close("all")
+
+
+def step(title: str) -> None:
+    """Say what comes next."""
+    print(f"\n## {title}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results/reactor_to_plan"))
+    mpl.use("Agg")
+    main(parser.parse_args().results)
