@@ -262,6 +262,12 @@ def _solve_with_highs(
         form = _compile(model)
     except InfeasibleConstraintException as error:
         return SolveResult(status=Status.INFEASIBLE, message=str(error))
+    if not form.columns:  # HiGHS says "Empty" and gives no solution
+        value = float(form.highs_lp.offset_)
+        _load(model, form, np.zeros(0))
+        return SolveResult(
+            status=Status.OPTIMAL, objective=value, bound=value, gap=0.0, message="nothing to decide"
+        )
     highs = highspy.Highs()
     settings = {
         "output_flag": log,
@@ -276,10 +282,17 @@ def _solve_with_highs(
         if highs.setOptionValue(name, setting) != highspy.HighsStatus.kOk:
             raise InvalidInputError(f"HiGHS refuses option {name!r} = {setting!r}")
     highs.HandleKeyboardInterrupt = True
-    highs.passModel(form.highs_lp)
+    if highs.passModel(form.highs_lp) == highspy.HighsStatus.kError:
+        raise UnsupportedModelError(
+            f"HiGHS refuses model {model.name!r}: look for coefficients that are infinite or not "
+            "numbers, or for bounds that are"
+        )
     if warm_start:
         _offer_start(highs, form)
-    highs.run()
+    if highs.run() == highspy.HighsStatus.kError:
+        # The pool of threads is the process's: a run with another number of them is refused.
+        highspy.Highs.resetGlobalScheduler(True)
+        highs.run()
     n_solves = 1
     state = highs.getModelStatus()
     if state in (
@@ -298,9 +311,11 @@ def _solve_with_highs(
             state = highspy.HighsModelStatus.kUnbounded
         elif found == highspy.HighsModelStatus.kInfeasible:
             state = found
+        elif form.integer.any():  # a limit came first: no integer solution has been seen
+            state = highspy.HighsModelStatus.kUnboundedOrInfeasible
     info = highs.getInfo()
     message = highs.modelStatusToString(state)
-    n_nodes = int(info.mip_node_count) if form.integer.any() else None
+    n_nodes = max(int(info.mip_node_count), 0) if form.integer.any() else None
     if state == highspy.HighsModelStatus.kInfeasible:
         return SolveResult(
             status=Status.INFEASIBLE, n_nodes=n_nodes, n_solves=n_solves, message=message
@@ -313,9 +328,8 @@ def _solve_with_highs(
         return SolveResult(
             status=Status.NO_SOLUTION, n_nodes=n_nodes, n_solves=n_solves, message=message
         )
-    if state == highspy.HighsModelStatus.kModelEmpty:
-        state = highspy.HighsModelStatus.kOptimal
     failed = {
+        highspy.HighsModelStatus.kNotset,
         highspy.HighsModelStatus.kLoadError,
         highspy.HighsModelStatus.kModelError,
         highspy.HighsModelStatus.kPresolveError,
