@@ -163,7 +163,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
             "one (price: 1 counts amounts)"
         )
     if kind == "makespan":
-        model.latest_finish.unfix()
+        unit_event_model.free_makespan(model)
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
 
@@ -263,7 +263,7 @@ def require_value(
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
     if kind == "makespan":
-        model.latest_finish.unfix()
+        unit_event_model.free_makespan(model)
     model.del_component(f"required_{kind}")
     limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
     model.add_component(f"required_{kind}", limit)

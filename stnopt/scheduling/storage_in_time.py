@@ -65,9 +65,16 @@ def _add_waiting(
     block.POINTS = pyo.Set(initialize=list(m.POINTS))
     block.most_made = {unit: most(unit, made) for unit in makers}
     block.most_used = {unit: most(unit, used) for unit in takers}
-    block.kept = pyo.Var(makers, m.POINTS, domain=pyo.NonNegativeReals)
-    block.delivered = pyo.Var(makers, m.EVENTS, domain=pyo.NonNegativeReals)
-    block.direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.NonNegativeReals)
+    # Every amount has a bound: HiGHS 1.15 loses optima, or calls a feasible model infeasible,
+    # where big-M rows meet unbounded columns.
+    block.kept = pyo.Var(makers, m.POINTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
+    block.delivered = pyo.Var(makers, m.EVENTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
+    block.direct = pyo.Var(
+        makers,
+        takers,
+        m.EVENTS,
+        bounds=lambda b, unit, taker, _: (0, min(b.most_made[unit], b.most_used[taker])),
+    )
     block.taken_direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.Binary)
 
     @block.Expression(makers, m.EVENTS)
@@ -210,8 +217,14 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
         (*c, *x) for c in block.consumed_at for x in block.when if _fixed_order(c, x) != (True, 1)
     ]
     block.ROUTES = pyo.Set(dimen=5, initialize=routes)
-    block.flow = pyo.Var(block.ROUTES, domain=pyo.NonNegativeReals)
-    block.from_initial = pyo.Var(list(block.consumed_at), domain=pyo.NonNegativeReals)
+    block.flow = pyo.Var(
+        block.ROUTES, bounds=lambda b, *r: (0, min(b.limit[r[2:]], b.most_used[r[0]]))
+    )
+    initial = network.states[state].initial
+    block.from_initial = pyo.Var(
+        list(block.consumed_at),
+        bounds=lambda b, taker, _: (0, min(initial, b.most_used[taker])),
+    )
 
     @block.Constraint(list(block.consumed_at))
     def supply(b, taker, event):
@@ -232,7 +245,7 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
     def initial_once(b):
         if not b.consumed_at:  # a product: nobody takes from its stock
             return pyo.Constraint.Skip
-        return sum(b.from_initial.values()) <= network.states[state].initial
+        return sum(b.from_initial.values()) <= initial
 
 
 def _from_storage(block: pyo.Block, consumption: tuple) -> pyo.Expression:
@@ -244,9 +257,12 @@ def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
     """Limit: initial + deliveries - consumption from storage so far <= capacity (eq. U21-U22)."""
     deliveries = list(block.when)
     two = [(y, x) for y in deliveries for x in deliveries if y != x]
-    block.counted = pyo.Var([(*y, *x) for y, x in two], domain=pyo.NonNegativeReals)
+    block.counted = pyo.Var(
+        [(*y, *x) for y, x in two], bounds=lambda b, *pair: (0, b.limit[pair[:3]])
+    )
     block.gone = pyo.Var(
-        [(*c, *x) for c in block.consumed_at for x in deliveries], domain=pyo.NonNegativeReals
+        [(*c, *x) for c in block.consumed_at for x in deliveries],
+        bounds=lambda b, *pair: (0, b.most_used[pair[0]]),
     )
 
     @block.Constraint([(*y, *x) for y, x in two])

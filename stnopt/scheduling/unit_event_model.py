@@ -92,7 +92,10 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     m.unit_time = pyo.Var(m.UNITS, m.POINTS, bounds=lambda m, unit, _: (soonest[unit], horizon))
     m.stock = pyo.Var(m.STORED, m.POINTS, domain=pyo.NonNegativeReals)
     m.latest_finish = pyo.Var(bounds=(0.0, horizon))
-    m.latest_finish.fix(horizon)  # freed where the makespan matters
+    # The points of a unit that never runs may lie after the latest finish: they mean nothing.
+    m.idle_until = pyo.Var(m.UNITS, bounds=lambda m, unit: (0.0, soonest[unit]))
+    m.latest_finish.fix(horizon)  # both are freed where the makespan matters
+    m.idle_until.fix(0.0)
 
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
 
@@ -160,7 +163,8 @@ def _add_unit_times(m: pyo.ConcreteModel) -> None:
         later = [b for b in _batches(m, unit) if b[2] >= event]
         if not later:
             return pyo.Constraint.Skip
-        return m.unit_time[unit, event] + sum(m.duration[b] for b in later) <= m.latest_finish
+        end = m.latest_finish + m.idle_until[unit]
+        return m.unit_time[unit, event] + sum(m.duration[b] for b in later) <= end
 
     @m.Constraint(m.UNITS, m.POINTS)
     def earlier_batches_fit(m, unit, point):
@@ -171,7 +175,15 @@ def _add_unit_times(m: pyo.ConcreteModel) -> None:
 
     @m.Constraint(m.UNITS)
     def finish_in_time(m, unit):
-        return m.unit_time[unit, m.POINTS.last()] <= m.latest_finish
+        return m.unit_time[unit, m.POINTS.last()] <= m.latest_finish + m.idle_until[unit]
+
+    @m.Constraint(m.UNITS, m.EVENTS)
+    def idle_if_never_run(m, unit, event):
+        started = [b for b in _batches(m, unit) if b[2] == event]
+        longest = m.idle_until[unit].ub
+        if not started or longest == 0:
+            return pyo.Constraint.Skip
+        return m.idle_until[unit] <= longest * (1 - sum(m.run[b] for b in started))
 
 
 def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -> pyo.Expression:
@@ -254,10 +266,12 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
             if (fit.task, state) in made:
                 most = made[fit.task, state] * fit.max_batch
                 waiting[fit.unit] = max(waiting.get(fit.unit, 0.0), most)
-        capacity = network.states[state].capacity
-        if math.isfinite(capacity):
-            for point in m.POINTS:
-                m.stock[state, point].setub(capacity + sum(waiting.values()))
+        # Without a capacity: what all units could have made (no column may stay unbounded, see
+        # storage_in_time).
+        held, per_event = network.states[state], sum(waiting.values())
+        for point in m.POINTS:
+            most = held.initial + point * per_event
+            m.stock[state, point].setub(min(most, held.capacity + per_event))
 
 
 def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
@@ -323,6 +337,12 @@ def _earliest_starts(network: Network) -> dict[str, float]:
                 )
                 ready[state] = min(ready[state], earliest[task.name] + quickest)
     return earliest
+
+
+def free_makespan(m: pyo.ConcreteModel) -> None:
+    """Let the schedule end before the horizon, for an objective or a limit on the makespan."""
+    m.latest_finish.unfix()
+    m.idle_until.unfix()
 
 
 def read_runs(m: pyo.ConcreteModel) -> dict[tuple[str, str, int, int], tuple[float, float]]:

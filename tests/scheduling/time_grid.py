@@ -1,0 +1,195 @@
+"""Best schedules on a grid of whole hours: a reference without any code of the library's models.
+
+For plants whose durations do not depend on the size and are whole numbers, as are the release times
+and the horizon. Rounding all times of a schedule down to whole hours then keeps every duration,
+every order and every coincidence, so that nothing is lost on the grid.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+from scipy.optimize import LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from stnopt.plant import read_network
+
+
+class _Rows:
+    """Columns and rows of a MILP, collected one by one."""
+
+    def __init__(self):
+        self.lower, self.upper, self.integer, self.gain = [], [], [], []
+        self.entries, self.row_lower, self.row_upper = [], [], []
+
+    def column(self, upper=math.inf, *, integer=False, gain=0.0):
+        self.lower.append(0.0)
+        self.upper.append(upper)
+        self.integer.append(int(integer))
+        self.gain.append(gain)
+        return len(self.gain) - 1
+
+    def row(self, terms, low, high):
+        row = len(self.row_lower)
+        self.entries += [(row, column, factor) for column, factor in terms]
+        self.row_lower.append(low)
+        self.row_upper.append(high)
+
+    def maximise(self):
+        rows, columns, factors = zip(*self.entries, strict=True)
+        matrix = csr_array((factors, (rows, columns)), shape=(len(self.row_lower), len(self.gain)))
+        found = milp(
+            -np.array(self.gain),
+            integrality=self.integer,
+            bounds=(self.lower, self.upper),
+            constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
+            options={"mip_rel_gap": 1e-7},
+        )
+        assert found.status == 0, found.message
+        return -found.fun
+
+
+def best_on_grid(network, hours):
+    """Return the largest profit within so many hours."""
+    rows = _Rows()
+    starts, sizes = {}, {}  # (task, unit, hour) -> column
+    for fit in network.suitabilities:
+        for hour in range(int(hours - fit.fixed_time) + 1):
+            key = (fit.task, fit.unit, hour)
+            starts[key] = rows.column(1, integer=True, gain=-fit.fixed_cost)
+            sizes[key] = rows.column(fit.max_batch, gain=-fit.cost_per_amount)
+            rows.row([(sizes[key], 1), (starts[key], -fit.max_batch)], -math.inf, 0)
+            if fit.min_batch:
+                rows.row([(sizes[key], 1), (starts[key], -fit.min_batch)], 0, math.inf)
+    for unit in network.units:
+        for hour in range(hours):
+            busy = [
+                (column, 1)
+                for (task, where, begin), column in starts.items()
+                if where == unit
+                and begin <= hour < begin + network.tasks[task].units[unit].fixed_time
+            ]
+            if busy:
+                rows.row(busy, 0, 1)
+    for state in network.states.values():
+        _add_state(rows, network, state, hours, starts, sizes)
+    initial = sum(s.price * s.initial for s in network.states.values() if not s.unlimited)
+    return rows.maximise() + initial
+
+
+def _add_state(rows, network, state, hours, starts, sizes):
+    taken = {hour: [] for hour in range(hours + 1)}
+    early = {hour: [] for hour in range(hours + 1)}
+    ended = {}  # unit -> hour -> terms
+    for (task, unit, hour), size in sizes.items():
+        recipe, fit = network.tasks[task], network.tasks[task].units[unit]
+        if state.name in recipe.consumes:
+            taken[hour].append((size, recipe.consumes[state.name]))
+            rows.gain[size] -= state.cost * recipe.consumes[state.name]
+        if state.name in recipe.produces:
+            term = (size, recipe.produces[state.name])
+            leaves = fit.release_time.get(state.name, fit.fixed_time)
+            if leaves < fit.fixed_time:
+                early[int(hour + leaves)].append(term)
+            else:
+                by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
+                by_hour[int(hour + fit.fixed_time)].append(term)
+            if not state.unlimited:
+                rows.gain[size] += state.price * recipe.produces[state.name]
+        if state.name in recipe.consumes and not state.unlimited:
+            rows.gain[size] -= state.price * recipe.consumes[state.name]
+    if state.unlimited:
+        return
+    if state.zero_wait:
+        for hour in range(hours + 1):
+            released = early[hour] + [t for by_hour in ended.values() for t in by_hour[hour]]
+            rows.row(released + [(c, -f) for c, f in taken[hour]], 0, 0)
+        return
+    stored = [rows.column(state.capacity) for _ in range(hours + 1)]
+    leaving = {hour: [] for hour in range(hours + 1)}
+    for unit, by_hour in ended.items():
+        # Bounded like all columns here: HiGHS errs where big-M rows meet unbounded ones.
+        most = sum(fit.max_batch for fit in network.suitabilities)
+        before = None
+        for hour in range(hours + 1):
+            waiting, out = rows.column(most), rows.column(most)
+            leaving[hour].append((out, 1))
+            held = [(waiting, 1), (out, 1), *((c, -f) for c, f in by_hour[hour])]
+            rows.row(held if before is None else [*held, (before, -1)], 0, 0)
+            begins = [
+                (column, most)
+                for (_, where, begin), column in starts.items()
+                if (where, begin) == (unit, hour)
+            ]
+            rows.row([(waiting, 1), *begins], -math.inf, most)
+            before = waiting
+    for hour in range(hours + 1):
+        balance = [(stored[hour], 1), *((c, f) for c, f in taken[hour])]
+        balance += [(c, -f) for c, f in early[hour] + leaving[hour]]
+        if hour:
+            rows.row([*balance, (stored[hour - 1], -1)], 0, 0)
+        else:
+            rows.row(balance, state.initial, state.initial)
+
+
+def draw_plant(seed, *, capacities=(0, 2, 4, None)):
+    """Draw two to four tasks on one to three units, between a raw material and two products."""
+    random = Random(seed)
+    units = ["U1", "U2", "U3"][: random.randint(1, 3)]
+    ways = [
+        (["A"], [["I"], ["J"], ["I", "J"], ["I", "P"]]),
+        (["I"], [["P"], ["J"], ["P", "Q"], ["J", "P"]]),
+        (["J"], [["Q"], ["I"], ["I", "Q"], ["P"]]),
+        (["A", random.choice("IJ")], [["I"], ["J"], ["P", "Q"], ["I", "Q"]]),
+    ]
+    order = [0, *random.sample([1, 2, 3], random.randint(1, 3))]
+    tasks = {}
+    for number in order:
+        sources, sinks = ways[number]
+        entries = {}
+        produces = _shares(random, random.choice(sinks))
+        for unit in random.sample(units, min(len(units), random.choice([1, 1, 2]))):
+            largest = random.choice([2, 4, 8])
+            entry = {"max_batch": largest, "fixed_time": random.choice([1, 1, 2, 3, 4])}
+            smallest = random.choice([0, 0, 2, largest])
+            if smallest:
+                entry["min_batch"] = smallest
+            if entry["fixed_time"] > 1 and random.random() < 0.3:
+                leaving = random.choice(list(produces))
+                entry["release_time"] = {leaving: random.randint(1, entry["fixed_time"] - 1)}
+            if random.random() < 0.2:
+                entry["fixed_cost"] = 1
+            entries[unit] = entry
+        tasks[f"T{number}"] = {
+            "consumes": _shares(random, sources),
+            "produces": produces,
+            "units": entries,
+        }
+    used = {s for task in tasks.values() for side in ("consumes", "produces") for s in task[side]}
+    drained = {s for task in tasks.values() for s in task["consumes"]}
+    states = {"A": {"initial": random.choice(["unlimited", "unlimited", 8])}}
+    states |= {"P": {"price": 3}, "Q": {"price": random.randint(1, 4)}}
+    if random.random() < 0.2:
+        states["P"]["capacity"] = 4
+    for name in ("I", "J"):
+        if name in drained and random.random() < 0.2:
+            states[name] = {"zero_wait": True}
+            continue
+        states[name] = {"price": random.choice([0, 0, 0.5])}
+        capacity = random.choice(capacities)
+        initial = random.choice([0, 0, 0, 2, 4])
+        if capacity is not None:
+            states[name]["capacity"] = capacity
+            initial = min(initial, capacity)
+        states[name]["initial"] = initial
+    states = {name: entry for name, entry in states.items() if name in used}
+    return read_network({"name": f"drawn_{seed}", "states": states, "tasks": tasks})
+
+
+def _shares(random, names):
+    if len(names) == 1:
+        return {names[0]: 1}
+    share = random.choice([0.25, 0.5, 0.75])
+    return {names[0]: share, names[1]: 1 - share}
