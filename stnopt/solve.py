@@ -266,7 +266,11 @@ def _solve_with_highs(
         value = float(form.highs_lp.offset_)
         _load(model, form, np.zeros(0))
         return SolveResult(
-            status=Status.OPTIMAL, objective=value, bound=value, gap=0.0, message="nothing to decide"
+            status=Status.OPTIMAL,
+            objective=value,
+            bound=value,
+            gap=0.0,
+            message="nothing to decide",
         )
     highs = highspy.Highs()
     settings = {

@@ -10,6 +10,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.scheduling.model import (
     Objective,
     build_scheduling_model,
+    check_targets,
     extract_schedule,
     require_targets,
     require_value,
@@ -114,10 +115,12 @@ def find_schedule(
     Raises
     ------
     InvalidInputError
-        No horizon for another objective than makespan, or makespan or cost without targets.
+        No horizon for another objective than makespan, makespan or cost without targets, or a
+        target that the plant cannot be asked for.
     """
     if objective in ("makespan", "cost") and not targets:
         raise InvalidInputError(f"objective {objective!r} needs targets: without them, do nothing")
+    check_targets(network, targets or {})
     if horizon is None:
         if objective != "makespan":
             raise InvalidInputError(f"objective {objective!r} needs a horizon")
@@ -182,7 +185,13 @@ class _Attempts:
             require_value(model, self.objective, **{side: better})
         result = solve(model, time_limit=remaining, relative_gap=self.relative_gap)
         self.tried.append((n_events, max_span, result.status, result.objective))
-        none_better = result.status is Status.INFEASIBLE and better is not None
+        # The solver's own tolerance may let the limit through with nothing gained.
+        gains = result.has_solution and (better is None or self._gain(result) >= self._step / 2)
+        none_better = (
+            better is not None
+            and not gains
+            and result.status in (Status.INFEASIBLE, Status.OPTIMAL)
+        )
         self.last = ScheduleSearch(
             schedule=extract_schedule(model, self.network) if result.has_solution else None,
             result=result,
@@ -196,19 +205,37 @@ class _Attempts:
             max_span=max_span,
             tried=(),
         )
-        if result.has_solution:
+        if gains:
             self.best = self.last
         elif none_better and self.best is not None:
             # The best schedule fits these event points as well, and the bound now covers them.
             self.best = replace(self.best, proof=self.last.proof)
-        return result.has_solution
+        return gains
 
     def _better_than_best(self) -> float | None:
         if self.best is None or self.best.result.objective is None:
             return None
         value = self.best.result.objective
-        step = self.relative_gap * max(abs(value), 1e-6)
-        return value + step if self.objective in _MAXIMISED else value - step
+        return value + self._step if self.objective in _MAXIMISED else value - self._step
+
+    @property
+    def _step(self) -> float:
+        """Least improvement on the best that counts; more than rounding, whatever the best is."""
+        assert self.best is not None
+        assert self.best.result.objective is not None
+        largest = max(fit.max_batch for fit in self.network.suitabilities)
+        worth = max(abs(s.price) + s.cost for s in self.network.states.values())
+        scale = {"makespan": self.horizon, "production": largest}.get(
+            self.objective, largest * (worth or 1.0)
+        )
+        return max(self.relative_gap * abs(self.best.result.objective), 1e-6 * scale)
+
+    def _gain(self, result: SolveResult) -> float:
+        assert self.best is not None
+        assert self.best.result.objective is not None
+        assert result.objective is not None
+        more = result.objective - self.best.result.objective
+        return more if self.objective in _MAXIMISED else -more
 
     def widen(self, n_events: int, max_span: int | None) -> None:
         """Keep the event points; lengthen the span while that helps, unless it is given."""
@@ -248,7 +275,10 @@ class _Attempts:
 
 
 def fewest_events(network: Network, targets: Mapping[str, float] | None = None) -> int:
-    """Return the fewest event points on which something sold (or every target) can be made."""
+    """Return the fewest event points on which all that is sold (or every target) can be made.
+
+    Starting with fewer would let a cheap product that is soon made end the search on a plateau.
+    """
     depth = {s.name: 0 if s.initial > 0 else None for s in network.states.values()}
     for _ in network.tasks:
         for task in network.tasks.values():
@@ -263,7 +293,7 @@ def fewest_events(network: Network, targets: Mapping[str, float] | None = None) 
     reached = [depth[s] or 1 for s in wanted]
     if not reached:
         return 1
-    return max(reached) if targets else min(reached)
+    return max(reached)
 
 
 def suggest_events(

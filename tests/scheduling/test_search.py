@@ -1,0 +1,186 @@
+"""`find_schedule`: which event points and span, how far, and what it says when nothing is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant import load_example, read_network
+from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.search import fewest_events, find_schedule, suggest_events
+from stnopt.solve import Status
+
+
+def plant(states, tasks):
+    return read_network({"name": "plant", "states": states, "tasks": tasks})
+
+
+def task(consumes, produces, **units):
+    return {"consumes": consumes, "produces": produces, "units": units}
+
+
+def run(hours, most, **more):
+    return {"fixed_time": hours, "max_batch": most, **more}
+
+
+def test_search_adds_events_until_they_no_longer_help():
+    network = load_example("motivating")
+    found = find_schedule(network, horizon=12)
+    assert found.result.objective == pytest.approx(71.518, abs=0.006)
+    assert (found.n_events, found.max_span) == (4, 0)
+    assert find_violations(found.schedule, network) == []
+    assert schedule_value(found.schedule, network, "profit") == pytest.approx(
+        found.result.objective
+    )
+    assert [row[:2] for row in found.tried] == [(3, 0), (4, 0), (5, 0), (5, 1)]
+    assert [row[2] for row in found.tried[2:]] == [Status.INFEASIBLE] * 2
+    # The proof covers the last events tried, to within the gap that was asked for.
+    assert (found.proof.n_events, found.proof.max_span) == (5, 1)
+    assert found.proof.scope == "these event points"
+    assert found.result.objective <= found.proof.bound <= found.result.objective * 1.0002
+
+
+def test_events_and_span_may_be_given():
+    network = load_example("motivating")
+    found = find_schedule(network, horizon=12, n_events=3, max_span=0)
+    assert found.result.objective == pytest.approx(50)
+    assert len(found.tried) == 1
+    assert find_schedule(network, horizon=12, n_events=3).tried[-1][:2] == (3, 1)
+    assert {row[1] for row in find_schedule(network, horizon=12, max_span=1).tried} == {1}
+
+
+# Q is made within one event; P, worth far more, needs four in a row. On two or three events nothing
+# is better than on one.
+PLATEAU = plant(
+    {
+        "A": {"initial": "unlimited"},
+        "B": {"initial": 10},
+        "I": {},
+        "J": {},
+        "K": {},
+        "P": {"price": 10},
+        "Q": {"price": 1},
+    },
+    {
+        "Side": task({"B": 1}, {"Q": 1}, U9=run(1, 10)),
+        "First": task({"A": 1}, {"I": 1}, U1=run(1, 10)),
+        "Second": task({"I": 1}, {"J": 1}, U2=run(1, 10)),
+        "Third": task({"J": 1}, {"K": 1}, U3=run(1, 10)),
+        "Fourth": task({"K": 1}, {"P": 1}, U4=run(1, 10)),
+    },
+)
+
+
+def test_search_is_not_stopped_by_a_plateau_before_a_long_chain():
+    assert fewest_events(PLATEAU) == 4
+    found = find_schedule(PLATEAU, horizon=4)
+    assert found.result.objective == pytest.approx(110)
+
+
+@pytest.mark.parametrize(("targets", "events"), [({"Q": 5}, 1), ({"P": 5}, 4), ({"J": 1}, 2)])
+def test_fewest_events_follow_the_longest_chain_to_a_target(targets, events):
+    assert fewest_events(PLATEAU, targets) == events
+
+
+@pytest.mark.parametrize("objective", ["profit", "production"])
+def test_plant_that_can_make_nothing_in_time_ends_the_search(objective):
+    found = find_schedule(load_example("motivating"), horizon=1, objective=objective)
+    assert found.result.objective == pytest.approx(0)
+    assert found.schedule.batches == ()
+    assert len(found.tried) <= 3
+
+
+def test_plant_without_prices_ends_the_search():
+    entries = load_example("motivating").to_dict()
+    entries["states"]["S4"] = {}
+    found = find_schedule(read_network(entries), horizon=12)
+    assert found.result.objective == pytest.approx(0)
+    assert len(found.tried) <= 3
+    assert suggest_events(read_network(entries), horizon=12, n_events=None, max_span=None)
+
+
+def test_gap_of_zero_ends_the_search():
+    found = find_schedule(load_example("storage_trap"), horizon=7, relative_gap=0)
+    assert found.result.objective == pytest.approx(20)
+    assert len(found.tried) <= 5
+
+
+def test_tiny_time_limit_is_honest():
+    found = find_schedule(load_example("ex2"), horizon=10, n_events=7, max_span=0, time_limit=0.01)
+    if found.schedule is None:
+        assert found.result.status is Status.NO_SOLUTION
+    else:
+        assert found.result.status is Status.FEASIBLE
+        assert find_violations(found.schedule, load_example("ex2")) == []
+    assert find_schedule(load_example("ex2"), horizon=10, time_limit=0.01).result.status in (
+        Status.NO_SOLUTION,
+        Status.FEASIBLE,
+    )
+
+
+def test_shortest_makespan_without_a_horizon():
+    # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
+    network = load_example("motivating")
+    found = find_schedule(network, objective="makespan", targets={"S4": 50})
+    assert found.result.objective == pytest.approx(4.5 + 3.33 + 2, abs=1e-4)
+    assert schedule_value(found.schedule, network, "makespan") == pytest.approx(9.83, abs=1e-4)
+
+
+def test_demand_beyond_the_first_guess_of_a_makespan_doubles_it():
+    # 24 batches of one unit, one after another.
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 1}},
+        {"Make": task({"A": 1}, {"P": 1}, U1=run(3, 1), U2=run(60, 5))},
+    )
+    found = find_schedule(network, objective="makespan", targets={"P": 4}, n_events=4, max_span=0)
+    assert found.result.objective == pytest.approx(12)
+
+
+def test_least_cost_of_a_demand():
+    # 12 of P: one batch of 10 and one of 2, each 3 to start, and 2 per amount of A.
+    network = plant(
+        {"A": {"initial": "unlimited", "cost": 2}, "P": {"price": 1}},
+        {"Make": task({"A": 1}, {"P": 1}, U1=run(1, 10, fixed_cost=3, cost_per_amount=0.5))},
+    )
+    found = find_schedule(network, horizon=5, objective="cost", targets={"P": 12})
+    assert found.result.objective == pytest.approx(2 * 3 + 12 * 2.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("sense", ["at_least", "exactly"])
+def test_demand_out_of_reach_is_infeasible_without_a_schedule(sense):
+    found = find_schedule(load_example("motivating"), horizon=12, targets={"S4": 500}, sense=sense)
+    assert found.schedule is None
+    assert found.result.status is Status.INFEASIBLE
+    assert found.proof.bound is None
+
+
+def test_demand_that_needs_more_events_is_found():
+    found = find_schedule(load_example("motivating"), horizon=12, targets={"S4": 70})
+    assert found.n_events == 4
+    assert found.schedule.final_stock["S4"] >= 70 - 1e-4
+
+
+def test_exact_demand_is_met_exactly():
+    found = find_schedule(
+        load_example("motivating"), horizon=12, targets={"S4": 31.5}, sense="exactly"
+    )
+    assert found.schedule.final_stock["S4"] == pytest.approx(31.5, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"objective": "makespan"}, "needs targets"),
+        ({"objective": "cost", "horizon": 8}, "needs targets"),
+        ({"objective": "profit"}, "needs a horizon"),
+        ({"objective": "joy", "horizon": 8}, "joy"),
+        ({"horizon": -1}, "horizon"),
+        ({"horizon": 8, "n_events": 0}, "n_events"),
+        ({"horizon": 8, "max_span": -1}, "max_span"),
+        ({"horizon": 8, "targets": {"S9": 1}}, "S9"),
+        ({"horizon": 8, "targets": {"S4": 1}, "sense": "about"}, "about"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        find_schedule(load_example("motivating"), **arguments)
