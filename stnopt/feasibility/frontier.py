@@ -175,6 +175,10 @@ def trace_frontier(
             f"trace_frontier takes two products, got {len(products)}; "
             "label_targets labels targets of any number"
         )
+    if products[0] == products[1]:
+        raise InvalidInputError(
+            f"trace_frontier takes two different products, got {products[0]!r} twice"
+        )
     if n_events is None or max_span is None:
         n_events, max_span = suggest_events(
             network, horizon=horizon, n_events=n_events, max_span=max_span

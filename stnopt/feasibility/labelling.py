@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+import hashlib
+import pickle
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -16,11 +15,12 @@ from tqdm import tqdm
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import AMOUNT_TOLERANCE, Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
+from stnopt.feasibility.store import LabelStore
 from stnopt.scheduling.model import check_targets
 from stnopt.scheduling.search import suggest_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -43,6 +43,7 @@ def label_targets(
     n_events: int | None = None,
     max_span: int | None = None,
     solve_limit: int | None = None,
+    time_limit: float | None = None,
     n_jobs: int = 1,
     store: Path | str | None = None,
     progress: bool = False,
@@ -69,18 +70,28 @@ def label_targets(
         Event points and span of the model; left out, `find_schedule` chooses them by its best
         production.
     solve_limit : int, optional
-        Branch-and-bound nodes per solve; a target that needs more stays undecided.
+        Branch-and-bound nodes per solve; a target that needs more stays undecided. The labels are
+        the same for any number of workers.
+    time_limit : float, optional
+        Seconds per solve; which targets stay undecided then depends on the machine.
     n_jobs : int
-        Worker processes.
+        Workers of joblib, or of the backend that ``joblib.parallel_config`` names, such as Dask.
     store : path, optional
-        A file that every label is added to as it arrives. A run that finds it goes on from there.
+        A file that every answer and label is added to as it arrives. A run that finds it goes on
+        from there and asks no question twice.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     TargetSamples
-        In the order of `targets`, with what the labels hold for in `scope`.
+        In the order of `targets`, with what the labels hold for in `scope`, and in
+        ``scope["n_solves"]`` the MILPs that this call solved.
+
+    Warns
+    -----
+    UserWarning
+        Counts the targets that stay undecided.
 
     Raises
     ------
@@ -98,6 +109,8 @@ def label_targets(
         raise InvalidInputError("targets: expected one column per product, found none")
     for row in points:
         check_targets(network, dict(zip(products, row, strict=True)))
+    if sense not in ("at_least", "exactly"):
+        raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     rule = None if require is None else Rule.parse(require)
     if rule is not None:
         sense = "exactly"
@@ -114,6 +127,7 @@ def label_targets(
         "max_span": max_span,
         "amount_unit": network.amount_unit,
     }
+    limits = {"solve_limit": solve_limit, "time_limit": time_limit}
     settings = {
         "horizon": horizon,
         "n_events": n_events,
@@ -122,51 +136,79 @@ def label_targets(
         "rule": rule,
     }
     oracle = TargetOracle(network, products, **settings)  # type: ignore[arg-type]
-    work = _Labelling(oracle, points)
-    with _open_store(store, {**scope, "products": list(products)}, work) as record:
-        work.exclude_beyond_relaxation(record)
+    with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
+        work = _Labelling(oracle, points, record)
+        work.resume()
+        work.exclude_beyond_relaxation()
         bar = tqdm(total=len(points), unit="target", disable=not progress, initial=work.n_settled)
-        with Parallel(n_jobs=n_jobs) as workers, bar:
-            while len(waiting := work.next_targets(_WAVE)):
-                if n_jobs == 1:
-                    answers = [_ask(oracle, points[i], solve_limit) for i in waiting]
-                else:
-                    answers = workers(
-                        delayed(_ask_in_worker)(network, products, settings, points[i], solve_limit)
-                        for i in waiting
-                    )
-                for i, (answer, spread) in zip(waiting, answers, strict=True):
-                    work.learn(i, answer, spread, record)
+        # One pickle for the run: a worker opens it once, every question carries its bytes along.
+        recipe = b"" if n_jobs == 1 else pickle.dumps((network, products, settings))
+        key = hashlib.sha256(recipe).hexdigest()
+        pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+        with pool as workers, bar:
+            while len(wave := work.next_wave()):
+                waiting = [i for i in wave if tuple(points[i].tolist()) not in record.answers]
+                questions = ((i, points[i], work.limited, limits) for i in waiting)
+                arriving = (
+                    (_ask(oracle, *question) for question in questions)
+                    if n_jobs == 1
+                    else workers(delayed(_ask_in_worker)(key, recipe, *q) for q in questions)
+                )
+                for i, answer, spread, limited in arriving:
+                    record.add_answer(points[i], answer, spread, limited)
+                    work.n_solves += answer.n_solves
+                for i in wave:  # in the order of the wave, whoever answered first
+                    work.learn(points[i])
                 bar.update(work.n_settled - bar.n)
-                bar.set_postfix(solves=work.n_asked)
-    scope["n_solves"] = work.n_asked
+                bar.set_postfix(solves=work.n_solves)
+    scope["n_solves"] = work.n_solves
+    n_undecided = int(np.sum(work.labels == UNDECIDED))
+    if n_undecided:
+        warnings.warn(
+            f"{n_undecided} of {len(points)} targets are undecided: {solve_limit=} nodes and"
+            f" {time_limit=} seconds per solve were not enough for them",
+            UserWarning,
+            stacklevel=2,
+        )
     return TargetSamples(targets=targets, labels=work.labels, scope=scope)
 
 
 def _ask(
-    oracle: TargetOracle, target: NDArray[np.float64], solve_limit: int | None
-) -> tuple[Answer, list[Reach]]:
-    answer = oracle.ask(target, solve_limit=solve_limit)
-    spread = oracle.spread(_directions(len(target))) if answer.reach is not None else []
-    return answer, spread
+    oracle: TargetOracle,
+    row: int,
+    target: NDArray[np.float64],
+    limited: tuple[str, ...],
+    limits: dict[str, Any],
+) -> tuple[int, Answer, list[Reach], tuple[str, ...]]:
+    """Ask about one target, and how far the structure of its schedule reaches."""
+    oracle.start_from(limited)
+    answer = oracle.ask(target, **limits)
+    spread = []
+    if answer.reach is not None:
+        spread = oracle.spread(_directions_for(oracle))
+    return row, answer, spread, oracle.limited
 
 
 _oracles: dict[str, TargetOracle] = {}
 
 
 def _ask_in_worker(
-    network: Network,
-    products: tuple[str, ...],
-    settings: dict[str, Any],
-    target: NDArray[np.float64],
-    solve_limit: int | None,
-) -> tuple[Answer, list[Reach]]:
+    key: str, recipe: bytes, *question: Any
+) -> tuple[int, Answer, list[Reach], tuple[str, ...]]:
     """Ask in a worker process, which builds its model once."""
-    key = f"{network.fingerprint}{products}{settings}"
     if key not in _oracles:
         _oracles.clear()
+        network, products, settings = pickle.loads(recipe)
         _oracles[key] = TargetOracle(network, products, **settings)
-    return _ask(_oracles[key], target, solve_limit)
+    return _ask(_oracles[key], *question)
+
+
+def _directions_for(oracle: TargetOracle) -> NDArray[np.float64]:
+    """Directions in which it matters how far schedules reach: with free disposal, towards more."""
+    directions = _directions(len(oracle.products))
+    if oracle.sense == "exactly":
+        return directions
+    return np.maximum(directions[directions.min(axis=1) >= -1e-12], 0.0)
 
 
 def _directions(p: int) -> NDArray[np.float64]:
@@ -184,12 +226,16 @@ def _directions(p: int) -> NDArray[np.float64]:
 class _Labelling:
     """The labels so far, and what settles more of them without a solve."""
 
-    def __init__(self, oracle: TargetOracle, points: NDArray[np.float64]) -> None:
-        self.oracle, self.points = oracle, points
+    def __init__(
+        self, oracle: TargetOracle, points: NDArray[np.float64], record: LabelStore
+    ) -> None:
+        self.oracle, self.points, self.record = oracle, points, record
         self.labels = np.full(len(points), UNDECIDED)
         self.asked = np.zeros(len(points), dtype=bool)
         self.structures: dict[tuple, list[Reach]] = {}
-        self.n_asked = 0
+        self.limited: tuple[str, ...] = ()
+        self.unfinished: list[int] = []
+        self.n_solves = 0
 
     @property
     def n_settled(self) -> int:
@@ -199,6 +245,36 @@ class _Labelling:
     def open(self) -> NDArray[np.int64]:
         """Rows without a label that have not been asked about."""
         return np.flatnonzero((self.labels == UNDECIDED) & ~self.asked)
+
+    @property
+    def slack(self) -> float:
+        """Amount by which a target may be missed and counts as met."""
+        return AMOUNT_TOLERANCE * self.oracle.scale
+
+    def resume(self) -> None:
+        """Take over what the store knows, as if it had been asked just now."""
+        known, answered = self.record.labels, self.record.answers
+        rows: dict[tuple[float, ...], int] = {}
+        for row, point in enumerate(self.points):
+            rows.setdefault(tuple(point.tolist()), row)
+            self.labels[row] = known.get(tuple(point.tolist()), UNDECIDED)
+        for wave in self.record.waves:
+            if any(target not in answered for target in wave) and all(t in rows for t in wave):
+                self.unfinished = [rows[target] for target in wave]
+                continue
+            for target in wave:
+                if target in answered:
+                    self.learn(np.array(target))
+
+    def next_wave(self) -> list[int]:
+        """Choose the rows to ask about next; a wave that an earlier run began comes first."""
+        if self.unfinished:
+            wave, self.unfinished = self.unfinished, []
+            return wave
+        wave = self.next_targets(_WAVE)
+        if wave:
+            self.record.add_wave(self.points[wave])
+        return wave
 
     def next_targets(self, n: int) -> list[int]:
         """Choose rows to ask about: the first open one, then the farthest from those chosen."""
@@ -215,112 +291,116 @@ class _Labelling:
             chosen.append(int(candidates[np.argmax(distance)]))
         return chosen
 
-    def exclude_beyond_relaxation(self, record: _Record) -> None:
+    def exclude_beyond_relaxation(self) -> None:
         """Settle what the relaxation without integers cannot reach in some direction."""
         if not len(self.open):
             return
-        for direction in _directions(self.points.shape[1]):
-            if self.oracle.sense == "at_least" and direction.min() < 0:
-                continue
+        for direction in _directions_for(self.oracle):
             limit = self.oracle.relaxed_limit(direction)
-            beyond = self.points @ direction > limit + 2 * AMOUNT_TOLERANCE * self.oracle.scale
-            self._settle(beyond, INFEASIBLE, record)
+            beyond = self.points @ direction > limit + 2 * self.slack
+            self._settle(beyond, INFEASIBLE)
 
-    def learn(self, row: int, answer: Answer, spread: list[Reach], record: _Record) -> None:
-        """Use one answer for its own target and for every other that it settles."""
-        self.n_asked += 1
-        self.asked[row] = True
+    @property
+    def is_free(self) -> bool:
+        """Whether free disposal holds: who makes a target makes every smaller one."""
+        return self.oracle.sense == "at_least"
+
+    def learn(self, target: NDArray[np.float64]) -> None:
+        """Use the answer about one target for it and for every other that it settles."""
+        answer, spread, limited = self.record.answers[tuple(target.tolist())]
+        self.limited += tuple(s for s in limited if s not in self.limited)
+        same = np.all(self.points == target, axis=1)
+        self.asked |= same
         if answer.reach is not None:
-            if self.labels[row] != UNDECIDED and self.labels[row] != FEASIBLE:
-                raise AssertionError(f"target {self.points[row]} proven both ways")
-            self._settle(np.arange(len(self.points)) == row, FEASIBLE, record)
+            if np.any(self.labels[same] == INFEASIBLE):
+                raise AssertionError(f"target {target} proven both ways")
+            self._settle(same, FEASIBLE)
             group = self.structures.setdefault(answer.reach.structure, [])
             group += [answer.reach, *(r for r in spread if r.structure == answer.reach.structure)]
-            self._settle_by_blending(group, record)
-        elif (
-            answer.missed_by is not None and answer.missed_by > AMOUNT_TOLERANCE * self.oracle.scale
-        ):
+            if self.is_free:
+                for reach in (answer.reach, *spread):
+                    self._settle_below(reach)
+            self._settle_by_blending(group)
+        elif answer.missed_by is not None:
             # Strictly closer than the proven distance: a target there would miss this one by less.
-            short = self.points[row] - self.points
-            away = short if self.oracle.sense == "at_least" else np.abs(short)
+            short = target - self.points
+            away = short if self.is_free else np.abs(short)
             settled = away.max(axis=1) < answer.missed_by * (1 - 1e-9)
-            self._settle(settled, INFEASIBLE, record)
+            self._settle(settled, INFEASIBLE)
 
-    def _settle_by_blending(self, group: list[Reach], record: _Record) -> None:
-        """Label what a blend of one structure's schedules makes, once the replay accepts it."""
+    def _settle_below(self, reach: Reach) -> None:
+        self._settle(np.all(self.points <= reach.amounts + self.slack, axis=1), FEASIBLE)
+
+    def _settle_by_blending(self, group: list[Reach]) -> None:
+        """Label what a blend of one structure's schedules makes, once the replay accepts it.
+
+        A target outside their hull gives the direction in which it lies outside, and with it all
+        others that do. With free disposal, the largest targets come first: what their blends make
+        settles the smaller ones.
+        """
         amounts = np.array([r.amounts for r in group])
         rows = self.open
-        inside = np.all(self.points[rows] <= amounts.max(axis=0) + 1e-9, axis=1)
-        if self.oracle.sense == "exactly":
-            inside &= np.all(self.points[rows] >= amounts.min(axis=0) - 1e-9, axis=1)
-        for row in rows[inside]:
-            weights = _blending_weights(amounts, self.points[row], self.oracle.sense)
-            if weights is None:
+        inside = np.all(self.points[rows] <= amounts.max(axis=0) + self.slack, axis=1)
+        if not self.is_free:
+            inside &= np.all(self.points[rows] >= amounts.min(axis=0) - self.slack, axis=1)
+        rows = rows[inside]
+        rows = rows[np.argsort(-self.points[rows].sum(axis=1), kind="stable")]
+        while len(rows):
+            row, rows = rows[0], rows[1:]
+            if self.labels[row] != UNDECIDED:
+                continue
+            weights, direction, gap = _blending_weights(amounts, self.points[row], self.is_free)
+            if gap > self.slack:
+                highest = (amounts @ direction).max() + self.slack
+                rows = rows[self.points[rows] @ direction <= highest]
                 continue
             blend = self.oracle.blend(group, weights)
-            if self.oracle.meets(blend, self.points[row]):
-                self._settle(np.arange(len(self.points)) == row, FEASIBLE, record)
+            if not self.oracle.meets(blend, self.points[row]):
+                continue
+            self._settle(np.arange(len(self.points)) == row, FEASIBLE)
+            if self.is_free:
+                self._settle_below(blend)
+                rows = rows[self.labels[rows] == UNDECIDED]
 
-    def _settle(self, which: NDArray[np.bool_], label: int, record: _Record) -> None:
+    def _settle(self, which: NDArray[np.bool_], label: int) -> None:
         fresh = which & (self.labels == UNDECIDED)
         self.labels[fresh] = label
-        record.write(self.points[fresh], label)
+        self.record.add_labels(self.points[fresh], label)
 
 
 def _blending_weights(
-    amounts: NDArray[np.float64], target: NDArray[np.float64], sense: Sense
-) -> NDArray[np.float64] | None:
-    """Weights >= 0 that sum to 1 and mix the amounts to (at least) the target; None without any."""
-    n = len(amounts)
-    ones = np.ones((1, n))
-    if sense == "exactly":
-        equal, right = np.vstack([amounts.T, ones]), np.append(target, 1.0)
-        found = linprog(np.zeros(n), A_eq=equal, b_eq=right)
-    else:
-        found = linprog(np.zeros(n), A_ub=-amounts.T, b_ub=-target, A_eq=ones, b_eq=[1.0])
-    return found.x if found.status == 0 else None
+    amounts: NDArray[np.float64], target: NDArray[np.float64], is_free: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Mix amounts as close to a target as they get, or as far beyond it with free disposal.
 
-
-class _Record:
-    """Labels on disk, a line each, flushed as they arrive."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        self.file = file
-
-    def write(self, points: NDArray[np.float64], label: int) -> None:
-        if self.file is None or not len(points):
-            return
-        for point in points:
-            self.file.write(json.dumps({"target": point.tolist(), "label": label}) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
-
-
-@contextmanager
-def _open_store(
-    store: Path | str | None, scope: dict[str, Any], work: _Labelling
-) -> Iterator[_Record]:
-    """Open a store for appending; take over the labels it holds, if it is about the same thing."""
-    if store is None:
-        yield _Record(None)
-        return
-    path = Path(store)
-    header = json.dumps({"stnopt_labels": 1, **scope}, sort_keys=True)
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    if lines and lines[0] != header:
-        raise InvalidInputError(
-            f"store {str(path)!r} was made for another plant, horizon or set of options; choose "
-            f"another file or delete it. It says: {lines[0][:200]}"
-        )
-    known: dict[tuple[float, ...], int] = {}
-    for line in lines[1:-1]:  # what follows the last line break was cut off while it was written
-        entry = json.loads(line)
-        known[tuple(entry["target"])] = entry["label"]
-    for row, point in enumerate(work.points):
-        work.labels[row] = known.get(tuple(point.tolist()), UNDECIDED)
-    if lines and lines[-1]:
-        path.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
-    with path.open("a", encoding="utf-8") as file:
-        if not lines:
-            file.write(header + "\n")
-        yield _Record(file)
+    Returns
+    -------
+    weights : (n,) array
+        At least 0, with sum 1.
+    direction : (p,) array
+        In which the target lies farthest beyond all amounts.
+    gap : float
+        By how much some product misses it; negative: by how much all of them exceed it.
+    """
+    n, p = amounts.shape
+    # minimise gap subject to sum_i w_i amounts_i >= target - gap (and <= target + gap)
+    rows = np.hstack([-amounts.T, -np.ones((p, 1))])
+    right = -target
+    if not is_free:
+        rows = np.vstack([rows, np.hstack([amounts.T, -np.ones((p, 1))])])
+        right = np.concatenate([right, target])
+    found = linprog(
+        np.append(np.zeros(n), 1.0),
+        A_ub=rows,
+        b_ub=right,
+        A_eq=np.append(np.ones(n), 0.0)[None, :],
+        b_eq=[1.0],
+        bounds=[(0, None)] * n + [(None, None) if is_free else (0, None)],
+        method="highs",
+    )
+    if found.status != 0:
+        raise RuntimeError(f"blending {n} schedules: {found.message}")
+    sides = -found.ineqlin.marginals.reshape(-1, p)
+    direction = sides[0] if is_free else sides[0] - sides[1]
+    weights = np.maximum(found.x[:n], 0.0)
+    return weights / weights.sum(), direction, float(found.fun)

@@ -26,6 +26,7 @@ from stnopt.scheduling.model import (
     set_structure,
 )
 from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
+from stnopt.scheduling.storage_in_time import add_storage_in_time
 from stnopt.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
@@ -102,10 +103,18 @@ class Answer:
         Proven: every schedule misses the target by at least this amount in some product.
     reach : Reach or None
         A schedule that meets the target.
+    n_solves : int
+        MILPs solved for it.
     """
 
     missed_by: float | None
     reach: Reach | None
+    n_solves: int = 1
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a limit came before anything was shown."""
+        return self.reach is None and not self.missed_by
 
 
 class TargetOracle:
@@ -126,8 +135,33 @@ class TargetOracle:
         self.network, self.products, self.horizon = network, products, float(horizon)
         self.sense, self.rule = sense, rule
         self.scale = max(fit.max_batch for fit in network.suitabilities)
+        self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
-        m = build_scheduling_model(network, horizon=horizon, n_events=n_events, max_span=max_span)
+        self._build(())
+
+    def start_from(self, limited: tuple[str, ...]) -> None:
+        """Have storage limited in time for these states, in this order, and for no others.
+
+        A solve may add states. Starting every question from states that are agreed on makes its
+        answer, under a node limit too, independent of what this model was asked before.
+        """
+        if self._limited != limited or self.model.limited_in_time != set(limited):
+            self._build(limited)
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """States whose storage has been limited in time, those added last in alphabetical order."""
+        return (*self._limited, *sorted(self.model.limited_in_time - set(self._limited)))
+
+    def _build(self, limited: tuple[str, ...]) -> None:
+        network, products, rule, sense = self.network, self.products, self.rule, self.sense
+        m = build_scheduling_model(
+            network, horizon=self.horizon, n_events=self.n_events, max_span=self.max_span
+        )
+        for state in limited:
+            add_storage_in_time(m, network, state, self.horizon)
+            m.limited_in_time.add(state)
+        self._limited = limited
         if rule is not None:
             require_value(m, rule.kind, at_least=rule.at_least, at_most=rule.at_most)  # type: ignore[arg-type]
         m.asked = pyo.Param(products, mutable=True, default=0.0)
@@ -142,7 +176,13 @@ class TargetOracle:
             m.asked_at_most.deactivate()
         self.model = m
 
-    def ask(self, target: NDArray[np.float64], *, solve_limit: int | None = None) -> Answer:
+    def ask(
+        self,
+        target: NDArray[np.float64],
+        *,
+        solve_limit: int | None = None,
+        time_limit: float | None = None,
+    ) -> Answer:
         """Find the smallest amount by which any schedule misses a target.
 
         Parameters
@@ -150,21 +190,26 @@ class TargetOracle:
         target : (p,) array, amount
         solve_limit : int, optional
             Branch-and-bound nodes after which the target may stay undecided.
+        time_limit : float, optional
+            Seconds after which it may; which targets do then depends on the machine.
         """
         for product, amount in zip(self.products, target, strict=True):
             self.model.asked[product] = float(amount)
         self.model.missed.unfix()
         self._aim(self.model.missed, pyo.minimize)
         options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
-        result = self._solve(_DISTANCE_GAP, options)
+        result = self._solve(_DISTANCE_GAP, options, time_limit)
+        n_solves = result.n_solves
         if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
-            return Answer(missed_by=np.inf, reach=None)
+            return Answer(missed_by=np.inf, reach=None, n_solves=n_solves)
         missed_by = None if result.bound is None else max(result.bound, 0.0) * self.scale
         if result.objective is not None and result.objective <= AMOUNT_TOLERANCE:
             reach = self._read_reach()
             if self.meets(reach, target):
-                return Answer(missed_by=None, reach=reach)
-        return Answer(missed_by=missed_by, reach=None)
+                return Answer(missed_by=None, reach=reach, n_solves=n_solves)
+        if missed_by is not None and missed_by <= AMOUNT_TOLERANCE * self.scale:
+            missed_by = None  # no farther than what counts as met: nothing is shown
+        return Answer(missed_by=missed_by, reach=None, n_solves=n_solves)
 
     def maximise(
         self, weights: Mapping[str, float], lower: Mapping[str, float], *, relative_gap: float
@@ -311,9 +356,11 @@ class TargetOracle:
         self.model.del_component("objective")
         self.model.objective = pyo.Objective(expr=expression, sense=sense)
 
-    def _solve(self, relative_gap: float, options: dict[str, int]) -> SolveResult:
+    def _solve(
+        self, relative_gap: float, options: dict[str, int], time_limit: float | None = None
+    ) -> SolveResult:
         self.n_solves += 1
-        return solve(self.model, relative_gap=relative_gap, options=options)
+        return solve(self.model, relative_gap=relative_gap, options=options, time_limit=time_limit)
 
     def _read_reach(self) -> Reach:
         return self._reach_of(read_runs(self.model))

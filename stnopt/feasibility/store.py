@@ -1,0 +1,216 @@
+"""What labelling has learned, kept on disk as it arrives: one JSON record a line.
+
+An answer (one MILP) is written before what it settles, with the schedules behind it, so that a
+later run starts from the same knowledge and asks no question twice, undecided ones included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from stnopt.errors import InvalidInputError
+from stnopt.feasibility.oracle import Answer, Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+Target: TypeAlias = tuple[float, ...]
+
+_FORMAT = "stnopt labels 2"
+
+
+class LabelStore:
+    """A file of answers and labels for one plant, horizon and set of options.
+
+    Every record is written and flushed to disk at once. A record that was cut off at the end of the
+    file is dropped when the file is opened. While the disk is full, records are kept in memory, a
+    warning says so, and every later write tries again.
+
+    Parameters
+    ----------
+    path : path or None
+        None keeps nothing.
+    scope : mapping
+        What the labels hold for; a file with another one is refused.
+
+    Raises
+    ------
+    InvalidInputError
+        The file belongs to something else, or a record inside it cannot be read.
+    """
+
+    def __init__(self, path: Path | str | None, scope: Mapping[str, Any]) -> None:
+        self.path = None if path is None else Path(path)
+        self.labels: dict[Target, int] = {}
+        self.answers: dict[Target, tuple[Answer, list[Reach], tuple[str, ...]]] = {}
+        self.waves: list[list[Target]] = []
+        self._pending = b""
+        self._good = 0
+        self._file: int | None = None
+        content = json.dumps(dict(scope), sort_keys=True)
+        header = {
+            "format": _FORMAT,
+            "hash": hashlib.sha256(content.encode()).hexdigest(),
+            "scope": dict(scope),
+        }
+        self._header = json.dumps(header, sort_keys=True).encode() + b"\n"
+        if self.path is not None and self.path.exists():
+            self._read(self.path.read_bytes(), header)
+
+    def _read(self, content: bytes, header: dict[str, Any]) -> None:
+        complete = content[: content.rfind(b"\n") + 1]  # what follows was cut off while written
+        if not complete and self._header.startswith(content):
+            return
+        lines = complete.split(b"\n")[:-1]
+        try:
+            found = json.loads((lines or [content])[0])
+            digest = found["hash"] if found["format"] == _FORMAT else None
+        except (ValueError, KeyError, TypeError):
+            raise InvalidInputError(
+                f"store {str(self.path)!r}: not a file of labels that this release wrote; choose"
+                " another file"
+            ) from None
+        if digest != header["hash"]:
+            theirs, ours = found.get("scope", {}), header["scope"]
+            differs = [
+                f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
+                for key in sorted({*theirs, *ours})
+                if theirs.get(key) != ours.get(key)
+            ]
+            raise InvalidInputError(
+                f"store {str(self.path)!r} was made for another plant, horizon or set of options"
+                f" ({'; '.join(differs) or 'its hash differs'}); choose another file or delete it"
+            )
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise InvalidInputError(
+                    f"store {str(self.path)!r}, line {number}: unreadable record ({error}); delete"
+                    " that line to go on from the others"
+                ) from error
+        self._good = len(complete)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        if "label" in record:
+            self.labels[tuple(record["target"])] = record["label"]
+            return
+        if "wave" in record:
+            self.waves.append([tuple(target) for target in record["wave"]])
+            return
+        reaches = [_read_reach(each) for each in record["reaches"]]
+        missed_by = record["missed_by"]
+        answer = Answer(
+            missed_by=None if missed_by is None else float(missed_by),
+            reach=reaches[0] if reaches else None,
+            n_solves=record["n_solves"],
+        )
+        self.answers[tuple(record["asked"])] = (answer, reaches[1:], tuple(record["limited"]))
+
+    def __enter__(self) -> Self:
+        """Open the file for appending, without what was cut off at its end."""
+        if self.path is not None:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            if not self._good:
+                self._append(self._header)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Try once more to write what the disk refused, and close the file."""
+        if self._file is None:
+            return
+        if self._pending:
+            self._append(b"")
+        os.close(self._file)
+        self._file = None
+
+    def add_wave(self, targets: NDArray[np.float64]) -> None:
+        """Keep which targets are asked about together: a later run finishes what was begun."""
+        self.waves.append([tuple(target) for target in targets.tolist()])
+        self._write({"wave": targets.tolist()})
+
+    def add_answer(
+        self,
+        target: NDArray[np.float64],
+        answer: Answer,
+        spread: list[Reach],
+        limited: tuple[str, ...],
+    ) -> None:
+        """Keep one answer and the schedules behind it."""
+        self.answers[tuple(target.tolist())] = (answer, spread, limited)
+        reaches = [] if answer.reach is None else [answer.reach, *spread]
+        missed_by = answer.missed_by
+        self._write(
+            {
+                "asked": target.tolist(),
+                "missed_by": "inf" if missed_by == math.inf else missed_by,
+                "n_solves": answer.n_solves,
+                "limited": list(limited),
+                "reaches": [_write_reach(each) for each in reaches],
+            }
+        )
+
+    def add_labels(self, targets: NDArray[np.float64], label: int) -> None:
+        """Keep labels that are facts."""
+        self._write(*({"target": target.tolist(), "label": label} for target in targets))
+
+    def _write(self, *records: dict[str, Any]) -> None:
+        if self._file is not None and records:
+            self._append(b"".join(json.dumps(each).encode() + b"\n" for each in records))
+
+    def _append(self, lines: bytes) -> None:
+        """Write whole records or none: what a full disk cut off is taken back."""
+        assert self._file is not None
+        already = bool(self._pending)
+        self._pending += lines
+        try:
+            os.ftruncate(self._file, self._good)
+            os.lseek(self._file, self._good, os.SEEK_SET)
+            rest = memoryview(self._pending)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, self._good)
+            if not already:
+                warnings.warn(
+                    f"store {str(self.path)!r} cannot be written ({error}); labelling goes on, and"
+                    " what it learns is written once there is room",
+                    UserWarning,
+                    stacklevel=4,
+                )
+            return
+        self._good += len(self._pending)
+        self._pending = b""
+
+
+def _write_reach(reach: Reach) -> dict[str, Any]:
+    return {
+        "amounts": reach.amounts.tolist(),
+        "runs": [[*batch, *values] for batch, values in reach.runs.items()],
+    }
+
+
+def _read_reach(record: dict[str, Any]) -> Reach:
+    runs = {
+        (task, unit, event, span): (start, size)
+        for task, unit, event, span, start, size in record["runs"]
+    }
+    return Reach(amounts=np.array(record["amounts"], dtype=float), runs=runs)

@@ -1,0 +1,240 @@
+"""A store survives what happens to long runs, and no question is solved twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import stnopt
+from stnopt.feasibility.oracle import TargetOracle
+from stnopt.feasibility.store import LabelStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SETTINGS = {"horizon": 8, "n_events": 4, "max_span": 0}
+RUN = """
+import sys, stnopt
+targets = stnopt.sample_targets({"S9": (0, 110), "S8": (0, 110)}, 120, seed=2, method="uniform")
+stnopt.label_targets(stnopt.load_example("ex2"), targets, horizon=8, n_events=4, max_span=0,
+                     n_jobs=int(sys.argv[2]), store=sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def network() -> stnopt.Network:
+    return stnopt.load_example("ex2")
+
+
+@pytest.fixture(scope="module")
+def targets():
+    return stnopt.sample_targets({"S9": (0, 110), "S8": (0, 110)}, 120, seed=2, method="uniform")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(network, targets) -> stnopt.TargetSamples:
+    return stnopt.label_targets(network, targets, **SETTINGS)
+
+
+def records(path: Path, key: str) -> list[dict]:
+    entries = [json.loads(line) for line in path.read_bytes().split(b"\n")[1:] if line]
+    return [entry for entry in entries if key in entry]
+
+
+def asked(path: Path) -> list[tuple[float, ...]]:
+    return [tuple(entry["asked"]) for entry in records(path, "asked")]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_killed_run_loses_nothing_and_solves_nothing_twice(
+    network, targets, undisturbed, tmp_path, n_jobs
+):
+    path = tmp_path / "labels.jsonl"
+    run = subprocess.Popen([sys.executable, "-c", RUN, str(path), str(n_jobs)])
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up and not (path.exists() and b"asked" in path.read_bytes()):
+        time.sleep(0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    before = asked(path)
+    assert before
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert asked(path)[: len(before)] == before
+    assert len(asked(path)) == len(set(asked(path))) == undisturbed.scope["n_solves"]
+    third = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert third.scope["n_solves"] == 0
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40])
+def test_a_truncated_last_record_is_dropped(network, targets, undisturbed, tmp_path, cut):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:40], **SETTINGS, store=path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_a_store_cut_off_in_its_first_line_starts_anew(network, targets, undisturbed, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:4], **SETTINGS, store=path)
+    path.write_bytes(path.read_bytes()[:25])
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert records(path, "asked")
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Let writes beyond a size fail, as on a full disk."""
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_costs_no_label_and_leaves_whole_records(
+    network, targets, undisturbed, tmp_path
+):
+    path = tmp_path / "labels.jsonl"
+    with largest_file(6000), pytest.warns(UserWarning, match="cannot be written"):
+        full = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert full.labels.tolist() == undisturbed.labels.tolist()
+    assert path.stat().st_size <= 6000
+    assert path.read_bytes().endswith(b"}\n")
+    kept = asked(path)
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert asked(path)[: len(kept)] == kept
+    assert len(set(asked(path))) == len(asked(path))
+
+
+def test_records_that_did_not_fit_are_written_when_there_is_room(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    with LabelStore(path, {"plant": "p"}) as store:
+        with largest_file(200), pytest.warns(UserWarning, match="cannot be written"):
+            store.add_labels(np.arange(40.0).reshape(20, 2), 1)
+        store.add_labels(np.array([[50.0, 60.0]]), -1)
+    assert len(records(path, "label")) == 21
+    assert LabelStore(path, {"plant": "p"}).labels[50.0, 60.0] == -1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"horizon": 9}, "horizon"),
+        ({"n_events": 5}, "n_events"),
+        ({"sense": "exactly"}, "sense"),
+        ({"solve_limit": 7}, "solve_limit"),
+        ({"require": "profit >= 1"}, "require"),
+    ],
+)
+def test_a_store_of_other_options_is_refused(network, targets, tmp_path, change, named):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:1], **SETTINGS, store=path)
+    content = path.read_bytes()
+    with pytest.raises(stnopt.InvalidInputError, match=rf"another plant.*{named}"):
+        stnopt.label_targets(network, targets[:1], **{**SETTINGS, **change}, store=path)
+    assert path.read_bytes() == content
+
+
+def test_a_store_of_another_plant_or_another_file_is_refused(network, targets, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:1], **SETTINGS, store=path)
+    other = stnopt.load_example("ex2_exact_thirds")
+    with pytest.raises(stnopt.InvalidInputError, match="another plant"):
+        stnopt.label_targets(other, targets[:1], **SETTINGS, store=path)
+    path.write_text("S9,S8,label\n1,2,-1\n")
+    with pytest.raises(stnopt.InvalidInputError, match="not a file of labels"):
+        stnopt.label_targets(network, targets[:1], **SETTINGS, store=path)
+
+
+def test_a_damaged_record_inside_is_named(network, targets, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:4], **SETTINGS, store=path)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = b'{"label": '
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(stnopt.InvalidInputError, match="line 3: unreadable record"):
+        stnopt.label_targets(network, targets[:4], **SETTINGS, store=path)
+
+
+def test_undecided_targets_are_counted_kept_and_the_same_for_any_number_of_workers(
+    network, targets, undisturbed, tmp_path
+):
+    runs = []
+    for n_jobs in (1, 2):
+        with pytest.warns(UserWarning, match=r"\d+ of 120 targets are undecided"):
+            runs.append(
+                stnopt.label_targets(
+                    network,
+                    targets,
+                    **SETTINGS,
+                    solve_limit=1,
+                    n_jobs=n_jobs,
+                    store=tmp_path / f"{n_jobs}.jsonl",
+                )
+            )
+    one, two = runs
+    assert one.counts()["undecided"] > 0
+    assert one.labels.tolist() == two.labels.tolist()
+    decided = one.labels != 0
+    assert one.labels[decided].tolist() == undisturbed.labels[decided].tolist()
+    with pytest.warns(UserWarning, match="undecided"):
+        again = stnopt.label_targets(
+            network, targets, **SETTINGS, solve_limit=1, store=tmp_path / "2.jsonl"
+        )
+    assert again.scope["n_solves"] == 0
+    assert again.labels.tolist() == one.labels.tolist()
+
+
+def test_a_question_does_not_depend_on_earlier_ones():
+    plant = stnopt.load_example("ex1")
+    fresh = TargetOracle(plant, ("S4",), horizon=12, n_events=5)
+    used = TargetOracle(plant, ("S4",), horizon=12, n_events=5)
+    for amount in (150.0, 200.0, 230.0):
+        used.start_from(())
+        used.ask(np.array([amount]), solve_limit=3)
+    used.start_from(())
+    target = np.array([190.0])
+    first, second = (oracle.ask(target, solve_limit=2) for oracle in (fresh, used))
+    assert first.missed_by == second.missed_by
+    assert (first.reach is None) == (second.reach is None)
+    if first.reach is not None:
+        assert first.reach.runs == second.reach.runs
+
+
+def test_an_interrupt_leaves_a_valid_store(network, targets, undisturbed, tmp_path, monkeypatch):
+    path = tmp_path / "labels.jsonl"
+    ask, calls = TargetOracle.ask, []
+
+    def interrupted(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return ask(self, *args, **kwargs)
+
+    monkeypatch.setattr(TargetOracle, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    monkeypatch.undo()
+    assert len(asked(path)) == 5
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert again.scope["n_solves"] == undisturbed.scope["n_solves"] - 5
