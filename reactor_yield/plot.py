@@ -178,7 +178,7 @@ def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> 
     axes.set(
         xlabel="warned at least this many minutes ahead", ylabel="share of runaways", ylim=(0, 1.02)
     )
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15))
     return axes
 
 

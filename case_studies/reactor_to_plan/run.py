@@ -27,7 +27,7 @@ CRITICAL = ry.REFERENCE.critical_temperature
 N_SAMPLES, N_EXACT, SEED = 512, 4096, 0
 N_GRID = 15  # grid lines of the piecewise-linear yield in each direction
 MOLAR_MASS = {"A": 28.0, "B": 16.0}  # g/mol, stated, since the reference names no substances
-HORIZON = 24.0  # h
+HORIZON, N_EVENTS = 12.0, 6  # h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,9 @@ def main(results: Path, n_samples: int = N_SAMPLES, n_rows: int = 6_000) -> dict
         "lower bound": build_plant(chosen.predicted["lower"], chosen.predicted["Xa"]),
     }
     searches = {
-        name: so.find_schedule(plant, horizon=HORIZON, n_events=5, max_span=0, time_limit=60.0)
+        name: so.find_schedule(
+            plant, horizon=HORIZON, n_events=N_EVENTS, max_span=0, time_limit=60.0
+        )
         for name, plant in plants.items()
     }
     for name, search in searches.items():
@@ -364,7 +366,9 @@ def draw(results, window, samples, region, margin, grid, points, plants, searche
     figure.savefig(results / "operating_window.png", dpi=130)
     so.plot_network(plants["predicted"]).figure.savefig(results / "network.png", dpi=130)
     schedule = searches["predicted"].schedule
-    so.plot_gantt(schedule).figure.savefig(results / "gantt.png", dpi=130)
+    so.plot_gantt(schedule, network=plants["predicted"]).figure.savefig(
+        results / "gantt.png", dpi=130
+    )
     plt.close("all")
 
 

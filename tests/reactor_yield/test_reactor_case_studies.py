@@ -1,0 +1,73 @@
+"""The case studies, run small, from their own scripts."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "case_studies"
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"{name}_study", FOLDER / name / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return _load("reactor_to_plan")
+
+
+def test_mass_in_is_mass_out(plan):
+    for product_yield, conversion in ((0.8, 0.98), (1.0, 1.0), (0.3, 0.5)):
+        fractions = plan.outlet_mass_fractions(product_yield, conversion)
+        assert sum(fractions.values()) == pytest.approx(1.0, abs=1e-12)
+        assert min(fractions.values()) >= 0
+    by_hand = plan.outlet_mass_fractions(1.0, 1.0)
+    assert by_hand["C"] == pytest.approx(5 * 60 / 300)
+
+
+def test_mass_fractions_are_the_simulators(plan):
+    """The outlet from yield and conversion alone against the flows themselves."""
+    row = plan.ry.simulate_reactor(dict(plan.MODE_1.mean)).iloc[0]
+    fractions = plan.outlet_mass_fractions(row["Yc"], row["Xa"])
+    mass = {"A": 28.0, "B": 16.0, "C": 60.0, "D": (2 * 28 + 3 * 60) / 3}
+    flows = {s: row[f"F{s.lower()}_out"] * mass[s] for s in mass}
+    total = sum(flows.values())
+    assert total == pytest.approx(300.0)
+    for species, fraction in fractions.items():
+        assert fraction == pytest.approx(flows[species] / total, abs=1e-9)
+
+
+def test_reactor_batch_time_is_amount_over_throughput(plan):
+    plant = plan.build_plant(0.8, 0.98)
+    reactor = next(s for s in plant.suitabilities if s.unit == "Reactor")
+    assert reactor.duration(36.0) == pytest.approx(36.0 / 18.0)
+
+
+def test_operating_point_is_safe_and_scheduled(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "N_EXACT", 1024)
+    monkeypatch.setattr(plan, "N_GRID", 7)
+    monkeypatch.setattr(plan, "HORIZON", 6.0)
+    monkeypatch.setattr(plan, "N_EVENTS", 4)
+    summary = plan.main(tmp_path, n_samples=256, n_rows=800)
+    best = summary["points"][0]
+    assert best["true"]["T_max"] < 750
+    assert abs(summary["yield_short_of_best"]) < 0.01
+    assert 0.1 < summary["unsafe_share"] < 0.9
+    assert summary["profit"]["predicted"] > summary["profit"]["lower bound"] > 0
+    for name in ("operating_window.png", "network.png", "gantt.png", "summary.json"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_the_reactor_study_runs_small(tmp_path):
+    _load("reactor").main(tmp_path, n_rows=500, days=(4, 5, 8), kind="gp")
+    written = {p.name for p in tmp_path.iterdir()}
+    assert {"data.html", "drift.html", "drift.json", "model.zip", "prepared"} <= written
+    assert {"profiles.png", "yield.png", "runaway.png", "low_yield_causes.csv"} <= written
