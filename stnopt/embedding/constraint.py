@@ -1,7 +1,8 @@
 """A region's algebra on the user's own Pyomo block, so that any solver can optimise over it.
 
 A linear region is one linear constraint: the model stays an MILP. A kernel region is nonlinear:
-give the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone.
+give the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone. Or
+take one of its two piecewise-linear forms, inner and outer, which any MILP solver takes.
 """
 
 from __future__ import annotations
@@ -18,11 +19,22 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
+from stnopt.embedding.pieces import Pieces
+from stnopt.embedding.piecewise import (
+    DEFAULT_TOLERANCE,
+    TRANSFORMATIONS,
+    Transformation,
+    add_pieces,
+    pieces_of,
+)
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 
-Form: TypeAlias = Literal["algebraic", "split"]
-FORMS: tuple[Form, ...] = ("algebraic", "split")
+Form: TypeAlias = Literal["algebraic", "split", "inner", "outer"]
+FORMS: tuple[Form, ...] = ("algebraic", "split", "inner", "outer")
+#: The forms that are linear: pieces for an MILP solver.
+PIECEWISE: tuple[Form, ...] = ("inner", "outer")
+_LINEAR_BACK_OFF = 2e-6  # twice what an MILP solver may overstep a row by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +45,8 @@ class RegionBlock:
     ----------
     block : pyo.Block
         Holds `decision` (expression) and `inside_region` (constraint); for a kernel region also
-        `kernel`, one member per support vector.
+        `kernel`, one member per support vector. The forms inner and outer of a kernel region hold
+        `position`, `piece` and `choice` instead.
     region : LinearRegion or KernelRegion
     inputs : mapping of str to Var or linear expression
         The model's component that stands for each input of the region, in the region's order.
@@ -42,7 +55,9 @@ class RegionBlock:
         linear region needs none.
     margin : float
         The block requires ``decision <= -margin``.
-    form : {"algebraic", "split"}
+    form : {"algebraic", "split", "inner", "outer"}
+    pieces : Pieces or None
+        Of the forms inner and outer of a kernel region, shared by all copies of it.
     """
 
     block: Any
@@ -51,15 +66,20 @@ class RegionBlock:
     bounds: Mapping[str, tuple[float, float]]
     margin: float
     form: Form
+    pieces: Pieces | None = None
 
     def decision_value(self) -> float:
         """Value of the block's own expression at the model's present values.
+
+        The forms inner and outer of a kernel region have none: it is the region's own there.
 
         Raises
         ------
         InvalidInputError
             If a variable has no value yet.
         """
+        if self.pieces is not None:
+            return float(self.region.decision([self._point()])[0])
         return _value_of(self.block.decision, f"{self.block.name}.decision")
 
     def distance(self) -> float:
@@ -73,8 +93,23 @@ class RegionBlock:
         InvalidInputError
             If a variable has no value yet.
         """
-        point = [[_value_of(inner, name) for name, inner in self.inputs.items()]]
-        return self.decision_value() - float(self.region.decision(point)[0])
+        return self.decision_value() - float(self.region.decision([self._point()])[0])
+
+    def violation(self) -> float:
+        """By how much the region itself rejects the present values; 0 where it accepts them.
+
+        It is 0 at any solution of the inner form, and at most the tolerance at one of the outer
+        form. For the others it is of the order of the solver's feasibility tolerance.
+
+        Raises
+        ------
+        InvalidInputError
+            If a variable has no value yet.
+        """
+        return max(float(self.region.decision([self._point()])[0]) + self.margin, 0.0)
+
+    def _point(self) -> list[float]:
+        return [_value_of(inner, name) for name, inner in self.inputs.items()]
 
 
 def add_region_constraint(
@@ -84,6 +119,8 @@ def add_region_constraint(
     *,
     margin: float = 0.0,
     form: Form = "algebraic",
+    tolerance: float | None = None,
+    transformation: Transformation = "hull",
 ) -> RegionBlock:
     """Require ``region.decision(variables) <= -margin`` on a new sub-block of `block`.
 
@@ -98,9 +135,19 @@ def add_region_constraint(
         bound in the model is held inside the region's training box on that side.
     margin : float
         At least 0, in units of the decision function.
-    form : {"algebraic", "split"}
+    form : {"algebraic", "split", "inner", "outer"}
         ``"algebraic"`` writes one sum of kernels (suits SCIP and MAiNGO), ``"split"`` one variable
-        per kernel term (suits Gurobi).
+        per kernel term (suits Gurobi). ``"inner"`` and ``"outer"`` write convex pieces for an MILP
+        solver, for kernel regions of 1 to 4 inputs: what the inner form admits has
+        ``decision <= -margin``, and it admits all that has ``decision <= -margin - tolerance``;
+        what the outer form admits has ``decision <= -margin + tolerance``, and it admits all that
+        has ``decision <= -margin``. A linear region is exact in either (the inner form is tighter
+        by the solver's own tolerance).
+    tolerance : float, optional
+        Of the inner and outer form, in units of the decision function; 0.05 when left out. For an
+        SVC 1 is the distance from the border to the margin. Cost grows as it falls.
+    transformation : {"hull", "bigm"}
+        How Pyomo.GDP writes the choice among the pieces.
 
     Returns
     -------
@@ -112,7 +159,14 @@ def add_region_constraint(
         The names do not match, an input is bounded neither by the model nor by the training box,
         or a value is not a single linear component.
     UnsupportedModelError
-        The form or the kind of region is not one that this function writes.
+        The form or the kind of region is not one that this function writes, or it would take too
+        many pieces.
+
+    Warns
+    -----
+    UserWarning
+        Inner and outer form: if the pieces reach outside the region's training box, where the
+        classifier extrapolates, or if there are none: the model is then infeasible.
 
     References
     ----------
@@ -125,6 +179,12 @@ def add_region_constraint(
         )
     margin = checked_margin(margin)
     inputs = match_inputs(region, variables)
+    tolerance = _checked_tolerance(tolerance, form)
+    if transformation not in TRANSFORMATIONS:
+        raise InvalidInputError(
+            f"transformation: expected one of {', '.join(map(repr, TRANSFORMATIONS))}, got "
+            f"{transformation!r}"
+        )
     if isinstance(region, LinearRegion):
         return _add_linear(block, region, inputs, margin, form)
     bounds = {
@@ -133,6 +193,10 @@ def add_region_constraint(
             inputs.items(), zip(region.lower, region.upper, strict=True), strict=True
         )
     }
+    if form in PIECEWISE:
+        return _add_piecewise(
+            block, region, inputs, bounds, margin, form, tolerance, transformation
+        )
     return _add_kernel(block, region, inputs, bounds, margin, form)
 
 
@@ -177,6 +241,22 @@ def checked_margin(margin: float) -> float:
     if isinstance(margin, bool) or not isinstance(margin, Real) or not 0 <= margin < math.inf:
         raise InvalidInputError(f"margin: expected a finite number of at least 0, got {margin!r}")
     return float(margin)
+
+
+def _checked_tolerance(tolerance: float | None, form: Form) -> float:
+    if tolerance is None:
+        return DEFAULT_TOLERANCE
+    if form not in PIECEWISE:
+        raise InvalidInputError(
+            f"tolerance={tolerance!r} is for the forms 'inner' and 'outer', not for {form!r}"
+        )
+    if (
+        isinstance(tolerance, bool)
+        or not isinstance(tolerance, Real)
+        or not 0 < tolerance < math.inf
+    ):
+        raise InvalidInputError(f"tolerance: expected a positive finite number, got {tolerance!r}")
+    return float(tolerance)
 
 
 def _checked_input(name: str, given: Any) -> Any:
@@ -246,7 +326,8 @@ def _add_linear(
         )
         + region.offset
     )
-    block.inside_region = pyo.Constraint(expr=block.decision <= -margin)
+    back_off = _LINEAR_BACK_OFF if form == "inner" else 0.0
+    block.inside_region = pyo.Constraint(expr=block.decision <= -margin - back_off)
     return RegionBlock(
         block=block,
         region=region,
@@ -281,6 +362,31 @@ def _add_kernel(
         bounds=MappingProxyType(bounds),
         margin=margin,
         form=form,
+    )
+
+
+def _add_piecewise(
+    parent: Any,
+    region: KernelRegion,
+    inputs: dict[str, Any],
+    bounds: dict[str, tuple[float, float]],
+    margin: float,
+    form: Form,
+    tolerance: float,
+    transformation: Transformation,
+) -> RegionBlock:
+    """Require the inputs to be in one of the region's convex pieces."""
+    pieces = pieces_of(region, bounds, form=form, margin=margin, tolerance=tolerance)
+    block = _new_block(parent)
+    add_pieces(block, pieces, inputs, transformation=transformation)
+    return RegionBlock(
+        block=block,
+        region=region,
+        inputs=MappingProxyType(inputs),
+        bounds=MappingProxyType(bounds),
+        margin=margin,
+        form=form,
+        pieces=pieces,
     )
 
 
@@ -397,7 +503,7 @@ def _add_decision(block: Any, region: KernelRegion, margin: float) -> None:
 
 def nonlinear_constraints(added: RegionBlock) -> Iterator[Any]:
     """Constraints of the block that an MILP solver cannot take: none for a linear region."""
-    if isinstance(added.region, KernelRegion):
+    if isinstance(added.region, KernelRegion) and added.form not in PIECEWISE:
         yield added.block.inside_region
         if added.form == "split":
             yield from added.block.kernel_value.values()

@@ -31,6 +31,7 @@ from stnopt.embedding.constraint import (
     nonlinear_constraints,
     stated_bounds,
 )
+from stnopt.embedding.many_regions import groups_of, search_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 from stnopt.solve import SolveResult, Status, relative_gap_between, solve, status_of
@@ -225,6 +226,7 @@ class _Search:
     n_boxes: int = 0
     n_solves: int = 0
     out_of_time: bool = False
+    line: Any = None
 
     @property
     def kernel_parts(self) -> list[Any]:
@@ -264,25 +266,44 @@ class _Search:
             message = "a region has no feasible point within the bounds of its inputs"
             return self._result(Status.INFEASIBLE, None, message)
         if warm_start and all(v is not None for _, v in self.old_values):
-            self._improve(root.covers, [part.point() for part in self.parts])
+            self.improve(root.covers, [part.point() for part in self.parts])
+        groups = groups_of(self.kernel_parts, root.covers)
+        if groups is not None:
+            return self._close_by_pieces(root, groups)
         order = itertools.count()
         queue = [(root.bound, next(order), root)]
         with tqdm(
             disable=not self.progress, unit=" boxes", desc="solve_over_region", leave=True
         ) as line:
-            while queue and not self._is_late():
-                if queue[0][0] >= self._cutoff():
+            while queue and not self.is_late():
+                if queue[0][0] >= self.cutoff():
                     break
                 _, _, box = heapq.heappop(queue)
                 for child in self._explore(box):
-                    if child.bound < self._cutoff():
+                    if child.bound < self.cutoff():
                         heapq.heappush(queue, (child.bound, next(order), child))
                     else:
                         self.closed_bound = min(self.closed_bound, child.bound)
                 if self.progress:
                     line.update(self.n_boxes - line.n)
                     line.set_postfix_str(self._progress_text(queue))
-        bound = min([self.closed_bound, *(entry[0] for entry in queue)])
+        return self._conclude(min([self.closed_bound, *(entry[0] for entry in queue)]))
+
+    def _close_by_pieces(self, root: _Box, groups: list[Any]) -> SolveResult:
+        """Many regions: let the MILP solver choose among the pieces of each."""
+        with tqdm(
+            disable=not self.progress, unit=" rounds", desc="solve_over_region", leave=True
+        ) as self.line:
+            bound = search_pieces(self, root.covers, groups)
+        return self._conclude(bound)
+
+    def show_progress(self, bound: float) -> None:
+        """Show a round of the search by pieces."""
+        if self.progress:
+            self.line.update(self.n_boxes - self.line.n)
+            self.line.set_postfix_str(self._progress_text([(bound,)]))
+
+    def _conclude(self, bound: float) -> SolveResult:
         if self.best is None:
             if bound == math.inf and not self.out_of_time:
                 return self._result(Status.INFEASIBLE, None, "no box holds a solution")
@@ -311,7 +332,7 @@ class _Search:
         """Bound a box by an MILP; return what is left of it to explore."""
         self._write_cuts(box.covers)
         self.n_boxes += 1
-        outcome = self._solve(0.2 * self.relative_gap)
+        outcome = self.solve(0.2 * self.relative_gap)
         if outcome.status is Status.INFEASIBLE:
             return []
         if outcome.status in (Status.UNBOUNDED, Status.ERROR):
@@ -328,14 +349,14 @@ class _Search:
             return []
         points = [part.point() for part in self.parts]
         if all(part.holds(point) for part, point in zip(self.parts, points, strict=True)):
-            self._offer(outcome.objective)
+            self.offer(outcome.objective)
             if outcome.status is not Status.OPTIMAL:
                 self.out_of_time = True
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
-        self._improve(box.covers, points)
+        self.improve(box.covers, points)
         focused = self._focus(box.covers, points)
-        if box.bound >= self._cutoff():
+        if box.bound >= self.cutoff():
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
         return self._recut(box, focused, points) or self._divide(box, focused, points)
@@ -344,7 +365,7 @@ class _Search:
         """Refine the covers of the regions that a solution breaks, around that solution."""
         focused = []
         for index, (part, point, cover) in enumerate(
-            zip(self.kernel_parts, self._kernel_points(points), covers, strict=True)
+            zip(self.kernel_parts, self.kernel_points(points), covers, strict=True)
         ):
             finer = None
             if not part.holds(point):
@@ -368,7 +389,7 @@ class _Search:
         if box.recuts >= 8:
             return []
         for part, point, cover in zip(
-            self.kernel_parts, self._kernel_points(points), focused, strict=True
+            self.kernel_parts, self.kernel_points(points), focused, strict=True
         ):
             near = cover.nearest_reached(point)
             if part.holds(point) or near is None:
@@ -384,7 +405,7 @@ class _Search:
         """Divide the box along one input, such that the solution is in neither half if possible."""
         best: tuple[float, float, int, int, float] | None = None
         for index, (part, point, cover) in enumerate(
-            zip(self.kernel_parts, self._kernel_points(points), focused, strict=True)
+            zip(self.kernel_parts, self.kernel_points(points), focused, strict=True)
         ):
             if part.holds(point):
                 continue
@@ -397,7 +418,7 @@ class _Search:
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
         *_, index, j, at = best
-        part, point = self.kernel_parts[index], self._kernel_points(points)[index]
+        part, point = self.kernel_parts[index], self.kernel_points(points)[index]
         cover, var = focused[index], part.variables[j]
         children = []
         for side in (0, 1):
@@ -423,7 +444,7 @@ class _Search:
 
     # -- incumbents -------------------------------------------------------------------------------
 
-    def _improve(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:
+    def improve(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:
         """Move a solution that breaks a region inside it: fix its integers, solve small LPs.
 
         Each LP holds the inputs in a small box around a feasible point near the solution and in a
@@ -443,8 +464,8 @@ class _Search:
                 rows = self._inner_rows(covers, points, shrink)
                 if rows is None:
                     return
-                self._write_rows(*rows)
-                outcome = self._solve(1e-9)
+                self.write_rows(*rows)
+                outcome = self.solve(1e-9)
                 if outcome.objective is None:
                     if reached < math.inf or shrink > 10:
                         return
@@ -455,7 +476,7 @@ class _Search:
                     return
                 value = self.sign * outcome.objective
                 best = min(reached, math.inf if self.best is None else self.best)
-                self._offer(outcome.objective)
+                self.offer(outcome.objective)
                 if value < reached:
                     points, reached = found, value
                 if value > best - 0.1 * self._tolerance():
@@ -514,14 +535,14 @@ class _Search:
             ranges.extend(zip(lower.tolist(), variables, upper.tolist(), strict=True))
         return rows, ranges
 
-    def _offer(self, objective: float | None) -> None:
+    def offer(self, objective: float | None) -> None:
         if objective is None:
             return
         value = self.sign * objective
         if self.best is None or value < self.best:
             self.best = value
             self.best_values = self._values()
-            self.best_points = self._kernel_points([part.point() for part in self.parts])
+            self.best_points = self.kernel_points([part.point() for part in self.parts])
 
     # -- the model --------------------------------------------------------------------------------
 
@@ -553,7 +574,7 @@ class _Search:
             part, region = linear[i]
             return _dot(region.weights, part.variables) + region.offset <= -part.margin
 
-    def _kernel_points(self, points: list[FloatArray]) -> list[FloatArray]:
+    def kernel_points(self, points: list[FloatArray]) -> list[FloatArray]:
         return [
             point
             for part, point in zip(self.parts, points, strict=True)
@@ -591,7 +612,7 @@ class _Search:
         self.objective.deactivate()
         self.block.limit = pyo.Objective(expr=var, sense=sense)
         try:
-            outcome = self._solve(0.05)
+            outcome = self.solve(0.05)
         finally:
             self.block.del_component("limit")
             self.objective.activate()
@@ -618,9 +639,9 @@ class _Search:
                 (_dot(weight, variables), float(limit))
                 for weight, limit in zip(weights, limits, strict=True)
             )
-        self._write_rows(rows, ranges)
+        self.write_rows(rows, ranges)
 
-    def _write_rows(
+    def write_rows(
         self, rows: list[tuple[Any, float]], ranges: list[tuple[float, Any, float]]
     ) -> None:
         """Replace the half-spaces and boxes of the previous solve."""
@@ -634,7 +655,7 @@ class _Search:
             range(len(ranges)), rule=lambda _, i: pyo.inequality(*ranges[i])
         )
 
-    def _solve(self, gap: float) -> SolveResult:
+    def solve(self, gap: float) -> SolveResult:
         remaining = None
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 1e-3)
@@ -643,7 +664,11 @@ class _Search:
         return outcome
 
     def _values(self) -> list[tuple[Any, Any]]:
-        own = set() if self.block is None else {id(v) for v in self.block.input.values()}
+        own = (
+            set()
+            if self.block is None
+            else {id(v) for v in self.block.component_data_objects(pyo.Var)}
+        )
         return [
             (var, var.value)
             for var in self.model.component_data_objects(pyo.Var)
@@ -655,11 +680,11 @@ class _Search:
     def _tolerance(self) -> float:
         return 0.0 if self.best is None else max(self.relative_gap * abs(self.best), _ABSOLUTE_GAP)
 
-    def _cutoff(self) -> float:
+    def cutoff(self) -> float:
         """Boxes with at least this bound need no search."""
         return math.inf if self.best is None else self.best - 0.999 * self._tolerance()
 
-    def _is_late(self) -> bool:
+    def is_late(self) -> bool:
         if self.deadline is not None and time.perf_counter() >= self.deadline:
             self.out_of_time = True
         return self.out_of_time

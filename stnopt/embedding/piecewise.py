@@ -1,0 +1,134 @@
+"""A kernel region as an MILP: a disjunction of its convex pieces, through Pyomo.GDP.
+
+The inner form admits only what the region accepts; the outer form loses nothing that it accepts.
+The pieces come from `pieces`, once per region, box and tolerance, whatever the number of copies.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.gdp import Disjunct, Disjunction
+
+from stnopt.embedding.pieces import Piece, Pieces, divide_region
+from stnopt.feasibility.region import KernelRegion
+
+Transformation: TypeAlias = Literal["hull", "bigm"]
+TRANSFORMATIONS: tuple[Transformation, ...] = ("hull", "bigm")
+
+#: In units of the decision; its value at a support vector on the margin of an SVC is 1.
+DEFAULT_TOLERANCE = 0.05
+#: Of each input's width: ten times what an MILP solver may overstep a row by.
+BACK_OFF = 1e-5
+
+
+def pieces_of(
+    region: KernelRegion,
+    bounds: Mapping[str, tuple[float, float]],
+    *,
+    form: Literal["inner", "outer"],
+    margin: float,
+    tolerance: float,
+) -> Pieces:
+    """Divide a region for one of the two forms.
+
+    ``inner`` lies between ``decision <= -margin - tolerance`` and ``decision <= -margin``,
+    ``outer`` between ``decision <= -margin`` and ``decision <= -margin + tolerance``.
+
+    Warns
+    -----
+    UserWarning
+        If the box holds no point, and the model that gets it is infeasible; or if the pieces reach
+        outside the training box.
+    """
+    lower, upper = np.array(list(bounds.values())).T
+    if form == "inner":
+        found = divide_region(
+            region, lower, upper, keep=-margin - tolerance, admit=-margin, back_off=BACK_OFF
+        )
+    else:
+        found = divide_region(region, lower, upper, keep=-margin, admit=-margin + tolerance)
+    if not found.pieces:
+        level = found.keep
+        warnings.warn(
+            f"the region of inputs {list(region.inputs)} has no point with decision <= {level:.6g} "
+            f"within {dict(bounds)}: the {form} form makes the model infeasible",
+            UserWarning,
+            stacklevel=4,  # the caller of add_region_constraint
+        )
+        return found
+    low, high = found.extent()
+    slack = 1e-4 * found.width
+    outside = [
+        f"{name} to [{low[j]:.6g}, {high[j]:.6g}]"
+        f" (trained on [{region.lower[j]:.6g}, {region.upper[j]:.6g}])"
+        for j, name in enumerate(region.inputs)
+        if low[j] < region.lower[j] - slack[j] or high[j] > region.upper[j] + slack[j]
+    ]
+    if outside:
+        warnings.warn(
+            f"the {form} form admits points outside the region's training box, where the "
+            f"classifier extrapolates: {'; '.join(outside)}. Bound those inputs, or use a margin.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return found
+
+
+def add_pieces(
+    block: Any,
+    pieces: Pieces,
+    variables: Mapping[str, Any],
+    *,
+    transformation: Transformation = "hull",
+) -> None:
+    """Require that the inputs are in one of the pieces: ``slopes @ u <= limits`` for one of them.
+
+    Parameters
+    ----------
+    block : pyo.Block
+        Gets `position` (u, shares of the box), `position_value` and, for more than one piece,
+        `piece` (a Disjunct each) and `choice`, transformed at once so that any MILP solver takes
+        the model.
+    pieces : Pieces
+    variables : mapping of str to Var or linear expression
+        In the region's order of inputs.
+    transformation : {"hull", "bigm"}
+        ``"hull"`` is the tightest relaxation there is; ``"bigm"`` has fewer variables.
+    """
+    names = list(variables)
+    order = {name: j for j, name in enumerate(names)}
+    # the rows and their tolerances are in shares of the box, whatever the inputs' units
+    block.position = pyo.Var(names, bounds=(0, 1))
+
+    @block.Constraint(names)
+    def position_value(b: Any, name: str) -> Any:
+        low, width = float(pieces.lower[order[name]]), float(pieces.width[order[name]])
+        return b.position[name] == (variables[name] - low) / width
+
+    positions = [block.position[name] for name in names]
+    if not pieces.pieces:
+        block.no_point = pyo.Constraint(expr=positions[0] >= 2)
+    elif len(pieces.pieces) == 1:
+        block.half_space = _rows(pieces.pieces[0], positions)
+    else:
+        block.piece = Disjunct(range(len(pieces.pieces)))
+        for i, piece in enumerate(pieces.pieces):
+            block.piece[i].half_space = _rows(piece, positions)
+        block.choice = Disjunction(expr=[block.piece[i] for i in range(len(pieces.pieces))])
+        pyo.TransformationFactory(f"gdp.{transformation}").apply_to(block)
+
+
+def _rows(piece: Piece, positions: list[Any]) -> Any:
+    """One row per half-space: slope . u <= limit."""
+    return pyo.Constraint(
+        range(len(piece.limits)),
+        rule=lambda _, i: (
+            pyo.quicksum(float(a) * u for a, u in zip(piece.slopes[i], positions, strict=True))
+            <= float(piece.limits[i])
+        ),
+    )
