@@ -137,8 +137,9 @@ def describe_inputs(found: dict) -> str:
 
 Product A is state {A}, product B is state {B}. **Inputs that the paper does not print, chosen
 here:** prices per kg: {prices}; raw-material costs per kg: {costs}; sampling window: {box}; in
-case 2 {limits} (the upper limits are the most of either product alone). {len(found["case_1"][0].labels)}
-targets are a Sobol sequence with seed {inputs["seed"]}; accuracies are also given on
+case 2 {limits} (the upper limits are the most of either product alone).
+{len(found["case_1"][0].labels)} targets are a Sobol sequence with seed {inputs["seed"]};
+accuracies are also given on
 {len(found["case_1"][1].labels)} fresh, exactly labelled targets. Event points:
 {found["frontier"].scope["n_events"]}, as in the paper; horizon: 8 h. Solved by HiGHS alone.
 
@@ -305,7 +306,7 @@ def describe_case_2(found: dict) -> str:
     return f"""## Case 2: exactly these amounts, with {rule}
 
 Labels: {counts(samples)}; {samples.scope["n_solves"]} MILP questions. The {len(exact.labels)} exact
-labels took {exact.scope["n_solves"]}.
+labels took {exact.scope["n_solves"]} more, beside the frontier.
 
 {accuracy_table(exact, fits)}
 

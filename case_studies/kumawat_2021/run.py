@@ -71,7 +71,7 @@ def main(results: Path, n_jobs: int) -> None:
     step(f"case 2: targets made exactly, with a profit of at least {LEAST_PROFIT:g}")
     rule = f"profit >= {LEAST_PROFIT:g}"
     case_2 = so.label_targets(network, targets, require=rule, **labelling)
-    exact_2 = so.label_targets(network, fresh, require=rule, **labelling)
+    exact_2 = label_by_rule(network, frontier, fresh, rule, labelling)
     fits_2 = {
         "RBF": so.fit_region(case_2, kernel="rbf"),
         "RBF, tuned": so.fit_region(case_2, kernel="rbf", tune=True),
@@ -118,6 +118,15 @@ def label_by_frontier(network, frontier, targets, labelling):
     if len(unknown):
         labels[unknown] = so.label_targets(network, targets.iloc[unknown], **labelling).labels
     return so.TargetSamples(targets=targets, labels=labels, scope=frontier.scope)
+
+
+def label_by_rule(network, frontier, targets, rule, labelling):
+    """Label targets under a rule: what cannot be met at least cannot be made exactly either."""
+    labels = frontier.label(targets)
+    open_ones = np.flatnonzero(labels != 1)
+    asked = so.label_targets(network, targets.iloc[open_ones], require=rule, **labelling)
+    labels[open_ones] = asked.labels
+    return so.TargetSamples(targets=targets, labels=labels, scope=asked.scope)
 
 
 def fit_in_window(network, frontier, window, everywhere, labelling):
