@@ -165,7 +165,7 @@ class TargetSamples:
     def to_csv(self, path: Path | str) -> None:
         """Write the samples, exact to the last bit, with their scope in the first line.
 
-        Columns are the products and ``label``; the first line is ``# scope: `` and a JSON object.
+        Columns are the products and ``label``; the first line is ``# scope:`` and a JSON object.
         """
         text = io.StringIO()
         scope = json.dumps(dict(self.scope), allow_nan=False, ensure_ascii=False)
