@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from time_grid import best_on_grid
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
@@ -47,6 +48,27 @@ def test_events_and_span_may_be_given():
     assert len(found.tried) == 1
     assert find_schedule(network, horizon=12, n_events=3).tried[-1][:2] == (3, 1)
     assert {row[1] for row in find_schedule(network, horizon=12, max_span=1).tried} == {1}
+
+
+# Long must take X before the second batch of First makes more of it, and the second Use comes after
+# that batch: so at an event after Long's, while Long still makes I. Only a longer Long allows it.
+NEEDS_SPAN = plant(
+    {"A": {"initial": 4}, "X": {}, "I": {}, "P": {"price": 1}},
+    {
+        "First": task({"A": 1}, {"X": 0.5, "I": 0.5}, U1=run(1, 2, min_batch=2)),
+        "Long": task({"X": 1}, {"I": 1}, U2=run(4, 1)),
+        "Use": task({"I": 1}, {"P": 1}, U3=run(1, 1)),
+    },
+)
+
+
+def test_search_tries_a_span_where_more_events_do_not_help():
+    assert best_on_grid(NEEDS_SPAN, 6) == pytest.approx(3)
+    stuck = find_schedule(NEEDS_SPAN, horizon=6, n_events=7, max_span=0)
+    assert stuck.result.objective == pytest.approx(2)
+    found = find_schedule(NEEDS_SPAN, horizon=6)
+    assert found.result.objective == pytest.approx(3)
+    assert (found.n_events, found.max_span) == (4, 1)
 
 
 # Q is made within one event; P, worth far more, needs four in a row. On two or three events nothing
