@@ -323,6 +323,7 @@ def simulate_reactor(
         length=kinetics.volume,
         watch=len(kinetics.species),
         positions=positions,
+        whole_state=profiles,
         rtol=rtol,
         atol=atol,
     )
@@ -487,7 +488,7 @@ def _outlets(
     spent = inlet_flow - flows[key]
     reacted = spent > 1e-9 * inlet_flow
     concentration = inlet_concentration(inputs["P"][valid], inputs["To"][valid], kinetics)
-    grid_peak = solution.samples[:, n_species, :].max(axis=0)
+    grid_peak = solution.samples[:, 0, :].max(axis=0)
     found: dict[str, Array] = {"Cto": concentration}
     found["T_max"] = grid_peak if frozen else solution.peak
     found["V_max"] = solution.peak_position

@@ -6,7 +6,7 @@ import base64
 import html
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reactor_yield.columns import FEATURES, column_table
 from reactor_yield.plot import (
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from reactor_yield.dataset import DataReport
     from reactor_yield.drift import DriftReport
@@ -52,7 +51,7 @@ def write_data_summary(data: pd.DataFrame, check: DataReport, path: Path | str) 
     ]
     features = [c for c in FEATURES if c in data.columns]
     outcomes = [c for c in ("Yc", "T_max") if c in data.columns]
-    plots: list[Callable[[Axes], object]] = [
+    plots: list[Callable[[Any], object]] = [
         partial(_on, plot_histogram, data, c) for c in (*features, *outcomes)
     ]
     plots += [partial(_on, plot_scatter, data, f, o) for o in outcomes[:1] for f in features]
