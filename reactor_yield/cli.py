@@ -126,7 +126,9 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
 def _train(options: argparse.Namespace) -> int:
     data = _read_csv(options.data)
     check_dataset(data).raise_if_bad()
-    model = fit_yield_model(data, model=options.model, seed=options.seed, n_points=options.points)
+    model = fit_yield_model(
+        data, model=options.model, seed=options.seed, n_points=options.points, progress=True
+    )
     _write_file(options.output, model.save)
     report: dict[str, object] = {"fit": model.report.to_dict()}
     print(f"{model.report.kind} fitted to {model.report.n_rows} rows, saved to {options.output}")
@@ -159,7 +161,8 @@ def _predict(options: argparse.Namespace) -> int:
     conditions = _read_csv(options.conditions)
     predicted = model.predict(conditions)
     bounds = model.interval(conditions, coverage=options.coverage)
-    answer = conditions.drop(columns=model.target, errors="ignore").join([predicted, bounds])
+    added = predicted.join(bounds)
+    answer = conditions.drop(columns=added.columns, errors="ignore").join(added)
     _write_csv(answer, options.output)
     outside = int((~predicted["in_range"]).sum())
     print(f"{len(answer)} predictions written to {options.output}")

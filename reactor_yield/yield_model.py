@@ -25,6 +25,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from tqdm.auto import tqdm
 
 from reactor_yield.columns import FEATURES, TARGET
 from reactor_yield.errors import InvalidConditionsError, InvalidModelFileError
@@ -381,6 +382,7 @@ def fit_yield_model(
     target: str = TARGET,
     n_trees: int = 100,
     n_points: int = 2_500,
+    progress: bool = False,
 ) -> YieldModel:
     """Fit the yield to the operating conditions.
 
@@ -403,6 +405,9 @@ def fit_yield_model(
         Of the forest.
     n_points
         Most rows the Gaussian process is fitted to, chosen at random: time grows with their cube.
+
+    progress
+        Show a progress bar.
 
     Raises
     ------
@@ -433,6 +438,7 @@ def fit_yield_model(
             target=target,
             n_trees=n_trees,
             n_points=n_points,
+            progress=progress,
         )
 
 
@@ -447,20 +453,25 @@ def _fit_and_calibrate(
     target: str,
     n_trees: int,
     n_points: int,
+    progress: bool,
 ) -> YieldModel:
     """Choose the regressor if asked to, fit it and calibrate its intervals."""
     scores: dict[str, tuple[float, ...]] = {}
     kind = model
+    steps = tqdm(total=4 if model == "best" else 1, desc="fitting", disable=not progress)
     if model == "best":
         for candidate in CANDIDATES:
             scores[candidate] = _cross_validate(
                 candidate, inputs, outputs, seed=seed, n_trees=n_trees, n_points=n_points
             )
+            steps.update()
         kind = min(scores, key=lambda name: float(np.mean(scores[name])))
     predictor, error, error_bar = _fit(
         kind, inputs, outputs, seed=seed, n_trees=n_trees, n_points=n_points
     )
     groups = _group_errors(inputs, error, error_bar, modes, seed=seed)
+    steps.update()
+    steps.close()
     packages = ("numpy", "scikit-learn", "scipy", "skops")
     return YieldModel(
         features=features,
