@@ -29,7 +29,7 @@ def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, hori
     _add_levels(block, network.states[state].capacity, network.states[state].initial)
 
 
-def _leaves_early(fit: Suitability, state: str) -> bool:
+def leaves_early(fit: Suitability, state: str) -> bool:
     """Whether a state leaves its unit before the batch ends, so that it cannot wait there."""
     shortest = fit.duration(fit.min_batch)
     varies = fit.time_per_amount > 0
@@ -49,7 +49,7 @@ def _add_waiting(
     made = {t.name: t.produces[state] for t in network.tasks.values() if state in t.produces}
     used = {t.name: t.consumes[state] for t in network.tasks.values() if state in t.consumes}
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
-    early = {key for key, fit in fits.items() if key[0] in made and _leaves_early(fit, state)}
+    early = {key for key, fit in fits.items() if key[0] in made and leaves_early(fit, state)}
     makers = sorted({unit for task, unit in fits if task in made})
     takers = sorted({unit for task, unit in fits if task in used})
     last = m.POINTS.last()

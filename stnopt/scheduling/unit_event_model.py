@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.scheduling.schedule import Batch
+from stnopt.scheduling.storage_in_time import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
+#: In the place of a span: what leaves its batch early, whatever the batch spans.
+_EARLY = -1
 
 
 def build_unit_event_model(
@@ -205,10 +208,16 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
     for state in network.states.values():
         if state.unlimited:
             continue
-        for maker, event, span in product(m.UNITS, m.EVENTS, spans):
-            made = [
-                b for b in _making(m, network, state.name, maker) if b[2] == event and b[3] <= span
-            ]
+        for maker, event, span in product(m.UNITS, m.EVENTS, [*spans, _EARLY]):
+            made = _made(m, network, state.name, maker, event, span)
+            if span == _EARLY:  # available from the next event on, however long the batch
+                reach = range(event + 1, m.POINTS.last()) if made else range(0)
+                rows += [
+                    (state.name, maker, event, span, taker, later)
+                    for taker, later in product(m.UNITS, reach)
+                    if taker != maker
+                ]
+                continue
             if not any(b[3] == span for b in made):
                 continue
             # With a longer span still possible, the next row covers the later events.
@@ -220,7 +229,7 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
 
     @m.Constraint([r for r in rows if _taking(m, network, r[0], r[4], r[5])])
     def consume_after_release(m, state, maker, event, span, taker, later):
-        made = [b for b in _making(m, network, state, maker) if b[2] == event and b[3] <= span]
+        made = _made(m, network, state, maker, event, span)
         taken = _taking(m, network, state, taker, later)
         released = m.unit_time[maker, event] + sum(_release(m, network, state, b) for b in made)
         apart = horizon - m.unit_time[taker, later].lb
@@ -228,8 +237,21 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
         return m.unit_time[taker, later] >= released - apart * both
 
 
-def _making(m: pyo.ConcreteModel, network: Network, state: str, unit: str) -> list[tuple]:
-    return [b for b in _batches(m, unit) if state in network.tasks[b[0]].produces]
+def _made(
+    m: pyo.ConcreteModel, network: Network, state: str, unit: str, event: int, span: int
+) -> list[tuple]:
+    """Batches on a unit that make a state, by event and longest span; or those it leaves early."""
+    made = [b for b in _batches(m, unit) if state in network.tasks[b[0]].produces and b[2] == event]
+    early = {b for b in made if leaves_early(network.tasks[b[0]].units[unit], state)}
+    if span == _EARLY:
+        return [b for b in made if b in early]
+    return [b for b in made if b not in early and b[3] <= span]
+
+
+def _available_at(network: Network, state: str, batch: tuple) -> int:
+    """Point from which others take what a batch makes: its end, or the next if it leaves early."""
+    early = leaves_early(network.tasks[batch[0]].units[batch[1]], state)
+    return batch[2] + 1 if early else batch[2] + batch[3] + 1
 
 
 def _taking(
@@ -248,7 +270,11 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     used = {(t.name, s): share for t in network.tasks.values() for s, share in t.consumes.items()}
 
     def released(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
-        ended = [b for b in m.BATCHES if b[2] + b[3] + 1 == point and (b[0], state) in made]
+        ended = [
+            b
+            for b in m.BATCHES
+            if (b[0], state) in made and _available_at(network, state, b) == point
+        ]
         return sum(made[b[0], state] * m.size[b] for b in ended)
 
     def taken(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
@@ -289,16 +315,17 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
     @m.Constraint(makes)
     def handover_not_before_release(m, state, *batch):
-        point = batch[2] + batch[3] + 1
+        point = _available_at(network, state, batch)
         if point not in m.EVENTS:
             return m.run[batch] == 0  # nobody is left to consume it
         loose = horizon * (1 - m.run[batch])
         return m.handover[state, point] >= released_at(m, state, *batch) - loose
 
-    @m.Constraint([k for k in makes if k[3] + k[4] + 1 in m.EVENTS])
+    @m.Constraint([k for k in makes if _available_at(network, k[0], k[1:]) in m.EVENTS])
     def handover_not_after_release(m, state, *batch):
         loose = horizon * (1 - m.run[batch])
-        return m.handover[state, batch[2] + batch[3] + 1] <= released_at(m, state, *batch) + loose
+        point = _available_at(network, state, batch)
+        return m.handover[state, point] <= released_at(m, state, *batch) + loose
 
     @m.Constraint(takes)
     def consumption_not_before_handover(m, state, *batch):

@@ -343,3 +343,29 @@ def test_any_consistent_units_give_the_same_schedule():
             entry["max_batch"] *= 1e-3
     found = best(read_network(entries), horizon=7 * 3600, n_events=4)
     assert found == pytest.approx(20e-3, rel=1e-6)
+
+
+def test_what_leaves_early_is_there_before_the_events_of_its_batch_are_over():
+    # R follows from S at t=2, while M still runs until t=5 and makes T: of that, use the stock.
+    network = plant(
+        {"A": {"initial": 8}, "S": {}, "T": {"initial": 4}, "R": {}, "P": {"price": 1}},
+        {
+            "M": {
+                "consumes": {"A": 1},
+                "produces": {"S": 0.5, "T": 0.5},
+                "units": {"U1": {"max_batch": 8, "fixed_time": 5, "release_time": {"S": 1}}},
+            },
+            "N": {
+                "consumes": {"S": 1},
+                "produces": {"R": 1},
+                "units": {"U2": {"max_batch": 4, "fixed_time": 1}},
+            },
+            "O": {
+                "consumes": {"R": 0.5, "T": 0.5},
+                "produces": {"P": 1},
+                "units": {"U3": {"max_batch": 8, "fixed_time": 1}},
+            },
+        },
+    )
+    assert best(network, horizon=5, n_events=4, max_span=2) == pytest.approx(8)
+    assert best_on_grid(network, 5) == pytest.approx(8)
