@@ -444,7 +444,9 @@ class _Search:
 
     # -- incumbents -------------------------------------------------------------------------------
 
-    def improve(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:
+    def improve(
+        self, covers: tuple[Cover, ...], points: list[FloatArray], *, shrink: float = 1.0
+    ) -> None:
         """Move a solution that breaks a region inside it: fix its integers, solve small LPs.
 
         Each LP holds the inputs in a small box around a feasible point near the solution and in a
@@ -459,7 +461,7 @@ class _Search:
         for var in integers:
             var.fix(round(var.value), skip_validation=True)
         try:
-            shrink, stalls, reached = 1.0, 0, math.inf
+            stalls, reached = 0, math.inf
             for _ in range(8):
                 rows = self._inner_rows(covers, points, shrink)
                 if rows is None:
@@ -511,7 +513,8 @@ class _Search:
             width = np.maximum(cover.width, 1e-4 * first)
             start = point
             if not part.holds(point):
-                near = cover.nearest_reached(point)
+                close = _just_inside(part, point, width)
+                near = cover.nearest_reached(point) if close is None else close
                 if near is None:
                     return None
                 start = _last_feasible(part, near, point)
@@ -720,6 +723,18 @@ def _is_linear(expression: Any) -> bool:
 
 def _dot(weights: FloatArray, variables: list[Any]) -> Any:
     return pyo.quicksum(float(weight) * var for weight, var in zip(weights, variables, strict=True))
+
+
+def _just_inside(part: _Part, point: FloatArray, width: FloatArray) -> FloatArray | None:
+    """Feasible point by a few Newton steps down the decision's gradient; None if they miss."""
+    at = point
+    for _ in range(6):
+        height = float(part.region.decision(at[None])[0]) + part.margin
+        if height <= 0:
+            return at if (np.abs(at - point) <= 0.1 * width).all() else None
+        slope = part.region.gradient(at[None])[0] * width
+        at = at - width * slope * (1.05 * height / max(float(slope @ slope), 1e-300))
+    return None
 
 
 def _last_feasible(part: _Part, start: FloatArray, end: FloatArray) -> FloatArray:

@@ -139,6 +139,7 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
     """
     bound = -math.inf
     gap = 1.0
+    tried: list[float] = []
     while not search.is_late():
         precision = min(max(0.05 * gap, 0.2 * search.relative_gap), 1e-2)
         outcome = _solve_form(search, groups, [group.outer for group in groups], precision)
@@ -161,17 +162,19 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
         if accepted:
             search.offer(outcome.objective)
         else:
-            search.improve(covers, points)
+            _approach(search, covers, points)
         if bound >= search.cutoff() or search.is_late():
             return bound
         left = _gap(search, bound)
-        if not accepted and left > _FEWER * gap:
+        fineness = [group.tolerance for group in groups]
+        if not accepted and fineness != tried and (search.best is None or left > _FEWER * gap):
+            tried = fineness
             inner = _solve_form(search, groups, [group.inner() for group in groups], precision)
             if inner.has_solution:
                 found = [part.point() for part in search.parts]
                 if all(p.holds(x) for p, x in zip(search.parts, found, strict=True)):
                     search.offer(inner.objective)
-                search.improve(covers, found)
+                _approach(search, covers, found)
             if bound >= search.cutoff() or search.is_late():
                 return bound
             left = _gap(search, bound)
@@ -184,6 +187,15 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
         if not any(refined) and not (accepted and precision > 0.21 * search.relative_gap):
             return bound
     return bound
+
+
+def _approach(search: Any, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:
+    """Look for an incumbent near a solution, in small steps first: the more regions, the closer."""
+    for shrink in (0.01, 0.1, 1.0):
+        before = search.best
+        search.improve(covers, points, shrink=shrink)
+        if search.best is not None and search.best != before:
+            return
 
 
 def _gap(search: Any, bound: float) -> float:

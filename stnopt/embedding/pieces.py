@@ -33,6 +33,7 @@ MAX_INPUTS = 4
 MAX_PIECES = 1000
 _MAX_BOXES = 60_000  # boxes that one proof may look at before it is given up
 _CACHED = 64
+_REACH = 0.3  # in shares of the box's width: how far a focus is felt
 _FLAT = 1e-7  # in shares of the box's width: thinner pieces are widened
 _FACETS_MERGED = 24  # a merged piece in three or four inputs has at most so many half-spaces
 
@@ -109,6 +110,29 @@ class Pieces:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Level:
+    """Highest decision a piece may have: `fine` at the focus, rising to `coarse` away from it."""
+
+    fine: float
+    coarse: float
+    keep: float
+    focus: FloatArray  # (k, n), in u
+
+    def over(self, centers: FloatArray, radii: FloatArray | float) -> FloatArray:
+        """Lowest level within each box, (k,); centers and radii in u."""
+        if not len(self.focus):
+            return np.full(len(centers), self.coarse)
+        apart = np.maximum(np.abs(centers[:, None, :] - self.focus[None]) - _expand(radii), 0.0)
+        share = np.minimum(apart.max(axis=2).min(axis=1) / _REACH, 1.0)
+        return np.maximum(self.fine, self.keep + share * (self.coarse - self.keep))
+
+
+def _expand(radii: FloatArray | float) -> FloatArray | float:
+    return radii if isinstance(radii, float) else radii[:, None, :]
+
+
+_NOWHERE = np.empty((0, 1))
 _cache: OrderedDict[tuple[object, ...], Pieces] = OrderedDict()
 
 
@@ -157,10 +181,9 @@ def divide_region(
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
-    found = _divide_box(region, low, high, keep, admit, back_off, max_pieces)
-    result = Pieces(
-        lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off
-    )
+    level = _Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
+    found = _divide_box(region, low, high, low, _widths(low, high), level, back_off, max_pieces)
+    result = Pieces(lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off)
     _cache[key] = result
     if len(_cache) > _CACHED:
         _cache.popitem(last=False)
@@ -170,7 +193,10 @@ def divide_region(
 def refine_pieces(
     region: KernelRegion, known: Pieces, points: FloatArray, *, admit: float
 ) -> Pieces:
-    """Divide again, to a lower level `admit`, the pieces that hold some of the points.
+    """Divide again the pieces that hold some of the points, to a lower level near these.
+
+    The level rises from `admit` at the points to ``known.admit`` at 0.3 of the box's width from
+    them: in the inputs' space that takes few more pieces however low `admit` is.
 
     Parameters
     ----------
@@ -180,83 +206,82 @@ def refine_pieces(
     points : (k, n) array
         In the inputs' own units.
     admit : float
-        Between ``known.keep`` and ``known.admit``; holds for the divided pieces only.
+        Between ``known.keep`` and ``known.admit``.
     """
     unit = (points - known.lower) / known.width
+    level = _Level(fine=admit, coarse=known.admit, keep=known.keep, focus=unit)
     result: list[Piece] = []
     for piece in known.pieces:
         if not any(piece.holds(point, 1e-6) for point in unit):
             result.append(piece)
             continue
-        low = known.lower + known.width * piece.vertices.min(axis=0)
-        high = known.lower + known.width * piece.vertices.max(axis=0)
-        low, high = np.maximum(low, known.lower), np.minimum(high, known.upper)
-        finer = divide_region(
-            region, low, high, keep=known.keep, admit=admit, back_off=known.back_off
+        low = known.lower + known.width * np.clip(piece.vertices.min(axis=0), 0, 1)
+        high = known.lower + known.width * np.clip(piece.vertices.max(axis=0), 0, 1)
+        result += _divide_box(
+            region,
+            low,
+            high,
+            known.lower,
+            known.width,
+            level,
+            known.back_off,
+            MAX_PIECES,
+            within=piece,
         )
-        for part in finer.pieces:
-            slopes, limits = _change_unit(part, finer, known)
-            clipped = _polytope(
-                np.concatenate([slopes, piece.slopes]), np.concatenate([limits, piece.limits])
-            )
-            if clipped is not None:
-                result.append(clipped)
     return replace(known, pieces=tuple(result))
-
-
-def _change_unit(piece: Piece, own: Pieces, other: Pieces) -> tuple[FloatArray, FloatArray]:
-    slopes = piece.slopes * (other.width / own.width)
-    limits = piece.limits - piece.slopes @ ((other.lower - own.lower) / own.width)
-    norm = np.sqrt((slopes**2).sum(axis=1))
-    return slopes / norm[:, None], limits / norm
 
 
 def _divide_box(
     region: KernelRegion,
     lower: FloatArray,
     upper: FloatArray,
-    keep: float,
-    admit: float,
+    origin: FloatArray,
+    width: FloatArray,
+    level: _Level,
     back_off: float,
     max_pieces: int,
+    within: Piece | None = None,
 ) -> tuple[Piece, ...]:
-    width = _widths(lower, upper)
+    """Divide what a box (and a piece) holds of the region; u is in shares of origin and width."""
     n = len(lower)
-    whole = _box_piece(n)
-    if _point_above(region, whole, lower, width, admit, back_off) is None:
-        return (whole,)
-    precision = _precision(region, lower, upper, keep, admit)
+    if within is None:
+        whole = _box_piece(n)
+        if _point_above(region, whole, origin, width, level, back_off) is None:
+            return (whole,)
+    precision = _precision(region, lower, upper, level.keep, level.fine)
+    focus = origin + width * level.focus if len(level.focus) else None
     queue: list[tuple[FloatArray, FloatArray, Cover | None]] = [(lower, upper, None)]
     found: list[Piece] = []
     while queue:
         low, high, parent = queue.pop()
-        share = float(((high - low) / width).max())
+        share = float(((high - low) / (upper - lower + 1e-300)).max())
         cover = cover_box(
             region,
             low,
             high,
-            margin=-keep,
+            margin=-level.keep,
             parent=parent,
             tolerance=min(max(precision / max(share, 1e-9), 1e-5), 2e-2),
+            focus=focus,
         )
         if cover is None:
             continue
-        piece = _piece_of(cover, lower, width)
+        piece = _piece_of(cover, origin, width, within)
         if piece is None:
             continue
-        worst = _point_above(region, piece, lower, width, admit, back_off)
+        worst = _point_above(region, piece, origin, width, level, back_off)
         if worst is None:
             found.append(piece)
         else:
-            axis, at = _best_split(cover, lower + width * worst)
+            axis, at = _best_split(cover, origin + width * worst)
             first_high, second_low = cover.upper.copy(), cover.lower.copy()
             first_high[axis] = second_low[axis] = at
             queue += [(cover.lower, first_high, cover), (second_low, cover.upper, cover)]
         if len(found) + len(queue) > 4 * max_pieces:
-            raise _too_many(region, lower, upper, keep, admit, max_pieces)
-    found = _merge(region, found, lower, width, admit, back_off)
+            raise _too_many(region, lower, upper, level, max_pieces)
+    found = _merge(region, found, origin, width, level, back_off)
     if len(found) > max_pieces:
-        raise _too_many(region, lower, upper, keep, admit, max_pieces)
+        raise _too_many(region, lower, upper, level, max_pieces)
     return tuple(found)
 
 
@@ -264,14 +289,14 @@ def _too_many(
     region: KernelRegion,
     lower: FloatArray,
     upper: FloatArray,
-    keep: float,
-    admit: float,
+    level: _Level,
     max_pieces: int,
 ) -> UnsupportedModelError:
+    tolerance = level.fine - level.keep
     return UnsupportedModelError(
         f"the region of inputs {list(region.inputs)} takes more than {max_pieces} convex pieces "
-        f"(about {_estimate(region, lower, upper, admit - keep):.1g} cells) at a tolerance of "
-        f"{admit - keep:.3g} of its decision: give a larger tolerance, tighter bounds on the "
+        f"(about {_estimate(region, lower, upper, tolerance):.1g} cells) at a tolerance of "
+        f"{tolerance:.3g} of its decision: give a larger tolerance, tighter bounds on the "
         "inputs, or use solve_over_region"
     )
 
@@ -315,8 +340,10 @@ def _box_piece(n: int) -> Piece:
     return Piece(slopes=slopes, limits=np.r_[np.ones(n), np.zeros(n)], vertices=corners)
 
 
-def _piece_of(cover: Cover, lower: FloatArray, width: FloatArray) -> Piece | None:
-    """The cover's box and cuts in shares of the whole box; None if it is empty."""
+def _piece_of(
+    cover: Cover, lower: FloatArray, width: FloatArray, within: Piece | None
+) -> Piece | None:
+    """The cover's box and cuts in shares of the whole box, cut by a piece; None if empty."""
     n = len(lower)
     slopes = np.concatenate([np.eye(n), -np.eye(n), cover.cuts[:, :-1] * (width / cover.width)])
     shift = cover.cuts[:, :-1] @ ((lower - cover.lower) / cover.width)
@@ -328,7 +355,11 @@ def _piece_of(cover: Cover, lower: FloatArray, width: FloatArray) -> Piece | Non
         ]
     )
     norm = np.sqrt((slopes**2).sum(axis=1))
-    return _polytope(slopes / norm[:, None], limits / norm)
+    slopes, limits = slopes / norm[:, None], limits / norm
+    if within is not None:
+        slopes = np.concatenate([slopes, within.slopes])
+        limits = np.concatenate([limits, within.limits])
+    return _polytope(slopes, limits)
 
 
 def _polytope(slopes: FloatArray, limits: FloatArray) -> Piece | None:
@@ -442,7 +473,7 @@ def _merge(
     pieces: list[Piece],
     lower: FloatArray,
     width: FloatArray,
-    admit: float,
+    level: _Level,
     back_off: float,
 ) -> list[Piece]:
     """Replace pairs by their common hull, the one that adds least first, while it stays below."""
@@ -471,7 +502,7 @@ def _merge(
             merged = _common_hull(pieces[i], pieces[k], n)
             if (
                 merged is not None
-                and _point_above(region, merged, lower, width, admit, back_off) is None
+                and _point_above(region, merged, lower, width, level, back_off) is None
             ):
                 break
             merged = None
@@ -509,17 +540,18 @@ def _point_above(
     piece: Piece,
     lower: FloatArray,
     width: FloatArray,
-    admit: float,
+    level: _Level,
     back_off: float,
 ) -> FloatArray | None:
-    """Prove ``decision <= admit`` on a piece; a point (in u) where that fails or stays open.
+    """Prove that the decision is at most the level on a piece; a point (in u) where that fails or stays open.
 
     Boxes are dropped where a row excludes them, or where the tangent from above, maximised over the
-    box and one row (by that row's multiplier), stays below `admit`.
+    box and one row (by that row's multiplier), stays below it.
     """
     limits = piece.limits + back_off
     at_corner = region.decision(lower + width * piece.vertices)
-    if at_corner.max() > admit:
+    at_corner -= level.over(piece.vertices, 0.0)
+    if at_corner.max() > 0:
         return piece.vertices[int(at_corner.argmax())]
     low = piece.vertices.min(axis=0) - back_off - 1e-8
     high = piece.vertices.max(axis=0) + back_off + 1e-8
@@ -535,10 +567,11 @@ def _point_above(
         bounds = bound_decision(
             region, lower + width * (centers - radii), lower + width * (centers + radii)
         )
+        admit = level.over(centers, radii)
         inside = (centers @ piece.slopes.T <= limits).all(axis=1)
-        above = inside & (bounds.value > admit)
+        above = inside & (bounds.value > level.over(centers, 0.0))
         if above.any():
-            return centers[int(np.where(above, bounds.value, -np.inf).argmax())]
+            return centers[int(np.where(above, bounds.value - admit, -np.inf).argmax())]
         open_ = np.flatnonzero(bounds.upper > admit)
         if len(open_):
             top = _largest_on_row(
@@ -549,7 +582,7 @@ def _point_above(
                 piece.slopes,
                 limits,
             )
-            open_ = open_[top > admit]
+            open_ = open_[top > admit[open_]]
         centers, radii = centers[open_], radii[open_]
         if looked > _MAX_BOXES and len(centers):
             return centers[0]

@@ -14,6 +14,7 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.solve import Status, solve
 
+
 def point_of(m):
     return np.array([[var.value for var in m.x.values()]])
 

@@ -77,9 +77,7 @@ def test_pieces_lie_between_the_two_levels(n, kernel, tolerance, form):
 def test_no_point_is_admitted_wrongly_and_none_is_lost(
     seed, kernel, form, gamma, share, n_vectors, relative, margin, spots
 ):
-    region = random_region(
-        seed, n=2, kernel=kernel, gamma=gamma, share=share, n_vectors=n_vectors
-    )
+    region = random_region(seed, n=2, kernel=kernel, gamma=gamma, share=share, n_vectors=n_vectors)
     rng = np.random.default_rng(seed)
     points = np.concatenate([spots, rng.uniform(0, 100, (3000, 2))])
     spread = float(np.ptp(region.decision(points)))
