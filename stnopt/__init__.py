@@ -10,6 +10,7 @@ from stnopt.errors import SolverUnavailableError as SolverUnavailableError
 from stnopt.errors import StnoptError as StnoptError
 from stnopt.errors import UnsupportedModelError as UnsupportedModelError
 from stnopt.errors import UntrainableError as UntrainableError
+from stnopt.feasibility.active import sample_boundary as sample_boundary
 from stnopt.feasibility.classifier import FitReport as FitReport
 from stnopt.feasibility.classifier import FittedRegion as FittedRegion
 from stnopt.feasibility.classifier import fit_region as fit_region

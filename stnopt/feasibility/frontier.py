@@ -77,7 +77,7 @@ class CertifiedRegion:
         """(k, 2) corners of the feasible area in order, from one axis to the other."""
         step = 1e-9 * float(self.upper.max())
         corners = []
-        for x in np.unique(np.concatenate([[0.0], self.segments[:, :, 0].ravel()])):
+        for x in _distinct(np.append(self.segments[:, :, 0].ravel(), 0.0), 1e3 * step):
             at, after = np.maximum(_highest(self.segments, np.array([x, x + step])), 0.0)
             corners += [(x, at), (x, after)]  # two where the boundary drops
         kept = corners[:1]
@@ -113,6 +113,12 @@ class CertifiedRegion:
         return labels
 
 
+def _distinct(values: NDArray[np.float64], apart: float) -> NDArray[np.float64]:
+    """Sorted values; of those closer than `apart`, the largest (where the boundary drops)."""
+    ordered = np.sort(values)
+    return ordered[np.append(np.diff(ordered) > apart, True)]
+
+
 def _highest(segments: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the largest known amount of the second product with at least x of the first."""
     best = np.full(len(x), -np.inf)
@@ -128,6 +134,7 @@ def trace_frontier(
     horizon: float,
     products: Sequence[str],
     tolerance: float = 1e-3,
+    max_solves: int | None = None,
     n_events: int | None = None,
     max_span: int | None = None,
     progress: bool = False,
@@ -148,6 +155,8 @@ def trace_frontier(
         Two states.
     tolerance : float
         Undecided share of the box that is allowed; slivers a hundredth as wide are not pursued.
+    max_solves : int, optional
+        MILPs after which the walk stops, with what it has proven until then.
     n_events, max_span : int, optional
         Event points and span; left out, those of the largest production are taken.
     progress : bool
@@ -185,7 +194,7 @@ def trace_frontier(
         )
     pair = (str(products[0]), str(products[1]))
     oracle = TargetOracle(network, pair, horizon=horizon, n_events=n_events, max_span=max_span)
-    walk = _Walk(oracle, tolerance)
+    walk = _Walk(oracle, tolerance, max_solves)
     with tqdm(total=100, unit="%", disable=not progress) as bar:
         walk.run(bar)
     segments = np.array(walk.segments)
@@ -214,8 +223,11 @@ def trace_frontier(
 class _Walk:
     """The boundary so far, from upper left to lower right."""
 
-    def __init__(self, oracle: TargetOracle, tolerance: float) -> None:
+    def __init__(
+        self, oracle: TargetOracle, tolerance: float, max_solves: int | None = None
+    ) -> None:
         self.oracle, self.tolerance = oracle, tolerance
+        self.max_solves = np.inf if max_solves is None else max_solves
         self.segments: list[NDArray[np.float64]] = []
         self.limits: list[Limit] = []
         self.corners: list[Reach] = []
@@ -237,7 +249,7 @@ class _Walk:
         ends = [right]
         here = top
         self.corners.append(here)
-        while ends:
+        while ends and self.n_solves + 2 <= self.max_solves:
             bar.update(round(100 * here.amounts[0] / self.upper[0]) - bar.n)
             bar.set_postfix(solves=self.n_solves)
             if np.any((ends[-1].amounts - here.amounts) * (1, -1) <= self.sliver):
@@ -255,6 +267,8 @@ class _Walk:
                 self.corners.append(here)
             else:
                 ends += self._detour(here, onward, beyond)
+        while ends:  # the budget is spent: these points are known, what lies between is not
+            here = self._arrive(here, ends.pop())
         self._add_segment(right.amounts, np.array([right.amounts[0], 0.0]))
 
     def _extreme(self, axis: int) -> Reach:
@@ -275,7 +289,7 @@ class _Walk:
             dict(zip(names, lower, strict=True)),
             relative_gap=_PROOF_GAP,
         )
-        self.n_solves += 1
+        self.n_solves += result.n_solves
         if result.status is Status.INFEASIBLE and keep is not None:
             return keep
         if reach is None or result.bound is None:

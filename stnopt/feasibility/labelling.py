@@ -137,7 +137,7 @@ def label_targets(
     }
     oracle = TargetOracle(network, products, **settings)  # type: ignore[arg-type]
     with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
-        work = _Labelling(oracle, points, record)
+        work = Labelling(oracle, points, record)
         work.resume()
         work.exclude_beyond_relaxation()
         bar = tqdm(total=len(points), unit="target", disable=not progress, initial=work.n_settled)
@@ -150,7 +150,7 @@ def label_targets(
                 waiting = [i for i in wave if tuple(points[i].tolist()) not in record.answers]
                 questions = ((i, points[i], work.limited, limits) for i in waiting)
                 arriving = (
-                    (_ask(oracle, *question) for question in questions)
+                    (ask(oracle, *question) for question in questions)
                     if n_jobs == 1
                     else workers(delayed(_ask_in_worker)(key, recipe, *q) for q in questions)
                 )
@@ -173,7 +173,7 @@ def label_targets(
     return TargetSamples(targets=targets, labels=work.labels, scope=scope)
 
 
-def _ask(
+def ask(
     oracle: TargetOracle,
     row: int,
     target: NDArray[np.float64],
@@ -200,7 +200,7 @@ def _ask_in_worker(
         _oracles.clear()
         network, products, settings = pickle.loads(recipe)
         _oracles[key] = TargetOracle(network, products, **settings)
-    return _ask(_oracles[key], *question)
+    return ask(_oracles[key], *question)
 
 
 def _directions_for(oracle: TargetOracle) -> NDArray[np.float64]:
@@ -223,7 +223,7 @@ def _directions(p: int) -> NDArray[np.float64]:
     return np.vstack([np.eye(p), -np.eye(p), random])
 
 
-class _Labelling:
+class Labelling:
     """The labels so far, and what settles more of them without a solve."""
 
     def __init__(
@@ -239,6 +239,7 @@ class _Labelling:
 
     @property
     def n_settled(self) -> int:
+        """Number of targets that are labelled or have been asked about."""
         return int(np.sum((self.labels != UNDECIDED) | self.asked))
 
     @property
