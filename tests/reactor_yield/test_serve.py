@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
+import sys
 
 import pandas as pd
 import pytest
 
 from reactor_yield import fit_yield_model, load_yield_model
-from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.errors import InvalidConditionsError, MissingDependencyError
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -143,6 +145,23 @@ def test_serve_loads_the_model_and_listens_on_all_interfaces(model, tmp_path, mo
     assert Client(started["app"]).get("/ping").status_code == 200
 
 
+def test_the_command_serves_on_this_machine_only(model, tmp_path, monkeypatch):
+    from reactor_yield.cli import main
+
+    model.save(tmp_path / "model.zip")
+    started = {}
+    monkeypatch.setattr(serve.uvicorn, "run", lambda app, **options: started.update(options))
+    assert main(["serve", str(tmp_path / "model.zip"), "--port", "9000"]) == 0
+    assert (started["host"], started["port"]) == ("127.0.0.1", 9000)
+
+
+def test_missing_fastapi_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    spec = importlib.util.spec_from_file_location("serve_again", serve.__file__)
+    with pytest.raises(MissingDependencyError, match=r"stnopt\[serve\]"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
 # AWS
 
 
@@ -212,10 +231,7 @@ def test_training_and_endpoint_are_created_with_our_image(cloud):
 
 
 def test_missing_boto3_names_the_extra(monkeypatch):
-    import sys
-
     from reactor_yield.aws import upload
-    from reactor_yield.errors import MissingDependencyError
 
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingDependencyError, match=r"stnopt\[aws\]"):
