@@ -672,8 +672,9 @@ def _spread_out(rows: FloatArray, count: int) -> FloatArray:
 def nearest_in_hull(points: FloatArray, target: FloatArray, width: FloatArray) -> FloatArray:
     """Point of the convex hull of `points` nearest to the target, measured in the widths.
 
-    With p_i the points seen from the target it is ``w / |w|^2`` for the shortest w with p_i . w >= 1,
-    a least-distance problem that non-negative least squares solves; the target itself, if inside.
+    With p_i the points seen from the target it is ``w / |w|^2`` for the shortest w with
+    ``p_i . w >= 1``, a least-distance problem that non-negative least squares solves; the target
+    itself, if inside.
 
     References
     ----------

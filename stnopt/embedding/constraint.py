@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
-from stnopt.embedding.pieces import Pieces
 from stnopt.embedding.piecewise import (
     DEFAULT_TOLERANCE,
     TRANSFORMATIONS,
@@ -30,10 +29,14 @@ from stnopt.embedding.piecewise import (
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 
-Form: TypeAlias = Literal["algebraic", "split", "inner", "outer"]
+if TYPE_CHECKING:
+    from stnopt.embedding.pieces import Pieces
+
+PiecewiseForm: TypeAlias = Literal["inner", "outer"]
+Form: TypeAlias = Literal["algebraic", "split"] | PiecewiseForm
 FORMS: tuple[Form, ...] = ("algebraic", "split", "inner", "outer")
 #: The forms that are linear: pieces for an MILP solver.
-PIECEWISE: tuple[Form, ...] = ("inner", "outer")
+PIECEWISE: tuple[PiecewiseForm, ...] = ("inner", "outer")
 _LINEAR_BACK_OFF = 2e-6  # twice what an MILP solver may overstep a row by
 
 
@@ -193,7 +196,7 @@ def add_region_constraint(
             inputs.items(), zip(region.lower, region.upper, strict=True), strict=True
         )
     }
-    if form in PIECEWISE:
+    if form == "inner" or form == "outer":
         return _add_piecewise(
             block, region, inputs, bounds, margin, form, tolerance, transformation
         )
@@ -371,7 +374,7 @@ def _add_piecewise(
     inputs: dict[str, Any],
     bounds: dict[str, tuple[float, float]],
     margin: float,
-    form: Form,
+    form: PiecewiseForm,
     tolerance: float,
     transformation: Transformation,
 ) -> RegionBlock:

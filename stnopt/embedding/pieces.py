@@ -343,7 +343,7 @@ def _box_piece(n: int) -> Piece:
 def _piece_of(
     cover: Cover, lower: FloatArray, width: FloatArray, within: Piece | None
 ) -> Piece | None:
-    """The cover's box and cuts in shares of the whole box, cut by a piece; None if empty."""
+    """Write the cover's box and cuts in shares of the whole box, cut by a piece; None if empty."""
     n = len(lower)
     slopes = np.concatenate([np.eye(n), -np.eye(n), cover.cuts[:, :-1] * (width / cover.width)])
     shift = cover.cuts[:, :-1] @ ((lower - cover.lower) / cover.width)
@@ -543,7 +543,7 @@ def _point_above(
     level: _Level,
     back_off: float,
 ) -> FloatArray | None:
-    """Prove that the decision is at most the level on a piece; a point (in u) where that fails or stays open.
+    """Prove that the decision is at most the level on a piece; a point (in u) where that is open.
 
     Boxes are dropped where a row excludes them, or where the tangent from above, maximised over the
     box and one row (by that row's multiplier), stays below it.

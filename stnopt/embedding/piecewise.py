@@ -7,15 +7,18 @@ The pieces come from `pieces`, once per region, box and tolerance, whatever the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.gdp import Disjunct, Disjunction
 
 from stnopt.embedding.pieces import Piece, Pieces, divide_region
-from stnopt.feasibility.region import KernelRegion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stnopt.feasibility.region import KernelRegion
 
 Transformation: TypeAlias = Literal["hull", "bigm"]
 TRANSFORMATIONS: tuple[Transformation, ...] = ("hull", "bigm")
