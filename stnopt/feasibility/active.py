@@ -163,7 +163,8 @@ def _choose_along(
     kept = _far_apart(middles / step, int(_PAIRED * n_samples) // 2)
     inner = starts[kept] + (last[kept] - _OFFSET)[:, None] * step
     outer = starts[kept] + (first[kept] + _OFFSET)[:, None] * step
-    rest = points[: max(n_samples - 2 * len(kept), 0)]
+    # The corners make the classifier's training box the whole box.
+    rest = np.vstack([box, points])[: max(n_samples - 2 * len(kept), 0)]
     return np.clip(np.vstack([inner, outer, rest]), box[0], box[1])
 
 

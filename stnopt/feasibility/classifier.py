@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError, UntrainableError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.safety import certify_margin, check_certificate
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, RegionScore
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from stnopt.feasibility.frontier import CertifiedRegion
     from stnopt.feasibility.samples import TargetSamples
 
     FloatArray: TypeAlias = NDArray[np.float64]
 
 FitKernel: TypeAlias = Literal["linear", "rbf", "poly", "sigmoid"]
-Margin: TypeAlias = Literal["none"]
+Margin: TypeAlias = Literal["none", "certified"]
 
 _FIT_KERNELS = ("linear", "rbf", "poly", "sigmoid")
 _CLASSES = {FEASIBLE: "feasible", INFEASIBLE: "infeasible"}
 _N_FOLDS = 5
+_N_EXACT = 10_000
 # Grids of the search; labels from exact schedules have no noise, so that large penalties pay.
 # Gamma is in multiples of scikit-learn's "scale", 1 / (p * variance).
 _TUNING_C = np.logspace(0, 5, 6)
@@ -81,6 +84,14 @@ class FitReport:
     test_score : RegionScore
         Error rates on the test part with 95 % intervals, false-feasible apart from
         false-infeasible.
+    margin : float
+        Added to the decision so that the region claims certified targets only; 0 without.
+    exact_score : RegionScore or None
+        The returned region on 10,000 targets, uniform in its training box, labelled by the
+        certificate; None without one. Undecided targets count as infeasible.
+    area_lost : float or None
+        Share of the certified feasible targets among them that the margin gives up: those that
+        the region without margin contains and the one with it does not.
     """
 
     kernel: str
@@ -94,6 +105,9 @@ class FitReport:
     classification: pd.DataFrame
     confusion: pd.DataFrame
     test_score: RegionScore
+    margin: float = 0.0
+    exact_score: RegionScore | None = None
+    area_lost: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -133,6 +147,14 @@ class FitReport:
             f"accuracy          {100 * self.accuracy:>7.2f} %",
             str(self.test_score),
         ]
+        if self.exact_score is not None:
+            lines += ["", "the region on targets labelled by its certificate:"]
+            lines.append(str(self.exact_score))
+        if self.margin > 0 and self.area_lost is not None:
+            lines.append(
+                f"certified margin {self.margin:.4g}, which gives up {100 * self.area_lost:.2f} %"
+                " of the feasible area"
+            )
         return "\n".join(lines)
 
 
@@ -170,6 +192,7 @@ def fit_region(
     seed: int = 0,
     tune: bool = False,
     margin: Margin = "none",
+    certified: CertifiedRegion | None = None,
     C: float = 1.0,
     gamma: float | Literal["scale", "auto"] = "scale",
     degree: int = 3,
@@ -199,8 +222,13 @@ def fit_region(
         Choose `C` (and `gamma`, for kernels that have one) on a logarithmic grid by seeded,
         stratified 5-fold cross-validation of the accuracy; the values given for them are then not
         used. Ties go to the smallest gamma, then the smallest C: the smoothest boundary.
-    margin : {"none"}
-        Reserved: the boundary is where the classifier puts it.
+    margin : {"none", "certified"}
+        Where the boundary lies: where the classifier puts it, or as far inside as it takes for the
+        region, within its training box, to contain nothing but targets that `certified` proves
+        feasible. Then ``region.decision`` is the estimator's decision plus ``report.margin``.
+    certified : CertifiedRegion, optional
+        What is proven (`trace_frontier`), for the same plant, horizon and event points. With it
+        the report has the region's exact error.
     C, gamma, degree, coef0, class_weight
         As in `sklearn.svm.SVC`; the classes are -1 (feasible) and +1 (infeasible).
     scale : bool
@@ -223,6 +251,12 @@ def fit_region(
     Kumawat and Chaturvedi (2021), section 3.3, steps 2 to 6.
     """
     _check_fit_arguments(kernel, test_size, seed, margin)
+    if margin == "certified" and certified is None:
+        raise InvalidInputError(
+            "margin: 'certified' needs certified=, the region that trace_frontier returns"
+        )
+    if certified is not None:
+        _check_same_plant(samples, certified)
     n_undecided = samples.counts()["undecided"]
     if n_undecided:
         warnings.warn(
@@ -269,6 +303,13 @@ def fit_region(
         upper=targets.max().to_numpy(),
         origin=dict(samples.scope),
     )
+    plain, added = region, 0.0
+    if margin == "certified" and certified is not None:
+        added = certify_margin(plain, certified)
+        region = replace(plain, offset=plain.offset + added)
+    exact_score, area_lost = None, None
+    if certified is not None:
+        exact_score, area_lost = _measure(plain, region, certified, seed)
     report = FitReport(
         kernel=kernel,
         C=float(fitted["svc"].C),
@@ -281,6 +322,9 @@ def fit_region(
         classification=_classification_table(true, predicted),
         confusion=_confusion_table(true, predicted),
         test_score=RegionScore.from_answers(true, predicted == FEASIBLE),
+        margin=added,
+        exact_score=exact_score,
+        area_lost=area_lost,
     )
     return FittedRegion(region=region, report=report, estimator=fitted)
 
@@ -375,8 +419,33 @@ def _check_fit_arguments(kernel: object, test_size: object, seed: object, margin
         raise InvalidInputError(f"test_size: expected a share between 0 and 1, got {test_size!r}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InvalidInputError(f"seed: expected a non-negative integer, got {seed!r}")
-    if margin != "none":
-        raise InvalidInputError(f"margin: only 'none' is available, got {margin!r}")
+    if margin not in ("none", "certified"):
+        raise InvalidInputError(f"margin: expected 'none' or 'certified', got {margin!r}")
+
+
+def _check_same_plant(samples: TargetSamples, certified: CertifiedRegion) -> None:
+    """Refuse a certificate for something else than the samples; records say nothing of that."""
+    differs = [
+        f"{key}: {samples.scope[key]!r} in the samples, {certified.scope[key]!r} certified"
+        for key in ("fingerprint", "horizon", "sense", "n_events", "max_span")
+        if key in samples.scope and samples.scope[key] != certified.scope.get(key)
+    ]
+    if differs:
+        raise InvalidInputError("certified: made for something else: " + "; ".join(differs))
+
+
+def _measure(
+    plain: Region, region: Region, certified: CertifiedRegion, seed: int
+) -> tuple[RegionScore, float]:
+    """Score a region on certified targets in its box, and what it gives up against `plain`."""
+    order = check_certificate(region, certified)
+    share = np.random.default_rng(seed).random((_N_EXACT, len(region.inputs)))
+    points = region.lower + share * (region.upper - region.lower)
+    labels = np.where(certified.label(points[:, order]) == FEASIBLE, FEASIBLE, INFEASIBLE)
+    inside = region.contains(points)
+    score = RegionScore.from_answers(labels, inside)
+    lost = np.sum(plain.contains(points) & ~inside & (labels == FEASIBLE))
+    return score, float(lost) / max(score.n_feasible, 1)
 
 
 def _check_trainable(decided: TargetSamples) -> None:

@@ -1,0 +1,166 @@
+"""How far a learned region must shrink so that it claims nothing that is not proven feasible.
+
+The decision is bounded from below over every target that no known schedule meets, by boxes that are
+halved until the bound is sharp: a proof over the whole box, not a sample of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from stnopt.errors import InvalidInputError
+from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.samples import FEASIBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: The margin exceeds the smallest one by at most this share of the decision's range in the box.
+_TOLERANCE = 2e-3
+_MOST_BOXES = 2_000_000
+_CHUNK = 20_000
+_ROUNDING = 1e-8
+
+
+class Certificate(Protocol):
+    """What is proven of targets, such as a `CertifiedRegion`, with free disposal."""
+
+    @property
+    def products(self) -> Sequence[str]: ...  # noqa: D102
+
+    def label(self, points: NDArray[np.float64]) -> NDArray[np.int64]: ...  # noqa: D102
+
+
+def certify_margin(region: Region, certificate: Certificate) -> float:
+    """Return a margin m so that ``decision(x) + m <= 0`` holds for certified targets only.
+
+    It is proven for every x of the region's training box: a box of targets whose upper corner is
+    certified feasible is feasible as a whole (free disposal); over any other the decision is
+    bounded from below by intervals, and by its gradient and a bound on its curvature.
+
+    Parameters
+    ----------
+    region : LinearRegion or KernelRegion
+        With a finite training box.
+    certificate : CertifiedRegion
+
+    Returns
+    -------
+    float
+        At least 0. Undecided targets count as infeasible.
+
+    Raises
+    ------
+    InvalidInputError
+        Other inputs than the certificate's, or no finite training box.
+
+    References
+    ----------
+    Centred forms: Neumaier (1990), Interval Methods for Systems of Equations, ch. 2,
+    doi:10.1017/CBO9780511526473.
+    """
+    order = check_certificate(region, certificate)
+    lower, upper = region.lower[None, :], region.upper[None, :]
+    best = np.inf  # smallest decision seen at a target that is not certified feasible
+    ends = region.decision(np.vstack([lower, upper, (lower + upper) / 2]))
+    tolerance = _TOLERANCE * max(float(np.ptp(ends)), 1e-9)
+    settled = np.inf  # smallest bound of a box that is not halved any more
+    n_boxes = 0
+    while len(lower):
+        keep = np.concatenate(
+            [
+                certificate.label(upper[i : i + _CHUNK][:, order]) != FEASIBLE
+                for i in range(0, len(upper), _CHUNK)
+            ]
+        )
+        lower, upper = lower[keep], upper[keep]
+        if not len(lower):
+            break
+        best = min(best, float(region.decision(upper).min()))
+        bound = np.concatenate(
+            [
+                _lowest(region, lower[i : i + _CHUNK], upper[i : i + _CHUNK])
+                for i in range(0, len(lower), _CHUNK)
+            ]
+        )
+        n_boxes += len(lower)
+        # Below 0 the region would claim it; a box that stays above needs no margin at all.
+        open_ = bound < min(best, 0.0) - tolerance
+        if n_boxes > _MOST_BOXES:  # a proof still, of a larger margin
+            open_[:] = False
+        settled = min(settled, float(bound[~open_].min(initial=np.inf)))
+        lower, upper = lower[open_], upper[open_]
+        rows, side = np.arange(len(lower)), np.argmax(upper - lower, axis=1)
+        middle = (lower[rows, side] + upper[rows, side]) / 2
+        left, right = upper.copy(), lower.copy()
+        left[rows, side], right[rows, side] = middle, middle
+        lower, upper = np.vstack([lower, right]), np.vstack([left, upper])
+    scale = max(1.0, float(np.abs(ends).max()))
+    return max(0.0, -settled) + _ROUNDING * scale if settled <= 0 else 0.0
+
+
+def check_certificate(region: Region, certificate: Certificate) -> list[int]:
+    """Refuse a certificate that does not fit; return which input each of its products is."""
+    if set(certificate.products) != set(region.inputs):
+        raise InvalidInputError(
+            f"certified: it speaks of {list(certificate.products)}, the samples of"
+            f" {list(region.inputs)}"
+        )
+    if not (np.isfinite(region.lower).all() and np.isfinite(region.upper).all()):
+        raise InvalidInputError("a certified margin needs a region with a finite training box")
+    return [region.inputs.index(product) for product in certificate.products]
+
+
+def _lowest(
+    region: Region, lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Lower bound of the decision over each box."""
+    if isinstance(region, LinearRegion):
+        corners = np.where(region.weights > 0, lower, upper)
+        return region.decision(corners)
+    by_intervals, curvature = _bound_terms(region, lower, upper)
+    middle = (lower + upper) / 2
+    first = np.abs(region.gradient(middle)) * (upper - lower) / 2
+    return np.maximum(by_intervals, region.decision(middle) - first.sum(axis=1) - curvature)
+
+
+def _bound_terms(
+    region: KernelRegion, lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of the terms' lower bounds, and how far curvature takes their sum below its tangent."""
+    low = (lower - region.center) / region.scale
+    high = (upper - region.center) / region.scale
+    middle, radius = (low + high) / 2, (high - low) / 2
+    vectors, coefs, gamma = region.support_vectors, region.dual_coefs, region.gamma
+    away = np.abs(middle[:, None, :] - vectors[None, :, :])
+    if region.kernel == "rbf":
+        nearest = np.maximum(away - radius[:, None, :], 0.0)
+        farthest = away + radius[:, None, :]
+        largest = np.exp(-gamma * np.sum(nearest**2, axis=2))
+        smallest = np.exp(-gamma * np.sum(farthest**2, axis=2))
+        # u'Hu / 2 = K (2 gamma^2 ((x - v).u)^2 - gamma |u|^2) for |u_j| <= radius_j
+        stretch = 2 * gamma**2 * np.sum(farthest * radius[:, None, :], axis=2) ** 2
+        shrink = gamma * np.sum(radius**2, axis=1)[:, None]
+        bend = np.where(coefs > 0, shrink, stretch) * largest
+    else:
+        centre = gamma * (middle @ vectors.T) + region.coef0
+        reach = gamma * (radius @ np.abs(vectors).T)
+        first, last = centre - reach, centre + reach
+        if region.kernel == "sigmoid":
+            smallest, largest = np.tanh(first), np.tanh(last)
+            steepest = np.full_like(centre, 4 / (3 * np.sqrt(3)))  # largest |tanh''|
+        else:
+            degree = region.degree
+            ends = first**degree, last**degree
+            smallest, largest = np.minimum(*ends), np.maximum(*ends)
+            if degree % 2 == 0:
+                smallest = np.where((first < 0) & (last > 0), 0.0, smallest)
+            size = np.maximum(np.abs(first), np.abs(last))
+            steepest = degree * (degree - 1) * size ** max(degree - 2, 0)
+        bend = steepest * reach**2 / 2
+    total = np.where(coefs > 0, coefs * smallest, coefs * largest).sum(axis=1) + region.offset
+    return total, (np.abs(coefs) * bend).sum(axis=1)
