@@ -88,9 +88,9 @@ def find_schedule(
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
-    The search adds event points while they help. When one more does not, a longer span is tried at
-    that count too, since more events without spans can stall below the optimum; it stops when
-    neither gives anything better.
+    The search adds event points while they help. When one more does not, spans longer by one and by
+    two are tried at that count too, since more events without spans can stall below the optimum; it
+    stops when none of them gives anything better.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class _Attempts:
                 return
 
     def climb(self, start: int, max_span: int | None) -> None:
-        """Add events while that helps; where it does not, try a longer span at the same count."""
+        """Add events while that helps; where it does not, try longer spans at the same count."""
         n_events, span = start, max_span or 0
         self.solve(n_events, span)
         fruitless = 0
@@ -255,17 +255,16 @@ class _Attempts:
             n_events += 1
             if self.solve(n_events, span):
                 continue
-            if self.best is None:
-                # Too few event points make a demand infeasible rather than worse.
-                fruitless += 1
-                if fruitless > 2 * start + 2:
-                    return
+            longer = () if max_span is not None else range(span + 1, min(span + 3, n_events))
+            wider = next((s for s in longer if not self.late and self.solve(n_events, s)), None)
+            if wider is not None:
+                span = wider
                 continue
-            if self.late or max_span is not None or span + 1 >= n_events:
+            # Too few event points make a demand infeasible rather than worse: without any schedule
+            # the search goes on for a while.
+            fruitless += 1
+            if self.best is not None or fruitless > start + 2:
                 return
-            if not self.solve(n_events, span + 1):
-                return
-            span += 1
 
     def outcome(self) -> ScheduleSearch:
         """Return the best, or what the last solve showed if there is none."""

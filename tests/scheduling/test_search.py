@@ -33,10 +33,10 @@ def test_search_adds_events_until_they_no_longer_help():
     assert schedule_value(found.schedule, network, "profit") == pytest.approx(
         found.result.objective
     )
-    assert [row[:2] for row in found.tried] == [(3, 0), (4, 0), (5, 0), (5, 1)]
-    assert [row[2] for row in found.tried[2:]] == [Status.INFEASIBLE] * 2
+    assert [row[:2] for row in found.tried] == [(3, 0), (4, 0), (5, 0), (5, 1), (5, 2)]
+    assert [row[2] for row in found.tried[2:]] == [Status.INFEASIBLE] * 3
     # The proof covers the last events tried, to within the gap that was asked for.
-    assert (found.proof.n_events, found.proof.max_span) == (5, 1)
+    assert (found.proof.n_events, found.proof.max_span) == (5, 2)
     assert found.proof.scope == "these event points"
     assert found.result.objective <= found.proof.bound <= found.result.objective * 1.0002
 
@@ -109,7 +109,7 @@ def test_plant_that_can_make_nothing_in_time_ends_the_search(objective):
     found = find_schedule(load_example("motivating"), horizon=1, objective=objective)
     assert found.result.objective == pytest.approx(0)
     assert found.schedule.batches == ()
-    assert len(found.tried) <= 3
+    assert len(found.tried) <= 4
 
 
 def test_plant_without_prices_ends_the_search():
@@ -206,3 +206,47 @@ def test_exact_demand_is_met_exactly():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         find_schedule(load_example("motivating"), **arguments)
+
+
+#: Long runs while Short and Use need two further events: nothing better without a span of two.
+NEEDS_SPAN_OF_TWO = {
+    "name": "needs a span of two",
+    "states": {"A": {"initial": 4}, "X": {}, "Y": {}, "I": {}, "P": {"price": 1}},
+    "tasks": {
+        "First": {
+            "consumes": {"A": 1},
+            "produces": {"X": 0.5, "Y": 0.5},
+            "units": {"U1": {"min_batch": 2, "max_batch": 2, "fixed_time": 1}},
+        },
+        "Long": {
+            "consumes": {"X": 1},
+            "produces": {"I": 1},
+            "units": {"U2": {"max_batch": 1, "fixed_time": 5}},
+        },
+        "Short": {
+            "consumes": {"Y": 1},
+            "produces": {"I": 1},
+            "units": {"U4": {"max_batch": 1, "fixed_time": 1}},
+        },
+        "Use": {
+            "consumes": {"I": 1},
+            "produces": {"P": 1},
+            "units": {"U3": {"max_batch": 1, "fixed_time": 1}},
+        },
+    },
+}
+
+
+def test_stalled_search_tries_a_span_longer_by_two():
+    found = find_schedule(read_network(NEEDS_SPAN_OF_TWO), horizon=7)
+    assert found.result.objective == pytest.approx(3)
+    assert found.max_span == 2
+
+
+def test_demand_that_needs_a_span_is_met():
+    # 3 of P cannot be made without spans, so no schedule is there to improve on.
+    found = find_schedule(
+        read_network(NEEDS_SPAN_OF_TWO), horizon=7, objective="makespan", targets={"P": 3}
+    )
+    assert found.schedule is not None
+    assert found.schedule.final_stock["P"] == pytest.approx(3)
