@@ -137,6 +137,8 @@ class TargetOracle:
         self.scale = max(fit.max_batch for fit in network.suitabilities)
         self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
+        stocked = sum(s.initial for s in network.states.values() if not s.unlimited)
+        self._most = stocked + n_events * sum(fit.max_batch for fit in network.suitabilities)
         self._build(())
 
     def start_from(self, limited: tuple[str, ...]) -> None:
@@ -196,6 +198,8 @@ class TargetOracle:
         for product, amount in zip(self.products, target, strict=True):
             self.model.asked[product] = float(amount)
         self.model.missed.unfix()
+        # Big-M rows want every column bounded: no target is missed by more than all that can be.
+        self.model.missed.setub((float(np.max(target)) + self._most) / self.scale)
         self._aim(self.model.missed, pyo.minimize)
         options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
         result = self._solve(_DISTANCE_GAP, options, time_limit)
