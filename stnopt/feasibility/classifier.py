@@ -42,6 +42,9 @@ _FIT_KERNELS = ("linear", "rbf", "poly", "sigmoid")
 _CLASSES = {FEASIBLE: "feasible", INFEASIBLE: "infeasible"}
 _N_FOLDS = 5
 _N_EXACT = 10_000
+# Of a certified margin: 1 is the distance of the support vectors from the boundary.
+_SMALL_MARGIN = 0.3
+_MOST_REFITS = 12
 # Grids of the search; labels from exact schedules have no noise, so that large penalties pay.
 # Gamma is in multiples of scikit-learn's "scale", 1 / (p * variance).
 _TUNING_C = np.logspace(0, 5, 6)
@@ -86,6 +89,8 @@ class FitReport:
         false-infeasible.
     margin : float
         Added to the decision so that the region claims certified targets only; 0 without.
+    n_counterexamples : int
+        Targets that the search for the margin added to the training ones, labelled +1.
     exact_score : RegionScore or None
         The returned region on 10,000 targets, uniform in its training box, labelled by the
         certificate; None without one. Undecided targets count as infeasible.
@@ -106,6 +111,7 @@ class FitReport:
     confusion: pd.DataFrame
     test_score: RegionScore
     margin: float = 0.0
+    n_counterexamples: int = 0
     exact_score: RegionScore | None = None
     area_lost: float | None = None
 
@@ -225,7 +231,9 @@ def fit_region(
     margin : {"none", "certified"}
         Where the boundary lies: where the classifier puts it, or as far inside as it takes for the
         region, within its training box, to contain nothing but targets that `certified` proves
-        feasible. Then ``region.decision`` is the estimator's decision plus ``report.margin``.
+        feasible. Targets that would ask for a wide margin are added to the training ones first,
+        and the classifier is fitted again, until the margin is small. Then ``region.decision`` is
+        the estimator's decision plus ``report.margin``.
     certified : CertifiedRegion, optional
         What is proven (`trace_frontier`), for the same plant, horizon and event points. With it
         the report has the region's exact error.
@@ -297,18 +305,20 @@ def fit_region(
     true = labels[test_rows]
     fitted, cv_score = _fit(pipeline, targets, labels, tune, seed)
 
-    region = replace(
-        region_from_sklearn(fitted, decided.products),
-        lower=targets.min().to_numpy(),
-        upper=targets.max().to_numpy(),
-        origin=dict(samples.scope),
-    )
-    plain, added = region, 0.0
-    if margin == "certified" and certified is not None:
-        added = certify_margin(plain, certified)
-        region = replace(plain, offset=plain.offset + added)
+    context = {
+        "lower": targets.min().to_numpy(),
+        "upper": targets.max().to_numpy(),
+        "origin": dict(samples.scope),
+    }
+    region = replace(region_from_sklearn(fitted, decided.products), **context)
+    added, n_counterexamples = 0.0, 0
     exact_score, area_lost = None, None
     if certified is not None:
+        exact_score, area_lost = _measure(region, region, certified, seed)
+    if margin == "certified" and certified is not None:
+        safe = _fit_safely(fitted, targets, labels, context, certified, seed)
+        fitted, region, added, n_counterexamples = safe
+        plain = replace(region, offset=region.offset - added)
         exact_score, area_lost = _measure(plain, region, certified, seed)
     report = FitReport(
         kernel=kernel,
@@ -323,6 +333,7 @@ def fit_region(
         confusion=_confusion_table(true, predicted),
         test_score=RegionScore.from_answers(true, predicted == FEASIBLE),
         margin=added,
+        n_counterexamples=n_counterexamples,
         exact_score=exact_score,
         area_lost=area_lost,
     )
@@ -432,6 +443,41 @@ def _check_same_plant(samples: TargetSamples, certified: CertifiedRegion) -> Non
     ]
     if differs:
         raise InvalidInputError("certified: made for something else: " + "; ".join(differs))
+
+
+def _fit_safely(
+    fitted: Pipeline,
+    targets: pd.DataFrame,
+    labels: NDArray[np.int64],
+    context: dict[str, Any],
+    certified: CertifiedRegion,
+    seed: int,
+) -> tuple[Pipeline, Region, float, int]:
+    """Fit until the certified margin costs little: the estimator, its region, margin, additions.
+
+    The margin's worst counterexamples become training targets of the next fit. The fit that keeps
+    most of the feasible area wins.
+    """
+    best: tuple[Pipeline, Region, float, int] | None = None
+    best_kept = -1
+    n_given = len(targets)
+    for _ in range(_MOST_REFITS):
+        plain = replace(region_from_sklearn(fitted, list(targets.columns)), **context)
+        proof = certify_margin(plain, certified)
+        region = replace(plain, offset=plain.offset + proof.margin)
+        score, _ = _measure(plain, region, certified, seed)
+        kept = score.n_feasible - score.n_false_infeasible
+        if kept > best_kept:
+            best_kept = kept
+            best = fitted, region, proof.margin, len(targets) - n_given
+        if proof.margin <= _SMALL_MARGIN or not len(proof.counterexamples):
+            break
+        more = pd.DataFrame(proof.counterexamples, columns=list(targets.columns))
+        targets = pd.concat([targets, more], ignore_index=True)
+        labels = np.concatenate([labels, np.full(len(more), INFEASIBLE)])
+        fitted = clone(fitted).fit(targets, labels)
+    assert best is not None, "the first fit keeps at least nothing"
+    return best
 
 
 def _measure(

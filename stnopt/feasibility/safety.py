@@ -6,6 +6,7 @@ halved until the bound is sharp: a proof over the whole box, not a sample of it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -24,6 +25,9 @@ _TOLERANCE = 2e-3
 _MOST_BOXES = 2_000_000
 _CHUNK = 20_000
 _ROUNDING = 1e-8
+#: Counterexamples of one proof, and their distance as a share of the box.
+_MOST_COUNTEREXAMPLES = 5
+_APART = 0.02
 
 
 class Certificate(Protocol):
@@ -35,8 +39,25 @@ class Certificate(Protocol):
     def label(self, points: NDArray[np.float64]) -> NDArray[np.int64]: ...  # noqa: D102
 
 
-def certify_margin(region: Region, certificate: Certificate) -> float:
-    """Return a margin m so that ``decision(x) + m <= 0`` holds for certified targets only.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertifiedMargin:
+    """A margin that is proven, and the targets that ask for most of it.
+
+    Attributes
+    ----------
+    margin : float
+        At least 0, in units of the decision.
+    counterexamples : (k, p) array, amount
+        Targets that are not certified feasible and that the region without margin contains, the
+        worst first, apart from each other.
+    """
+
+    margin: float
+    counterexamples: NDArray[np.float64]
+
+
+def certify_margin(region: Region, certificate: Certificate) -> CertifiedMargin:
+    """Find a margin m so that ``decision(x) + m <= 0`` holds for certified targets only.
 
     It is proven for every x of the region's training box: a box of targets whose upper corner is
     certified feasible is feasible as a whole (free disposal); over any other the decision is
@@ -50,8 +71,8 @@ def certify_margin(region: Region, certificate: Certificate) -> float:
 
     Returns
     -------
-    float
-        At least 0. Undecided targets count as infeasible.
+    CertifiedMargin
+        Undecided targets count as infeasible.
 
     Raises
     ------
@@ -70,6 +91,7 @@ def certify_margin(region: Region, certificate: Certificate) -> float:
     tolerance = _TOLERANCE * max(float(np.ptp(ends)), 1e-9)
     settled = np.inf  # smallest bound of a box that is not halved any more
     n_boxes = 0
+    seen = np.zeros((0, 1 + len(region.inputs)))
     while len(lower):
         keep = np.concatenate(
             [
@@ -80,7 +102,10 @@ def certify_margin(region: Region, certificate: Certificate) -> float:
         lower, upper = lower[keep], upper[keep]
         if not len(lower):
             break
-        best = min(best, float(region.decision(upper).min()))
+        decision = region.decision(upper)
+        best = min(best, float(decision.min()))
+        claimed = decision < min(0.3 * best, 0.0)
+        seen = np.vstack([seen, np.column_stack([decision, upper])[claimed]])
         bound = np.concatenate(
             [
                 _lowest(region, lower[i : i + _CHUNK], upper[i : i + _CHUNK])
@@ -100,7 +125,22 @@ def certify_margin(region: Region, certificate: Certificate) -> float:
         left[rows, side], right[rows, side] = middle, middle
         lower, upper = np.vstack([lower, right]), np.vstack([left, upper])
     scale = max(1.0, float(np.abs(ends).max()))
-    return max(0.0, -settled) + _ROUNDING * scale if settled <= 0 else 0.0
+    return CertifiedMargin(
+        margin=max(0.0, -settled) + _ROUNDING * scale if settled <= 0 else 0.0,
+        counterexamples=_worst(seen, region.upper - region.lower),
+    )
+
+
+def _worst(seen: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (decision, target) to the targets with the lowest decisions, apart from each other."""
+    chosen: list[NDArray[np.float64]] = []
+    for row in seen[np.argsort(seen[:, 0], kind="stable")]:
+        away = [np.abs((row[1:] - other) / width).max() for other in chosen]
+        if min(away, default=1.0) > _APART:
+            chosen.append(row[1:])
+        if len(chosen) == _MOST_COUNTEREXAMPLES:
+            break
+    return np.array(chosen).reshape(-1, len(width))
 
 
 def check_certificate(region: Region, certificate: Certificate) -> list[int]:
