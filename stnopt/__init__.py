@@ -3,6 +3,8 @@
 from stnopt.embedding.constraint import RegionBlock as RegionBlock
 from stnopt.embedding.constraint import add_region_constraint as add_region_constraint
 from stnopt.embedding.global_search import solve_over_region as solve_over_region
+from stnopt.embedding.reduction import ReductionReport as ReductionReport
+from stnopt.embedding.reduction import reduce_region as reduce_region
 from stnopt.errors import InvalidInputError as InvalidInputError
 from stnopt.errors import InvalidNetworkError as InvalidNetworkError
 from stnopt.errors import InvalidScheduleError as InvalidScheduleError

@@ -2,5 +2,12 @@
 
 from stnopt.embedding.constraint import RegionBlock, add_region_constraint
 from stnopt.embedding.global_search import solve_over_region
+from stnopt.embedding.reduction import ReductionReport, reduce_region
 
-__all__ = ["RegionBlock", "add_region_constraint", "solve_over_region"]
+__all__ = [
+    "ReductionReport",
+    "RegionBlock",
+    "add_region_constraint",
+    "reduce_region",
+    "solve_over_region",
+]

@@ -407,7 +407,8 @@ def cover_box(
         outer = vertices[~np.isnan(vertices[:, :, 0])]
     else:
         # along every direction the feasible points reach at least as far as the other vertices
-        outer = np.concatenate([vertices[excess >= 0], reached])
+        there = ~np.isnan(vertices[:, :, 0])  # without a hull all others are outermost
+        outer = np.concatenate([vertices[there & (excess >= 0)], reached])
         directions = directions / width
     return _enclose(
         low, high, vertices, inside, reached, outer, focus, tolerance, directions, parent
