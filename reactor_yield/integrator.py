@@ -80,7 +80,7 @@ def integrate(
     whole_state: bool = True,
     rtol: float = 1e-8,
     atol: float = 1e-10,
-    max_steps: int = 20_000,
+    max_steps: int = 10_000,
     chunk: int = 2_500,
 ) -> Integration:
     """Integrate dy/dx = f(y; parameters) from 0 to `length` for every column of `initial`.
