@@ -87,15 +87,13 @@ class _Group:
         )
 
 
-def groups_of(
-    parts: Sequence[Any], covers: Sequence[Cover], *, at_least: int = MANY_REGIONS
-) -> list[_Group] | None:
+def groups_of(parts: Sequence[Any], covers: Sequence[Cover]) -> list[_Group] | None:
     """Group the kernel regions of a model by value; None where boxes are the better search.
 
-    That is with fewer than `at_least` regions, with one of more than 4 inputs, and where one takes
-    more than a thousand pieces.
+    That is with fewer than `MANY_REGIONS` regions, with one of more than 4 inputs, and where one
+    takes more than a thousand pieces.
     """
-    if len(parts) < at_least or any(len(p.region.inputs) > MAX_INPUTS for p in parts):
+    if len(parts) < MANY_REGIONS or any(len(p.region.inputs) > MAX_INPUTS for p in parts):
         return None
     members: dict[tuple[KernelRegion, float], list[int]] = {}
     for i, part in enumerate(parts):
