@@ -15,6 +15,7 @@ from stnopt.errors import UntrainableError as UntrainableError
 from stnopt.feasibility.active import sample_boundary as sample_boundary
 from stnopt.feasibility.classifier import FitReport as FitReport
 from stnopt.feasibility.classifier import FittedRegion as FittedRegion
+from stnopt.feasibility.classifier import duels_from_sklearn as duels_from_sklearn
 from stnopt.feasibility.classifier import fit_region as fit_region
 from stnopt.feasibility.classifier import region_from_sklearn as region_from_sklearn
 from stnopt.feasibility.frontier import CertifiedRegion as CertifiedRegion

@@ -423,6 +423,125 @@ def region_from_sklearn(
     )
 
 
+def duels_from_sklearn(
+    estimator: BaseEstimator, inputs: Sequence[str], *, feasible_class: object
+) -> tuple[Region, ...]:
+    """Take over a classifier of several classes: one region per duel of the feasible class.
+
+    Where **all** of the regions hold, the feasible class wins every duel, so that no other class
+    has as many votes and ``predict`` gives it. ``SVC`` and ``NuSVC`` also predict it where it
+    loses a duel and the others beat each other in a circle; those points are left out. For
+    ``LinearSVC``, which compares one value per class, nothing is left out.
+
+    Parameters
+    ----------
+    estimator : SVC, NuSVC, LinearSVC or Pipeline
+        Fitted on three or more classes; scalers as in `region_from_sklearn`.
+    inputs : sequence of str, length p
+        What each column that the estimator was fitted on is called in the model.
+    feasible_class : object
+        One of ``classes_``.
+
+    Returns
+    -------
+    tuple of LinearRegion or KernelRegion
+        One per other class, in the order of ``classes_``; ``origin["against"]`` names it. Give all
+        of them to `solve_over_region`, or one after the other to `add_region_constraint`.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the estimator, its kernel or a step is not supported; says what is.
+    InvalidInputError
+        If it is not fitted, or an argument does not fit it.
+
+    References
+    ----------
+    Votes as in Chang and Lin (2011), LIBSVM, section 7, doi:10.1145/1961189.1961199.
+    """
+    steps, machine = _split_pipeline(estimator)
+    for step in (*steps, machine):
+        _check_fitted(step)
+    name = type(machine).__name__
+    if not isinstance(machine, _CLASSIFIERS) or len(machine.classes_) < 3:
+        raise UnsupportedModelError(
+            f"{name} has no duels: they need a classifier of three or more classes;"
+            " region_from_sklearn takes the others"
+        )
+    kernel: Any = getattr(machine, "kernel", "linear")
+    if kernel not in _FIT_KERNELS:
+        raise UnsupportedModelError(
+            f"kernel {kernel!r} cannot be written as algebra: fit {name} with one of"
+            f" {list(_FIT_KERNELS)}"
+        )
+    classes = machine.classes_.tolist()
+    if feasible_class not in classes:
+        raise InvalidInputError(
+            f"feasible_class: expected one of the estimator's classes {classes},"
+            f" got {feasible_class!r}"
+        )
+    names, p = tuple(inputs), int(machine.n_features_in_)
+    if isinstance(inputs, str) or len(names) != p:
+        raise InvalidInputError(
+            f"inputs: {name} was fitted on {p} columns, got {list(names)}: give one name each"
+        )
+    _check_column_order(estimator, names)
+    center, scale, lower, upper = _fold_scalers(steps, p)
+    chosen = classes.index(feasible_class)
+    regions: list[Region] = []
+    for other in (i for i in range(len(classes)) if i != chosen):
+        common: dict[str, Any] = {
+            "inputs": names,
+            "lower": lower,
+            "upper": upper,
+            "origin": {"estimator": name, "against": str(classes[other])},
+        }
+        if isinstance(machine, LinearSVC):
+            slopes = machine.coef_[other] - machine.coef_[chosen]
+            offset = float(machine.intercept_[other] - machine.intercept_[chosen])
+            regions.append(_line(slopes / scale, offset, center, common))
+            continue
+        # the machine's value is positive where the first of a pair wins
+        first, second = min(chosen, other), max(chosen, other)
+        pair = _pair_index(first, second, len(classes))
+        sign = -1.0 if chosen == first else 1.0
+        offset = sign * float(machine.intercept_[pair])
+        if kernel == "linear":
+            slopes = sign * _dense(machine.coef_)[pair]
+            regions.append(_line(slopes / scale, offset, center, common))
+            continue
+        starts = np.concatenate([[0], np.cumsum(machine.n_support_)])
+        rows = [np.arange(starts[i], starts[i + 1]) for i in (first, second)]
+        coefs = _dense(machine.dual_coef_)
+        regions.append(
+            KernelRegion(
+                kernel=kernel,
+                support_vectors=_dense(machine.support_vectors_)[np.concatenate(rows)],
+                dual_coefs=sign
+                * np.concatenate([coefs[second - 1, rows[0]], coefs[first, rows[1]]]),
+                offset=offset,
+                gamma=float(machine._gamma),
+                coef0=float(machine.coef0),
+                degree=int(machine.degree),
+                center=center,
+                scale=scale,
+                **common,
+            )
+        )
+    return tuple(regions)
+
+
+def _pair_index(first: int, second: int, count: int) -> int:
+    """Place of a pair in the order (0, 1), (0, 2), ..., (1, 2), ..."""
+    return first * count - first * (first + 1) // 2 + second - first - 1
+
+
+def _line(
+    weights: FloatArray, offset: float, center: FloatArray, common: dict[str, Any]
+) -> LinearRegion:
+    return LinearRegion(weights=weights, offset=offset - float(weights @ center), **common)
+
+
 def _check_fit_arguments(kernel: object, test_size: object, seed: object, margin: object) -> None:
     if kernel not in _FIT_KERNELS:
         raise InvalidInputError(f"kernel: expected one of {list(_FIT_KERNELS)}, got {kernel!r}")
@@ -694,7 +813,7 @@ def _orientation(machine: Any, feasible_class: object, upper: float | None) -> t
     if len(classes) != 2:
         raise UnsupportedModelError(
             f"{name} tells {len(classes)} classes {classes}: fit one that tells the feasible class"
-            " from the rest"
+            " from the rest, or take one region per duel from duels_from_sklearn"
         )
     if feasible_class not in classes:
         raise InvalidInputError(
