@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,9 @@ from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.oracle import Reach, TargetOracle
-from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED
+from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
+from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
+from stnopt.scheduling.schedule import Batch, Schedule
 from stnopt.scheduling.search import suggest_events
 from stnopt.solve import Status
 
@@ -22,47 +26,46 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from stnopt.plant.network import Network
-    from stnopt.scheduling.schedule import Schedule
 
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """Proven: no schedule that makes at least `lower` has ``weights @ amounts > bound``."""
-
-    lower: tuple[float, float]
-    weights: tuple[float, float]
-    bound: float
+_FORMAT = "stnopt certified region 1"
+#: Targets from which the undecided share is estimated, three or more products.
+_N_VOLUME = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CertifiedRegion:
-    """Targets of two products that a plant can meet at least, and those that it provably cannot.
+    """Targets that a plant can meet at least, and those that it provably cannot.
 
     Attributes
     ----------
-    products : (str, str)
+    products : tuple of str, length p
     segments : (k, 2, 2) array, amount
-        Lines along which schedules are known; what lies below one is feasible.
+        Two products: lines along which schedules are known; what lies below one is feasible.
+    pieces : tuple of (k, p) arrays, amount
+        Three or more: amounts of checked schedules; what lies below a mean of one piece's rows is
+        feasible.
     limits : tuple of Limit
         What is proven out of reach.
-    upper : (2,) array, amount
-        The most of either product: corner of the box that `gap` refers to.
+    upper : (p,) array, amount
+        The most of every product: corner of the box that `gap` refers to.
     gap : float
-        Undecided share of that box.
+        Undecided share of that box: exact for two products, else estimated from `_N_VOLUME`
+        uniform targets.
+    gap_interval : (float, float) or None
+        95 % Wilson interval of an estimated gap.
     n_solves : int
         MILPs solved, every one counted; LPs of a fixed structure are not.
     points : DataFrame
-        Vertices of the boundary that a schedule makes, one column per product.
+        What the schedules make, one column per product; for two products, the boundary's vertices.
     schedules : tuple of Schedule
         The schedule behind each row of `points`.
     scope : mapping
         What the proofs hold for: plant, fingerprint, horizon, event points and span.
     """
 
-    products: tuple[str, str]
+    products: tuple[str, ...]
     segments: NDArray[np.float64]
     limits: tuple[Limit, ...]
     upper: NDArray[np.float64]
@@ -71,10 +74,23 @@ class CertifiedRegion:
     points: pd.DataFrame
     schedules: tuple[Schedule, ...]
     scope: dict[str, str | float | int]
+    pieces: tuple[NDArray[np.float64], ...] = ()
+    gap_interval: tuple[float, float] | None = None
+    _halfspaces: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(
+        init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_halfspaces", tuple(map(halfspaces_below, self.pieces)))
 
     @property
     def vertices(self) -> NDArray[np.float64]:
         """(k, 2) corners of the feasible area in order, from one axis to the other."""
+        if len(self.products) != 2:
+            raise UnsupportedModelError(
+                f"vertices in order exist for two products, not for {list(self.products)}; see"
+                " `pieces`"
+            )
         step = 1e-9 * float(self.upper.max())
         corners = []
         for x in _distinct(np.append(self.segments[:, :, 0].ravel(), 0.0), 1e3 * step):
@@ -91,7 +107,7 @@ class CertifiedRegion:
 
         Parameters
         ----------
-        points : (n, 2) array or DataFrame with the products as columns, amount
+        points : (n, p) array or DataFrame with the products as columns, amount
         """
         if isinstance(points, pd.DataFrame):
             missing = [p for p in self.products if p not in points]
@@ -99,18 +115,105 @@ class CertifiedRegion:
                 raise InvalidInputError(f"points: missing columns {missing}, found {list(points)}")
             points = points[list(self.products)]
         z = np.atleast_2d(np.asarray(points, dtype=float))
-        if z.shape[1] != 2:
-            raise InvalidInputError(f"points: expected shape (n, 2), found {z.shape}")
+        p = len(self.products)
+        if z.shape[1] != p:
+            raise InvalidInputError(f"points: expected shape (n, {p}), found {z.shape}")
         labels = np.full(len(z), UNDECIDED)
-        labels[z[:, 1] <= _highest(self.segments, z[:, 0]) + 1e-9] = FEASIBLE
+        if p == 2:
+            labels[z[:, 1] <= _highest(self.segments, z[:, 0]) + 1e-9] = FEASIBLE
+        for halfspaces in self._halfspaces:
+            rows = np.flatnonzero(labels == UNDECIDED)
+            labels[rows[is_below(halfspaces, z[rows])]] = FEASIBLE
         # Rounding decides nothing: beyond a limit means by more than the replay's tolerance.
         slack = 1e-6 * max(float(self.upper.max()), 1.0)
         for limit in self.limits:
-            weights = np.array(limit.weights)
-            beyond = z @ weights > limit.bound + slack * weights.sum()
-            above = np.all(z >= np.array(limit.lower), axis=1)
-            labels[above & beyond & (labels == UNDECIDED)] = INFEASIBLE
+            labels[(labels == UNDECIDED) & limit.excludes(z, slack)] = INFEASIBLE
         return labels
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """Write all of it as JSON, exact to the last bit, and return the text."""
+        content = {
+            "format": _FORMAT,
+            "products": list(self.products),
+            "segments": self.segments.tolist(),
+            "pieces": [piece.tolist() for piece in self.pieces],
+            "limits": [asdict(limit) for limit in self.limits],
+            "upper": self.upper.tolist(),
+            "gap": self.gap,
+            "gap_interval": self.gap_interval,
+            "n_solves": self.n_solves,
+            "points": self.points.to_numpy().tolist(),
+            "schedules": [
+                {
+                    "horizon": each.horizon,
+                    "final_stock": dict(each.final_stock),
+                    "batches": [asdict(batch) for batch in each.batches],
+                }
+                for each in self.schedules
+            ],
+            "scope": self.scope,
+        }
+        text = json.dumps(content, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    @classmethod
+    def load(cls, source: Path | str) -> CertifiedRegion:
+        """Read what `to_json` wrote (a file, or the text itself); nothing in it is executed.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is not such a region.
+        """
+        is_text = isinstance(source, str) and source.lstrip().startswith("{")
+        where = "certified region" if is_text else f"file {str(source)!r}"
+        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        try:
+            content = json.loads(text)
+            if content["format"] != _FORMAT:
+                raise InvalidInputError(
+                    f"{where}: expected 'format': {_FORMAT!r}, got {content['format']!r}"
+                )
+            products = tuple(content["products"])
+            interval = content["gap_interval"]
+            return cls(
+                products=products,
+                segments=np.array(content["segments"], dtype=float).reshape(-1, 2, 2),
+                pieces=tuple(
+                    np.array(each, dtype=float).reshape(-1, len(products))
+                    for each in content["pieces"]
+                ),
+                limits=tuple(
+                    Limit(
+                        lower=tuple(map(float, each["lower"])),
+                        weights=tuple(map(float, each["weights"])),
+                        bound=float(each["bound"]),
+                    )
+                    for each in content["limits"]
+                ),
+                upper=np.array(content["upper"], dtype=float).reshape(len(products)),
+                gap=float(content["gap"]),
+                gap_interval=None if interval is None else (interval[0], interval[1]),
+                n_solves=int(content["n_solves"]),
+                points=pd.DataFrame(content["points"], columns=list(products), dtype=float),
+                schedules=tuple(
+                    Schedule(
+                        batches=tuple(Batch(**batch) for batch in each["batches"]),
+                        final_stock=each["final_stock"],
+                        horizon=each["horizon"],
+                    )
+                    for each in content["schedules"]
+                ),
+                scope=dict(content["scope"]),
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            if isinstance(error, InvalidInputError):
+                raise
+            raise InvalidInputError(
+                f"{where}: not a certified region in JSON: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _distinct(values: NDArray[np.float64], apart: float) -> NDArray[np.float64]:
@@ -137,14 +240,19 @@ def trace_frontier(
     max_solves: int | None = None,
     n_events: int | None = None,
     max_span: int | None = None,
+    seed: int = 0,
     progress: bool = False,
 ) -> CertifiedRegion:
-    """Trace the boundary of the targets (at least so much of either) that a plant can meet.
+    """Trace the boundary of the targets (at least so much of each) that a plant can meet.
 
-    The walk goes from the most of the second product to the most of the first. From a schedule on
-    the boundary, its structure (the binaries) reaches along straight lines, found by LPs; one MILP
-    shows that nothing lies beyond a line, or finds what does. Where a structure ends, one MILP
-    finds the boundary's next point.
+    With two products, the walk goes from the most of the second product to the most of the first.
+    From a schedule on the boundary, its structure (the binaries) reaches along straight lines,
+    found by LPs; one MILP shows that nothing lies beyond a line, or finds what does. Where a
+    structure ends, one MILP finds the boundary's next point.
+
+    With three or more, the region is enclosed from inside (what lies below blends of checked
+    schedules) and outside (what MILPs prove to be out of reach), each MILP where it is expected to
+    settle most, until about `tolerance` of the box is undecided.
 
     Parameters
     ----------
@@ -152,15 +260,17 @@ def trace_frontier(
     horizon : float
         In the plant's time unit.
     products : sequence of str
-        Two states.
+        Two states or more.
     tolerance : float
         Undecided share of the box that is allowed; slivers a hundredth as wide are not pursued.
     max_solves : int, optional
-        MILPs after which the walk stops, with what it has proven until then.
+        MILPs after which it stops, with what is proven until then.
     n_events, max_span : int, optional
         Event points and span; left out, those of the largest production are taken.
+    seed : int
+        Of the targets from which questions are chosen; without effect for two products.
     progress : bool
-        Show a progress bar (along the first product).
+        Show a progress bar.
 
     Returns
     -------
@@ -170,7 +280,7 @@ def trace_frontier(
     Raises
     ------
     UnsupportedModelError
-        Another number of products than two.
+        Fewer than two products.
     InvalidInputError
         A product that the plant does not produce, or of which it can make nothing.
 
@@ -179,45 +289,75 @@ def trace_frontier(
     The boxed line method of Perini, Boland, Pecin & Savelsbergh (2020), INFORMS J. Comput. 32, 16,
     doi:10.1287/ijoc.2019.0887, whose walk between line segments this follows in spirit.
     """
-    if len(products) != 2:
+    names = tuple(str(p) for p in products)
+    if len(names) < 2:
         raise UnsupportedModelError(
-            f"trace_frontier takes two products, got {len(products)}; "
+            f"trace_frontier takes two products or more, got {len(names)}; "
             "label_targets labels targets of any number"
         )
-    if products[0] == products[1]:
-        raise InvalidInputError(
-            f"trace_frontier takes two different products, got {products[0]!r} twice"
-        )
+    if len(set(names)) < len(names):
+        twice = sorted({p for p in names if names.count(p) > 1})
+        raise InvalidInputError(f"trace_frontier takes different products, got {twice} twice")
     if n_events is None or max_span is None:
         n_events, max_span = suggest_events(
             network, horizon=horizon, n_events=n_events, max_span=max_span
         )
-    pair = (str(products[0]), str(products[1]))
-    oracle = TargetOracle(network, pair, horizon=horizon, n_events=n_events, max_span=max_span)
-    walk = _Walk(oracle, tolerance, max_solves)
+    oracle = TargetOracle(network, names, horizon=horizon, n_events=n_events, max_span=max_span)
+    scope: dict[str, str | float | int] = {
+        "plant": network.name,
+        "fingerprint": network.fingerprint,
+        "horizon": float(horizon),
+        "sense": "at_least",
+        "n_events": n_events,
+        "max_span": max_span,
+        "amount_unit": network.amount_unit,
+    }
     with tqdm(total=100, unit="%", disable=not progress) as bar:
+        if len(names) > 2:
+            return _refine(oracle, tolerance, max_solves, seed, scope, bar)
+        walk = _Walk(oracle, tolerance, max_solves)
         walk.run(bar)
     segments = np.array(walk.segments)
     reaches = walk.corners
     return CertifiedRegion(
-        products=pair,
+        products=names,
         segments=segments,
         limits=tuple(walk.limits),
         upper=walk.upper,
         gap=_undecided_share(segments, walk.limits, walk.upper),
         n_solves=walk.n_solves,
-        points=pd.DataFrame([r.amounts for r in reaches], columns=list(pair)),
+        points=pd.DataFrame([r.amounts for r in reaches], columns=list(names)),
         schedules=tuple(oracle.schedule(r) for r in reaches),
-        scope={
-            "plant": network.name,
-            "fingerprint": network.fingerprint,
-            "horizon": float(horizon),
-            "sense": "at_least",
-            "n_events": n_events,
-            "max_span": max_span,
-            "amount_unit": network.amount_unit,
-        },
+        scope=scope,
     )
+
+
+def _refine(
+    oracle: TargetOracle,
+    tolerance: float,
+    max_solves: int | None,
+    seed: int,
+    scope: dict[str, str | float | int],
+    bar: tqdm,
+) -> CertifiedRegion:
+    """Enclose three or more products, and estimate what is left on targets drawn afresh."""
+    work = Refinement(oracle, tolerance, max_solves, seed)
+    work.run(bar)
+    region = CertifiedRegion(
+        products=oracle.products,
+        segments=np.zeros((0, 2, 2)),
+        pieces=tuple(work.pieces),
+        limits=tuple(work.limits),
+        upper=work.upper,
+        gap=1.0,
+        n_solves=work.n_solves,
+        points=pd.DataFrame([r.amounts for r in work.reaches], columns=list(oracle.products)),
+        schedules=tuple(oracle.schedule(r) for r in work.reaches),
+        scope=scope,
+    )
+    fresh = work.upper * np.random.default_rng([seed, 1]).random((_N_VOLUME, work.p))
+    n_open = int(np.sum(region.label(fresh) == UNDECIDED))
+    return replace(region, gap=n_open / _N_VOLUME, gap_interval=wilson_interval(n_open, _N_VOLUME))
 
 
 class _Walk:

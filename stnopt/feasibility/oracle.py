@@ -216,14 +216,20 @@ class TargetOracle:
         return Answer(missed_by=missed_by, reach=None, n_solves=n_solves)
 
     def maximise(
-        self, weights: Mapping[str, float], lower: Mapping[str, float], *, relative_gap: float
+        self,
+        weights: Mapping[str, float],
+        lower: Mapping[str, float],
+        *,
+        relative_gap: float,
+        solve_limit: int | None = None,
     ) -> tuple[SolveResult, Reach | None]:
         """Maximise a weighted sum of final stocks with lower limits on some of them."""
         for product in self.products:
             self.model.asked[product] = float(lower.get(product, -self.scale))
         self.model.missed.fix(0.0)
         self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
-        result = self._solve(relative_gap, {})
+        options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
+        result = self._solve(relative_gap, options)
         return result, self._read_reach() if result.has_solution else None
 
     @contextmanager

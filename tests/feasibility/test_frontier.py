@@ -195,7 +195,6 @@ def test_order_of_products_does_not_change_the_region():
 @pytest.mark.parametrize(
     ("products", "options", "error", "message"),
     [
-        (("P", "Q", "I"), {}, UnsupportedModelError, "two products"),
         (("P",), {}, UnsupportedModelError, "two products"),
         (("P", "P"), {}, InvalidInputError, "different"),
         (("P", "Z"), {}, InvalidInputError, "'Z'"),
