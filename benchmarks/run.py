@@ -5,6 +5,8 @@ Only ratios within one run mean anything; a solver that is absent or refuses is 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import platform
 import statistics
@@ -12,6 +14,9 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import embedding
+import reactor
 
 import stnopt as so
 
@@ -35,7 +40,13 @@ PRODUCTS = ("S9", "S8")
 
 def main() -> None:
     """Run every comparison and write the tables."""
-    parts = [describe_machine(), time_instances(), time_labelling(), time_case_2()]
+    parts = [
+        describe_machine(),
+        time_instances(),
+        time_labelling(),
+        embedding.main(),
+        time_reactor(),
+    ]
     text = "\n\n".join(parts) + "\n"
     Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
@@ -116,53 +127,12 @@ def time_labelling() -> str:
 Ratio: {one_by_one / settled:.1f}."""
 
 
-def time_case_2() -> str:
-    """Case 2 of the study at 5 event points: the certified search against global MINLP solvers."""
-    network = so.load_example("kumawat_2021")
-    model = {"horizon": 8.0, "n_events": 5, "max_span": 0}
-    targets = so.sample_targets(dict.fromkeys(PRODUCTS, (0.0, 110.0)), 120, seed=0)
-    samples = so.label_targets(network, targets, require="profit >= 200", **model)
-    rows = [
-        "| C | support vectors | method | status | cost | bound | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for penalty in (1.0, 1000.0):
-        fit = so.fit_region(samples, kernel="rbf", C=penalty)
-        for method in ("certified search, HiGHS", "scip", "gurobi"):
-            try:
-                seconds, result = median_time(
-                    lambda fit=fit, method=method: solve_case_2(network, fit.region, method, model),
-                    repeats=REPEATS if method.startswith("certified") else 1,
-                )
-            except so.SolverUnavailableError:
-                rows.append(f"| {penalty:g} | {fit.report.n_support} | {method} | not shown ||||")
-                continue
-            if result.status is so.Status.ERROR:
-                rows.append(
-                    f"| {penalty:g} | {fit.report.n_support} | {method} | not shown: "
-                    f"{result.message[:60]} ||||"
-                )
-                continue
-            cost, bound = (
-                "none" if x is None else f"{x:.3f}" for x in (result.objective, result.bound)
-            )
-            rows.append(
-                f"| {penalty:g} | {fit.report.n_support} | {method} | {result.status.value} "
-                f"| {cost} | {bound} | {seconds:.1f} |"
-            )
-    return f"## A kernel constraint to a gap of 1e-4 (limit {TIME_LIMIT:g} s)\n\n" + "\n".join(rows)
-
-
-def solve_case_2(network, region, method, model):
-    """Build Case 2 and solve it."""
-    milp = so.build_scheduling_model(network, **model)
-    so.set_objective(milp, "cost")
-    so.require_targets(milp, dict.fromkeys(PRODUCTS, 10.0))
-    products = {p: milp.final_stock[p] for p in region.inputs}
-    if method.startswith("certified"):
-        return so.solve_over_region(milp, region, products, time_limit=TIME_LIMIT)
-    so.add_region_constraint(milp, region, products)
-    return so.solve(milp, solver=method, time_limit=TIME_LIMIT)
+def time_reactor() -> str:
+    """Return what the reactor's own benchmark prints: speed, accuracy and drift, side by side."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        reactor.main(["speed", "accuracy", "drift"])
+    return f"## reactor_yield\n\n```\n{printed.getvalue().strip()}\n```"
 
 
 if __name__ == "__main__":
