@@ -267,7 +267,7 @@ class _Search:
             return self._result(Status.INFEASIBLE, None, message)
         if warm_start and all(v is not None for _, v in self.old_values):
             self.improve(root.covers, [part.point() for part in self.parts])
-        groups = groups_of(self.kernel_parts, root.covers)
+        groups = groups_of(self.kernel_parts, root.covers, self.deadline)
         if groups is not None:
             return self._close_by_pieces(root, groups)
         order = itertools.count()

@@ -20,7 +20,7 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.solve import SolveResult, Status, relative_gap_between
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,7 @@ class _Group:
     lower: FloatArray
     upper: FloatArray
     depth: float
+    deadline: float | None
     outer: Pieces = field(init=False)
     tolerance: float = 0.0
 
@@ -58,6 +59,7 @@ class _Group:
             self.upper,
             keep=-self.margin,
             admit=-self.margin + self.tolerance,
+            deadline=self.deadline,
         )
 
     def refine(self, points: FloatArray) -> bool:
@@ -71,7 +73,13 @@ class _Group:
             finer = 0.5 * self.tolerance
         if finer < _FLOOR * self.depth:
             return False
-        self.outer = refine_pieces(self.region, self.outer, wrong, admit=-self.margin + finer)
+        self.outer = refine_pieces(
+            self.region,
+            self.outer,
+            wrong,
+            admit=-self.margin + finer,
+            deadline=self.deadline,
+        )
         self.tolerance = finer
         return True
 
@@ -84,14 +92,17 @@ class _Group:
             keep=-self.margin - max(self.tolerance, 2e-3 * self.depth),
             admit=-self.margin,
             back_off=BACK_OFF,
+            deadline=self.deadline,
         )
 
 
-def groups_of(parts: Sequence[Any], covers: Sequence[Cover]) -> list[_Group] | None:
+def groups_of(
+    parts: Sequence[Any], covers: Sequence[Cover], deadline: float | None = None
+) -> list[_Group] | None:
     """Group the kernel regions of a model by value; None where boxes are the better search.
 
     That is with fewer than `MANY_REGIONS` regions, with one of more than 4 inputs, and where one
-    takes more than a thousand pieces.
+    takes more than a thousand pieces, or longer than there is.
     """
     if len(parts) < MANY_REGIONS or any(len(p.region.inputs) > MAX_INPUTS for p in parts):
         return None
@@ -116,9 +127,10 @@ def groups_of(parts: Sequence[Any], covers: Sequence[Cover]) -> list[_Group] | N
                     lower=np.min([cover.lower for cover in own], axis=0),
                     upper=np.max([cover.upper for cover in own], axis=0),
                     depth=depth,
+                    deadline=deadline,
                 )
             )
-        except UnsupportedModelError:
+        except (TimeoutError, UnsupportedModelError):
             return None
     return groups
 
@@ -136,6 +148,17 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
         From `groups_of`.
     """
     bound = -math.inf
+    try:
+        for bound in _rounds(search, covers, groups):
+            search.show_progress(bound)
+    except TimeoutError:
+        search.out_of_time = True
+    return bound
+
+
+def _rounds(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) -> Iterator[float]:
+    """Bounds that never fall: one after each outer form, the last one when nothing is left."""
+    bound = -math.inf
     gap = 1.0
     tried: list[float] = []
     while not search.is_late():
@@ -143,7 +166,8 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
         outcome = _solve_form(search, groups, [group.outer for group in groups], precision)
         search.n_boxes += 1
         if outcome.status is Status.INFEASIBLE:
-            return math.inf
+            yield math.inf
+            return
         if outcome.status in (Status.UNBOUNDED, Status.ERROR):
             what = "is unbounded" if outcome.status is Status.UNBOUNDED else "failed"
             raise InvalidInputError(
@@ -152,9 +176,10 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
             )
         if outcome.bound is not None:
             bound = max(bound, search.sign * outcome.bound)
+        yield bound
         if not outcome.has_solution:
             search.out_of_time = True
-            return bound
+            return
         points = [part.point() for part in search.parts]
         accepted = all(p.holds(x) for p, x in zip(search.parts, points, strict=True))
         if accepted:
@@ -162,7 +187,7 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
         else:
             _approach(search, covers, points)
         if bound >= search.cutoff() or search.is_late():
-            return bound
+            return
         left = _gap(search, bound)
         fineness = [group.tolerance for group in groups]
         if not accepted and fineness != tried and (search.best is None or left > _FEWER * gap):
@@ -174,17 +199,15 @@ def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) 
                     search.offer(inner.objective)
                 _approach(search, covers, found)
             if bound >= search.cutoff() or search.is_late():
-                return bound
+                return
             left = _gap(search, bound)
         gap = min(gap, left)
-        search.show_progress(bound)
         kernel_points = search.kernel_points(points)
         refined = [
             group.refine(np.array([kernel_points[i] for i in group.members])) for group in groups
         ]
         if not any(refined) and not (accepted and precision > 0.21 * search.relative_gap):
-            return bound
-    return bound
+            return
 
 
 def _approach(search: Any, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:

@@ -8,6 +8,7 @@ below the lower level is never lost, what is above the upper one never admitted.
 from __future__ import annotations
 
 import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -145,6 +146,7 @@ def divide_region(
     admit: float,
     back_off: float = 0.0,
     max_pieces: int = MAX_PIECES,
+    deadline: float | None = None,
 ) -> Pieces:
     """Divide a region into convex pieces; the same question is answered from memory.
 
@@ -160,9 +162,13 @@ def divide_region(
     back_off : float
         By how much a solver may overstep a row, in shares of the box's width.
     max_pieces : int
+    deadline : float, optional
+        Value of ``time.perf_counter()`` at which to give up.
 
     Raises
     ------
+    TimeoutError
+        At the deadline.
     UnsupportedModelError
         More than 4 inputs, or more pieces than `max_pieces`.
     """
@@ -182,7 +188,9 @@ def divide_region(
         _cache.move_to_end(key)
         return _cache[key]
     level = _Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
-    found = _divide_box(region, low, high, low, _widths(low, high), level, back_off, max_pieces)
+    found = _divide_box(
+        region, low, high, low, _widths(low, high), level, back_off, max_pieces, deadline
+    )
     result = Pieces(lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off)
     _cache[key] = result
     if len(_cache) > _CACHED:
@@ -191,7 +199,12 @@ def divide_region(
 
 
 def refine_pieces(
-    region: KernelRegion, known: Pieces, points: FloatArray, *, admit: float
+    region: KernelRegion,
+    known: Pieces,
+    points: FloatArray,
+    *,
+    admit: float,
+    deadline: float | None = None,
 ) -> Pieces:
     """Divide again the pieces that hold some of the points, to a lower level near these.
 
@@ -207,6 +220,13 @@ def refine_pieces(
         In the inputs' own units.
     admit : float
         Between ``known.keep`` and ``known.admit``.
+    deadline : float, optional
+        Value of ``time.perf_counter()`` at which to give up.
+
+    Raises
+    ------
+    TimeoutError
+        At the deadline.
     """
     unit = (points - known.lower) / known.width
     level = _Level(fine=admit, coarse=known.admit, keep=known.keep, focus=unit)
@@ -226,6 +246,7 @@ def refine_pieces(
             level,
             known.back_off,
             MAX_PIECES,
+            deadline,
             within=piece,
         )
     return replace(known, pieces=tuple(result))
@@ -240,6 +261,7 @@ def _divide_box(
     level: _Level,
     back_off: float,
     max_pieces: int,
+    deadline: float | None,
     within: Piece | None = None,
 ) -> tuple[Piece, ...]:
     """Divide what a box (and a piece) holds of the region; u is in shares of origin and width."""
@@ -253,6 +275,8 @@ def _divide_box(
     queue: list[tuple[FloatArray, FloatArray, Cover | None]] = [(lower, upper, None)]
     found: list[Piece] = []
     while queue:
+        if deadline is not None and time.perf_counter() >= deadline:
+            raise TimeoutError("the pieces were not divided in time")
         low, high, parent = queue.pop()
         share = float(((high - low) / (upper - lower + 1e-300)).max())
         cover = cover_box(
