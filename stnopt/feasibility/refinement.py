@@ -139,23 +139,23 @@ class Refinement:
 
     def run(self, bar: tqdm) -> None:
         """Ask until the undecided share is below the tolerance, or the budget is spent."""
-        found = [self._maximise(np.zeros(self.p), axis)[1] for axis in np.eye(self.p)]
-        for j, reach in enumerate(found):
-            most = 0.0 if reach is None else reach.amounts[j]
-            if most <= 0:
+        for j, axis in enumerate(np.eye(self.p)):
+            _, reach = self._maximise(np.zeros(self.p), axis)
+            most = 0.0 if reach is None else float(reach.amounts[j])
+            if reach is None or most <= 0:
                 raise InvalidInputError(
                     f"product {self.oracle.products[j]!r}: the plant can make none of it within"
                     f" {self.oracle.horizon}"
                 )
             self.upper[j] = most
+            self._include(reach)
         sequence = qmc.Sobol(self.p, scramble=True, rng=self.rng)
         self.cloud = self.upper * sequence.random_base2(int(np.log2(_CLOUD)))
         self.labels = np.zeros(_CLOUD, dtype=np.int64)
         for limit in self.limits:
             self._exclude(limit)
-        for reach in found:
-            if reach is not None:
-                self._include(reach)
+        for piece in self.pieces:
+            self.labels[(self.labels == 0) & is_below(halfspaces_below(piece), self.cloud)] = -1
         # Somewhat lower, since the cloud that chooses the questions flatters their effect.
         while self.open_share > 0.85 * self.tolerance and self.n_solves + 1 <= self.max_solves:
             bar.update(round(100 * (1 - self.open_share)) - bar.n)
@@ -210,12 +210,13 @@ class Refinement:
         base = Reach(amounts=np.maximum(reach.amounts, 0.0), runs=reach.runs)
         self.reaches.append(base)
         random = np.abs(self.rng.normal(size=(_N_DIRECTIONS, self.p)))
-        directions = np.vstack([np.eye(self.p), np.ones((1, self.p)), random]) / self.upper
+        scale = np.where(self.upper > 0, self.upper, 1.0)  # the first ones come before the box
+        directions = np.vstack([np.eye(self.p), np.ones((1, self.p)), random]) / scale
         found = [self._at_times_of(base, other) for other in self.oracle.spread(directions)]
         group = [base]
         for other in found:
             if other.structure != base.structure or any(
-                np.all(other.amounts <= r.amounts + 1e-7 * self.upper) for r in group
+                np.all(other.amounts <= r.amounts + 1e-7 * scale) for r in group
             ):
                 continue
             if blends_are_clean(self.oracle, [*group, other]):

@@ -1,0 +1,211 @@
+"""Which learner for the feasible region? The table and figures of docs/why_svc.md.
+
+Run as ``python benchmarks/why_svc.py``; every classifier sees the same labels, and every error is
+counted on 10,000 fresh targets of the full box that the certified region labels exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+from scipy.spatial import ConvexHull
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+import stnopt as so
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+BOX = {"S9": (0.0, 110.0), "S8": (0.0, 110.0)}
+SETTINGS: dict[str, Any] = {"horizon": 8, "n_events": 5, "max_span": 0}
+FIGURES = Path(__file__).resolve().parents[1] / "docs" / "figures"
+N_TEST = 10_000
+BUDGETS = (20, 40, 80, 120)
+
+
+def main() -> str:
+    """Write the figures and return the tables."""
+    network = so.load_example("ex2")
+    certified = so.trace_frontier(network, products=list(BOX), **SETTINGS)
+    points = pd.DataFrame(
+        np.random.default_rng(2024).uniform(0, 110, size=(N_TEST, 2)), columns=list(BOX)
+    )
+    truth = certified.label(points)
+    samples = so.sample_boundary(network, BOX, n_solves=120, seed=0, **SETTINGS)
+    FIGURES.mkdir(exist_ok=True)
+    tables = [
+        compare_learners(network, certified, samples, points, truth),
+        compare_samplings(network, certified, points, truth),
+    ]
+    draw_region(certified, samples)
+    text = "\n\n".join(tables)
+    print(text)
+    return text
+
+
+def compare_learners(
+    network: so.Network,
+    certified: so.CertifiedRegion,
+    samples: so.TargetSamples,
+    points: pd.DataFrame,
+    truth: np.ndarray,
+) -> str:
+    """One row per learner, all from the same labels."""
+    uniform = so.TargetSamples(
+        targets=so.sample_targets(BOX, len(samples.labels), seed=0, method="uniform"),
+        labels=certified.label(
+            so.sample_targets(BOX, len(samples.labels), seed=0, method="uniform")
+        ),
+    )
+    rows = [
+        f"| learner | size | error, {len(samples.labels)} chosen targets | false-feasible |"
+        f" false-infeasible | error, {len(samples.labels)} uniform targets | best mass over it,"
+        " CPU s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, fit in learners(certified).items():
+        inside, size, region = fit(samples, points)
+        other, _, _ = fit(uniform, points)
+        wrong = inside != (truth == -1)
+        spent = "not shown" if region is None else f"{embed(network, region):.1f}"
+        rows.append(
+            f"| {name} | {size} | {100 * wrong.mean():.2f} % |"
+            f" {100 * (inside & (truth == 1)).sum() / (truth == 1).sum():.2f} % |"
+            f" {100 * (~inside & (truth == -1)).sum() / (truth == -1).sum():.2f} % |"
+            f" {100 * (other != (truth == -1)).mean():.2f} % | {spent} |"
+        )
+    rows.append(
+        f"| certified region | {len(certified.vertices)} corners | 0 % (undecided"
+        f" {100 * np.mean(truth == 0):.2f} %) | 0 % | 0 % | | not shown |"
+    )
+    return "\n".join(rows)
+
+
+def learners(certified: so.CertifiedRegion) -> dict[str, Any]:
+    """Every learner as a function: samples and points to answers, size and region, if any."""
+
+    def svc(**options: Any) -> Any:
+        def fit(samples: so.TargetSamples, points: pd.DataFrame) -> tuple:
+            fitted = so.fit_region(samples, **options)
+            size = f"{fitted.report.n_support} support vectors"
+            return fitted.region.contains(points), size, fitted.region
+
+        return fit
+
+    def other(make: Any, size: Any) -> Any:
+        def fit(samples: so.TargetSamples, points: pd.DataFrame) -> tuple:
+            model = make().fit(samples.targets, samples.labels)
+            return model.predict(points) == -1, size(model), None
+
+        return fit
+
+    def hull(samples: so.TargetSamples, points: pd.DataFrame) -> tuple:
+        met = samples.targets[samples.labels == -1].to_numpy()
+        facets = ConvexHull(met).equations
+        inside = np.all(points.to_numpy() @ facets[:, :2].T + facets[:, 2] <= 1e-9, axis=1)
+        return inside, f"{len(facets)} facets", None
+
+    def network() -> Any:
+        return make_pipeline(
+            StandardScaler(),
+            MLPClassifier((16, 16), max_iter=20_000, tol=1e-6, solver="lbfgs", random_state=0),
+        )
+
+    return {
+        "linear SVC": svc(kernel="linear", C=1e3),
+        "RBF SVC": svc(kernel="rbf", C=1e3, gamma=5.0),
+        "RBF SVC, certified margin": svc(
+            kernel="rbf", C=1e3, gamma=5.0, margin="certified", certified=certified
+        ),
+        "poly SVC (degree 3)": svc(kernel="poly", C=1e3, coef0=1.0),
+        "decision tree": other(
+            lambda: DecisionTreeClassifier(random_state=0), lambda m: f"{m.get_n_leaves()} leaves"
+        ),
+        "network 16-16": other(network, lambda _: "337 weights"),
+        "convex hull of feasible": hull,
+    }
+
+
+def embed(network: so.Network, region: so.LinearRegion | so.KernelRegion) -> float:
+    """CPU seconds for the largest mass of both products in the region, certified."""
+    model = pyo.ConcreteModel()
+    model.amount = pyo.Var(list(BOX), bounds=(0, 110))
+    model.objective = pyo.Objective(expr=sum(model.amount.values()), sense=pyo.maximize)
+    started = time.process_time()
+    so.solve_over_region(model, region, {p: model.amount[p] for p in BOX}, time_limit=20)
+    return time.process_time() - started
+
+
+def compare_samplings(
+    network: so.Network, certified: so.CertifiedRegion, points: pd.DataFrame, truth: np.ndarray
+) -> str:
+    """Error against number of MILPs: plain samplings spend one on every target."""
+    errors: dict[str, list[float]] = {}
+    for name in ("sample_boundary", "uniform", "sobol", "grid"):
+        errors[name] = []
+        for budget in BUDGETS:
+            if name == "sample_boundary":
+                samples = so.sample_boundary(network, BOX, n_solves=budget, seed=0, **SETTINGS)
+            else:
+                targets = so.sample_targets(BOX, budget, seed=0, method=name)[:budget]
+                samples = so.TargetSamples(targets=targets, labels=certified.label(targets))
+            region = so.fit_region(samples, kernel="rbf", tune=True).region
+            errors[name].append(100 * np.mean(region.contains(points) != (truth == -1)))
+    fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
+    for (name, values), marker in zip(errors.items(), "osd^", strict=True):
+        ax.semilogy(BUDGETS, values, marker=marker, label=name)
+    ax.set(xlabel="MILPs allowed", ylabel="error of the RBF SVC, %")
+    ax.legend()
+    fig.savefig(FIGURES / "error_against_solves.svg")
+    head = "| sampling | " + " | ".join(f"{b} MILPs" for b in BUDGETS) + " |"
+    rows = [head, "|---" * (len(BUDGETS) + 1) + "|"]
+    rows += [
+        f"| {name} | " + " | ".join(f"{e:.2f} %" for e in values) + " |"
+        for name, values in errors.items()
+    ]
+    return "\n".join(rows)
+
+
+def draw_region(certified: so.CertifiedRegion, samples: so.TargetSamples) -> None:
+    """Certified region, the samples spent, and classifiers over it."""
+    fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+    corners = certified.vertices
+    ax.fill(*np.vstack([corners, [0, 0]]).T, color="#9ecae1", alpha=0.6, label="certified feasible")
+    axis = np.linspace(0, 110, 400)
+    mesh = np.stack(np.meshgrid(axis, axis), axis=-1)
+    for (kernel, options), colour in zip(
+        (("linear", {"C": 1e3}), ("rbf", {"C": 1e3, "gamma": 5.0})),
+        ("#d95f02", "#1b1b1b"),
+        strict=True,
+    ):
+        region = so.fit_region(samples, kernel=kernel, **options).region
+        level = region.decision(mesh.reshape(-1, 2)).reshape(mesh.shape[:2])
+        ax.contour(axis, axis, level, levels=[0], colors=colour, linewidths=1.3)
+        ax.plot([], [], color=colour, label=f"{kernel} SVC")
+    for label, marker, colour in ((-1, "o", "#08519c"), (1, "x", "#a50f15")):
+        chosen = samples.targets[samples.labels == label]
+        name = "feasible sample" if label < 0 else "infeasible sample"
+        ax.scatter(*chosen.to_numpy().T, s=14, marker=marker, color=colour, label=name)
+    share = 100 * certified.gap
+    ax.set(
+        xlabel="S9, kg",
+        ylabel="S8, kg",
+        xlim=(0, 110),
+        ylim=(0, 110),
+        title=f"{certified.n_solves} MILPs, undecided slivers {share:.1g} % of the box",
+    )
+    ax.legend(loc="lower left", fontsize=8)
+    fig.savefig(FIGURES / "classifiers_over_certified.svg")
+
+
+if __name__ == "__main__":
+    main()
