@@ -77,18 +77,23 @@ def case_2(n_events: int, products: tuple[str, ...] = PRODUCTS, least: float = 1
 
 
 def compare_case_2() -> str:
-    """Case 2 at 5 event points: ours, Gurobi and SCIP on the same model."""
+    """Case 2 at 5 event points: ours, Gurobi and SCIP on the same model.
+
+    The violation is by how much the classifier itself rejects the solution: a cost below our bound
+    comes with one.
+    """
     samples = label(120, 0)
     rows = [
         "### Case 2 at 5 event points, gap 1e-4",
         "",
-        row_of("C", "vectors", "method", "status", "cost", "bound", "wall s", "CPU s"),
-        row_of(*["---"] * 8),
+        row_of("C", "vectors", "method", "status", "cost", "bound", "violation", "wall s", "CPU s"),
+        row_of(*["---"] * 9),
     ]
     methods = {
         "ours, HiGHS alone": None,
-        "Gurobi (`gurobi_direct_minlp`)": ("gurobi_direct_minlp", "split"),
-        "SCIP (`scip_direct`)": ("scip_direct", "algebraic"),
+        "Gurobi (`gurobi_direct_minlp`), algebraic": ("gurobi_direct_minlp", "algebraic"),
+        "Gurobi (`gurobi_direct_minlp`), split": ("gurobi_direct_minlp", "split"),
+        "SCIP (`scip_direct`), algebraic": ("scip_direct", "algebraic"),
     }
     for penalty in (1.0, 1000.0):
         region = so.fit_region(samples, kernel="rbf", C=penalty).region
@@ -109,18 +114,29 @@ def compare_case_2() -> str:
                     )
             except Exception as error:  # a licence or an interface refuses in its own ways
                 text = str(error).splitlines()[0][:60]
-                rows.append(row_of(*head, name, f"not shown: {text}", "", "", "", ""))
+                rows.append(row_of(*head, name, f"not shown: {text}", *[""] * 5))
                 continue
             if result.status is so.Status.ERROR:
-                rows.append(row_of(*head, name, f"not shown: {result.message[:60]}", *[""] * 4))
+                rows.append(row_of(*head, name, f"not shown: {result.message[:60]}", *[""] * 5))
                 continue
             rows.append(
                 row_of(
                     *head, name, result.status.value, number(result.objective),
-                    number(result.bound), f"{wall:.1f}", f"{cpu:.1f}",
+                    number(result.bound), violation(result, region, products), f"{wall:.1f}",
+                    f"{cpu:.1f}",
                 )
             )  # fmt: skip
     return "\n".join(rows)
+
+
+def violation(
+    result: so.SolveResult, region: Region, products: Mapping[str, pyo.Expression]
+) -> str:
+    """How much the classifier rejects the model's present values by."""
+    if not result.has_solution:
+        return ""
+    decision = region.decision([[pyo.value(inner) for inner in products.values()]])[0]
+    return f"{max(float(decision), 0.0):.1e}"
 
 
 def certify_larger() -> str:
