@@ -206,7 +206,7 @@ def _add_alarm(commands: argparse._SubParsersAction) -> None:
     low.add_argument("conditions", help=f"CSV with the current conditions, {_S3}")
     low.add_argument("--baseline", help=f"CSV of good operation, {_S3}; default: training medians")
     low.add_argument("--target", type=float, help="default: the yield predicted for the baseline")
-    low.add_argument("--causes", type=Path, help="CSV with the conditions that explain each alarm")
+    low.add_argument("--causes", help=f"CSV of the conditions that explain each alarm, {_S3}")
     low.add_argument("--top", type=int, default=3, help="causes to print for each alarm")
     low.set_defaults(run=_alarm_yield)
     hot = kinds.add_parser("hot-spot", help="forecast T_max from a time series")
@@ -227,7 +227,7 @@ def _alarm_yield(options: argparse.Namespace) -> int:
         baseline=_read_csv(options.baseline) if options.baseline else None,
     )
     if options.causes:
-        found.causes.to_csv(options.causes, index=False)
+        _write_csv(found.causes, options.causes)
     print(f"target {found.target:.4f}: {found.n_alarms} of {len(found.rows)} rows in alarm")
     for label, causes in found.causes.groupby("row", sort=False):
         row = found.rows.loc[label]
@@ -260,7 +260,7 @@ def _alarm_hot_spot(options: argparse.Namespace) -> int:
 
 def _add_serve(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("serve", help="answer predictions over HTTP")
-    command.add_argument("model", type=Path)
+    command.add_argument("model", help=f"model file, {_S3}")
     command.add_argument("--host", default="127.0.0.1")
     command.add_argument("--port", type=int, default=8080)
     command.set_defaults(run=_serve)
@@ -269,7 +269,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from reactor_yield.serve import serve
 
-    serve(options.model, host=options.host, port=options.port)
+    _read_file(options.model, lambda path: serve(path, host=options.host, port=options.port))
     return OK
 
 

@@ -39,7 +39,7 @@ class ColumnDrift:
         Largest distance between the two distribution functions (Kolmogorov-Smirnov).
     p_value
         Of the more telling of two tests, location-and-shape (Kolmogorov-Smirnov) and spread
-        (Brown-Forsythe), doubled for having looked twice.
+        (Brown-Forsythe), doubled for having looked twice; of `error`, one-sided Mann-Whitney.
     adjusted_p_value
         After Holm's correction for all columns and groups of the report.
     psi
@@ -127,10 +127,9 @@ def detect_drift(
     """Compare current data with the reference a model was trained on.
 
     Every feature is tested over all rows; where both tables have a mode column also within each
-    mode,
-    since a changed mix of modes moves every column of the mixture without any mode having changed.
-    With a `model`, its predictions are tested too, and where `current` has the true values its
-    absolute errors (larger ones only).
+    mode, since a changed mix of modes moves every column of the mixture without any mode having
+    changed. With a `model`, its predictions are tested too, and where `current` has the true values
+    its absolute errors (larger ones only).
 
     Parameters
     ----------

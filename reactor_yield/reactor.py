@@ -283,7 +283,8 @@ def simulate_reactor(
         equations of every row (only the inlet T and Ta vary), and T_max read on a 21-point grid.
     profiles
         Return the state along the reactor instead: one row per condition and position, indexed
-        `(row, V)`, with the flows, `T` and `Ta`; rows that could not be simulated are left out.
+        `(row, V)`, V in dm3, with the flows Fa, Fb, ... (mol/min), `T` and `Ta` (K); rows that
+        could not be simulated are left out.
     n_positions
         Positions of the profiles, both ends included.
     rtol, atol
@@ -297,11 +298,10 @@ def simulate_reactor(
         (mol/min), the product's outlet concentration (mol/dm3), conversion, yield, and
 
         - `status`: `ok`; `runaway` (T_max above the kinetics' critical temperature); `invalid`
-        (these
-          conditions mean nothing); `failed` (the integration gave up, or an invariant was lost);
-          `no_reaction` (nothing spent, so no yield).
+          (these conditions mean nothing); `failed` (the integration gave up, or an invariant was
+          lost); `no_reaction` (nothing spent, so no yield).
         - `reason`: empty when `ok`, otherwise what is wrong. Numbers are NaN only where it says
-        why.
+          why.
 
     Raises
     ------

@@ -82,8 +82,7 @@ def realistic_series(
     """One sample a minute of mode 1 under correlated disturbances, with coolant failures.
 
     Every condition is an Ornstein-Uhlenbeck process with the recipe's mean and spread. The reactor
-    is
-    in steady state at each minute (its residence time is far below one).
+    is in steady state at each minute (its residence time is far below one).
 
     Parameters
     ----------
@@ -102,17 +101,15 @@ def realistic_series(
 
     Returns
     -------
-    (1440 n_days, 18) DataFrame
-        `minute`; true conditions Fao, Fbo, P, To, m, Ta; `T_max` (true peak) and `T_max_grid`;
-        each of
-        these eight again with the suffix `_measured`; `coolant` (1, or what the failure leaves of
-        m);
-        `T_max_without_failure` and `T_max_grid_without_failure` (what they would be at full
+    (1440 n_days, 20) DataFrame
+        `minute`; true conditions Fao, Fbo, P, To, m, Ta; `T_max` (true peak) and `T_max_grid`; each
+        of these eight again with the suffix `_measured`; `coolant` (1, or what the failure leaves
+        of m); `T_max_without_failure` and `T_max_grid_without_failure` (what they would be at full
         coolant).
 
     Notes
     -----
-    m is kept above 0.5 mol/min before a failure's factor, five spreads below its mean.
+    m is kept above 0.5 mol/min, 4.75 spreads below its mean, before a failure's factor.
     """
     rng = np.random.default_rng(seed)
     n = n_days * _DAY
@@ -188,6 +185,10 @@ class HotSpotForecaster:
         Past samples whose differences from now it looks at.
     failure
         The kind of coolant failure it listens for; `None` when the series has no conditions.
+    correlation_minutes
+        Of the coolant flow's ordinary disturbance.
+    regressor, classifier
+        Of the hot spot's change, and of the risk (`None` when the series has no conditions).
     """
 
     target: str
@@ -204,11 +205,10 @@ class HotSpotForecaster:
         Returns
         -------
         DataFrame, indexed like those rows of `series`
-            `due_minute`, when the forecast is for; `T_max`, the forecast (K); `persistence`, the
-            last
-            measurement, which is the forecast that needs no model; with conditions also `risk`, how
-            many times likelier a runaway by coolant failure within the hour is than none of any
-            kind.
+            `due_minute`, when the forecast is for; `T_max`, the forecast of `target` (K);
+            `persistence`, the last measurement, which is the forecast that needs no model; with
+            conditions also `risk`, how many times likelier a runaway by coolant failure within the
+            hour is than none of any kind.
         """
         features, current = _features(
             series, self.target, self.lags, self.failure, self.correlation_minutes
@@ -263,9 +263,8 @@ def fit_hot_spot_forecaster(
     Parameters
     ----------
     history
-        A series of equidistant samples with `minute` and `target`; where it has measured
-        conditions too
-        (`realistic_series`), they are used and a runaway risk is fitted.
+        A series of equidistant samples with `minute` and `target`; where it has measured conditions
+        too (`realistic_series`), they are used and a runaway risk is fitted.
     lead
         Samples ahead.
     target
@@ -392,14 +391,12 @@ def count_alarms(
         For plots and tables.
     runaways
         Row numbers where a runaway begins; by default every sample above the critical temperature
-        after
-        one that is not. `failure_runaways` finds those that a coolant failure caused.
+        after one that is not. `failure_runaways` finds those that a coolant failure caused.
     lead_minutes
         Warning time that counts as in time.
     window_minutes
         An alarm is false when nothing runs away from when it is raised until this long after, or
-        until
-        it ends if that is later.
+        until it ends if that is later.
     rest_minutes
         Alarms less than this apart are one.
     critical_temperature
@@ -438,8 +435,7 @@ def failure_runaways(
     """Row numbers of the first runaway of each coolant failure that would not have come without it.
 
     Failures that begin within `calm_minutes` after a runaway of another cause are left out: the
-    alarm
-    was already due.
+    alarm was already due.
     """
     failing = (series["coolant"] < 1).to_numpy()
     hot = (series[target] > critical_temperature).to_numpy()
@@ -459,7 +455,24 @@ def choose_alarm_level(
     target: str = "T_max",
     false_alarms_per_10_days: float = 1.0,
 ) -> float:
-    """Lowest level of a score whose alarms stay within a budget of false ones on this series."""
+    """Lowest level of a score whose alarms stay within a budget of false ones on this series.
+
+    Levels are tried from the highest down, among 40 that 0.01 % to 30 % of the scores exceed.
+
+    Parameters
+    ----------
+    series, target
+        As for `count_alarms`.
+    score
+        For some or all rows of `series`, such as the forecast or its risk; an alarm is above it.
+    false_alarms_per_10_days
+        The budget.
+
+    Returns
+    -------
+    float
+        Infinity where even the highest level goes over the budget: then nothing raises an alarm.
+    """
     best = math.inf
     for level in np.unique(np.quantile(score, 1 - np.geomspace(1e-4, 0.3, 40)))[::-1]:
         count = count_alarms(series, score > level, name="", target=target, runaways=())
@@ -479,17 +492,20 @@ def coolant_failure_probability(
     """Probability, minute by minute, that the coolant is failing, from its flow alone.
 
     Exact recursive Bayes over the age of a failure: under each age the flow before the failure's
-    factor
-    must follow the Ornstein-Uhlenbeck process, and only the right age makes its steps likely. With
-    the
-    process known, no detector that sees the flow alone can tell more (sensor noise is taken into
-    the
-    steps' variance).
+    factor must follow the Ornstein-Uhlenbeck process, and only the right age makes its steps
+    likely. With the process known, no detector that sees the flow alone can tell more (sensor noise
+    is taken into the steps' variance).
 
     Parameters
     ----------
     flow : (n,) array
         Measured coolant flow, mol/min, one sample a minute.
+    failure
+        The kind of failure, and how often it comes.
+    correlation_minutes
+        Of the flow's ordinary disturbance.
+    noise
+        Relative standard deviation of the measurement.
 
     Returns
     -------

@@ -1,10 +1,8 @@
 """The model behind HTTP, and the two commands of SageMaker's container contract.
 
 `train` reads `input/config/hyperparameters.json` and the CSV files of channel `input/data/train`,
-and
-writes `model/model.zip`; when it fails it writes why to `output/failure`. `serve` answers `GET
-/ping` and
-`POST /invocations` on port 8080. All paths are below `/opt/ml`.
+and writes `model/model.zip`; when it fails it writes why to `output/failure`. `serve` answers `GET
+/ping` and `POST /invocations` on port 8080. All paths are below `/opt/ml`.
 """
 
 from __future__ import annotations
@@ -46,11 +44,10 @@ def create_app(model: YieldModel) -> FastAPI:
     """Web application that answers for one model.
 
     `GET /ping` is 200 when it is ready. `POST /invocations` takes conditions as `text/csv` with a
-    header,
-    or as `application/json`, a list of records; it answers in the `Accept` type of the two, CSV
-    unless
-    JSON is asked for, with the prediction, `lower` and `upper` of the 90 % interval, `in_range` and
-    `outside`. Conditions it cannot use are 400 with a message, other content types 415.
+    header, or as `application/json`, a list of records; it answers in the `Accept` type of the two,
+    CSV unless JSON is asked for, with the prediction, `lower` and `upper` of the 90 % interval,
+    `in_range` and `outside`. Conditions it cannot use are 400 with a message, other content types
+    415.
     """
     app = FastAPI(title="reactor_yield", openapi_url=None)
 

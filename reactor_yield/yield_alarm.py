@@ -36,10 +36,8 @@ class LowYieldAlarms:
         positive where the alarm is raised); `outside` (what is beyond the model's training range).
     causes : DataFrame
         For each row in alarm, conditions from the one that explains most: `row`, `rank`,
-        `condition`,
-        `baseline`, `current`, `change` and `effect` (its share of predicted minus baseline yield;
-        the
-        effects of a row add up to that difference).
+        `condition`, `baseline`, `current`, `change` and `effect` (its share of predicted minus
+        baseline yield; the effects of a row add up to that difference).
     """
 
     target: float
@@ -73,17 +71,15 @@ def low_yield_alarm(
         Yield that should be reached; by default what the model predicts for the baseline.
     baseline
         Good operation: one set of conditions, or a table whose mean is taken; by default the
-        medians
-        of the model's training data.
+        medians of the model's training data.
     coverage
         Of the interval whose upper end must stay above the target.
 
     Notes
     -----
     Causes are Shapley values between the baseline and the current conditions: the mean, over all
-    orders
-    in which the conditions could have changed one after the other, of what each change did to the
-    prediction. `Cto` is no condition of its own where P and To are: it follows them.
+    orders in which the conditions could have changed one after the other, of what each change did
+    to the prediction. `Cto` is no condition of its own where P and To are: it follows them.
 
     References
     ----------

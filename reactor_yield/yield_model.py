@@ -90,8 +90,7 @@ class _GaussianProcess:
     References
     ----------
     Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, algorithm 2.1 and eq.
-    4.17,
-    doi:10.7551/mitpress/3206.001.0001.
+    4.17, doi:10.7551/mitpress/3206.001.0001.
     """
 
     points: Array
@@ -256,6 +255,8 @@ class YieldModel:
         Median of each feature in training.
     report
         How it came about.
+    predictor, error_groups
+        What predicts, and what turns its error bar into an interval.
     """
 
     features: tuple[str, ...]
@@ -390,12 +391,10 @@ def fit_yield_model(
     ----------
     data
         Training rows, with `features` and `target`; rows whose target is missing are left out, and
-        a
-        `status` column, if there is one, must not say that a row with a target failed.
+        a `status` column, if there is one, must not say that a row with a target failed.
     model
         `"forest"` (random forest), `"boosting"` (gradient-boosted trees), `"gp"` (Gaussian process
-        with
-        error bars), or `"best"`: the one with the smallest mean absolute error in three-fold
+        with error bars), or `"best"`: the one with the smallest mean absolute error in three-fold
         cross-validation on these rows.
     seed
         Of everything random.
@@ -405,7 +404,6 @@ def fit_yield_model(
         Of the forest.
     n_points
         Most rows the Gaussian process is fitted to, chosen at random: time grows with their cube.
-
     progress
         Show a progress bar.
 
@@ -417,10 +415,8 @@ def fit_yield_model(
     Notes
     -----
     Intervals come from errors on rows left out of a fit: out-of-bag rows of the forest, five folds
-    of
-    the others. Everything runs on one thread, so that its time and result do not depend on a
-    machine's
-    other work.
+    of the others. Everything runs on one thread, so that its time and result do not depend on a
+    machine's other work.
     """
     if model not in (*CANDIDATES, "best"):
         message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
@@ -504,8 +500,7 @@ def load_yield_model(path: Path | str) -> YieldModel:
     ------
     InvalidModelFileError
         When the file is no such archive, is of another format version, or holds a type that is not
-        a
-        fitted tree model; nothing in it is executed.
+        a fitted tree model; nothing in it is executed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -536,8 +531,7 @@ def evaluate_yield_model(
     -------
     DataFrame
         Indexed `all` and the modes; columns `n_rows`, `mae`, `rmse`, `largest_error`, `r2`,
-        `coverage`
-        (share of rows inside the interval asked for) and `mean_width`.
+        `coverage` (share of rows inside the interval asked for) and `mean_width`.
     """
     truth = data[model.target]
     error = model.predict(data)[model.target] - truth
@@ -574,8 +568,7 @@ def permutation_importance(
     -------
     DataFrame, most important first
         Columns `feature`, `importance` (mean increase of the mean absolute error) and `spread`
-        (standard
-        deviation over the repeats).
+        (standard deviation over the repeats).
     """
     rng = np.random.default_rng(seed)
     truth = data[model.target].to_numpy(dtype=float)
@@ -724,8 +717,7 @@ def _group_errors(
     """Split the calibration rows into groups of like error, large enough for a 95 % interval.
 
     Where the rows' operating modes are known the groups follow them too, as far as the features
-    tell
-    modes apart, so that each mode has its own intervals.
+    tell modes apart, so that each mode has its own intervals.
     """
     score = np.abs(error) / error_bar
     features = np.column_stack([inputs, np.log(error_bar)])
@@ -736,9 +728,8 @@ def _group_errors(
         targets += [
             2.0 * np.array([m == mode for m in modes]) for mode in sorted(set(modes), key=str)
         ]
-    # The groups come from one half of the rows and their scores from the other: a group found
-    # for its
-    # small errors would promise them to the next rows too.
+    # The groups come from one half of the rows and their scores from the other: a group found for
+    # its small errors would promise them to the next rows too.
     order = np.random.default_rng(seed).permutation(len(inputs))
     split, scored = order[: len(order) // 2], order[len(order) // 2 :]
     tree = DecisionTreeRegressor(

@@ -191,7 +191,7 @@ def cloud(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
-def test_the_command_reads_and_writes_s3(cloud, tmp_path):
+def test_the_command_reads_and_writes_s3(cloud, tmp_path, monkeypatch):
     from reactor_yield.cli import main
 
     assert main(["generate", "s3://plant/data/train.csv", "--rows", "200"]) == 0
@@ -203,6 +203,14 @@ def test_the_command_reads_and_writes_s3(cloud, tmp_path):
 
     download("s3://plant/out.csv", tmp_path / "out.csv")
     assert len(pd.read_csv(tmp_path / "out.csv")) == 200
+    arguments = ["s3://plant/model.zip", "s3://plant/data/train.csv", "--target", "0.9"]
+    assert main(["alarm", "yield", *arguments, "--causes", "s3://plant/causes.csv"]) == 3
+    download("s3://plant/causes.csv", tmp_path / "causes.csv")
+    assert "effect" in pd.read_csv(tmp_path / "causes.csv").columns
+    served = []
+    monkeypatch.setattr(serve.uvicorn, "run", lambda app, **options: served.append(options))
+    assert main(["serve", "s3://plant/model.zip", "--port", "9000"]) == 0
+    assert [options["port"] for options in served] == [9000]
 
 
 def test_training_and_endpoint_are_created_with_our_image(cloud):
