@@ -824,3 +824,20 @@ def _few_cuts(
         chosen.extend(new)
         taken = np.concatenate([taken, reduced[new]])
     return np.concatenate([facets[chosen], known])
+
+
+def describe_extrapolation(
+    region: KernelRegion, lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> str:
+    """Name the inputs that reach well outside the training box; empty if none does.
+
+    Samples rarely touch the limits that they were drawn from: a twentieth of the box is let pass.
+    """
+    slack = 0.05 * (region.upper - region.lower)
+    slack = np.where(np.isfinite(slack), slack, 0.0)
+    return "; ".join(
+        f"{name} to [{lower[j]:.6g}, {upper[j]:.6g}]"
+        f" (trained on [{region.lower[j]:.6g}, {region.upper[j]:.6g}])"
+        for j, name in enumerate(region.inputs)
+        if lower[j] < region.lower[j] - slack[j] or upper[j] > region.upper[j] + slack[j]
+    )

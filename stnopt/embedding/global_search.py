@@ -23,7 +23,14 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from tqdm import tqdm
 
-from stnopt.embedding.cells import MAX_INPUTS, Cover, bound_decision, cover_box, nearest_in_hull
+from stnopt.embedding.cells import (
+    MAX_INPUTS,
+    Cover,
+    bound_decision,
+    cover_box,
+    describe_extrapolation,
+    nearest_in_hull,
+)
 from stnopt.embedding.constraint import (
     RegionBlock,
     checked_margin,
@@ -816,18 +823,11 @@ def _separation(
 
 
 def _warn_outside_training_box(region: KernelRegion, cover: Cover) -> None:
-    slack = 1e-6 * cover.width
-    outside = [
-        f"{name} to [{cover.lower[j]:.6g}, {cover.upper[j]:.6g}]"
-        f" (trained on [{region.lower[j]:.6g}, {region.upper[j]:.6g}])"
-        for j, name in enumerate(region.inputs)
-        if cover.lower[j] < region.lower[j] - slack[j]
-        or cover.upper[j] > region.upper[j] + slack[j]
-    ]
+    outside = describe_extrapolation(region, cover.lower, cover.upper)
     if outside:
         warnings.warn(
             "the region admits points outside its training box, where the classifier extrapolates: "
-            + "; ".join(outside)
+            + outside
             + ". Bound those inputs, or use a margin.",
             UserWarning,
             stacklevel=6,  # the caller of solve_over_region

@@ -13,6 +13,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.gdp import Disjunct, Disjunction
 
+from stnopt.embedding.cells import describe_extrapolation
 from stnopt.embedding.pieces import Piece, Pieces, divide_region
 
 if TYPE_CHECKING:
@@ -65,17 +66,11 @@ def pieces_of(
         )
         return found
     low, high = found.extent()
-    slack = 1e-4 * found.width
-    outside = [
-        f"{name} to [{low[j]:.6g}, {high[j]:.6g}]"
-        f" (trained on [{region.lower[j]:.6g}, {region.upper[j]:.6g}])"
-        for j, name in enumerate(region.inputs)
-        if low[j] < region.lower[j] - slack[j] or high[j] > region.upper[j] + slack[j]
-    ]
+    outside = describe_extrapolation(region, low, high)
     if outside:
         warnings.warn(
             f"the {form} form admits points outside the region's training box, where the "
-            f"classifier extrapolates: {'; '.join(outside)}. Bound those inputs, or use a margin.",
+            f"classifier extrapolates: {outside}. Bound those inputs, or use a margin.",
             UserWarning,
             stacklevel=4,
         )
