@@ -102,8 +102,8 @@ def integrate(
     whole_state
         Whether all components are wanted there, or only the watched one.
     rtol, atol
-        The error of a step, root mean square over the components of |error| / (atol + rtol |y|), is
-        kept below 1.
+        The error of a step, root mean square over the components of
+        ``error / (atol + rtol |y|)``, is kept below 1.
     max_steps
         A row that needs more is given up and marked.
     chunk
