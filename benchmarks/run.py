@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import embedding
+import feasibility
 import reactor
 
 import stnopt as so
@@ -40,15 +41,19 @@ PRODUCTS = ("S9", "S8")
 
 def main() -> None:
     """Run every comparison and write the tables."""
-    parts = [
-        describe_machine(),
-        time_instances(),
-        time_labelling(),
-        embedding.main(),
-        time_reactor(),
-    ]
-    text = "\n\n".join(parts) + "\n"
-    Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
+    sections = (
+        describe_machine,
+        time_instances,
+        time_labelling,
+        feasibility.main,
+        time_reactor,
+        embedding.main,
+    )
+    results = Path(__file__).with_name("RESULTS.md")
+    text = ""
+    for section in sections:  # written after each, so that an interrupted run keeps what it has
+        text += section().strip() + "\n\n"
+        results.write_text(text.rstrip() + "\n", encoding="utf-8")
     print(text)
 
 

@@ -439,11 +439,13 @@ def _solve_with_pyomo(
         raise SolverUnavailableError(
             f"solver {solver!r} is not available: {install}, or use the default, solver='highs'"
         )
+    # SCIP keeps Python from emptying the pipe that its log goes to: a long one would stop both.
+    quiet = {"display/verblevel": 0} if name.startswith("scip") and not log else {}
     settings: dict[str, Any] = {
         "load_solutions": False,
         "raise_exception_on_nonoptimal_result": False,
         "tee": log,
-        "solver_options": dict(options),
+        "solver_options": {**quiet, **options},
     }
     for key, setting in (
         ("time_limit", time_limit),
