@@ -42,6 +42,11 @@ def main() -> str:
     return "\n\n".join(parts)
 
 
+def first_clause(message: object) -> str:
+    """Return what a solver says first, without its advertisement."""
+    return str(message).splitlines()[0].split(";")[0]
+
+
 def timed(run: Callable[[], so.SolveResult]) -> tuple[so.SolveResult, float, float]:
     """Run once: result, wall and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -113,11 +118,11 @@ def compare_case_2() -> str:
                         lambda m=milp, s=solver[0]: so.solve(m, solver=s, time_limit=TIME_LIMIT)
                     )
             except Exception as error:  # a licence or an interface refuses in its own ways
-                text = str(error).splitlines()[0][:60]
-                rows.append(row_of(*head, name, f"not shown: {text}", *[""] * 5))
+                rows.append(row_of(*head, name, f"not shown: {first_clause(error)}", *[""] * 5))
                 continue
             if result.status is so.Status.ERROR:
-                rows.append(row_of(*head, name, f"not shown: {result.message[:60]}", *[""] * 5))
+                said = first_clause(result.message)
+                rows.append(row_of(*head, name, f"not shown: {said}", *[""] * 5))
                 continue
             rows.append(
                 row_of(
