@@ -162,7 +162,7 @@ def compare_samplings(
     for (name, values), marker in zip(errors.items(), "osd^", strict=True):
         ax.semilogy(BUDGETS, values, marker=marker, label=name)
     ax.set(xlabel="MILPs allowed", ylabel="error of the RBF SVC, %")
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=3, fontsize=8, frameon=False)
     fig.savefig(FIGURES / "error_against_solves.svg")
     head = "| sampling | " + " | ".join(f"{b} MILPs" for b in BUDGETS) + " |"
     rows = [head, "|---" * (len(BUDGETS) + 1) + "|"]
@@ -201,7 +201,7 @@ def draw_region(certified: so.CertifiedRegion, samples: so.TargetSamples) -> Non
         ylim=(0, 110),
         title=f"{certified.n_solves} MILPs, undecided slivers {share:.1g} % of the box",
     )
-    ax.legend(loc="lower left", fontsize=8)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=3, fontsize=8, frameon=False)
     fig.savefig(FIGURES / "classifiers_over_certified.svg")
 
 
