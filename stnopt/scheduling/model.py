@@ -2,6 +2,12 @@
 
 What a schedule is worth follows from how much every task processed, whatever the formulation: the
 formulation's module declares and reads its own variables, this one adds stock, values and targets.
+
+A formulation's module provides a function that builds a model with the expressions
+``total_size[task, unit]`` (all its batches together) and ``n_batches[task, unit]``, and with
+``latest_finish``, a variable fixed to the horizon; and, each with the model as its first argument,
+``free_makespan`` (lets the schedule end earlier), ``read_runs`` and ``set_structure`` (see the
+functions of these names below). What its equations cannot express, it refuses when it builds.
 """
 
 from __future__ import annotations
@@ -11,18 +17,26 @@ from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
 
-from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.scheduling import unit_event_model
-from stnopt.scheduling.schedule import Schedule, compute_final_stock, find_violations
+from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
+from stnopt.scheduling import state_sequence_model, unit_event_model
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
     from stnopt.plant.network import Network
 
 Objective = Literal["profit", "production", "cost", "makespan"]
+Formulation = Literal["unit_events", "state_sequence"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
+_FORMULATIONS = {
+    "unit_events": (unit_event_model, unit_event_model.build_unit_event_model),
+    "state_sequence": (state_sequence_model, state_sequence_model.build_state_sequence_model),
+}
+#: A batch below this share of the plant's largest is rounding, not production.
+_NEGLIGIBLE = 1e-9
 _SENSES = {
     "profit": pyo.maximize,
     "production": pyo.maximize,
@@ -37,7 +51,7 @@ def build_scheduling_model(
     horizon: float,
     n_events: int,
     max_span: int = 0,
-    formulation: Literal["unit_events"] = "unit_events",
+    formulation: Formulation = "unit_events",
 ) -> pyo.ConcreteModel:
     """Build the scheduling MILP of a plant, without objective or targets.
 
@@ -51,8 +65,9 @@ def build_scheduling_model(
         Event points at which batches may start.
     max_span : int
         Further event points that one batch may extend over.
-    formulation : {"unit_events"}
-        Unit-specific event points (docs/formulation.md).
+    formulation : {"unit_events", "state_sequence"}
+        Unit-specific event points, or the paper's own equations, which limit storage at the event
+        points only (docs/formulation.md).
 
     Returns
     -------
@@ -65,34 +80,40 @@ def build_scheduling_model(
     ------
     InvalidInputError
         Horizon, event points or span out of range, or an unknown formulation.
+    UnsupportedModelError
+        The plant has rules that the formulation cannot express; the message names them.
 
     References
     ----------
     Ierapetritou & Floudas (1998), Ind. Eng. Chem. Res. 37, 4341, doi:10.1021/ie970927g;
     Shaik & Floudas (2009), Ind. Eng. Chem. Res. 48, 2947, doi:10.1021/ie8010726 (spanning tasks).
     """
-    if formulation != "unit_events":
-        raise InvalidInputError(f"unknown formulation {formulation!r}; expected 'unit_events'")
+    if formulation not in _FORMULATIONS:
+        raise InvalidInputError(
+            f"unknown formulation {formulation!r}; expected one of {', '.join(_FORMULATIONS)}"
+        )
     if not (math.isfinite(horizon) and horizon > 0):
         raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
     if n_events < 1 or n_events != int(n_events):
         raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
     if max_span < 0 or max_span != int(max_span):
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
-    m = unit_event_model.build_unit_event_model(
-        network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span)
-    )
-    m.network, m.horizon = network, float(horizon)
+    _, build = _FORMULATIONS[formulation]
+    m = build(network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span))
+    m.network, m.horizon, m.formulation = network, float(horizon), formulation
     _add_amounts(m, network)
     _add_values(m, network)
-    limited = [
-        s.name
-        for s in network.states.values()
-        if not s.zero_wait and not s.unlimited and math.isfinite(s.capacity)
-    ]
-    m.storage_in_time = pyo.Block(limited)
-    m.limited_in_time = set()
-    m.refine = _limit_storage_in_time
+    if formulation == "unit_events":
+        limited = [
+            s.name
+            for s in network.states.values()
+            if not s.zero_wait and not s.unlimited and math.isfinite(s.capacity)
+        ]
+        m.storage_in_time = pyo.Block(limited)
+        m.limited_in_time = set()
+        m.refine = _limit_storage_in_time
+    elif formulation == "state_sequence":
+        m.refine = _refuse_overfull_storage
     return m
 
 
@@ -163,7 +184,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
             "one (price: 1 counts amounts)"
         )
     if kind == "makespan":
-        unit_event_model.free_makespan(model)
+        _module(model).free_makespan(model)
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
 
@@ -263,10 +284,31 @@ def require_value(
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
     if kind == "makespan":
-        unit_event_model.free_makespan(model)
+        _module(model).free_makespan(model)
     model.del_component(f"required_{kind}")
     limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
     model.add_component(f"required_{kind}", limit)
+
+
+def _module(model: pyo.ConcreteModel) -> ModuleType:
+    return _FORMULATIONS[model.formulation][0]
+
+
+def _refuse_overfull_storage(model: pyo.ConcreteModel) -> bool:
+    """Refuse an incumbent that overfills a storage between event points; nothing is ever added.
+
+    The model is a relaxation of the plant: what it proves holds, but this is no schedule.
+    """
+    violations = find_violations(_read_schedule(model), model.network)
+    overfull = [v.message for v in violations if v.kind == "over_capacity"]
+    if overfull:
+        raise UnsupportedModelError(
+            f"formulation {model.formulation!r} limits storage at its event points only, and the "
+            "schedule overfills one between them:\n  - "
+            + "\n  - ".join(overfull)
+            + "\nuse formulation='unit_events', whose capacities hold at every instant"
+        )
+    return False
 
 
 def _limit_storage_in_time(model: pyo.ConcreteModel) -> bool:
@@ -331,7 +373,7 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
         The model holds no solution.
     """
     try:
-        return unit_event_model.read_runs(model)
+        return _module(model).read_runs(model)
     except TypeError as error:  # a variable without a value
         raise InvalidScheduleError(
             "the model holds no solution: solve it, and read only if result.has_solution"
@@ -340,17 +382,34 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
 
 def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
     """Set (not fix) the binaries that say which batches run, as `read_runs` returned them."""
-    unit_event_model.set_structure(model, runs)
+    _module(model).set_structure(model, runs)
 
 
 def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
     """Make the schedule of some runs; its final stock follows from the batches."""
-    batches = unit_event_model.batches_from_runs(runs, network)
+    batches = _batches_from_runs(runs, network)
     stock = compute_final_stock(batches, network)
     return Schedule(batches=batches, final_stock=stock, horizon=horizon)
 
 
+def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
+    """Turn runs into batches that take the plant's own durations; empty ones are dropped."""
+    negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
+    batches = [
+        Batch(
+            task=task,
+            unit=unit,
+            start=start,
+            finish=start + network.tasks[task].units[unit].duration(size),
+            size=size,
+        )
+        for (task, unit, _, _), (start, size) in runs.items()
+        if size > negligible
+    ]
+    return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
+
+
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
-    batches = unit_event_model.batches_from_runs(read_runs(model), model.network)
+    batches = _batches_from_runs(read_runs(model), model.network)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in model.network.states}
     return Schedule(batches=batches, final_stock=stock, horizon=model.horizon)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.schedule import Batch
 from stnopt.scheduling.storage_in_time import leaves_early
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
 
-#: A batch below this share of the plant's largest is rounding, not production.
-_NEGLIGIBLE = 1e-9
 #: In the place of a span: what leaves its batch early, whatever the batch spans.
 _EARLY = -1
 
@@ -388,22 +385,3 @@ def set_structure(
     """Let exactly these batches run."""
     for batch in m.BATCHES:
         m.run[batch].set_value(int(batch in runs))
-
-
-def batches_from_runs(
-    runs: Mapping[tuple[str, str, int, int], tuple[float, float]], network: Network
-) -> tuple[Batch, ...]:
-    """Turn runs into batches that take the plant's own durations; empty ones are dropped."""
-    negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
-    batches = [
-        Batch(
-            task=task,
-            unit=unit,
-            start=start,
-            finish=start + network.tasks[task].units[unit].duration(size),
-            size=size,
-        )
-        for (task, unit, _, _), (start, size) in runs.items()
-        if size > negligible
-    ]
-    return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
