@@ -2,8 +2,8 @@
 
 Keeping a finished batch in its unit never hurts, so storage takes material at two kinds of moments
 only: when a unit that still holds some starts its next batch, and when a part leaves a batch early.
-Those *deliveries* and all consumptions of the state are put in order of time by binaries, material
-is followed from delivery to consumption, and no delivery leaves more than the capacity in storage.
+Those *unloadings* and all consumptions of the state are put in order of time by binaries, material
+is followed from unloading to consumption, and none leaves more than the capacity in storage.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def leaves_early(fit: Suitability, state: str) -> bool:
 def _add_waiting(
     block: pyo.Block, m: pyo.ConcreteModel, network: Network, state: str, horizon: float
 ) -> None:
-    """Account for what waits in a unit: consumed from it, or delivered when it starts again.
+    """Account for what waits in a unit: consumed from it, or unloaded when it starts again.
 
     waiting[p, k] = kept[p, k-1] + released[p, k]
-    kept[p, k] = waiting[p, k] - direct[p, ., k] - delivered[p, k]
-    delivered[p, k] <= M * starts[p, k];  kept[p, k] <= M * (1 - starts[p, k])
+    kept[p, k] = waiting[p, k] - direct[p, ., k] - unloaded[p, k]
+    unloaded[p, k] <= M * starts[p, k];  kept[p, k] <= M * (1 - starts[p, k])
     A direct consumption comes before the unit's next start (eq. U13-U16).
     """
     made = {t.name: t.produces[state] for t in network.tasks.values() if state in t.produces}
@@ -68,7 +68,7 @@ def _add_waiting(
     # Every amount has a bound: HiGHS 1.15 loses optima, or calls a feasible model infeasible,
     # where big-M rows meet unbounded columns.
     block.kept = pyo.Var(makers, m.POINTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
-    block.delivered = pyo.Var(makers, m.EVENTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
+    block.unloaded = pyo.Var(makers, m.EVENTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
     block.direct = pyo.Var(
         makers,
         takers,
@@ -100,11 +100,11 @@ def _add_waiting(
         if point == last:
             return b.kept[unit, point] == waiting
         taken_here = sum(b.direct[unit, taker, point] for taker in takers)
-        return b.kept[unit, point] == waiting - taken_here - b.delivered[unit, point]
+        return b.kept[unit, point] == waiting - taken_here - b.unloaded[unit, point]
 
     @block.Constraint(makers, m.EVENTS)
-    def delivered_at_start(b, unit, event):
-        return b.delivered[unit, event] <= b.most_made[unit] * b.starts[unit, event]
+    def unloaded_at_start(b, unit, event):
+        return b.unloaded[unit, event] <= b.most_made[unit] * b.starts[unit, event]
 
     @block.Constraint(makers, m.EVENTS)
     def nothing_kept_at_start(b, unit, event):
@@ -133,7 +133,7 @@ def _add_waiting(
             if event > 0:
                 x = (unit, event, "start")
                 block.when[x] = m.unit_time[unit, event]
-                block.amount[x] = block.delivered[unit, event]
+                block.amount[x] = block.unloaded[unit, event]
                 block.limit[x] = block.most_made[unit]
             leaving = [k for k in m.BATCHES if k[1] == unit and k[2] == event and k[:2] in early]
             if leaving:
@@ -149,14 +149,14 @@ def _add_waiting(
 
 
 def _add_order(block: pyo.Block, horizon: float) -> None:
-    """first[c, x] = 1: consumption c is no later than delivery x; 0: no earlier (eq. U17-U19).
+    """first[c, x] = 1: consumption c is no later than unloading x; 0: no earlier (eq. U17-U19).
 
-    later[y, x] = 1: delivery y is no earlier than x; 0: no later. At one instant either may hold.
+    later[y, x] = 1: unloading y is no earlier than x; 0: no later. At one instant either may hold.
     together[c, x] = 1: c happens at the instant of x, consumes from it and leaves it less to store.
     Only what leaves its batch early needs that: other material is consumed from its unit.
     """
-    deliveries = list(block.when)
-    pairs = [(c, x) for c in block.consumed_at for x in deliveries if not _fixed_order(c, x)[0]]
+    unloadings = list(block.when)
+    pairs = [(c, x) for c in block.consumed_at for x in unloadings if not _fixed_order(c, x)[0]]
     block.PAIRS = pyo.Set(dimen=5, initialize=[(*c, *x) for c, x in pairs])
     block.first = pyo.Var(block.PAIRS, domain=pyo.Binary)
 
@@ -169,7 +169,7 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
     block.together = pyo.Var(block.AT_RELEASE, domain=pyo.Binary)
 
     @block.Constraint(block.PAIRS)
-    def delivery_first(b, *pair):
+    def unloading_first(b, *pair):
         c, x = pair[:2], pair[2:]
         return b.when[x] <= b.consumed_at[c] + horizon * (b.first[pair] - _together(b, c, x))
 
@@ -182,37 +182,37 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
         earlier = (pair[0], pair[1] - 1, *pair[2:])
         return b.first[earlier] >= b.first[pair] if earlier in b.PAIRS else pyo.Constraint.Skip
 
-    others = [(y, x) for y, x in combinations(deliveries, 2) if y[0] != x[0] or y[2] != x[2]]
+    others = [(y, x) for y, x in combinations(unloadings, 2) if y[0] != x[0] or y[2] != x[2]]
     block.TWO_DELIVERIES = pyo.Set(dimen=6, initialize=[(*y, *x) for y, x in others])
     block.later = pyo.Var(block.TWO_DELIVERIES, domain=pyo.Binary)
 
     @block.Constraint(block.TWO_DELIVERIES)
-    def later_delivery(b, *pair):
+    def later_unloading(b, *pair):
         return b.when[pair[:3]] >= b.when[pair[3:]] - horizon * (1 - b.later[pair])
 
     @block.Constraint(block.TWO_DELIVERIES)
-    def earlier_delivery(b, *pair):
+    def earlier_unloading(b, *pair):
         return b.when[pair[:3]] <= b.when[pair[3:]] + horizon * b.later[pair]
 
 
-def _fixed_order(consumption: tuple, delivery: tuple) -> tuple[bool, int]:
+def _fixed_order(consumption: tuple, unloading: tuple) -> tuple[bool, int]:
     """Whether one unit's own points already order the two, and then the value of `first`."""
-    same = consumption[0] == delivery[0] and delivery[2] == "start"
-    return same, int(consumption[1] <= delivery[1])
+    same = consumption[0] == unloading[0] and unloading[2] == "start"
+    return same, int(consumption[1] <= unloading[1])
 
 
-def _first(block: pyo.Block, consumption: tuple, delivery: tuple) -> pyo.Var | int:
-    known, value = _fixed_order(consumption, delivery)
-    return value if known else block.first[(*consumption, *delivery)]
+def _first(block: pyo.Block, consumption: tuple, unloading: tuple) -> pyo.Var | int:
+    known, value = _fixed_order(consumption, unloading)
+    return value if known else block.first[(*consumption, *unloading)]
 
 
-def _together(block: pyo.Block, consumption: tuple, delivery: tuple) -> pyo.Var | int:
-    pair = (*consumption, *delivery)
+def _together(block: pyo.Block, consumption: tuple, unloading: tuple) -> pyo.Var | int:
+    pair = (*consumption, *unloading)
     return block.together[pair] if pair in block.AT_RELEASE else 0
 
 
 def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
-    """Consumption = taken from units + from earlier deliveries + from initial stock (eq. U20)."""
+    """Consumption = taken from units + from earlier unloadings + from initial stock (eq. U20)."""
     routes = [
         (*c, *x) for c in block.consumed_at for x in block.when if _fixed_order(c, x) != (True, 1)
     ]
@@ -232,13 +232,13 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
         return b.taken[taker, event] == direct + _from_storage(b, (taker, event))
 
     @block.Constraint(block.ROUTES)
-    def flow_after_delivery(b, *route):
+    def flow_after_unloading(b, *route):
         c, x = route[:2], route[2:]
         order = 1 - _first(b, c, x) + _together(b, c, x)
         return b.flow[route] <= min(b.limit[x], b.most_used[c[0]]) * order
 
     @block.Constraint(list(block.when))
-    def delivered_once(b, *x):
+    def unloaded_once(b, *x):
         return sum(b.flow[r] for r in b.ROUTES if r[2:] == x) <= b.amount[x]
 
     @block.Constraint()
@@ -254,19 +254,19 @@ def _from_storage(block: pyo.Block, consumption: tuple) -> pyo.Expression:
 
 
 def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
-    """Limit: initial + deliveries - consumption from storage so far <= capacity (eq. U21-U22)."""
-    deliveries = list(block.when)
-    two = [(y, x) for y in deliveries for x in deliveries if y != x]
+    """Limit: initial + unloadings - consumption from storage so far <= capacity (eq. U21-U22)."""
+    unloadings = list(block.when)
+    two = [(y, x) for y in unloadings for x in unloadings if y != x]
     block.counted = pyo.Var(
         [(*y, *x) for y, x in two], bounds=lambda b, *pair: (0, b.limit[pair[:3]])
     )
     block.gone = pyo.Var(
-        [(*c, *x) for c in block.consumed_at for x in deliveries],
+        [(*c, *x) for c in block.consumed_at for x in unloadings],
         bounds=lambda b, *pair: (0, b.most_used[pair[0]]),
     )
 
     @block.Constraint([(*y, *x) for y, x in two])
-    def delivery_counts(b, *pair):
+    def unloading_counts(b, *pair):
         y, x = pair[:3], pair[3:]
         if y[0] == x[0] and y[2] == x[2]:
             not_yet: pyo.Var | int = int(y[1] > x[1])
@@ -276,17 +276,17 @@ def _add_levels(block: pyo.Block, capacity: float, initial: float) -> None:
             not_yet = 1 - b.later[(*x, *y)]
         return b.counted[pair] >= b.amount[y] - b.limit[y] * not_yet
 
-    @block.Constraint([(*c, *x) for c in block.consumed_at for x in deliveries])
+    @block.Constraint([(*c, *x) for c in block.consumed_at for x in unloadings])
     def consumption_counts(b, *pair):
         c, x = pair[:2], pair[2:]
         return b.gone[pair] <= b.most_used[c[0]] * _first(b, c, x)
 
-    @block.Constraint([(*c, *x) for c in block.consumed_at for x in deliveries])
+    @block.Constraint([(*c, *x) for c in block.consumed_at for x in unloadings])
     def consumption_from_storage(b, *pair):
         return b.gone[pair] <= _from_storage(b, pair[:2])
 
-    @block.Constraint(deliveries)
-    def capacity_at_delivery(b, *x):
-        came = b.amount[x] + sum(b.counted[(*y, *x)] for y in deliveries if y != x)
+    @block.Constraint(unloadings)
+    def capacity_at_unloading(b, *x):
+        came = b.amount[x] + sum(b.counted[(*y, *x)] for y in unloadings if y != x)
         went = sum(b.gone[(*c, *x)] for c in b.consumed_at)
         return initial + came - went <= capacity

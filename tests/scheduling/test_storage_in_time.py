@@ -157,7 +157,7 @@ def test_limits_from_the_start_lose_nothing_and_allow_nothing_more(seed):
     pytest.fail(f"stays at {value} below {reference}: {network.to_dict()}")
 
 
-#: I leaves U1 early and waits in U3; U2 consumes it. Deliveries: (unit, event, kind).
+#: I leaves U1 early and waits in U3; U2 consumes it. Unloadings: (unit, event, kind).
 BLOCK = plant(
     {"A": {"initial": 30}, "I": {"capacity": 4, "initial": 1}, "J": {}, "P": {"price": 1}},
     {
@@ -184,10 +184,10 @@ SHOWN_IN_BLOCK = {
         {("kept", ("U3", 1)): 1},
         {("kept", ("U3", 1)): 1, ("size", ("Make", "U3", 0, 0)): 2},
     ),
-    "delivered_at_start": (
+    "unloaded_at_start": (
         ("U3", 1),
-        {("delivered", ("U3", 1)): 1},
-        {("delivered", ("U3", 1)): 1, ("run", ("Make", "U3", 1, 0)): 1},
+        {("unloaded", ("U3", 1)): 1},
+        {("unloaded", ("U3", 1)): 1, ("run", ("Make", "U3", 1, 0)): 1},
     ),
     "nothing_kept_at_start": (
         ("U3", 1),
@@ -214,7 +214,7 @@ SHOWN_IN_BLOCK = {
         {("first", AT_START): 1, **AFTER},
         {("first", AT_START): 1, **SAME},
     ),
-    "delivery_first": (AT_START, BEFORE, SAME),
+    "unloading_first": (AT_START, BEFORE, SAME),
     "together_only_if_first": (
         AT_EARLY,
         {("together", AT_EARLY): 1},
@@ -225,12 +225,12 @@ SHOWN_IN_BLOCK = {
         {("first", AT_START): 1},
         {("first", AT_START): 1, ("first", ("U2", 0, *AT_START[2:])): 1},
     ),
-    "later_delivery": (
+    "later_unloading": (
         TWO_STARTS,
         {("later", TWO_STARTS): 1, ("unit_time", ("U3", 1)): 1},
         {("later", TWO_STARTS): 1},
     ),
-    "earlier_delivery": (
+    "earlier_unloading": (
         TWO_STARTS,
         {("unit_time", ("U1", 1)): 1},
         {("unit_time", ("U1", 1)): 1, ("later", TWO_STARTS): 1},
@@ -240,25 +240,25 @@ SHOWN_IN_BLOCK = {
         {("size", ("Use", "U2", 1, 0)): 1},
         {("size", ("Use", "U2", 1, 0)): 1, ("from_initial", ("U2", 1)): 1},
     ),
-    "flow_after_delivery": (
+    "flow_after_unloading": (
         AT_START,
         {("flow", AT_START): 1, ("first", AT_START): 1},
         {("flow", AT_START): 1},
     ),
-    "delivered_once": (
+    "unloaded_once": (
         AT_START[2:],
         {("flow", AT_START): 1},
-        {("flow", AT_START): 1, ("delivered", ("U3", 1)): 1},
+        {("flow", AT_START): 1, ("unloaded", ("U3", 1)): 1},
     ),
     "initial_once": (
         None,
         {("from_initial", ("U2", 1)): 0.6, ("from_initial", ("U2", 2)): 0.6},
         {("from_initial", ("U2", 1)): 0.6, ("from_initial", ("U2", 2)): 0.4},
     ),
-    "delivery_counts": (
+    "unloading_counts": (
         TWO_STARTS,
-        {("delivered", ("U1", 1)): 1},
-        {("delivered", ("U1", 1)): 1, ("counted", TWO_STARTS): 1},
+        {("unloaded", ("U1", 1)): 1},
+        {("unloaded", ("U1", 1)): 1, ("counted", TWO_STARTS): 1},
     ),
     "consumption_counts": (
         AT_START,
@@ -270,10 +270,10 @@ SHOWN_IN_BLOCK = {
         {("gone", AT_START): 1},
         {("gone", AT_START): 1, ("from_initial", ("U2", 1)): 1},
     ),
-    "capacity_at_delivery": (
+    "capacity_at_unloading": (
         AT_START[2:],
-        {("delivered", ("U3", 1)): 3.1},
-        {("delivered", ("U3", 1)): 3.1, ("gone", AT_START): 0.1},
+        {("unloaded", ("U3", 1)): 3.1},
+        {("unloaded", ("U3", 1)): 3.1, ("gone", AT_START): 0.1},
     ),
 }
 
