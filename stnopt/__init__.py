@@ -32,9 +32,14 @@ from stnopt.plant.network import Network as Network
 from stnopt.plant.network import State as State
 from stnopt.plant.network import Suitability as Suitability
 from stnopt.plant.network import Task as Task
+from stnopt.plant.network import Unit as Unit
+from stnopt.plant.network import Utility as Utility
+from stnopt.plant.problem import Delivery as Delivery
+from stnopt.plant.problem import Problem as Problem
 from stnopt.plant.read import list_examples as list_examples
 from stnopt.plant.read import load_example as load_example
 from stnopt.plant.read import read_network as read_network
+from stnopt.plant.read import read_problem as read_problem
 from stnopt.plot import plot_frontier as plot_frontier
 from stnopt.plot import plot_gantt as plot_gantt
 from stnopt.plot import plot_network as plot_network

@@ -26,13 +26,25 @@ class InvalidNetworkError(StnoptError, ValueError):
     def __init__(self, problems: Iterable[str], source: str = "") -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         self.source = source
-        where = f" in {source}" if source else ""
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}{where}:"
-        super().__init__("\n  - ".join([count, *self.problems]))
+        super().__init__(_listed(self.problems, source))
 
 
 class InvalidInputError(StnoptError, ValueError):
-    """An argument that does not fit the plant, the model or the region it is used with."""
+    """An argument or a problem file that does not fit the plant, the model or the region.
+
+    Parameters
+    ----------
+    problems : str or iterable of str
+        One sentence is the message as it stands; several are listed below their number.
+    source : str, optional
+        Where several came from, such as a file name.
+    """
+
+    def __init__(self, problems: str | Iterable[str], source: str = "") -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.source = source
+        single = isinstance(problems, str) and not source
+        super().__init__(problems if single else _listed(self.problems, source))
 
 
 class UnsupportedModelError(StnoptError, TypeError):
@@ -49,3 +61,9 @@ class InvalidScheduleError(StnoptError, RuntimeError):
 
 class UntrainableError(StnoptError, ValueError):
     """Samples that no classifier can be trained on, such as a single class."""
+
+
+def _listed(problems: tuple[str, ...], source: str) -> str:
+    where = f" in {source}" if source else ""
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}{where}:"
+    return "\n  - ".join([count, *problems])

@@ -1,4 +1,4 @@
-"""The plant as nouns: states, tasks, the units that can run them, and the network they form.
+"""The plant as nouns: states, tasks, units, utilities, and the network they form.
 
 Every noun is checked when it is made and cannot change afterwards; none of them knows a solver or
 a file format. Amounts and times are in the plant's own units throughout (kg or t, h or min).
@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from itertools import pairwise
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -139,6 +140,9 @@ class Suitability:
     release_time : mapping of str to float
         Per produced state, the time after the batch's start when it leaves the unit. States that
         are not named leave when the batch ends.
+    draws, draws_per_amount : mapping of str to float
+        Per utility, what a batch of amount `B` draws of it from its start to its finish:
+        `draws + B * draws_per_amount`, in the utility's unit. A draw of 0 is left out.
 
     Raises
     ------
@@ -155,6 +159,8 @@ class Suitability:
     fixed_cost: float = 0.0
     cost_per_amount: float = 0.0
     release_time: Mapping[str, float] = field(default_factory=dict)
+    draws: Mapping[str, float] = field(default_factory=dict)
+    draws_per_amount: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         owner = f"task {self.task!r} on unit {self.unit!r}"
@@ -176,7 +182,7 @@ class Suitability:
         releases = _settle_mapping(self, "release_time", owner, problems)
         for state, release in releases.items():
             where = f"release_time of {state!r}"
-            time = _checked_number(release, f"{owner}: {where}", problems, above=0.0)
+            time = checked_number(release, f"{owner}: {where}", problems, above=0.0)
             releases[state] = time
             if time > shortest > 0:
                 problems.append(
@@ -184,11 +190,29 @@ class Suitability:
                     f"({shortest:g})"
                 )
         object.__setattr__(self, "release_time", ReadOnlyMapping(releases))
+        for key, words in (("draws", "draw"), ("draws_per_amount", "draw per amount")):
+            draws = {
+                utility: checked_number(
+                    value, f"{owner}: {words} of {utility!r}", problems, least=0.0
+                )
+                for utility, value in _settle_mapping(self, key, owner, problems).items()
+            }
+            nonzero = {utility: value for utility, value in draws.items() if value}
+            object.__setattr__(self, key, ReadOnlyMapping(nonzero))
         _refuse(problems)
 
     def duration(self, size: float) -> float:
         """Time that a batch of amount `size` takes."""
         return self.fixed_time + size * self.time_per_amount
+
+    @property
+    def utilities(self) -> tuple[str, ...]:
+        """Names of the utilities that its batches draw on."""
+        return tuple(dict.fromkeys((*self.draws, *self.draws_per_amount)))
+
+    def draw(self, utility: str, size: float) -> float:
+        """Return what a batch of amount `size` draws of a utility, in the utility's unit."""
+        return self.draws.get(utility, 0.0) + size * self.draws_per_amount.get(utility, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +271,7 @@ class Task:
         shares = _settle_mapping(self, side, owner, problems)
         for state, share in shares.items():
             where = f"{owner}: {side} fraction of {state!r}"
-            shares[state] = _checked_number(share, where, problems, above=0.0)
+            shares[state] = checked_number(share, where, problems, above=0.0)
         object.__setattr__(self, side, ReadOnlyMapping(shares))
         if len(problems) > n_before:
             return
@@ -256,6 +280,125 @@ class Task:
             problems.append(f"{owner}: {side} is empty; name at least one state and its fraction")
         elif abs(total - 1.0) > FRACTION_TOLERANCE + math.ulp(1.0):  # 3 * 0.333333 is within
             problems.append(f"{owner}: {side} fractions sum to {total:.9g}, expected 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What a unit allows besides its tasks: when it is away, and what it needs between batches.
+
+    Parameters
+    ----------
+    name : str
+        The unit's name.
+    unavailable : tuple of (float, float)
+        Periods of maintenance or absence, from start to end, in order of time. No batch overlaps
+        one and nothing waits in the unit during one; a batch may end when one starts and start
+        when it ends.
+    changeovers : mapping of (str, str) to float
+        Per pair of tasks that follow each other directly on the unit, the least time between the
+        finish of the first batch and the start of the next. The unit is cleaned right before the
+        next batch: until the changeover begins, the first batch may wait in it. A pair that is
+        left out needs no time, nor does a time of 0.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this unit.
+    """
+
+    name: str
+    unavailable: tuple[tuple[float, float], ...] = ()
+    changeovers: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        owner = f"unit {self.name!r}"
+        problems = name_problems("a unit", self.name)
+        self._settle_unavailable(owner, problems)
+        self._settle_changeovers(owner, problems)
+        _refuse(problems)
+
+    def _settle_unavailable(self, owner: str, problems: list[str]) -> None:
+        """Check that the periods have an end after their start and do not overlap; sort them."""
+        given = self.unavailable
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            problems.append(f"{owner}: unavailable must be a list of periods, got {given!r}")
+            return
+        periods = []
+        for period in given:
+            if isinstance(period, str) or not isinstance(period, Iterable):
+                problems.append(f"{owner}: unavailable needs pairs of times, got {period!r}")
+                continue
+            times = tuple(period)
+            if len(times) != 2:
+                problems.append(f"{owner}: unavailable needs pairs of times, got {list(times)}")
+                continue
+            where = f"{owner}: unavailable period {list(times)}"
+            start = checked_number(times[0], f"{where}: its start", problems, least=0.0)
+            end = checked_number(times[1], f"{where}: its end", problems)
+            if start >= end:
+                problems.append(f"{where}: its end must be after its start")
+            elif start < end:
+                periods.append((start, end))
+        periods.sort()
+        for (_, end), (start, later) in pairwise(periods):
+            if start < end:
+                problems.append(
+                    f"{owner}: the unavailable period [{start:g}, {later:g}] starts before the "
+                    f"one until {end:g} has ended; write them as one"
+                )
+        object.__setattr__(self, "unavailable", tuple(periods))
+
+    def _settle_changeovers(self, owner: str, problems: list[str]) -> None:
+        """Check that the changeovers are times per pair of tasks."""
+        given = self.changeovers
+        if not isinstance(given, Mapping):
+            problems.append(f"{owner}: changeovers must be a mapping, got {given!r}")
+            return
+        times = {}
+        for pair, time in given.items():
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                problems.append(
+                    f"{owner}: changeovers needs pairs of tasks (first, next), got {pair!r}"
+                )
+                continue
+            unusable = [
+                problem
+                for task in pair
+                for problem in name_problems(f"{owner}: a task in changeovers", task)
+            ]
+            problems.extend(unusable)
+            if not unusable:
+                where = f"{owner}: changeover from {pair[0]!r} to {pair[1]!r}"
+                times[pair] = checked_number(time, where, problems, least=0.0)
+        nonzero = {pair: time for pair, time in times.items() if time}
+        object.__setattr__(self, "changeovers", ReadOnlyMapping(nonzero))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utility:
+    """A shared resource, such as steam or operators, that running batches draw on.
+
+    Parameters
+    ----------
+    name : str
+        The utility's name.
+    capacity : float
+        What all running batches together may draw at any instant. A batch draws from its start
+        to its finish; one that ends frees its share for one that starts at that instant.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this utility.
+    """
+
+    name: str
+    capacity: float
+
+    def __post_init__(self) -> None:
+        problems = name_problems("a utility", self.name)
+        _settle_number(self, "capacity", f"utility {self.name!r}", problems, least=0.0)
+        _refuse(problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +419,10 @@ class Network:
         Labels for tables and plots; any consistent units work.
     citation, description : str
         Where the data come from, and what to know about them.
+    unit_rules : mapping of str to Unit
+        Maintenance and changeovers, by unit, for units that have any; `units` names them all.
+    utilities : mapping of str to Utility
+        What running batches share, by name.
 
     Raises
     ------
@@ -290,6 +437,8 @@ class Network:
     time_unit: str = ""
     citation: str = ""
     description: str = ""
+    unit_rules: Mapping[str, Unit] = field(default_factory=dict)
+    utilities: Mapping[str, Utility] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = name_problems("the plant", self.name)
@@ -300,12 +449,19 @@ class Network:
         tasks: dict[str, Task] = self._settle_parts("tasks", Task, problems)
         recipes = {name: (task.consumes, task.produces) for name, task in tasks.items()}
         problems.extend(reference_problems(states, recipes))
+        rules: dict[str, Unit] = self._settle_parts("unit_rules", Unit, problems)
+        utilities: dict[str, Utility] = self._settle_parts("utilities", Utility, problems)
+        terms = [entry for task in tasks.values() for entry in task.units.values()]
+        problems.extend(rule_problems(rules, utilities, terms))
         _refuse(problems)
+        # A unit without any rule is as if it had been left out.
+        ruled = {name: unit for name, unit in rules.items() if unit.unavailable or unit.changeovers}
+        object.__setattr__(self, "unit_rules", ReadOnlyMapping(ruled))
 
     def _settle_parts(
-        self, label: str, kind: type[State | Task], problems: list[str]
+        self, label: str, kind: type[State | Task | Unit | Utility], problems: list[str]
     ) -> dict[str, Any]:
-        """Check that a mapping holds at least one part of that kind, each under its own name."""
+        """Check that a mapping holds parts of that kind, each under its own name."""
         given = _settle_mapping(self, label, "the plant", problems)
         object.__setattr__(self, label, ReadOnlyMapping(given))
         parts = {}
@@ -345,12 +501,13 @@ class Network:
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of all that changes a schedule or its value.
 
-        These are the names of states, tasks and units and every number; neither the plant's own
-        name nor its labels, nor the order in which anything is listed. A key left out and the same
-        key with its default value are one plant.
+        These are the names of states, tasks, units and utilities and every number; neither the
+        plant's own name nor its labels, nor the order in which anything is listed. A key left out
+        and the same key with its default value are one plant.
         """
         plant = self.to_dict()
-        content = {"states": plant["states"], "tasks": plant["tasks"]}
+        sections = ("states", "tasks", "units", "utilities")
+        content = {section: plant[section] for section in sections if section in plant}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -374,6 +531,12 @@ class Network:
             }
             for name, task in self.tasks.items()
         }
+        if self.unit_rules:
+            plant["units"] = {name: _rules_entry(unit) for name, unit in self.unit_rules.items()}
+        if self.utilities:
+            plant["utilities"] = {
+                name: {"capacity": utility.capacity} for name, utility in self.utilities.items()
+            }
         return plant
 
 
@@ -416,6 +579,46 @@ def reference_problems(
     return problems
 
 
+def rule_problems(
+    rules: Mapping[str, Unit], utilities: Collection[str], terms: Iterable[Suitability]
+) -> list[str]:
+    """Find what does not fit between units' rules, utilities and tasks, going by their names alone.
+
+    Parameters
+    ----------
+    rules : mapping of str to Unit
+        What the plant says about single units.
+    utilities : collection of str
+        Names of the plant's utilities.
+    terms : iterable of Suitability
+        Every pair of a task and a unit that can run it.
+    """
+    problems: list[str] = []
+    tasks_on: dict[str, list[str]] = {}
+    for entry in terms:
+        tasks_on.setdefault(entry.unit, []).append(entry.task)
+        problems.extend(
+            f"task {entry.task!r} on unit {entry.unit!r} draws on the unknown utility "
+            f"{utility!r}{did_you_mean(utility, utilities)}"
+            for utility in entry.utilities
+            if utility not in utilities
+        )
+    for name, unit in rules.items():
+        if name not in tasks_on:
+            problems.append(
+                f"unit {name!r} has rules, but no task runs on it{did_you_mean(name, tasks_on)}"
+            )
+            continue
+        named = dict.fromkeys(task for pair in unit.changeovers for task in pair)
+        problems.extend(
+            f"unit {name!r}: changeovers names the task {task!r}, which does not run on it"
+            f"{did_you_mean(task, tasks_on[name])}"
+            for task in named
+            if task not in tasks_on[name]
+        )
+    return problems
+
+
 def name_problems(what: str, name: object) -> list[str]:
     """Find what keeps a name from being printed, written to a file and read back as it is."""
     if isinstance(name, str) and name and name.isprintable() and name == name.strip():
@@ -439,10 +642,19 @@ def _state_entry(state: State) -> dict[str, Any]:
 
 
 def _unit_entry(suitability: Suitability) -> dict[str, Any]:
-    entry = _changed_fields(suitability, but=("task", "unit", "release_time"))
-    if suitability.release_time:
-        entry["release_time"] = dict(suitability.release_time)
-    return entry
+    mappings = ("release_time", "draws", "draws_per_amount")
+    entry = _changed_fields(suitability, but=("task", "unit", *mappings))
+    return entry | {key: dict(given) for key in mappings if (given := getattr(suitability, key))}
+
+
+def _rules_entry(unit: Unit) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    if unit.unavailable:
+        entry["unavailable"] = [list(period) for period in unit.unavailable]
+    changeovers: dict[str, dict[str, float]] = {}
+    for (first, following), time in unit.changeovers.items():
+        changeovers.setdefault(first, {})[following] = time
+    return entry | ({"changeovers": changeovers} if changeovers else {})
 
 
 def _changed_fields(noun: State | Suitability, *, but: tuple[str, ...]) -> dict[str, Any]:
@@ -459,7 +671,7 @@ def _amount(value: float) -> str:
 
 
 def _settle_number(
-    noun: State | Suitability,
+    noun: State | Suitability | Utility,
     name: str,
     owner: str,
     problems: list[str],
@@ -470,14 +682,14 @@ def _settle_number(
 ) -> float:
     """Check a noun's number and store it as a float; NaN, which no comparison holds for, if bad."""
     label = f"{owner}: {name}"
-    value = _checked_number(
+    value = checked_number(
         getattr(noun, name), label, problems, least=least, above=above, finite=finite
     )
     object.__setattr__(noun, name, value)
     return value
 
 
-def _checked_number(
+def checked_number(
     value: object,
     label: str,
     problems: list[str],
@@ -486,6 +698,7 @@ def _checked_number(
     above: float | None = None,
     finite: bool = True,
 ) -> float:
+    """Return a value as a float; NaN, which no comparison holds for, with its problem if bad."""
     if isinstance(value, bool) or not isinstance(value, Real):
         problems.append(f"{label} must be a number, got {value!r}")
         return math.nan

@@ -1,8 +1,8 @@
-"""Read plant files (YAML or JSON) into networks, and the examples that ship with the library.
+"""Read plant and problem files (YAML or JSON), and the examples that ship with the library.
 
 A file's problems are collected, not met one by one: what can be read is read, what cannot is
 reported and left out (or replaced by something harmless), and the nouns' own checks run on the
-rest, so that one `InvalidNetworkError` holds all there is to mend.
+rest, so that one error holds all there is to mend.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -24,14 +24,22 @@ from stnopt.plant.network import (
     State,
     Suitability,
     Task,
+    Unit,
+    Utility,
     did_you_mean,
     name_problems,
     reference_problems,
+    rule_problems,
 )
+from stnopt.plant.problem import Delivery, Problem
+
+_Key = TypeVar("_Key")
 
 _EXAMPLES = Path(__file__).parent / "examples"
 _SUFFIXES = (".yaml", ".yml", ".json")
 _BESIDE_PLANT = ("problem", "reference")
+_PROBLEM_KEYS = ("objective", "horizon", "horizon_upper_bound", "demand", "sense", "deliveries")
+_DELIVERY_KEYS = ("state", "time", "amount")
 _LABELS = ("citation", "description", "amount_unit", "time_unit")
 _STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait")
 _TASK_KEYS = ("consumes", "produces", "units")
@@ -65,24 +73,43 @@ def read_network(source: Path | str | Mapping[str, Any]) -> Network:
     InvalidNetworkError
         With every problem of the file at once, each naming its element.
     """
-    if isinstance(source, Mapping):
-        return _read_document(source, [], "")
-    if not isinstance(source, str | Path):
-        raise InvalidNetworkError(
-            f"expected the path of a plant file or a mapping, got {shortened(source)}"
-        )
-    if "\n" in str(source):
-        raise InvalidNetworkError(
-            "expected the path of a plant file, got text of several lines; "
-            "parse the text first and pass the mapping"
-        )
-    path = Path(source)
+    problems: list[str] = []
+    document, where = _open(source, problems)
+    return _read_document(document, problems, where)
+
+
+def read_problem(source: Path | str | Mapping[str, Any]) -> Problem:
+    """Read what is asked of a plant from a file, or from the mapping that such a file holds.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself. The problem is under
+        `problem:`, beside `plant:` or alone, or it is the whole file. Its keys, all optional, are
+        `objective`, `horizon` (or `horizon_upper_bound`, the same number by the name that fits a
+        makespan), `demand` (the targets), `sense` and `deliveries`, a list of
+        `{state: ..., time: ..., amount: ...}`.
+
+    Returns
+    -------
+    Problem
+        The checked problem. Where the file holds the plant too, the names of states were looked
+        up in it.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of the file at once, each naming its element.
+    """
     problems: list[str] = []
     try:
-        document = _parse(path, problems)
+        document, where = _open(source, problems)
     except InvalidNetworkError as error:
-        raise InvalidNetworkError(error.problems, source=str(path)) from error
-    return _read_document(document, problems, str(path))
+        raise InvalidInputError(error.problems, source=error.source) from error
+    problem = _read_problem_document(document, problems)
+    if problem is None or problems:
+        raise InvalidInputError(problems, source=where)
+    return problem
 
 
 def list_examples() -> list[str]:
@@ -113,6 +140,26 @@ def load_example(name: str) -> Network:
 # --- From text to a mapping ----------------------------------------------------------------------
 
 
+def _open(source: object, problems: list[str]) -> tuple[object, str]:
+    """Return a source's content as plain Python values, and the name of the file it came from."""
+    if isinstance(source, Mapping):
+        return source, ""
+    if not isinstance(source, str | Path):
+        raise InvalidNetworkError(
+            f"expected the path of a plant file or a mapping, got {shortened(source)}"
+        )
+    if "\n" in str(source):
+        raise InvalidNetworkError(
+            "expected the path of a plant file, got text of several lines; "
+            "parse the text first and pass the mapping"
+        )
+    path = Path(source)
+    try:
+        return _parse(path, problems), str(path)
+    except InvalidNetworkError as error:
+        raise InvalidNetworkError(error.problems, source=str(path)) from error
+
+
 def _parse(path: Path, problems: list[str]) -> object:
     """Text to plain Python values; what is wrong but can be read past is added to `problems`."""
     if path.suffix.lower() not in _SUFFIXES:
@@ -128,7 +175,9 @@ def _parse(path: Path, problems: list[str]) -> object:
             f"the file is not text in UTF-8: byte {error.start} is {error.object[error.start]:#x}"
         ) from error
     if not text.strip():
-        raise InvalidNetworkError("the file is empty; it needs the keys name, states and tasks")
+        raise InvalidNetworkError(
+            "the file is empty; a plant needs the keys name, states and tasks"
+        )
     parse = _parse_json if path.suffix.lower() == ".json" else _parse_yaml
     try:
         return parse(text, problems)
@@ -276,7 +325,9 @@ def _read_document(document: object, problems: list[str], source: str) -> Networ
         )
     plant = document
     if "plant" in document:
-        _known_entries(document, "beside plant", ("plant", *_BESIDE_PLANT), (), problems)
+        _known_entries(
+            document, "beside plant", ("plant", *_BESIDE_PLANT), (), problems, _INSIDE_PLANT
+        )
         plant = document["plant"]
     network = _read_plant(plant, problems)
     if network is None or problems:
@@ -284,17 +335,20 @@ def _read_document(document: object, problems: list[str], source: str) -> Networ
     return network
 
 
+_INSIDE_PLANT = dict.fromkeys(
+    ("units", "utilities"), "belongs to the plant; move it under the key plant"
+)
+
+
 def _read_plant(plant: object, problems: list[str]) -> Network | None:
     """Read a plant; None, with its problems added, if it has any."""
-    sections = ("states", "tasks")
-    later = {
-        "units": "availability windows, changeovers and utilities are not supported yet; leave "
-        "the key out",
-        "problem": "belongs beside the plant; move the plant under the key plant",
-        "reference": "belongs beside the plant; move the plant under the key plant",
-    }
+    required = ("states", "tasks")
+    sections = (*required, "units", "utilities")
+    elsewhere = dict.fromkeys(
+        _BESIDE_PLANT, "belongs beside the plant; move the plant under the key plant"
+    )
     entries = _known_entries(
-        plant, "the plant", ("name", *_LABELS, *sections), ("name", *sections), problems, later
+        plant, "the plant", ("name", *_LABELS, *sections), ("name", *required), problems, elsewhere
     )
     texts = {
         key: _text(entries[key], key, problems) for key in ("name", *_LABELS) if key in entries
@@ -304,20 +358,40 @@ def _read_plant(plant: object, problems: list[str]) -> Network | None:
         name: _read_state(name, entry, problems) for name, entry in given.get("states", {}).items()
     }
     recipes: dict[str, tuple[Iterable[str], Iterable[str]]] = {}
+    terms: list[Suitability] = []
     tasks: dict[str, Task] = {}
     for name, entry in given.get("tasks", {}).items():
-        task = _read_task(name, entry, problems, recipes)
+        task = _read_task(name, entry, problems, recipes, terms)
         if task is not None:
             tasks[name] = task
+    rules = {
+        name: _read_unit_rules(name, entry, problems)
+        for name, entry in given.get("units", {}).items()
+    }
+    utilities = {
+        name: _read_utility(name, entry, problems)
+        for name, entry in given.get("utilities", {}).items()
+    }
     if not problems:
         try:
-            return Network(**texts, states=states, tasks=tasks)
+            return Network(
+                **texts, states=states, tasks=tasks, unit_rules=rules, utilities=utilities
+            )
         except InvalidNetworkError as error:
             problems.extend(error.problems)
             return None
-    if all(isinstance(entries.get(section), Mapping) for section in sections):
+    # What was named is still looked up, unless a list of names could not be read.
+    if all(isinstance(entries.get(section), Mapping) for section in required):
         problems.extend(reference_problems(states, recipes))
+        if all(_names_units(entry) for entry in given["tasks"].values()) and isinstance(
+            entries.get("utilities", {}), Mapping
+        ):
+            problems.extend(rule_problems(rules, utilities, terms))
     return None
+
+
+def _names_units(task: object) -> bool:
+    return isinstance(task, Mapping) and isinstance(task.get("units"), Mapping)
 
 
 def _read_state(name: str, entry: object, problems: list[str]) -> State:
@@ -358,8 +432,9 @@ def _read_task(
     entry: object,
     problems: list[str],
     recipes: dict[str, tuple[Iterable[str], Iterable[str]]],
+    terms: list[Suitability],
 ) -> Task | None:
-    """Read a task, and note in `recipes` which states it names, whatever else is wrong with it."""
+    """Read a task, and note which states and units it names, whatever else is wrong with it."""
     owner = f"task {name!r}"
     entries = _known_entries(entry, owner, _TASK_KEYS, _TASK_KEYS, problems)
     consumes = _read_fractions(entries, "consumes", owner, problems)
@@ -371,9 +446,10 @@ def _read_task(
         given = _named_entries(entries["units"], f"{owner}: units", problems)
         if given or len(problems) == n_before:
             units = {
-                unit: _read_suitability(name, unit, terms, problems)
-                for unit, terms in given.items()
+                unit: _read_suitability(name, unit, entry, problems)
+                for unit, entry in given.items()
             }
+            terms.extend(units.values())
     # What was reported as missing or unreadable must not be reported again as empty.
     return _made(
         Task,
@@ -406,7 +482,8 @@ def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) 
     """Read what a unit needs for a task; a harmless entry of that name if it has problems."""
     owner = f"task {task!r} on unit {unit!r}"
     required = ("max_batch", "fixed_time")
-    entries = _known_entries(entry, owner, (*_UNIT_NUMBERS, "release_time"), required, problems)
+    known = (*_UNIT_NUMBERS, "release_time", *_DRAWS)
+    entries = _known_entries(entry, owner, known, required, problems)
     values: dict[str, Any] = {}
     for key in _UNIT_NUMBERS:
         if key in entries:
@@ -419,12 +496,80 @@ def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) 
             entries["release_time"], f"{owner}: release_time", "time", problems
         )
     readable = {state: time for state, time in releases.items() if not math.isnan(time)}
+    draws = {
+        key: _read_numbers(entries[key], f"{owner}: {key}", words, problems)
+        for key, words in _DRAWS.items()
+        if key in entries
+    }
+    drawn = {key: _readable(numbers) for key, numbers in draws.items()}
     # Whatever stands in for a number that could not be read must not break a rule of its own.
     values.setdefault("max_batch", abs(values.get("min_batch", 0.0)) + 1.0)
     values.setdefault("fixed_time", max((1.0, *readable.values())))
     return _made(
-        Suitability, problems, task=task, unit=unit, **values, release_time=readable
-    ) or _stand_in(task, unit, releases)
+        Suitability, problems, task=task, unit=unit, **values, release_time=readable, **drawn
+    ) or _stand_in(task, unit, releases, [utility for row in drawn.values() for utility in row])
+
+
+_DRAWS = {"draws": "draw", "draws_per_amount": "draw per amount"}
+
+
+def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
+    """Read a unit's rules; harmless ones about the same tasks if they have problems."""
+    owner = f"unit {name!r}"
+    known = ("unavailable", "changeovers")
+    entries = _known_entries({} if entry is None else entry, owner, known, (), problems)
+    periods = []
+    if "unavailable" in entries:
+        for start, end in _read_periods(entries["unavailable"], owner, problems):
+            if start is not None and end is not None:
+                periods.append((start, end))
+    changeovers: dict[tuple[str, str], float] = {}
+    if "changeovers" in entries:
+        where = f"{owner}: changeovers"
+        for first, following in _named_entries(entries["changeovers"], where, problems).items():
+            times = _read_numbers(following, f"{where} from {first!r}", "time", problems)
+            changeovers |= {(first, task): time for task, time in times.items()}
+    return _made(
+        Unit, problems, name=name, unavailable=periods, changeovers=_readable(changeovers)
+    ) or Unit(name=name, changeovers=dict.fromkeys(changeovers, 1.0))
+
+
+def _read_periods(
+    value: object, owner: str, problems: list[str]
+) -> list[tuple[float | None, float | None]]:
+    """Read a list of pairs of times; None where a time could not be read."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            f"{owner}: unavailable must be a list of periods such as [[3, 5]], got "
+            + _described(value)
+        )
+        return []
+    periods = []
+    for period in value:
+        if not isinstance(period, list | tuple) or len(period) != 2:
+            problems.append(
+                f"{owner}: unavailable needs pairs of times such as [[3, 5]], got "
+                + (str(period) if isinstance(period, list | tuple) else _described(period))
+            )
+            continue
+        start, end = (
+            _number(time, f"{owner}: unavailable: the {which} of {list(period)}", problems)
+            for time, which in zip(period, ("start", "end"), strict=True)
+        )
+        periods.append((start, end))
+    return periods
+
+
+def _read_utility(name: str, entry: object, problems: list[str]) -> Utility:
+    """Read a utility; a harmless one of that name if it has problems."""
+    owner = f"utility {name!r}"
+    entries = _known_entries(entry, owner, ("capacity",), ("capacity",), problems)
+    capacity = None
+    if "capacity" in entries:
+        instead = "leave the utility out"
+        capacity = _number(entries["capacity"], f"{owner}: capacity", problems, instead=instead)
+    known = 0.0 if capacity is None else capacity
+    return _made(Utility, problems, name=name, capacity=known) or Utility(name=name, capacity=0.0)
 
 
 def _read_numbers(value: object, where: str, what: str, problems: list[str]) -> dict[str, float]:
@@ -436,26 +581,142 @@ def _read_numbers(value: object, where: str, what: str, problems: list[str]) -> 
     return numbers
 
 
+def _readable(numbers: Mapping[_Key, float]) -> dict[_Key, float]:
+    """Put something harmless in place of what could not be read, so that its name stays known."""
+    return {key: 1.0 if math.isnan(number) else number for key, number in numbers.items()}
+
+
 def _made(noun: Callable[..., Any], problems: list[str], **values: Any) -> Any:
     """Make a noun; None, with its problems added, if it refuses."""
     try:
         return noun(**values)
-    except InvalidNetworkError as error:
+    except (InvalidNetworkError, InvalidInputError) as error:
         problems.extend(error.problems)
         return None
 
 
-def _stand_in(task: str, unit: str, released: Iterable[str]) -> Suitability:
+def _stand_in(
+    task: str, unit: str, released: Iterable[str], drawn: Iterable[str] = ()
+) -> Suitability:
     """Harmless numbers under the names that were given, so that the names can still be checked."""
-    release_time = dict.fromkeys(released, 1.0)
     return Suitability(
-        task=task, unit=unit, max_batch=1.0, fixed_time=1.0, release_time=release_time
+        task=task,
+        unit=unit,
+        max_batch=1.0,
+        fixed_time=1.0,
+        release_time=dict.fromkeys(released, 1.0),
+        draws=dict.fromkeys(drawn, 1.0),
     )
 
 
 def _equal_shares(states: Iterable[str]) -> dict[str, float]:
     names = tuple(states)
     return dict.fromkeys(names, 1.0 / len(names)) if names else {}
+
+
+# --- From a mapping to a problem -----------------------------------------------------------------
+
+
+def _read_problem_document(document: object, problems: list[str]) -> Problem | None:
+    """Find the problem in a document and read it; None, with its problems added, if it has any."""
+    if not isinstance(document, Mapping):
+        problems.append(f"expected a mapping with the key problem, got {_described(document)}")
+        return None
+    states: object = None
+    if "plant" in document or "problem" in document:
+        entries = _known_entries(
+            document, "beside problem", ("plant", *_BESIDE_PLANT), ("problem",), problems
+        )
+        if "problem" not in entries:
+            return None
+        plant = entries.get("plant")
+        states = plant.get("states") if isinstance(plant, Mapping) else None
+        given = entries["problem"]
+    elif "states" in document and "tasks" in document:
+        problems.append(
+            "this is a plant without a problem; move it under the key plant and write the key "
+            "problem beside it"
+        )
+        return None
+    else:
+        given = document
+    return _read_problem(given, states if isinstance(states, Mapping) else None, problems)
+
+
+def _read_problem(
+    given: object, states: Mapping[str, object] | None, problems: list[str]
+) -> Problem | None:
+    """Read a problem, and look up the states it names if it is known which there are."""
+    entries = _known_entries(given, "problem", _PROBLEM_KEYS, (), problems)
+    values: dict[str, Any] = {}
+    for key in ("objective", "sense"):
+        if key in entries:
+            n_before = len(problems)
+            text = _text(entries[key], f"problem: {key}", problems)
+            if len(problems) == n_before:
+                values[key] = text
+    horizons = [key for key in ("horizon", "horizon_upper_bound") if key in entries]
+    if len(horizons) == 2:
+        problems.append("problem: horizon and horizon_upper_bound are the same; give one of them")
+    for key in horizons:
+        values["horizon"] = _number(entries[key], f"problem: {key}", problems)
+    if "demand" in entries:
+        demand = _read_numbers(entries["demand"], "problem: demand", "amount", problems)
+        values["targets"] = {s: amount for s, amount in demand.items() if not math.isnan(amount)}
+        problems.extend(_unknown_states(demand, "problem: demand", states))
+    if "deliveries" in entries:
+        values["deliveries"] = _read_deliveries(entries["deliveries"], states, problems)
+    n_before = len(problems)
+    problem = _made(Problem, problems, **values)
+    problems[n_before:] = [f"problem: {sentence}" for sentence in problems[n_before:]]
+    return problem
+
+
+def _read_deliveries(
+    value: object, states: Mapping[str, object] | None, problems: list[str]
+) -> list[Delivery]:
+    """Read a list of deliveries, without those that have problems."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            "problem: deliveries must be a list of {state: ..., time: ..., amount: ...}, got "
+            + _described(value)
+        )
+        return []
+    deliveries = []
+    for count, row in enumerate(value, 1):
+        n_before = len(problems)
+        owner = f"problem: delivery {count}"
+        entries = _known_entries(row, owner, _DELIVERY_KEYS, _DELIVERY_KEYS, problems)
+        values: dict[str, Any] = {
+            key: _number(entries[key], f"{owner}: {key}", problems)
+            for key in ("time", "amount")
+            if key in entries
+        }
+        if "state" in entries:
+            values["state"] = _text(entries["state"], f"{owner}: state", problems)
+            if isinstance(entries["state"], str):
+                problems.extend(_unknown_states([values["state"]], owner, states))
+        if len(problems) > n_before:
+            continue
+        delivery = _made(Delivery, problems, **values)
+        if delivery is None:
+            problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
+        else:
+            deliveries.append(delivery)
+    return deliveries
+
+
+def _unknown_states(
+    named: Iterable[str], where: str, states: Mapping[str, object] | None
+) -> list[str]:
+    """Problems with the names of states, where it is known which ones the plant has."""
+    if states is None:
+        return []
+    return [
+        f"{where}: the plant has no state {state!r}{did_you_mean(state, map(str, states))}"
+        for state in named
+        if state not in states
+    ]
 
 
 # --- Single values -------------------------------------------------------------------------------

@@ -17,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stnopt.errors import InvalidNetworkError
-from stnopt.plant import Network, State, Suitability, Task, load_example, read_network
+from stnopt.plant import (
+    Network,
+    State,
+    Suitability,
+    Task,
+    Unit,
+    Utility,
+    load_example,
+    read_network,
+)
 from stnopt.plant.network import name_problems
 
 ON_R1 = Suitability(task="React", unit="R1", max_batch=50, fixed_time=1.5, time_per_amount=0.02)
@@ -48,6 +57,31 @@ BAD_NOUNS = [
     (Suitability, {"release_time": 1}, "release_time must be a mapping, got 1"),
     (Suitability, {"release_time": {"A": math.nan}}, "release_time of 'A' must be finite"),
     (Suitability, {"release_time": {"A": 2.5}}, "'A' is 2.5, after the shortest batch has ended"),
+    (Suitability, {"draws": 1}, "draws must be a mapping, got 1"),
+    (Suitability, {"draws": {"steam": math.nan}}, "draw of 'steam' must be finite, got nan"),
+    (Suitability, {"draws_per_amount": {"steam": -1}}, "draw per amount of 'steam' must be at lea"),
+    (Unit, {"name": ""}, "a unit needs a name"),
+    (Unit, {"unavailable": 3}, "unit 'R1': unavailable must be a list of periods, got 3"),
+    (Unit, {"unavailable": [3]}, "unavailable needs pairs of times, got 3"),
+    (Unit, {"unavailable": ["35"]}, "unavailable needs pairs of times, got '35'"),
+    (Unit, {"unavailable": [(3, 4, 5)]}, "unavailable needs pairs of times, got [3, 4, 5]"),
+    (Unit, {"unavailable": [(3, "5")]}, "[3, '5']: its end must be a number, got '5'"),
+    (Unit, {"unavailable": [(3, 6), (5, 7)]}, "[5, 7] starts before the one until 6 has ended"),
+    (Unit, {"changeovers": 3}, "unit 'R1': changeovers must be a mapping, got 3"),
+    (Unit, {"changeovers": {"React": 3}}, "changeovers needs pairs of tasks (first, next), got 'R"),
+    (Unit, {"changeovers": {("React", 1): 3}}, "a task in changeovers needs a name that is text"),
+    (Unit, {"changeovers": {("A", "B"): math.inf}}, "changeover from 'A' to 'B' must be finite"),
+    (Utility, {"capacity": "much"}, "utility 'steam': capacity must be a number, got 'much'"),
+    (Utility, {"name": None}, "a utility needs a name"),
+    (Network, {"unit_rules": {"R1": 3}}, "unit_rules: 'R1' must be a Unit, got 3"),
+    (Network, {"unit_rules": {"R": Unit(name="R1")}}, "'R' holds the one named 'R1'"),
+    (Network, {"unit_rules": {"R": Unit(name="R")}}, "'R' has rules, but no task runs on it (did"),
+    (Network, {"utilities": {"steam": 3}}, "utilities: 'steam' must be a Utility, got 3"),
+    (
+        Network,
+        {"unit_rules": {"R1": Unit(name="R1", changeovers={("React", "Raect"): 1})}},
+        "unit 'R1': changeovers names the task 'Raect', which does not run on it (did you mean",
+    ),
     (Task, {"name": " "}, "a task needs a name"),
     (Task, {"consumes": {}}, "task 'React': consumes is empty"),
     (Task, {"consumes": {1: 1.0}}, "an entry of consumes needs a name that is text"),
@@ -77,6 +111,8 @@ BAD_NOUNS = [
 GOOD = {
     State: {"name": "A"},
     Suitability: {"task": "T", "unit": "U", "max_batch": 10, "fixed_time": 2},
+    Unit: {"name": "R1", "unavailable": [(3, 5)], "changeovers": {("React", "React"): 1}},
+    Utility: {"name": "steam", "capacity": 3},
     Task: {f.name: getattr(REACT, f.name) for f in dataclasses.fields(REACT)},
     Network: {"name": "small", "states": STATES, "tasks": {"React": REACT}},
 }
@@ -208,9 +244,36 @@ def test_equality_does_not_depend_on_order():
     assert list(backwards.states) == list(reversed(plant["states"]))
 
 
+def test_fingerprint_knows_rules_and_utilities():
+    plant = load_example("kondili1993").to_dict()
+    fingerprint = read_network(plant).fingerprint
+    nothing = {"units": {"Still": {}, "Heater": {"changeovers": {"Heating": {"Heating": 0}}}}}
+    assert read_network(plant | nothing).fingerprint == fingerprint
+    assert read_network(plant | nothing).to_dict() == plant
+    rules = {"units": {"Still": {"unavailable": [[1, 2], [4, 5]]}}}
+    steam = {"utilities": {"steam": {"capacity": 3}}}
+    drawing = copy.deepcopy(plant | steam)
+    drawing["tasks"]["Separation"]["units"]["Still"]["draws"] = {"steam": 1}
+    seen = {fingerprint}
+    for other in (plant | rules, plant | steam, drawing, drawing | rules):
+        seen.add(read_network(other).fingerprint)
+    assert len(seen) == 5
+    backwards = {"units": {"Still": {"unavailable": [[4, 5], [1, 2]]}}}
+    assert read_network(plant | backwards) == read_network(plant | rules)
+
+
+def test_fingerprints_are_those_of_old():
+    """What was labelled or stored under a fingerprint must stay what it was."""
+    assert load_example("ex2").fingerprint == (
+        "c905d2eeb0ad38ce0d82283bdd8289fe40de30e59863c09d6f1a5e86e5f6f388"
+    )
+
+
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: not name_problems("", name))
 AMOUNTS = st.floats(0, 1e6)
 SIZES = st.floats(1e-3, 1e6)
+UTILITIES = ("steam", "crew")
+DRAWS = st.dictionaries(st.sampled_from(UTILITIES), AMOUNTS)
 
 
 @st.composite
@@ -247,9 +310,28 @@ def plants(draw):
                 fixed_cost=draw(AMOUNTS),
                 cost_per_amount=draw(AMOUNTS),
                 release_time={made: fixed_time * draw(st.floats(0.1, 1))},
+                draws=draw(DRAWS),
+                draws_per_amount=draw(DRAWS),
             )
         tasks[taken] = Task(name=taken, consumes={taken: 1}, produces=produces, units=terms)
-    return Network(name=draw(NAMES), states=states, tasks=tasks, description=draw(st.text()))
+    rules = {}
+    for unit in {unit for task in tasks.values() for unit in task.units}:
+        suited = [name for name, task in tasks.items() if unit in task.units]
+        times = draw(st.lists(SIZES, max_size=4, unique=True).map(sorted))
+        pairs = st.tuples(st.sampled_from(suited), st.sampled_from(suited))
+        rules[unit] = Unit(
+            name=unit,
+            unavailable=list(zip(times[::2], times[1::2], strict=False)),
+            changeovers=draw(st.dictionaries(pairs, AMOUNTS, max_size=3)),
+        )
+    return Network(
+        name=draw(NAMES),
+        states=states,
+        tasks=tasks,
+        description=draw(st.text()),
+        unit_rules=rules,
+        utilities={name: Utility(name=name, capacity=draw(AMOUNTS)) for name in UTILITIES},
+    )
 
 
 @given(plants())

@@ -73,7 +73,7 @@ BAD_FILES = [
     (
         "states:",
         "units: {R1: {available: [0, 8]}}\nstates:",
-        "the plant: units: availability windows",
+        "unit 'R1': unknown key 'available' (did you mean 'unavailable'?)",
     ),
     ("states:", "problem: {horizon: 8}\nstates:", "the plant: problem: belongs beside the plant"),
     ("name: small\n", "", "the plant: the key 'name' is missing"),
@@ -337,6 +337,139 @@ def test_bad_file_names_its_one_problem(old, new, message, tmp_path):
     problems = problems_of(GOOD.replace(old, new), tmp_path)
     assert len(problems) == 1, problems
     assert message in problems[0]
+
+
+# In RULED, as above; RULED is GOOD with maintenance, changeovers and a utility.
+RULED = (
+    GOOD.replace("fixed_cost: 3,", "draws: {steam: 2}, fixed_cost: 3,").replace(
+        "min_batch: 5,", "min_batch: 5, draws_per_amount: {steam: 0.1},"
+    )
+    + """\
+units:
+  R1: {unavailable: [[8, 9], [3, 5]], changeovers: {React: {Split: 0.5}, Split: {React: 0.25}}}
+  Still:
+utilities:
+  steam: {capacity: 5}
+"""
+)
+BAD_RULES = [
+    ("[3, 5]", "[5, 3]", "unit 'R1': unavailable period [5.0, 3.0]: its end must be after its"),
+    ("[3, 5]", "[3, 3]", "unit 'R1': unavailable period [3.0, 3.0]: its end must be after its"),
+    ("[3, 5]", "[-3, 5]", "period [-3.0, 5.0]: its start must be at least 0, got -3"),
+    ("[3, 5]", "[3, 8.5]", "period [8, 9] starts before the one until 8.5 has ended"),
+    ("[3, 5]", "[3]", "unit 'R1': unavailable needs pairs of times such as [[3, 5]], got [3]"),
+    ("[3, 5]", "3", "unit 'R1': unavailable needs pairs of times such as [[3, 5]], got 3"),
+    ("[3, 5]", "[3, x]", "'R1': unavailable: the end of [3, 'x'] must be a number, got the text"),
+    ("[3, 5]", "[3, .inf]", "unavailable: the end of [3, inf] must be finite, got inf"),
+    ("[[8, 9], [3, 5]]", "8", "unit 'R1': unavailable must be a list of periods such as [[3, 5]]"),
+    (
+        "React: {Split: 0.5}",
+        "React: {Splt: 0.5}",
+        "unit 'R1': changeovers names the task 'Splt', which does not run on it (did you mean",
+    ),
+    (
+        "React: {Split: 0.5}",
+        "React: {Split: -0.5}",
+        "unit 'R1': changeover from 'React' to 'Split' must be at least 0, got -0.5",
+    ),
+    (
+        "React: {Split: 0.5}",
+        "React: {Split: x}",
+        "unit 'R1': changeovers from 'React' time of 'Split' must be a number, got the text 'x'",
+    ),
+    ("React: {Split: 0.5}", "React: 1", "changeovers from 'React': expected a mapping from names"),
+    ("  Still:\n", "  Stil:\n", "unit 'Stil' has rules, but no task runs on it (did you mean 'St"),
+    ("  Still:\nut", "  Still: 3\nut", "unit 'Still': expected a mapping with the keys unavaila"),
+    (
+        "  Still:\nut",
+        "  Still: {changeovers: {React: {Split: 1}}}\nut",
+        "unit 'Still': changeovers names the task 'React', which does not run on it",
+    ),
+    (
+        "draws: {steam: 2}",
+        "draws: {stem: 2}",
+        "task 'Split' on unit 'Still' draws on the unknown utility 'stem' (did you mean 'steam'?)",
+    ),
+    (
+        "draws: {steam: 2}",
+        "draws: {steam: -2}",
+        "task 'Split' on unit 'Still': draw of 'steam' must be at least 0, got -2",
+    ),
+    (
+        "draws_per_amount: {steam: 0.1}",
+        "draws_per_amount: {steam: -2}",
+        "task 'Split' on unit 'R1': draw per amount of 'steam' must be at least 0, got -2",
+    ),
+    (
+        "draws: {steam: 2}",
+        "draws: {steam: all}",
+        "task 'Split' on unit 'Still': draws draw of 'steam' must be a number, got the text 'all'",
+    ),
+    ("capacity: 5", "capacity: -5", "utility 'steam': capacity must be at least 0, got -5"),
+    ("capacity: 5", "capacity: .inf", "utility 'steam': capacity must be finite, got inf; leave"),
+    ("{capacity: 5}", "{}", "utility 'steam': the key 'capacity' is missing"),
+    ("{capacity: 5}", "5", "utility 'steam': expected a mapping with the keys capacity, got 5"),
+    ("{capacity: 5}", "{capacity: 5, cost: 1}", "utility 'steam': unknown key 'cost'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), BAD_RULES)
+def test_bad_rule_names_its_one_problem(old, new, message, tmp_path):
+    assert RULED.count(old) == 1, "the row no longer changes the plant"
+    problems = problems_of(RULED.replace(old, new), tmp_path)
+    assert len(problems) == 1, problems
+    assert message in problems[0]
+
+
+def test_names_in_rules_are_looked_up_whatever_else_is_wrong(tmp_path):
+    text = RULED.replace("max_batch: 60", "max_batch: -60").replace("{steam: 2}", "{stem: 2}")
+    text = text.replace("  Still:\nut", "  Stil: {changeovers: {A: {B: x}}}\nut")
+    problems = problems_of(text.replace("React: {Split: 0.5}", "Raect: {Split: x}"), tmp_path)
+    expected = [
+        "task 'Split' on unit 'Still': max_batch must be more than 0",
+        "unit 'R1': changeovers from 'Raect' time of 'Split' must be a number, got the text 'x'",
+        "unit 'Stil': changeovers from 'A' time of 'B' must be a number, got the text 'x'",
+        "task 'Split' on unit 'Still' draws on the unknown utility 'stem' (did you mean 'steam'?)",
+        "unit 'R1': changeovers names the task 'Raect', which does not run on it (did you mean",
+        "unit 'Stil' has rules, but no task runs on it (did you mean 'Still'?)",
+    ]
+    for sentence, start in zip(problems, expected, strict=True):
+        assert sentence.startswith(start)
+
+
+def test_names_are_not_blamed_for_a_section_that_could_not_be_read(tmp_path):
+    """Without React's units nobody knows where it runs; without utilities none is unknown."""
+    terms = "{max_batch: 50, fixed_time: 1.5, time_per_amount: 0.02}"
+    (problem,) = problems_of(RULED.replace(f"      R1: {terms}", "      - R1"), tmp_path)
+    assert problem.startswith("task 'React': units: expected a mapping from names, got a list")
+    (problem,) = problems_of(RULED.replace("  steam: {capacity: 5}", "  - steam"), tmp_path)
+    assert problem.startswith("utilities: expected a mapping from names, got a list")
+
+
+def test_what_the_rules_of_a_good_file_say(tmp_path):
+    path = tmp_path / "plant.yaml"
+    path.write_text(RULED, encoding="utf-8")
+    network = read_network(path)
+    assert list(network.unit_rules) == ["R1"]  # Still has nothing to say
+    rules = network.unit_rules["R1"]
+    assert rules.unavailable == ((3, 5), (8, 9))
+    assert rules.changeovers == {("React", "Split"): 0.5, ("Split", "React"): 0.25}
+    assert network.utilities["steam"].capacity == 5
+    assert network.units == ("R1", "Still")
+    still, r1 = network.tasks["Split"].units["Still"], network.tasks["Split"].units["R1"]
+    assert (still.draw("steam", 10), r1.draw("steam", 10)) == (2, 1)
+    assert still.utilities == r1.utilities == ("steam",)
+    assert network.tasks["React"].units["R1"].utilities == ()
+
+
+@pytest.mark.parametrize("section", ["units", "utilities"])
+def test_rules_stand_in_the_plant_not_beside_it(section):
+    plant = yaml.safe_load(RULED)
+    with pytest.raises(InvalidNetworkError) as caught:
+        read_network({"plant": plant, section: plant[section]})
+    assert caught.value.problems == (
+        f"beside plant: {section}: belongs to the plant; move it under the key plant",
+    )
 
 
 # Whole documents that hold no plant at all.

@@ -1,0 +1,135 @@
+"""What is asked of a plant: an objective, a horizon, targets and deliveries.
+
+A problem knows no plant: whether its names and times fit one is for whoever puts the two together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant.network import (
+    ReadOnlyMapping,
+    checked_number,
+    did_you_mean,
+    name_problems,
+)
+
+ObjectiveKind = Literal["profit", "production", "cost", "makespan"]
+Sense = Literal["at_least", "exactly"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An amount of a state that leaves the plant at a time: an intermediate due date.
+
+    Written like a row: positional arguments are fine. It is taken whole at that instant, from
+    storage or from a unit where it waits; what is released at that instant can be delivered.
+
+    Parameters
+    ----------
+    state : str
+        Name of the state.
+    time : float
+        When it leaves, from 0 to the horizon, in the plant's time unit.
+    amount : float
+        How much of it, more than 0, in the plant's amount unit.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of this delivery.
+    """
+
+    state: str
+    time: float
+    amount: float
+
+    def __post_init__(self) -> None:
+        problems = name_problems("a delivery's state", self.state)
+        owner = f"delivery of {self.state!r}"
+        time = checked_number(self.time, f"{owner}: time", problems, least=0.0)
+        amount = checked_number(self.amount, f"{owner}: amount", problems, above=0.0)
+        object.__setattr__(self, "time", time)
+        object.__setattr__(self, "amount", amount)
+        if problems:
+            raise InvalidInputError(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a schedule is asked for: the arguments of `find_schedule` besides the plant.
+
+    Parameters
+    ----------
+    objective : {"profit", "production", "cost", "makespan"}
+        What is maximised (profit, production) or minimised (cost, makespan).
+    horizon : float or None
+        Length of the schedule, in the plant's time unit; for "makespan" an upper bound. None where
+        nothing is said about it.
+    targets : mapping of str to float
+        Per state, the amount asked for at the horizon's end, after all deliveries.
+    sense : {"at_least", "exactly"}
+        Whether more than a target may be made.
+    deliveries : tuple of Delivery
+        What leaves the plant before.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of this problem.
+    """
+
+    objective: ObjectiveKind = "profit"
+    horizon: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    sense: Sense = "at_least"
+    deliveries: tuple[Delivery, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        for key, choices in (
+            ("objective", get_args(ObjectiveKind)),
+            ("sense", get_args(Sense)),
+        ):
+            value = getattr(self, key)
+            if value not in choices:
+                hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+                problems.append(f"{key} must be one of {', '.join(choices)}, got {value!r}{hint}")
+        horizon = math.nan
+        if self.horizon is not None:
+            horizon = checked_number(self.horizon, "horizon", problems, above=0.0)
+            object.__setattr__(self, "horizon", horizon)
+        self._settle_targets(problems)
+        self._settle_deliveries(horizon, problems)
+        if problems:
+            raise InvalidInputError(problems)
+
+    def _settle_targets(self, problems: list[str]) -> None:
+        if not isinstance(self.targets, Mapping):
+            problems.append(f"targets must map states to amounts, got {self.targets!r}")
+            return
+        targets: dict[str, float] = {}
+        for state, amount in self.targets.items():
+            problems.extend(name_problems("a target's state", state))
+            targets[state] = checked_number(amount, f"target of {state!r}", problems, least=0.0)
+        object.__setattr__(self, "targets", ReadOnlyMapping(targets))
+
+    def _settle_deliveries(self, horizon: float, problems: list[str]) -> None:
+        given: Any = self.deliveries
+        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+            problems.append(f"deliveries must be a list, got {given!r}")
+            return
+        deliveries = tuple(given)
+        for delivery in deliveries:
+            if not isinstance(delivery, Delivery):
+                problems.append(f"deliveries: expected a Delivery, got {delivery!r}")
+            elif delivery.time > horizon:
+                problems.append(
+                    f"delivery of {delivery.state!r} at {delivery.time:g} is after the horizon "
+                    f"({horizon:g})"
+                )
+        object.__setattr__(self, "deliveries", deliveries)
