@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.errors import UnsupportedModelError
 from stnopt.scheduling.storage_in_time import leaves_early
 
 if TYPE_CHECKING:
@@ -31,7 +32,17 @@ def build_unit_event_model(
 
     Storage capacities hold here up to what the units can keep; `storage_in_time` adds the rest
     where a schedule needs it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The plant has rules of units or utilities.
     """
+    for what, parts in (("rules of units", network.unit_rules), ("utilities", network.utilities)):
+        if parts:
+            raise UnsupportedModelError(
+                f"formulation 'unit_events' has no equations for {what} ({', '.join(parts)}) yet"
+            )
     m = pyo.ConcreteModel(name=network.name)
     _add_sets(m, network, n_events, max_span)
     _add_variables(m, network, horizon)
