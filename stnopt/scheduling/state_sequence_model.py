@@ -55,11 +55,6 @@ def build_state_sequence_model(
 def _refuse_what_has_no_equation(network: Network) -> None:
     """Refuse, by name, rules that eq. 1-8 cannot express."""
     rules = [f"state {s.name!r} is zero_wait" for s in network.states.values() if s.zero_wait]
-    rules += [
-        f"task {fit.task!r} on unit {fit.unit!r} has a release_time for {state!r}"
-        for fit in network.suitabilities
-        for state in fit.release_time
-    ]
     if rules:
         raise UnsupportedModelError(
             "formulation 'state_sequence' has the paper's equations 1-8, which cannot express:\n"
@@ -213,6 +208,20 @@ def _add_stays(m: pyo.ConcreteModel, network: Network, max_span: int) -> None:
         return m.given[task, unit, n] <= fits[task, unit].max_batch * m.ends[task, unit, n]
 
 
+def _leaving(
+    m: pyo.ConcreteModel, network: Network, state: str, entry: tuple[str, str], n: int
+) -> tuple[pyo.Expression, pyo.Expression, pyo.Expression]:
+    """Return the batch amount that gives a state at n, whether there is one, and the time.
+
+    A state with a release time leaves at the next event, however long its batch stays.
+    """
+    release = network.tasks[entry[0]].units[entry[1]].release_time
+    if state not in release:
+        return m.given[entry, n], m.ends[entry, n], m.exit_time[entry, n]
+    started = m.use[entry, n - 1]
+    return m.batch[entry, n - 1], started, m.entry_time[entry, n - 1] + release[state] * started
+
+
 def _add_state_balances(m: pyo.ConcreteModel, network: Network) -> None:
     """Keep stored = before + what leaves units - what enters them (eq. P4, the paper's 4)."""
     tasks = network.tasks
@@ -221,7 +230,7 @@ def _add_state_balances(m: pyo.ConcreteModel, network: Network) -> None:
     def state_balance(m, state, n):
         before = m.stored[state, n - 1] if n > 0 else network.states[state].initial
         made = sum(
-            tasks[task].produces[state] * m.given[task, unit, n]
+            tasks[task].produces[state] * _leaving(m, network, state, (task, unit), n)[0]
             for task, unit in m.ENTRIES
             if n in m.EXITS and state in tasks[task].produces
         )
@@ -261,7 +270,7 @@ def _add_sequences(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
     entry_time[i, j, n] >= exit_time[i', j, n] on one unit;
     entry_time[i, j, n] >= exit_time[i', j', k] - horizon * (2 - use[i, j, n] - ends[i', j', k])
-    for k <= n where i' on another unit j' makes a state that i takes.
+    for k <= n where i' on another unit j' makes a state that i takes (`_leaving`).
     """
     limited = set(m.STORED)
     pairs = list(product(m.ENTRIES, m.ENTRIES))
@@ -277,23 +286,23 @@ def _add_sequences(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     def unit_in_order(m, task, unit, previous, _, n):
         return m.entry_time[task, unit, n] >= m.exit_time[previous, unit, n]
 
-    def feeds(maker: str, taker: str) -> bool:
-        made, used = network.tasks[maker].produces, network.tasks[taker].consumes
-        return bool(limited & set(made) & set(used))
+    tasks = network.tasks
 
     @m.Constraint(
         [
-            (*taker, n, *maker, k)
+            (*taker, n, *maker, k, state)
             for taker, maker in pairs
-            if taker[1] != maker[1] and feeds(maker[0], taker[0])
+            if taker[1] != maker[1]
+            for state in tasks[taker[0]].consumes
+            if state in limited and state in tasks[maker[0]].produces
             for n in m.EVENTS
             for k in m.EXITS
             if k <= n
         ]
     )
-    def used_after_made(m, task, unit, n, maker, other, k):
-        both = 2 - m.use[task, unit, n] - m.ends[maker, other, k]
-        return m.entry_time[task, unit, n] >= m.exit_time[maker, other, k] - horizon * both
+    def used_after_made(m, task, unit, n, maker, other, k, state):
+        _, made, when = _leaving(m, network, state, (maker, other), k)
+        return m.entry_time[task, unit, n] >= when - horizon * (2 - m.use[task, unit, n] - made)
 
 
 def free_makespan(m: pyo.ConcreteModel) -> None:
