@@ -11,7 +11,7 @@ import heapq
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -19,6 +19,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.network import ReadOnlyMapping
+from stnopt.plant.problem import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,9 +35,13 @@ ViolationKind = Literal[
     "duration",
     "horizon",
     "overlap",
+    "unit_unavailable",
+    "changeover",
+    "over_utility",
     "stock_below_zero",
     "over_capacity",
     "zero_wait",
+    "missed_delivery",
     "final_stock",
 ]
 ValueKind = Literal["profit", "production", "cost", "makespan"]
@@ -81,26 +86,31 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Which batches run when, and what is in stock at the end.
+    """Which batches run when, what leaves the plant meanwhile, and what is in stock at the end.
 
     Parameters
     ----------
     batches : tuple of Batch
     final_stock : mapping of str to float
-        Per state: what is in storage or waiting in a unit at the horizon's end; for a state with
-        unlimited supply, the gross amount consumed instead. A state left out counts as zero.
+        Per state: what is in storage or waiting in a unit at the horizon's end, after all
+        deliveries; for a state with unlimited supply, the gross amount consumed instead. A state
+        left out counts as zero.
     horizon : float
         Length of the schedule, positive, in the plant's time unit.
+    deliveries : tuple of Delivery
+        What leaves the plant before or at the horizon's end.
 
     Raises
     ------
     InvalidInputError
-        When the horizon is not positive and finite, or an amount is not a finite number.
+        When the horizon is not positive and finite, an amount is not a finite number, or a
+        delivery is none.
     """
 
     batches: tuple[Batch, ...]
     final_stock: Mapping[str, float]
     horizon: float
+    deliveries: tuple[Delivery, ...] = ()
 
     def __post_init__(self) -> None:
         _require_finite(self.horizon, "schedule: horizon")
@@ -108,7 +118,11 @@ class Schedule:
             raise InvalidInputError(f"schedule: horizon must be positive, got {self.horizon}")
         for state, amount in self.final_stock.items():
             _require_finite(amount, f"schedule: final stock of {state!r}")
+        for delivery in self.deliveries:
+            if not isinstance(delivery, Delivery):
+                raise InvalidInputError(f"schedule: expected a Delivery, got {delivery!r}")
         object.__setattr__(self, "batches", tuple(self.batches))
+        object.__setattr__(self, "deliveries", tuple(self.deliveries))
         object.__setattr__(self, "final_stock", ReadOnlyMapping(self.final_stock))
 
     def to_frame(self) -> pd.DataFrame:
@@ -125,14 +139,16 @@ class Violation:
     ----------
     kind : str
         Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
-        "overlap", "stock_below_zero", "over_capacity", "zero_wait" or "final_stock".
+        "overlap", "unit_unavailable", "changeover", "over_utility", "stock_below_zero",
+        "over_capacity", "zero_wait", "missed_delivery" or "final_stock".
     element : str
-        The state, unit or task that breaks it.
+        The state, unit, utility or task that breaks it.
     time : float
         When, in the plant's time unit.
     amount : float
-        By how much: a time for "duration", "horizon" and "overlap", else an amount; 0 where the
-        rule has no measure.
+        By how much: a time for "duration", "horizon", "overlap", "unit_unavailable" and
+        "changeover", in the utility's unit for "over_utility", else an amount; 0 where the rule
+        has no measure.
     message : str
         The same as a sentence, in the plant's words and units.
     """
@@ -149,9 +165,11 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
 
     Checked are: the task runs on a unit that suits it; its size lies within the unit's limits and
     is positive; it takes `fixed_time + size * time_per_amount`; it lies within [0, horizon]; a
-    unit runs one batch at a time; every stock stays between zero and its capacity at every
-    instant; a `zero_wait` state is consumed whole at the instant it is released; the stated final
-    stock is what the batches leave.
+    unit runs one batch at a time, none while it is unavailable, and lets the changeover's time
+    pass between two; running batches together draw no more of a utility than its capacity at any
+    instant; every stock stays between zero and its capacity at every instant; a `zero_wait` state
+    is consumed or delivered whole at the instant it is released; every delivery is served; the
+    stated final stock is what the batches and deliveries leave.
 
     Parameters
     ----------
@@ -166,14 +184,17 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     Notes
     -----
     *Storage.* A finished batch may wait in its unit, each output state separately and also in
-    part, until that unit starts its next batch or the horizon ends. Waiting material takes no
-    capacity and may be consumed from the unit. What a task releases before its batch ends leaves
-    the unit at once. At one instant releases come before consumption, and capacity holds for what
-    is left after both.
+    part, until that unit starts its next batch, its cleaning for that batch (a changeover, right
+    before the start) or a period of unavailability, or until the horizon ends. Waiting material
+    takes no capacity and may be consumed or delivered from the unit. What a task releases before
+    its batch ends leaves the unit at once. At one instant releases come before consumption and
+    deliveries, and capacity holds for what is left after all of them. A period that starts when
+    the horizon ends is no concern of the schedule.
 
     The replay leaves material in its unit as long as it may, and consumes from storage first,
     then from the unit that must be empty soonest. No policy does better. Each state can be judged
-    alone, since the batches fix how much of it is released and taken when, whatever lies where.
+    alone, since batches and deliveries fix how much of it is released and taken when, whatever
+    lies where.
     Moving material to storage before its deadline only raises the stored amount. And let a valid
     policy take, at some instant, from a lot with a later deadline while a lot with an earlier one
     has material left: exchange the two amounts wherever the second is used afterwards. The later
@@ -184,13 +205,18 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     *Tolerances.* Times within 1e-6 of the horizon are one instant. A chain of such times is cut
     at its widest gap once it is longer than three times that. Amounts are compared within 1e-6 of
     the plant's largest `max_batch`, times the number of movements behind the figure: each batch
-    size may carry that error.
+    size may carry that error. A utility's draws may exceed its capacity by what these errors in
+    size draw, and by 1e-6 of the capacity.
     """
     violations = [
         *_check_batches(schedule, network),
         *_check_unit_overlaps(schedule, network),
+        *_check_unavailability(schedule, network),
+        *_check_changeovers(schedule, network),
+        *_check_deliveries(schedule, network),
     ]
     replay = _gather_movements(schedule, network)
+    violations += _check_utilities(schedule, replay, network)
     for name, state in network.states.items():
         if not state.unlimited:
             violations += _check_stock(state, replay.movements[name], replay, network)
@@ -241,10 +267,11 @@ def schedule_value(schedule: Schedule, network: Network, kind: ValueKind) -> flo
     schedule : Schedule
     network : Network
     kind : {"profit", "production", "cost", "makespan"}
-        "profit": price * final stock, less "cost". "production": total final stock of the states
-        with a price. "cost": every state's cost * gross amount consumed, plus `fixed_cost` per
-        batch and `cost_per_amount` * size. "makespan": when the last batch ends (0 without
-        batches). States with unlimited supply have no final stock to sell.
+        "profit": price * (final stock + deliveries), less "cost". "production": total final stock
+        and deliveries of the states with a price. "cost": every state's cost * gross amount
+        consumed, plus `fixed_cost` per batch and `cost_per_amount` * size. "makespan": when the
+        last batch ends (0 without batches). States with unlimited supply have no final stock to
+        sell.
 
     Raises
     ------
@@ -256,6 +283,7 @@ def schedule_value(schedule: Schedule, network: Network, kind: ValueKind) -> flo
         raise InvalidInputError(f"schedule_value: kind must be one of {expected}, got {kind!r}")
     if kind == "makespan":
         return max((batch.finish for batch in schedule.batches), default=0.0)
+    # What is delivered is sold like what is left, so that no delivery is taken off here.
     stock = compute_final_stock(schedule.batches, network)
     sold = [state for state in network.states.values() if state.price and not state.unlimited]
     if kind == "production":
@@ -266,15 +294,17 @@ def schedule_value(schedule: Schedule, network: Network, kind: ValueKind) -> flo
     return math.fsum(state.price * stock[state.name] for state in sold) - cost
 
 
-def compute_final_stock(batches: Iterable[Batch], network: Network) -> dict[str, float]:
-    """Return what the batches leave of each state: initial + made - consumed, in the plant's unit.
+def compute_final_stock(
+    batches: Iterable[Batch], network: Network, deliveries: Iterable[Delivery] = ()
+) -> dict[str, float]:
+    """Return what is left of each state: initial + made - consumed - delivered, in amounts.
 
     For a state with unlimited supply it is the gross amount consumed instead.
 
     Raises
     ------
     InvalidInputError
-        When a batch names a task the plant does not have.
+        When a batch names a task, or a delivery a state, that the plant does not have.
     """
     made: dict[str, list[float]] = {name: [] for name in network.states}
     used: dict[str, list[float]] = {name: [] for name in network.states}
@@ -289,6 +319,14 @@ def compute_final_stock(batches: Iterable[Batch], network: Network) -> dict[str,
             made[state].append(share * batch.size)
         for state, share in task.consumes.items():
             used[state].append(share * batch.size)
+    for delivery in deliveries:
+        if delivery.state not in network.states:
+            raise InvalidInputError(
+                f"plant {network.name!r} has no state {delivery.state!r} to deliver; "
+                f"it has {', '.join(network.states)}"
+            )
+        if not network.states[delivery.state].unlimited:
+            used[delivery.state].append(delivery.amount)
     return {
         name: math.fsum(used[name])
         if state.unlimited
@@ -405,6 +443,77 @@ def _check_unit_overlaps(schedule: Schedule, network: Network) -> list[Violation
     return violations
 
 
+def _check_unavailability(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that no batch runs while its unit is unavailable."""
+    tolerance = _TIME_TOLERANCE * schedule.horizon
+    violations = []
+    for batch in schedule.batches:
+        rules = network.unit_rules.get(batch.unit)
+        for start, end in rules.unavailable if rules else ():
+            shared = min(batch.finish, end) - max(batch.start, start)
+            if shared > tolerance:
+                violations.append(
+                    Violation(
+                        kind="unit_unavailable",
+                        element=batch.unit,
+                        time=max(batch.start, start),
+                        amount=shared,
+                        message=f"{batch.unit} is unavailable from t = {_time(start, network)} to "
+                        f"{_number(end)}, but runs {batch.task} from "
+                        f"t = {_time(batch.start, network)} to {_number(batch.finish)}",
+                    )
+                )
+    return violations
+
+
+def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check the time between a unit's batches that follow each other directly."""
+    tolerance = _TIME_TOLERANCE * schedule.horizon
+    violations = []
+    for unit, batches in _by_unit(schedule.batches).items():
+        for batch, following in pairwise(batches):
+            needed = _changeover(batch, following, network)
+            gap = following.start - batch.finish
+            if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
+                violations.append(
+                    Violation(
+                        kind="changeover",
+                        element=unit,
+                        time=following.start,
+                        amount=needed - gap,
+                        message=f"{unit} starts {following.task} at "
+                        f"t = {_time(following.start, network)}, {_time(max(0.0, gap), network)} "
+                        f"after {batch.task}, but the changeover takes {_time(needed, network)}",
+                    )
+                )
+    return violations
+
+
+def _check_deliveries(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that each delivery can be asked for; whether there is enough, `_check_stock` says."""
+    violations = []
+    for delivery in schedule.deliveries:
+        due = f"{delivery.state} due at t = {_time(delivery.time, network)}"
+        if delivery.state not in network.states:
+            message = f"{due}: the plant has no such state"
+        elif network.states[delivery.state].unlimited:
+            message = f"{due}: a supply that never runs out cannot be delivered"
+        elif delivery.time > schedule.horizon * (1.0 + _TIME_TOLERANCE):
+            message = f"{due}: that is after the horizon, {_time(schedule.horizon, network)}"
+        else:
+            continue
+        violations.append(
+            Violation(
+                kind="missed_delivery",
+                element=delivery.state,
+                time=delivery.time,
+                amount=delivery.amount,
+                message=message,
+            )
+        )
+    return violations
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lot:
     """An amount of one state that appears at an instant and may stay in its unit until another."""
@@ -421,7 +530,8 @@ class _Movements:
 
     lots: list[_Lot]
     released: NDArray[np.float64]
-    taken: NDArray[np.float64]
+    taken: NDArray[np.float64]  # consumed or delivered
+    delivered: NDArray[np.float64]
     n_moves: NDArray[np.int64]  # how many releases and takings happened up to and at the instant
 
     @property
@@ -433,6 +543,7 @@ class _Movements:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Replay:
     times: NDArray[np.float64]  # of the instants, ascending
+    instant_of: dict[float, int]  # the start and finish of every batch
     movements: dict[str, _Movements]  # per state
     instantaneous: dict[int, list[Batch]]  # batches that start and end within one instant
     amount_tolerance: float
@@ -441,7 +552,7 @@ class _Replay:
 def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
     """Cut time into instants and put every release and every taking on its instant.
 
-    Batches of unknown tasks move nothing.
+    Batches of unknown tasks and deliveries that nobody can serve move nothing.
     """
     tolerance = _TIME_TOLERANCE * schedule.horizon
     by_unit = _by_unit(batch for batch in schedule.batches if batch.task in network.tasks)
@@ -451,22 +562,30 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
         for batch in batches
         for name, share in network.tasks[batch.task].produces.items()
     ]
+    deliveries = [
+        delivery
+        for delivery in schedule.deliveries
+        if delivery.state in network.states and not network.states[delivery.state].unlimited
+    ]
+    must_leave = {
+        id(batch): time
+        for in_order in by_unit.values()
+        for batch, following in zip_longest(in_order, in_order[1:])
+        if (time := _last_time_in_unit(batch, following, network, schedule.horizon)) is not None
+    }
     times, instant_of = _cut_into_instants(
         [
             0.0,
             schedule.horizon,
             *(time for batch in batches for time in (batch.start, batch.finish)),
             *(time for _, _, time, _ in releases),
+            *must_leave.values(),
+            *(delivery.time for delivery in deliveries),
         ],
         tolerance,
     )
     n_instants = len(times)
 
-    next_start = {
-        id(batch): instant_of[following.start]
-        for in_order in by_unit.values()
-        for batch, following in pairwise(in_order)
-    }
     lots: dict[str, list[_Lot]] = defaultdict(list)
     for name, state in network.states.items():
         if state.initial > 0 and not state.unlimited:
@@ -474,7 +593,11 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
     for batch, name, time, amount in releases:
         released = instant_of[time]
         left_early = time < batch.finish
-        leaves = released if left_early else max(released, next_start.get(id(batch), n_instants))
+        leaves = n_instants
+        if left_early:
+            leaves = released
+        elif id(batch) in must_leave:
+            leaves = max(released, instant_of[must_leave[id(batch)]])
         lots[name].append(_Lot(unit=batch.unit, released=released, leaves=leaves, amount=amount))
 
     taken = {name: np.zeros(n_instants) for name in network.states}
@@ -483,6 +606,10 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
         for name, share in network.tasks[batch.task].consumes.items():
             taken[name][instant_of[batch.start]] += share * batch.size
             n_moves[name][instant_of[batch.start]] += 1
+    delivered = {name: np.zeros(n_instants) for name in network.states}
+    for delivery in deliveries:
+        delivered[delivery.state][instant_of[delivery.time]] += delivery.amount
+        n_moves[delivery.state][instant_of[delivery.time]] += 1
     released_at = {name: np.zeros(n_instants) for name in network.states}
     for name, state_lots in lots.items():
         for lot in state_lots:
@@ -495,11 +622,13 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
             instantaneous[instant_of[batch.start]].append(batch)
     return _Replay(
         times=times,
+        instant_of=instant_of,
         movements={
             name: _Movements(
                 lots=lots[name],
                 released=released_at[name],
-                taken=taken[name],
+                taken=taken[name] + delivered[name],
+                delivered=delivered[name],
                 n_moves=np.cumsum(n_moves[name]),
             )
             for name in network.states
@@ -507,6 +636,71 @@ def _gather_movements(schedule: Schedule, network: Network) -> _Replay:
         instantaneous=dict(instantaneous),
         amount_tolerance=_amount_tolerance(network),
     )
+
+
+def _last_time_in_unit(
+    batch: Batch, following: Batch | None, network: Network, horizon: float
+) -> float | None:
+    """When a unit must be empty of what a batch left in it; None if it may stay to the end."""
+    tolerance = _TIME_TOLERANCE * horizon
+    limits = []
+    if following is not None:
+        limits.append(following.start - _changeover(batch, following, network))
+    rules = network.unit_rules.get(batch.unit)
+    if rules:
+        limits += [
+            start
+            for start, end in rules.unavailable
+            if end > batch.finish + tolerance and start < horizon - tolerance
+        ]
+    return max(batch.finish, min(limits)) if limits else None
+
+
+def _changeover(batch: Batch, following: Batch, network: Network) -> float:
+    """Time that must pass between two batches that follow each other on one unit."""
+    rules = network.unit_rules.get(batch.unit)
+    return rules.changeovers.get((batch.task, following.task), 0.0) if rules else 0.0
+
+
+def _check_utilities(schedule: Schedule, replay: _Replay, network: Network) -> list[Violation]:
+    """Check what the running batches draw together, from each instant to the next."""
+    running = []  # instants, batch, terms
+    for batch in schedule.batches:
+        suitability = _find_suitability(batch, network)
+        if suitability is not None and suitability.utilities:
+            first, after = replay.instant_of[batch.start], replay.instant_of[batch.finish]
+            running.append((first, after, batch, suitability))
+    violations = []
+    for utility in network.utilities.values():
+        highest = utility.capacity  # report a breach when it begins and whenever it grows
+        for instant, time in enumerate(replay.times):
+            drawing = [
+                (batch, suitability)
+                for first, after, batch, suitability in running
+                if first <= instant < after and utility.name in suitability.utilities
+            ]
+            drawn = math.fsum(s.draw(utility.name, batch.size) for batch, s in drawing)
+            tolerance = _AMOUNT_TOLERANCE * utility.capacity + replay.amount_tolerance * math.fsum(
+                s.draws_per_amount.get(utility.name, 0.0) for _, s in drawing
+            )
+            if drawn > highest + tolerance:
+                highest = drawn
+                who = " and ".join(f"{batch.task} on {batch.unit}" for batch, _ in drawing)
+                over = drawn - utility.capacity
+                violations.append(
+                    Violation(
+                        kind="over_utility",
+                        element=utility.name,
+                        time=float(time),
+                        amount=over,
+                        message=f"{utility.name} at t = {_time(time, network)}: {_number(drawn)} "
+                        f"are drawn by {who}, {_number(over)} over its capacity of "
+                        f"{_number(utility.capacity)}",
+                    )
+                )
+            elif drawn <= utility.capacity + tolerance:
+                highest = utility.capacity
+    return violations
 
 
 def _store(movements: _Movements) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -563,13 +757,15 @@ def _check_stock(
             zip(movements.released, movements.taken, strict=True)
         ):
             if abs(released - taken) > replay.amount_tolerance * moves_here[instant]:
+                delivered = movements.delivered[instant]
+                how = "consumed or delivered" if delivered else "consumed"
                 report(
-                    "zero_wait",
+                    "missed_delivery" if delivered and taken > released else "zero_wait",
                     instant,
                     abs(released - taken),
                     f"{state.name} cannot wait: {_amount(released, network)} released at "
                     f"t = {_time(replay.times[instant], network)}, "
-                    f"{_number(taken)} consumed at that instant",
+                    f"{_number(taken)} {how} at that instant",
                 )
         return violations
 
@@ -579,14 +775,28 @@ def _check_stock(
     for instant, on_hand in enumerate(movements.on_hand):
         when = f"t = {_time(replay.times[instant], network)}"
         if on_hand < lowest - tolerance[instant]:
+            # Batches are served before deliveries.
+            due = float(movements.delivered[instant])
+            missed = min(due, float(lowest - on_hand))
+            if missed > tolerance[instant]:
+                report(
+                    "missed_delivery",
+                    instant,
+                    missed,
+                    f"{state.name} at {when}: {_amount(due, network)} are due, "
+                    f"{_number(missed)} more than there is",
+                )
+            if lowest - on_hand - missed > tolerance[instant] or missed <= tolerance[instant]:
+                short = -on_hand - missed
+                report(
+                    "stock_below_zero",
+                    instant,
+                    short,
+                    f"{state.name} at {when}: "
+                    f"{_amount(movements.taken[instant] - due, network)} are taken, "
+                    f"{_number(short)} more than there is",
+                )
             lowest = on_hand
-            report(
-                "stock_below_zero",
-                instant,
-                -on_hand,
-                f"{state.name} at {when}: {_amount(movements.taken[instant], network)} are taken, "
-                f"{_number(-on_hand)} more than there is",
-            )
         elif on_hand >= -tolerance[instant]:
             lowest = 0.0
         if stored[instant] > highest + tolerance[instant]:
@@ -665,9 +875,11 @@ def _find_stuck_batches(
 
 
 def _check_final_stock(schedule: Schedule, replay: _Replay, network: Network) -> list[Violation]:
-    """Check that the stated final stock is what the batches leave."""
+    """Check that the stated final stock is what the batches and deliveries leave."""
     known = [batch for batch in schedule.batches if batch.task in network.tasks]
-    recomputed = compute_final_stock(known, network)
+    deliveries = [due for due in schedule.deliveries if due.state in network.states]
+    recomputed = compute_final_stock(known, network, deliveries)
+    behind = "the batches and deliveries" if deliveries else "the batches"
     violations = []
     for name in [
         *network.states,
@@ -684,7 +896,7 @@ def _check_final_stock(schedule: Schedule, replay: _Replay, network: Network) ->
             what = "consumption" if network.states[name].unlimited else "final stock"
             message = (
                 f"{what} of {name}: stated {_amount(stated, network)}, "
-                f"but the batches give {_number(recomputed[name])}"
+                f"but {behind} give {_number(recomputed[name])}"
             )
         violations.append(
             Violation(
