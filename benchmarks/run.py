@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import embedding
 import feasibility
 import reactor
+import scheduling
 
 import stnopt as so
 
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPEATS = 3
-TIME_LIMIT = 120.0
-INSTANCES = [  # example, horizon, objective, event points, span
-    ("motivating", 12, "profit", 4, 0),
-    ("ex1", 8, "profit", 4, 0),
-    ("ex1", 12, "profit", 6, 0),
-    ("ex2", 8, "profit", 4, 0),
-    ("ex2_exact_thirds", 8, "profit", 5, 0),
-    ("ex2_exact_thirds", 8, "profit", 6, 0),
-    ("mg2003_appendix_a", 6, "profit", 5, 0),
-    ("storage_trap", 7, "profit", 5, 0),
-]
 PRODUCTS = ("S9", "S8")
 
 
@@ -43,7 +33,7 @@ def main() -> None:
     """Run every comparison and write the tables."""
     sections = (
         describe_machine,
-        time_instances,
+        scheduling.main,
         time_labelling,
         feasibility.main,
         time_reactor,
@@ -82,25 +72,6 @@ def median_time(run: Callable[[], object], repeats: int = REPEATS) -> tuple[floa
         answer = run()
         times.append(time.perf_counter() - started)
     return statistics.median(times), answer
-
-
-def time_instances() -> str:
-    """Time to a proven optimum on literature plants, capacities in time included."""
-    rows = ["| plant | horizon | event points | optimum | seconds |", "|---|---|---|---|---|"]
-    for name, horizon, objective, n_events, span in INSTANCES:
-        network = so.load_example(name)
-
-        def run(network=network, horizon=horizon, objective=objective, n=n_events, span=span):
-            return so.find_schedule(
-                network, horizon=horizon, objective=objective, n_events=n, max_span=span,
-                time_limit=TIME_LIMIT,
-            )  # fmt: skip
-
-        seconds, found = median_time(run)
-        value = "none" if found.result.objective is None else f"{found.result.objective:.4f}"
-        proven = "" if found.result.status is so.Status.OPTIMAL else " (not proven)"
-        rows.append(f"| {name} | {horizon} | {n_events} | {value}{proven} | {seconds:.2f} |")
-    return "## Schedules\n\n" + "\n".join(rows)
 
 
 def time_labelling() -> str:
