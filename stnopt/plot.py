@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.frontier import CertifiedRegion
 from stnopt.feasibility.region import KernelRegion
+from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE
 from stnopt.scheduling.schedule import replay_stock
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from stnopt.feasibility.region import LinearRegion
     from stnopt.feasibility.samples import TargetSamples
@@ -319,21 +321,45 @@ def plot_region(
     return ax
 
 
-def plot_frontier(frontier: Frontier, *, ax: Axes | None = None) -> Axes:
-    """Draw the boundary between what two products can be made and what cannot.
+def plot_frontier(
+    frontier: Frontier | CertifiedRegion,
+    *,
+    at: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what a plant can make of some products, what it cannot, and what is not decided.
+
+    Two products: the area, with the boundary; on axes that show something already, such as those
+    of `plot_region`, the boundary alone. Undecided slivers are outlined, so that thin ones show.
+    Three: the surface of what is certified, coloured by how much of the third product is undecided
+    above it. More: a panel for every pair, with the other products held at least at some amount.
 
     Parameters
     ----------
-    frontier : object with `vertices` and `products`
-        `vertices` : (k, 2) array, amount, the corners in order. `products` : the two names.
+    frontier : CertifiedRegion
+        Or, for two products, any object with `vertices`, a (k, 2) array of corners in order
+        [amount], and `products`, the two names.
+    at : mapping of str to float, amount, optional
+        Four products or more: how much of each is asked for in the panels that do not show it, by
+        default a quarter of the most of it. 0 asks for none.
     ax : Axes, optional
-        Such as the one that `plot_region` returned.
+        For three products with ``projection="3d"``; for more, the panels fill its place and are its
+        `child_axes`.
 
     Raises
     ------
     InvalidInputError
-        When there are not two products, or the vertices are not a (k, 2) array.
+        When the products, the vertices, `at` or the axes do not fit.
     """
+    if at is not None and (len(frontier.products) < 4 or not set(at) <= set(frontier.products)):
+        raise InvalidInputError(
+            "plot_frontier: `at` holds products of four or more, got at="
+            f"{dict(at)} for {', '.join(frontier.products)}"
+        )
+    if isinstance(frontier, CertifiedRegion) and len(frontier.products) == 3:
+        return _draw_surface(frontier, ax)
+    if isinstance(frontier, CertifiedRegion) and len(frontier.products) > 3:
+        return _draw_slices(frontier, at or {}, ax)
     names = _two_names(frontier.products, "plot_frontier")
     vertices = np.asarray(frontier.vertices, dtype=float)
     if vertices.ndim != 2 or vertices.shape[1] != 2:
@@ -341,7 +367,11 @@ def plot_frontier(frontier: Frontier, *, ax: Axes | None = None) -> Axes:
             f"plot_frontier: expected vertices of shape (k, 2), got {vertices.shape}"
         )
     ax = ax or _new_axes(height=3.1)
-    ax.plot(*vertices.T, "--", color=_PURPLE, linewidth=1.6, label="true frontier", zorder=3.5)
+    if isinstance(frontier, CertifiedRegion) and not ax.has_data():
+        _draw_area(ax, frontier)
+        ax.plot(*vertices.T, color="black", linewidth=1.2, zorder=3.5)
+    else:
+        ax.plot(*vertices.T, "--", color=_PURPLE, linewidth=1.6, label="true frontier", zorder=3.5)
     _label_target_axes(ax, names, getattr(frontier, "scope", {}))
     _put_legend_above(ax)
     return ax
@@ -747,6 +777,159 @@ def _note_share(ax: Axes, place: _Point, share: float, *, above: bool) -> None:
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"},
             zorder=1 if above else 4,
         )
+
+
+# How a certified region is drawn: lines towards more, halved where the labels along them change.
+
+_HALVINGS = 32
+_THIN = 1e-5  # share of the most below which nothing is drawn as undecided
+_SURFACE_GRID = 61  # rays per angle of a surface
+
+
+def _changes_along(
+    region: CertifiedRegion, starts: NDArray[np.float64], steps: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far along each line it is certified, and from where on it is out of reach.
+
+    Parameters
+    ----------
+    starts, steps : (n, p) arrays, amount
+        Lines from a start to start plus step, which is at least 0. Both answers are shares of it.
+    """
+    found = []
+    for label, lasts in ((FEASIBLE, True), (INFEASIBLE, False)):
+        low, high = np.zeros(len(starts)), np.ones(len(starts))
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            before = (region.label(starts + middle[:, None] * steps) == label) == lasts
+            low, high = np.where(before, middle, low), np.where(before, high, middle)
+        found.append((low + high) / 2)
+    return found[0], np.maximum(found[0], found[1])
+
+
+def _draw_area(
+    ax: Axes, region: CertifiedRegion, pair: tuple[int, int] = (0, 1), at: ArrayLike = (0.0, 0.0)
+) -> None:
+    """Shade what two products can be together, and outline what is undecided."""
+    x, y = pair
+    most = region.upper
+    corners = [0.0, *region.segments[:, :, 0].ravel()] if len(most) == 2 else [0.0]
+    corners += [limit.lower[x] for limit in region.limits]
+    corners += [float(piece[:, x].max()) for piece in region.pieces]
+    beside_corners = (np.array(corners)[:, None] + 1e-9 * most[x] * np.array([-1, 1])).ravel()
+    xs = np.unique(np.append(np.linspace(0, most[x], _GRID), beside_corners))
+    xs = xs[(xs >= 0) & (xs <= most[x])]
+    starts = np.tile(np.asarray(at, dtype=float), (len(xs), 1))
+    starts[:, x], starts[:, y] = xs, 0.0
+    steps = np.zeros_like(starts)
+    steps[:, y] = most[y]
+    known, proven = (most[y] * share for share in _changes_along(region, starts, steps))
+    ax.fill_between(
+        xs, 0, known, color=_SKY, alpha=0.45, linewidth=0, zorder=0, label="certified feasible"
+    )
+    is_open = proven - known > _THIN * most[y]
+    if is_open.any():
+        ax.fill_between(
+            xs,
+            known,
+            proven,
+            where=is_open,
+            facecolor=_ORANGE,
+            edgecolor=_VERMILLION,
+            hatch="//////",
+            linewidth=0.8,
+            zorder=3,
+            label="undecided",
+        )
+
+
+def _draw_surface(region: CertifiedRegion, ax: Axes | None) -> Axes:
+    """Draw the surface of what is certified of three products, seen along rays from 0."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import Normalize
+
+    space: Any = ax
+    if ax is None:
+        figure = plt.figure(figsize=(_COLUMN_WIDTH, 3.6), layout="constrained")
+        space = figure.add_subplot(projection="3d")
+    elif ax.name != "3d":
+        raise InvalidInputError(
+            "plot_frontier: three products need axes with projection='3d', such as those of"
+            " plt.figure().add_subplot(projection='3d')"
+        )
+    around, up = np.meshgrid(*[np.linspace(0, np.pi / 2, _SURFACE_GRID)] * 2)
+    rays = np.stack([np.cos(around) * np.cos(up), np.sin(around) * np.cos(up), np.sin(up)], axis=-1)
+    rays = region.upper * rays / rays.max(axis=-1, keepdims=True)  # each ends at the box's side
+    flat = rays.reshape(-1, 3)
+    known, proven = _changes_along(region, np.zeros_like(flat), flat)
+    width = (proven - known).reshape(around.shape)
+    surface = rays * known.reshape(around.shape)[..., None]
+    faces = (width[1:, 1:] + width[1:, :-1] + width[:-1, 1:] + width[:-1, :-1]) / 4
+    colours, scale = mpl.colormaps["cividis_r"], Normalize(0, 100 * max(float(faces.max()), _THIN))
+    space.plot_surface(
+        *np.moveaxis(surface, -1, 0),
+        facecolors=colours(scale(100 * faces)),
+        rcount=_SURFACE_GRID,
+        ccount=_SURFACE_GRID,
+        edgecolor=(0.2, 0.2, 0.2, 0.35),
+        linewidth=0.15,
+        shade=False,
+    )
+    bar = space.figure.colorbar(
+        mpl.cm.ScalarMappable(scale, colours), ax=space, location="top", shrink=0.7, pad=0.0
+    )
+    bar.set_label("undecided beyond the certified [% of the most]", fontsize=_LABEL_SIZE)
+    bar.ax.tick_params(labelsize=_TICK_SIZE)
+    unit = str(region.scope.get("amount_unit") or "")
+    x, y, z = (_with_unit(name, unit) for name in region.products)
+    _label_axes(space, x=x, y=y)
+    space.set_zlabel(z, fontsize=_LABEL_SIZE)
+    space.tick_params(pad=0)
+    space.set_box_aspect(None, zoom=0.85)
+    space.view_init(elev=28, azim=40)
+    return space
+
+
+def _draw_slices(region: CertifiedRegion, at: Mapping[str, float], ax: Axes | None) -> Axes:
+    """Fill the place of the axes with a panel per pair of products."""
+    p = len(region.products)
+    ax = ax or _new_axes(width=2 * _COLUMN_WIDTH, height=2 * _COLUMN_WIDTH * 0.9)
+    ax.set_axis_off()
+    unit = str(region.scope.get("amount_unit") or "")
+    held = [
+        at.get(name, most / 4) for name, most in zip(region.products, region.upper, strict=True)
+    ]
+    side = 1 / (p - 1)
+    room = 0.16 * side  # for the labels of a panel's axes
+    for x, y in combinations(range(p), 2):
+        panel = ax.inset_axes(
+            (x * side + room, 1 - y * side + room, side - 1.4 * room, side - 1.4 * room)
+        )
+        _draw_area(panel, region, (x, y), held)
+        panel.set_xlim(0, 1.05 * region.upper[x])
+        panel.set_ylim(0, 1.05 * region.upper[y])
+        _label_axes(
+            panel,
+            x=_with_unit(region.products[x], unit),
+            y=_with_unit(region.products[y], unit),
+        )
+    handles = {each.get_label(): each for each in panel.collections}
+    ax.legend(
+        handles=list(handles.values()),
+        loc="upper right",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+        fontsize=_LABEL_SIZE,
+        alignment="left",
+        title="at least so much of the products\nthat a panel does not show:\n"
+        + "\n".join(
+            f"{name} {amount:.4g} {unit}".strip()
+            for name, amount in zip(region.products, held, strict=True)
+        ),
+        title_fontsize=_LABEL_SIZE,
+    )
+    return ax
 
 
 # What the figures share.

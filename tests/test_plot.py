@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import combinations
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -13,8 +14,11 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from mpl_toolkits.mplot3d import Axes3D
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.frontier import CertifiedRegion
+from stnopt.feasibility.refinement import Limit
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.feasibility.samples import TargetSamples
 from stnopt.plant.network import Network, State, Suitability, Task
@@ -371,6 +375,139 @@ def test_other_numbers_of_products_are_refused(samples, line):
         plot_region(line, samples=three)
     with pytest.raises(InvalidInputError, match=r"shape \(k, 2\), got \(3,\)"):
         plot_frontier(SimpleNamespace(vertices=[1, 2, 3], products=("P", "Q")))
+
+
+def certified(most, *, segments=(), pieces=(), limits=()):
+    """Made by hand: no plant stands behind it."""
+    p = len(most)
+    zero, axes = (0.0,) * p, np.eye(p)
+    return CertifiedRegion(
+        products=tuple("PQRSTU"[:p]),
+        segments=np.array(segments, dtype=float).reshape(-1, 2, 2),
+        pieces=tuple(np.array(piece, dtype=float) for piece in pieces),
+        limits=(
+            *(Limit(lower=zero, weights=tuple(axes[j]), bound=float(most[j])) for j in range(p)),
+            *limits,
+        ),
+        upper=np.array(most, dtype=float),
+        gap=0.1,
+        n_solves=3,
+        points=pd.DataFrame(columns=list("PQRSTU"[:p]), dtype=float),
+        schedules=(),
+        scope={"amount_unit": "kg"},
+    )
+
+
+@pytest.fixture
+def two():
+    """Feasible up to 8 of Q and 10 of P; what has more than 4 of P and 6 of Q is open."""
+    return certified(
+        [10, 8],
+        segments=[[[0, 8], [4, 8]], [[4, 6], [10, 6]], [[10, 6], [10, 0]]],
+        limits=[Limit(lower=(7.0, 0.0), weights=(0.0, 1.0), bound=6.0)],
+    )
+
+
+def area_at(collection, *points):
+    """Which points lie in the pieces of a filled area."""
+    return [any(path.contains_point(point) for path in collection.get_paths()) for point in points]
+
+
+def test_a_certified_region_of_two_products_shows_its_area_and_what_is_undecided(two):
+    ax = plot_frontier(two)
+    shaded, undecided = ax.collections
+    assert area_at(shaded, (2, 7.9), (9.9, 5.9), (5, 7), (8, 7)) == [True, True, False, False]
+    assert area_at(undecided, (2, 7.9), (9.9, 5.9), (5, 7), (8, 7)) == [False, False, True, False]
+    assert legend_words(ax) == ["certified feasible", "undecided"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("P [kg]", "Q [kg]")
+    assert undecided.get_hatch()
+    assert undecided.get_linewidth()[0] > 0  # thin slivers show by their outline
+
+
+def test_an_undecided_sliver_between_two_columns_of_pixels_is_drawn():
+    most, width = 10.0, 1e-4
+    region = certified(
+        [most, most],
+        segments=[[[0, most], [5, most]], [[5 + width, 2], [most, 2]], [[most, 2], [most, 0]]],
+        limits=[Limit(lower=(5 + width, 0.0), weights=(0.0, 1.0), bound=2.0)],
+    )
+    undecided = plot_frontier(region).collections[1]
+    assert area_at(undecided, (5 + width / 2, 6), (5 - width, 6), (5 + 2 * width, 6)) == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_over_another_figure_only_the_boundary_of_a_certified_region_is_drawn(two, line):
+    ax = plot_region(line)
+    before = len(ax.collections)
+    assert plot_frontier(two, ax=ax) is ax
+    assert len(ax.collections) == before
+    assert legend_words(ax) == ["learned boundary", "true frontier"]
+
+
+def test_three_products_are_a_surface_coloured_by_what_is_undecided_beyond(monkeypatch):
+    """Certified: P + Q + R <= 6. Out of reach: any above 6, and P + Q + R > 9."""
+    region = certified(
+        [6, 6, 6],
+        pieces=[6 * np.eye(3)],
+        limits=[Limit(lower=(0.0,) * 3, weights=(1.0,) * 3, bound=9.0)],
+    )
+    plain, drawn = Axes3D.plot_surface, []
+
+    def plot_surface(self, *places, **looks):
+        drawn.append(np.stack(places))
+        return plain(self, *places, **looks)
+
+    monkeypatch.setattr(Axes3D, "plot_surface", plot_surface)
+    ax = plot_frontier(region)
+    (corners,) = drawn
+    assert np.abs(corners.sum(axis=0) - 6).max() < 1e-6
+    assert corners.min() == pytest.approx(0, abs=1e-6)
+    assert corners.max(axis=(1, 2)) == pytest.approx([6, 6, 6], abs=1e-6)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("P [kg]", "Q [kg]", "R [kg]")
+    (bar,) = (other for other in ax.figure.axes if other is not ax)
+    assert bar.get_xlabel().startswith("undecided")
+    # A ray to a sum of 9 at the box's side is open from two thirds of the way on: none is more so.
+    assert 32 < bar.get_xlim()[1] <= 100 / 3
+
+
+def test_a_surface_needs_room_for_three_axes():
+    region = certified([6, 6, 6], pieces=[6 * np.eye(3)])
+    _, flat = plt.subplots()
+    with pytest.raises(InvalidInputError, match="projection='3d'"):
+        plot_frontier(region, ax=flat)
+    solid = plt.figure().add_subplot(projection="3d")
+    assert plot_frontier(region, ax=solid) is solid
+
+
+def test_four_products_are_slices_of_every_pair():
+    """Certified: 4 of each at once; out of reach: more than 5 of P while any of the others is 1."""
+    region = certified(
+        [8, 8, 8, 8],
+        pieces=[[[4, 4, 4, 4]], [[8, 1, 0, 0]]],
+        limits=[Limit(lower=(0.0, 1.0, 1.0, 1.0), weights=(1.0, 0.0, 0.0, 0.0), bound=5.0)],
+    )
+    ax = plot_frontier(region)
+    panels = {(panel.get_xlabel(), panel.get_ylabel()): panel for panel in ax.child_axes}
+    names = [f"{name} [kg]" for name in "PQRS"]
+    assert list(panels) == list(combinations(names, 2))
+    shaded, undecided = panels["P [kg]", "Q [kg]"].collections
+    # The others stand at 2: above 1 of Q no more than 5 of P can be.
+    assert area_at(shaded, (3.9, 3.9), (4.5, 0.5), (3, 5)) == [True, False, False]
+    assert area_at(undecided, (3.9, 3.9), (3, 5), (4.5, 2), (6, 2)) == [False, True, True, False]
+    assert "P 2 kg" in ax.get_legend().get_title().get_text()
+    assert legend_words(ax) == ["certified feasible", "undecided"]
+    alone = plot_frontier(region, at=dict.fromkeys("RS", 0.0)).child_axes[0].collections[0]
+    assert area_at(alone, (7.9, 0.9), (7.9, 1.1)) == [True, False]
+
+
+@pytest.mark.parametrize("at", [{"X": 1.0}, {"P": 1.0}])
+def test_amounts_for_slices_that_fit_nothing_are_refused(two, at):
+    four = certified([8, 8, 8, 8], pieces=[[[4, 4, 4, 4]]])
+    with pytest.raises(InvalidInputError, match="at="):
+        plot_frontier(four if "X" in at else two, at=at)
 
 
 @pytest.mark.parametrize("name", ["network", "gantt", "stock", "samples", "region", "frontier"])
