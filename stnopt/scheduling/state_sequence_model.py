@@ -55,6 +55,14 @@ def build_state_sequence_model(
 def _refuse_what_has_no_equation(network: Network) -> None:
     """Refuse, by name, rules that eq. 1-8 cannot express."""
     rules = [f"state {s.name!r} is zero_wait" for s in network.states.values() if s.zero_wait]
+    for unit in network.unit_rules.values():
+        rules += [f"unit {unit.name!r} has unavailable periods"] if unit.unavailable else []
+        rules += [f"unit {unit.name!r} has changeovers"] if unit.changeovers else []
+    rules += [
+        f"task {fit.task!r} on unit {fit.unit!r} draws on {utility!r}"
+        for fit in network.suitabilities
+        for utility in fit.utilities
+    ]
     if rules:
         raise UnsupportedModelError(
             "formulation 'state_sequence' has the paper's equations 1-8, which cannot express:\n"
