@@ -46,6 +46,8 @@ from stnopt.plot import plot_network as plot_network
 from stnopt.plot import plot_region as plot_region
 from stnopt.plot import plot_samples as plot_samples
 from stnopt.plot import plot_stock as plot_stock
+from stnopt.scheduling.infeasibility import Shortfall as Shortfall
+from stnopt.scheduling.infeasibility import explain_infeasible as explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
 from stnopt.scheduling.model import extract_schedule as extract_schedule
 from stnopt.scheduling.model import require_targets as require_targets

@@ -1,0 +1,668 @@
+"""Why a demand cannot be met, in the plant's words: how short, for want of what, and from when not.
+
+Three questions, each a MILP with its own proof. *How short?* The demand is made elastic and the
+total shortfall minimised. *For want of what?* First what no schedule can help (materials, storage,
+batch sizes, hours of a unit: sums over the whole horizon, without event points), then the unit of
+which a second copy would help most. *From when?* The shortest makespan that meets the demand.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import pyomo.environ as pyo
+from tqdm import tqdm
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant.network import Network, ReadOnlyMapping
+from stnopt.scheduling.model import build_scheduling_model, check_targets, extract_schedule
+from stnopt.scheduling.reasons import (
+    Demand,
+    Reason,
+    add_elastic_demand,
+    find_reasons,
+    missing_in_sums,
+    shortest_in_sums,
+    write_amount,
+    write_number,
+)
+from stnopt.scheduling.search import fewest_events, find_schedule
+from stnopt.solve import SolveResult, Status, solve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stnopt.scheduling.schedule import Schedule
+
+#: Seconds for a schedule that is as short and less busy; the first one is kept where it takes more.
+_TIDYING_LIMIT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bottleneck:
+    """The unit of which a second copy lowers the least total shortfall most.
+
+    Attributes
+    ----------
+    unit : str or None
+        The busiest, of several that help as much. None when none was found to help.
+    busy : mapping of str to float
+        Time that each unit runs in the schedule that misses least, in the plant's unit.
+    missed_with_second : mapping of str to float, amount
+        Least total shortfall found with a second copy of each unit; with twice the capacity, of
+        each utility. Without an entry: a limit came before any schedule.
+    n_events, max_span : int
+        On which this was asked: more event points than the schedule needs, for a second unit may
+        need more.
+    is_proven : bool
+        Whether the others help no more, on these event points. False: a limit came first.
+    """
+
+    unit: str | None
+    busy: Mapping[str, float]
+    missed_with_second: Mapping[str, float]
+    n_events: int
+    max_span: int
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeasibleFrom:
+    """A horizon within which the demand can be met.
+
+    Attributes
+    ----------
+    horizon : float or None
+        Makespan of `schedule`; None when none was found.
+    schedule : Schedule or None
+        It meets the demand, and was replayed.
+    n_events, max_span : int
+        Of the model that it was found on.
+    bound : float or None
+        No schedule on these event points is shorter; None when nothing is known.
+    bound_any : float
+        No schedule at all is shorter.
+    is_proven : bool
+        Whether the makespan is the least on these event points.
+    """
+
+    horizon: float | None
+    schedule: Schedule | None
+    n_events: int
+    max_span: int
+    bound: float | None
+    bound_any: float
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """By how much a plant misses a demand, why, and from which horizon it would not.
+
+    Attributes
+    ----------
+    targets : mapping of str to float, amount
+    sense : {"at_least", "exactly"}
+    horizon : float
+    amount_unit, time_unit : str
+    reasons : tuple of Reason
+        What no schedule can help.
+    schedule : Schedule or None
+        The schedule that is least short in total, replayed; None when a limit came before any.
+    short, over : mapping of str to float, amount
+        By how much it misses each product's target, and exceeds it (for `exactly`). Several
+        schedules may share the total differently.
+    n_events, max_span : int
+        Of the model that found it.
+    bound : float or None
+        No schedule on these event points misses less in total.
+    bound_any : float
+        No schedule at all does within the horizon.
+    bound_ever : float
+        No schedule at all does within any horizon.
+    settled : tuple of (int, int)
+        Event points and spans on which it is proven that no schedule misses less.
+    bottleneck : Bottleneck or None
+        None when nothing is missing that a unit could help, or no schedule was found.
+    feasible_from : FeasibleFrom or None
+        None when no horizon is long enough.
+    """
+
+    targets: Mapping[str, float]
+    sense: Literal["at_least", "exactly"]
+    horizon: float
+    amount_unit: str
+    time_unit: str
+    reasons: tuple[Reason, ...]
+    schedule: Schedule | None
+    short: Mapping[str, float]
+    over: Mapping[str, float]
+    n_events: int
+    max_span: int
+    bound: float | None
+    bound_any: float
+    bound_ever: float
+    settled: tuple[tuple[int, int], ...]
+    bottleneck: Bottleneck | None
+    feasible_from: FeasibleFrom | None
+
+    @property
+    def total(self) -> float | None:
+        """What is missing (and, for `exactly`, too much) in total; None without a schedule."""
+        if self.schedule is None:
+            return None
+        return math.fsum([*self.short.values(), *self.over.values()])
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a schedule was found after all that meets the demand."""
+        return self.total == 0.0
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The answer as sentences: how short, the reasons, the bottleneck, and from when."""
+        return tuple(_sentences(self))
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+def explain_infeasible(
+    network: Network,
+    targets: Mapping[str, float],
+    *,
+    horizon: float,
+    sense: Literal["at_least", "exactly"] = "at_least",
+    n_events: int | None = None,
+    max_span: int | None = None,
+    time_limit: float | None = None,
+    relative_gap: float = 1e-4,
+    progress: bool = False,
+) -> Shortfall:
+    """Explain why a plant cannot meet a demand within a horizon.
+
+    Parameters
+    ----------
+    network : Network
+    targets : mapping of str to float, amount
+        What the schedule should end with.
+    horizon : float
+        In the plant's time unit.
+    sense : {"at_least", "exactly"}
+    n_events, max_span : int, optional
+        Fix what the search would choose: it adds event points, then spans, while that lowers the
+        shortfall.
+    time_limit : float, optional
+        Seconds for each of the three questions: how short, which unit, from when.
+    relative_gap : float
+        For each solve.
+    progress : bool
+        Show what is being asked, and how many solves it took.
+
+    Returns
+    -------
+    Shortfall
+        `str()` of it is the answer in words.
+
+    Raises
+    ------
+    InvalidInputError
+        A state that the plant does not have or has without limit, an amount that is no demand, or
+        a horizon that is not positive.
+
+    Notes
+    -----
+    *The bottleneck* is the unit of which a second copy, equal to the first, lowers the least total
+    shortfall most, found by solving the elastic model again with each unit doubled, on the event
+    points of the schedule that is least short. A dual value of the relaxation without integers
+    would say what an hour more is worth to the relaxation, which meets many demands that no
+    schedule does; and how busy a unit is says little by itself: a unit may be busy with what
+    nobody needs, and one that waits for another is not what the demand waits for.
+
+    *Reasons* come from sums over the whole horizon, without event points: what goes in and out of
+    every state, whole batches within their sizes, and the hours of each unit. Every schedule obeys
+    them, so what they forbid no schedule does.
+
+    *The busy time* is that of a schedule in which nothing runs that the least shortfall does not
+    need: with the batches given, the total time that units run is minimised.
+    """
+    if not (math.isfinite(horizon) and horizon > 0):
+        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
+    if not targets:
+        raise InvalidInputError("explain_infeasible needs targets: nothing is always possible")
+    if sense not in ("at_least", "exactly"):
+        raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
+    _check_demand(network, targets)
+    demand = Demand(
+        network=network,
+        targets={state: float(amount) for state, amount in targets.items()},
+        sense=sense,
+        horizon=float(horizon),
+        relative_gap=relative_gap,
+    )
+    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
+        bar.set_description("what no schedule can help")
+        missing_ever = missing_in_sums(demand, math.inf)
+        missing_any = max(missing_in_sums(demand, demand.horizon), missing_ever)
+        reasons = tuple(find_reasons(demand))
+        attempts = _Attempts(demand=demand, least_any=missing_any, limit=time_limit, bar=bar)
+        attempts.run(n_events, max_span)
+        best = attempts.best or attempts.last
+        schedule = None if best.model is None else _without_idle_runs(demand, best)
+        short, over = _missed(demand, schedule)
+        total = math.fsum([*short.values(), *over.values()])
+        bottleneck = None
+        helped = any(reason.kind != "route_time" for reason in reasons) or not reasons
+        if helped and schedule is not None and total > missing_ever + demand.tolerance:
+            bottleneck = _find_bottleneck(
+                demand,
+                best,
+                schedule,
+                more_events=(1, 2) if n_events is None else (0,),
+                time_limit=time_limit,
+                bar=bar,
+            )
+        feasible_from = None
+        if (schedule is None or total > 0) and missing_ever <= demand.tolerance:
+            bar.set_description("from which horizon")
+            feasible_from = _find_horizon(demand, n_events, max_span, time_limit)
+    return Shortfall(
+        targets=ReadOnlyMapping(demand.targets),
+        sense=sense,
+        horizon=demand.horizon,
+        amount_unit=network.amount_unit,
+        time_unit=network.time_unit,
+        reasons=reasons,
+        schedule=schedule,
+        short=ReadOnlyMapping(short),
+        over=ReadOnlyMapping(over),
+        n_events=best.n_events,
+        max_span=best.max_span,
+        bound=attempts.bound,
+        bound_any=missing_any,
+        bound_ever=missing_ever,
+        settled=_widest(attempts.settled),
+        bottleneck=bottleneck,
+        feasible_from=feasible_from,
+    )
+
+
+def _check_demand(network: Network, targets: Mapping[str, float]) -> None:
+    """Refuse what is no demand. A state that no task makes is one: it has a reason of its own."""
+    stocked = {
+        s.name for s in network.states.values() if not s.unlimited and not network.producers(s.name)
+    }
+    check_targets(network, {s: a for s, a in targets.items() if s not in stocked})
+    for state in stocked & set(targets):
+        if not (math.isfinite(targets[state]) and targets[state] >= 0):
+            raise InvalidInputError(
+                f"target {state!r}: the amount must be a number of at least 0, got {targets[state]}"
+            )
+
+
+# --- How short -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """One solve of the elastic model."""
+
+    model: pyo.ConcreteModel | None  # None: it holds no solution
+    result: SolveResult
+    n_events: int
+    max_span: int
+
+    @property
+    def total(self) -> float:
+        return math.inf if self.result.objective is None else self.result.objective
+
+
+def _solve_elastic(
+    demand: Demand,
+    n_events: int,
+    max_span: int,
+    *,
+    better_than: float = math.inf,
+    time_limit: float | None = None,
+) -> _Attempt:
+    """Minimise the total shortfall on some event points, if it is below a limit."""
+    m = build_scheduling_model(
+        demand.network, horizon=demand.horizon, n_events=n_events, max_span=max_span
+    )
+    add_elastic_demand(m, demand)
+    if better_than < math.inf:
+        m.better = pyo.Constraint(expr=m.missed <= better_than)
+    m.least_missed = pyo.Objective(expr=m.missed)
+    result = solve(m, time_limit=time_limit, relative_gap=demand.relative_gap)
+    return _Attempt(
+        model=m if result.has_solution else None,
+        result=result,
+        n_events=n_events,
+        max_span=max_span,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempts:
+    """The solves that look for the least shortfall: more events while they help, then spans."""
+
+    demand: Demand
+    least_any: float
+    limit: float | None
+    bar: tqdm
+    best: _Attempt | None = None
+    last: _Attempt = field(init=False)
+    bound: float | None = None
+    settled: list[tuple[int, int]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def finished(self) -> bool:
+        if self.best is not None and self.best.total <= self.least_any + self._step:
+            return True
+        return self.limit is not None and time.perf_counter() - self.started >= self.limit
+
+    @property
+    def _step(self) -> float:
+        """Least decrease of the shortfall that counts."""
+        total = 0.0 if self.best is None else self.best.total
+        return max(self.demand.relative_gap * total, self.demand.tolerance)
+
+    def run(self, n_events: int | None, max_span: int | None) -> None:
+        made = {s: a for s, a in self.demand.targets.items() if self.demand.network.producers(s)}
+        n, span = n_events or fewest_events(self.demand.network, made), max_span or 0
+        self.solve(n, span)
+        fruitless = 0
+        while not self.finished:
+            if n_events is None and self.solve(n + 1, span):
+                n += 1
+                continue
+            wider = () if max_span is not None else range(span + 1, min(span + 3, n))
+            better = next((s for s in wider if not self.finished and self.solve(n, s)), None)
+            if better is not None:
+                span = better
+                continue
+            # Without any schedule the event points are too few for what the plant must do.
+            fruitless += 1
+            if n_events is not None or self.best is not None or fruitless > n + 2:
+                return
+            n += 1
+
+    def solve(self, n_events: int, max_span: int) -> bool:
+        """Look for a smaller shortfall; say whether there is one."""
+        self.bar.set_description(f"how short, {n_events} event points, span {max_span}")
+        remaining = None
+        if self.limit is not None:
+            remaining = max(self.limit - (time.perf_counter() - self.started), 0.01)
+        limit = math.inf if self.best is None else self.best.total - self._step
+        self.last = _solve_elastic(
+            self.demand, n_events, max_span, better_than=limit, time_limit=remaining
+        )
+        self.bar.update()
+        gains = self.last.model is not None and self.last.total <= limit + self._step / 2
+        if gains:
+            self.best, self.settled = self.last, []
+        if gains or self.best is None:
+            self.bound = self.last.result.bound
+        if self.last.result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+            self.settled.append((n_events, max_span))
+        return gains
+
+
+def _widest(settled: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Leave out event points and spans that others cover."""
+    return tuple(
+        (n, span)
+        for n, span in settled
+        if not any(m >= n and s >= span and (m, s) != (n, span) for m, s in settled)
+    )
+
+
+def _missed(demand: Demand, schedule: Schedule | None) -> tuple[dict[str, float], dict[str, float]]:
+    """Return by how much a schedule misses and exceeds each target; rounding is nothing."""
+    if schedule is None:
+        return {}, {}
+    exact = demand.sense == "exactly"
+    less = {s: amount - schedule.final_stock[s] for s, amount in demand.targets.items()}
+    short = {s: amount for s, amount in less.items() if amount > demand.tolerance}
+    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance}
+
+
+def _without_idle_runs(demand: Demand, attempt: _Attempt) -> Schedule:
+    """Of the schedules with the same batches or fewer, and no shorter, the least busy."""
+    m, network = attempt.model, demand.network
+    assert m is not None
+    schedule = extract_schedule(m, network)
+    for var in m.component_data_objects(pyo.Var, active=True):
+        if var.is_binary() and not var.fixed and var.value is not None and var.value < 0.5:
+            var.fix(0)
+    m.least_missed.deactivate()
+    m.as_short = pyo.Constraint(expr=m.missed <= max(attempt.total, 0.0))
+    m.least_busy = pyo.Objective(
+        expr=sum(
+            fit.fixed_time * m.n_batches[fit.task, fit.unit]
+            + fit.time_per_amount * m.total_size[fit.task, fit.unit]
+            for fit in network.suitabilities
+        )
+    )
+    result = solve(m, time_limit=_TIDYING_LIMIT, relative_gap=demand.relative_gap)
+    return extract_schedule(m, network) if result.has_solution else schedule
+
+
+# --- For want of what: a unit --------------------------------------------------------------------
+
+
+def _find_bottleneck(
+    demand: Demand,
+    best: _Attempt,
+    schedule: Schedule,
+    *,
+    more_events: tuple[int, ...],
+    time_limit: float | None,
+    bar: tqdm,
+) -> Bottleneck:
+    """Double each unit and each utility, the busiest first, and see what is then missing."""
+    busy = dict.fromkeys(demand.network.units, 0.0)
+    for batch in schedule.batches:
+        busy[batch.unit] += batch.finish - batch.start
+    in_turn = [*sorted(busy, key=lambda unit: -busy[unit]), *demand.network.utilities]
+    step = max(demand.relative_gap * best.total, demand.tolerance)
+    deadline = None if time_limit is None else time.perf_counter() + time_limit
+    n_left = len(in_turn) * len(more_events)
+    for more in more_events:
+        missed: dict[str, float] = {}
+        bounds: dict[str, float] = {}
+        for name in in_turn:
+            bar.set_description(f"which unit, a second {name}")
+            attempt = _solve_elastic(
+                replace(demand, network=double(demand.network, name)),
+                best.n_events + more,
+                best.max_span,
+                time_limit=None
+                if deadline is None
+                else max((deadline - time.perf_counter()) / n_left, 0.01),
+            )
+            n_left -= 1
+            bar.update()
+            if attempt.model is not None:
+                missed[name] = max(attempt.total, 0.0)
+            bounds[name] = attempt.result.bound or 0.0
+        least = min(missed.values(), default=math.inf)
+        if least < best.total - step:
+            break
+    helping = [name for name in in_turn if missed.get(name, math.inf) <= least + step]
+    return Bottleneck(
+        unit=helping[0] if least < best.total - step else None,
+        busy=ReadOnlyMapping(busy),
+        missed_with_second=ReadOnlyMapping(missed),
+        n_events=best.n_events + more,
+        max_span=best.max_span,
+        is_proven=all(bound >= min(least, best.total) - step for bound in bounds.values()),
+    )
+
+
+def double(network: Network, name: str) -> Network:
+    """Return the plant with a second, equal copy of a unit, or with twice a utility's capacity."""
+    if name not in network.units:
+        utility = network.utilities[name]
+        twice = replace(utility, capacity=2 * utility.capacity)
+        return replace(network, utilities={**network.utilities, name: twice})
+    copy = f"{name} (second)"
+    tasks = {
+        task.name: replace(task, units={**task.units, copy: replace(task.units[name], unit=copy)})
+        if name in task.units
+        else task
+        for task in network.tasks.values()
+    }
+    rules = dict(network.unit_rules)
+    if name in rules:
+        rules[copy] = replace(rules[name], name=copy)
+    return replace(network, tasks=tasks, unit_rules=rules)
+
+
+# --- From when -----------------------------------------------------------------------------------
+
+
+def _find_horizon(
+    demand: Demand, n_events: int | None, max_span: int | None, time_limit: float | None
+) -> FeasibleFrom:
+    """Minimise the makespan of the demand, and bound it for any schedule."""
+    found = find_schedule(
+        demand.network,
+        objective="makespan",
+        targets=demand.targets,
+        sense=demand.sense,
+        n_events=n_events,
+        max_span=max_span,
+        time_limit=time_limit,
+        relative_gap=demand.relative_gap,
+    )
+    makespan = None
+    if found.schedule is not None:
+        makespan = max((b.finish for b in found.schedule.batches), default=0.0)
+    return FeasibleFrom(
+        horizon=makespan,
+        schedule=found.schedule,
+        n_events=found.n_events,
+        max_span=found.max_span,
+        bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
+        bound_any=shortest_in_sums(demand),
+        is_proven=found.result.status is Status.OPTIMAL,
+    )
+
+
+# --- In words ------------------------------------------------------------------------------------
+
+
+def _sentences(found: Shortfall) -> Iterator[str]:
+    within = f"within {write_amount(found.horizon, found.time_unit)}"
+    here = _points((found.n_events, found.max_span))
+    total = found.total
+    if total is None:
+        yield f"Undecided {within}: a limit came before any schedule was found on {here}."
+    elif total == 0:
+        yield f"The demand can be met {within} after all, on {here}."
+        return
+    else:
+        parts = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.short.items()]
+        text = f"Short by {_listed(parts)}" if parts else ""
+        over = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.over.items()]
+        if over:
+            text += f"{', and' if parts else 'Too much:'} {_listed(over)}"
+            text += " too much" if parts else ""
+        yield f"{text} {within}." + _share(found)
+        yield _proof(found)
+    yield from (reason.message for reason in found.reasons)
+    if found.bottleneck is not None:
+        yield _bottleneck_sentence(found, found.bottleneck)
+    if found.feasible_from is not None:
+        yield _horizon_sentence(found, found.feasible_from)
+    elif found.bound_ever > 0:
+        least = write_amount(found.bound_ever, found.amount_unit, up=False)
+        yield f"Feasible from no horizon: however long, at least {least} are missing."
+
+
+def _points(*settled: tuple[int, int]) -> str:
+    return " or on ".join(
+        f"{n} event point{'s' if n != 1 else ''}" + (f" with span {span}" if span else "")
+        for n, span in settled
+    )
+
+
+def _share(found: Shortfall) -> str:
+    if len(found.short) + len(found.over) < 2 or found.total is None:
+        return ""
+    total = write_amount(found.total, found.amount_unit)
+    return f" In total {total}, which other schedules may share differently."
+
+
+def _proof(found: Shortfall) -> str:
+    assert found.total is not None
+    if found.total <= found.bound_any * (1 + 1e-4):
+        return "No schedule misses less, whatever its event points."
+    unit = found.amount_unit
+    if found.settled:
+        anywhere = ""
+        if found.bound_any > 0:
+            least = write_amount(found.bound_any, unit, up=False)
+            anywhere = f"; whatever the event points, at least {least} are missing"
+        return f"No schedule on {_points(*found.settled)} misses less{anywhere}."
+    here = _points((found.n_events, found.max_span))
+    least_here = max(found.bound or 0.0, found.bound_any)
+    if least_here == 0:
+        return f"Undecided whether anything must be missing: a limit came first on {here}."
+    return (
+        f"Undecided whether less is missing: a limit came first on {here}, where at least "
+        f"{write_amount(least_here, unit, up=False)} are."
+    )
+
+
+def _bottleneck_sentence(found: Shortfall, bottleneck: Bottleneck) -> str:
+    unsettled = "" if bottleneck.is_proven else " Not every unit was settled within the limit."
+    of = f"of {write_amount(found.horizon, found.time_unit)}"
+    busy = bottleneck.busy
+    if bottleneck.unit is None:
+        busiest = max(busy, key=lambda unit: busy[unit])
+        return (
+            "No single unit is the bottleneck: a second one of any was not found to help on "
+            f"{_points((bottleneck.n_events, bottleneck.max_span))}. The busiest is {busiest}, "
+            f"{write_number(busy[busiest])} {of}.{unsettled}"
+        )
+    left = bottleneck.missed_with_second[bottleneck.unit]
+    step = 1e-4 * (found.total or 0.0)
+    others = [
+        name
+        for name, missed in bottleneck.missed_with_second.items()
+        if name != bottleneck.unit and missed <= left + step
+    ]
+    too = f" (so too with a second {' or '.join(others)})" if others else ""
+    then = "the demand could be met"
+    if left > step:
+        then = f"{write_amount(left, found.amount_unit)} would be missing"
+    if bottleneck.unit not in busy:
+        return f"The bottleneck is {bottleneck.unit}: with twice its capacity {then}.{unsettled}"
+    return (
+        f"The bottleneck is {bottleneck.unit}, busy {write_number(busy[bottleneck.unit])} {of}: "
+        f"with a second one {then}{too}.{unsettled}"
+    )
+
+
+def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
+    least = write_amount(start.bound_any, found.time_unit, up=False)
+    if start.horizon is None:
+        return f"Undecided from which horizon it is feasible; from none shorter than {least}."
+    here = _points((start.n_events, start.max_span))
+    proof = f"no schedule on {here} is shorter"
+    if not start.is_proven:
+        proof = f"undecided whether one on {here} is shorter"
+        if start.bound is not None:
+            proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
+    horizon = write_amount(start.horizon, found.time_unit, up=True)
+    return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
