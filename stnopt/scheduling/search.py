@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stnopt.errors import InvalidInputError
 from stnopt.scheduling.model import (
+    Formulation,
     Objective,
     build_scheduling_model,
     check_targets,
@@ -85,6 +86,7 @@ def find_schedule(
     max_span: int | None = None,
     time_limit: float | None = None,
     relative_gap: float = 1e-4,
+    formulation: Formulation = "unit_events",
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
@@ -107,6 +109,8 @@ def find_schedule(
         Seconds for the whole search; the best so far is returned.
     relative_gap : float
         For each solve, and the least improvement that keeps the search going.
+    formulation : {"unit_events", "state_sequence"}
+        As in `build_scheduling_model`; a time grid has no event points to search for.
 
     Returns
     -------
@@ -118,6 +122,11 @@ def find_schedule(
         No horizon for another objective than makespan, makespan or cost without targets, or a
         target that the plant cannot be asked for.
     """
+    if formulation == "time_grid":
+        raise InvalidInputError(
+            "formulation 'time_grid' has no event points to search for: solve it with "
+            "build_scheduling_model, n_events = horizon / width of the grid"
+        )
     if objective in ("makespan", "cost") and not targets:
         raise InvalidInputError(f"objective {objective!r} needs targets: without them, do nothing")
     check_targets(network, targets or {})
@@ -132,6 +141,7 @@ def find_schedule(
             max_span=max_span,
             time_limit=time_limit,
             relative_gap=relative_gap,
+            formulation=formulation,
         )
     attempts = _Attempts(
         network=network,
@@ -141,6 +151,7 @@ def find_schedule(
         sense=sense,
         deadline=None if time_limit is None else time.perf_counter() + time_limit,
         relative_gap=relative_gap,
+        formulation=formulation,
     )
     if n_events is None:
         attempts.climb(fewest_events(network, targets), max_span)
@@ -160,6 +171,7 @@ class _Attempts:
     sense: Literal["at_least", "exactly"]
     deadline: float | None
     relative_gap: float
+    formulation: Formulation
     best: ScheduleSearch | None = None
     last: ScheduleSearch | None = None
     tried: list[tuple[int, int, Status, float | None]] = field(default_factory=list)
@@ -174,7 +186,11 @@ class _Attempts:
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 0.01)
         model = build_scheduling_model(
-            self.network, horizon=self.horizon, n_events=n_events, max_span=max_span
+            self.network,
+            horizon=self.horizon,
+            n_events=n_events,
+            max_span=max_span,
+            formulation=self.formulation,
         )
         set_objective(model, self.objective)
         if self.targets:
@@ -315,6 +331,7 @@ def _find_without_horizon(
     max_span: int | None,
     time_limit: float | None,
     relative_gap: float,
+    formulation: Formulation,
 ) -> ScheduleSearch:
     """Shortest makespan without an upper bound: double a first guess until the demand fits."""
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
@@ -334,6 +351,7 @@ def _find_without_horizon(
             max_span=max_span,
             time_limit=remaining,
             relative_gap=relative_gap,
+            formulation=formulation,
         )
         if found.schedule is not None or (deadline and time.perf_counter() >= deadline):
             return found

@@ -20,6 +20,7 @@ from stnopt.scheduling.model import (
     set_structure,
 )
 from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.search import find_schedule
 from stnopt.scheduling.state_sequence_model import effective_state
 from stnopt.solve import Status, solve
 
@@ -171,8 +172,26 @@ def test_without_stays_the_papers_equations_lose_an_optimum(n_events, max_span, 
     assert found == pytest.approx(optimum)
 
 
-def test_with_stays_nothing_is_lost():
+def test_the_search_finds_the_events_and_the_stays():
+    found = find_schedule(OVERLAP, horizon=5, formulation="state_sequence")
+    assert found.result.objective == pytest.approx(40)
+    assert found.max_span > 0
     assert best_on_grid(OVERLAP, 5) == pytest.approx(40)
+
+
+def test_a_makespan_needs_no_horizon():
+    # The second batch of Mix waits for Slow.
+    found = find_schedule(
+        OVERLAP, objective="makespan", targets={"P": 20}, formulation="state_sequence"
+    )
+    assert found.result.objective == pytest.approx(6, abs=1e-4)
+    default = find_schedule(OVERLAP, objective="makespan", targets={"P": 20})
+    assert found.result.objective == pytest.approx(default.result.objective, abs=1e-4)
+
+
+def test_a_grid_has_no_events_to_search_for():
+    with pytest.raises(InvalidInputError, match="no event points to search for"):
+        find_schedule(OVERLAP, horizon=5, formulation="time_grid")
 
 
 TWO = plant(
