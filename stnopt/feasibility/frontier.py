@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6
 _FORMAT = "stnopt certified region 1"
-#: Targets from which the undecided share is estimated, three or more products.
-_N_VOLUME = 20_000
+#: Targets from which the undecided share is estimated, three or more products; labelled in parts.
+_N_VOLUME, _PART = 200_000, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -355,8 +355,9 @@ def _refine(
         schedules=tuple(oracle.schedule(r) for r in work.reaches),
         scope=scope,
     )
-    fresh = work.upper * np.random.default_rng([seed, 1]).random((_N_VOLUME, work.p))
-    n_open = int(np.sum(region.label(fresh) == UNDECIDED))
+    rng, n_open = np.random.default_rng([seed, 1]), 0
+    for _ in range(_N_VOLUME // _PART):
+        n_open += int(np.sum(region.label(work.upper * rng.random((_PART, work.p))) == UNDECIDED))
     return replace(region, gap=n_open / _N_VOLUME, gap_interval=wilson_interval(n_open, _N_VOLUME))
 
 

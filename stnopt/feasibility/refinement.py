@@ -16,6 +16,7 @@ from scipy.stats import qmc
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Reach, TargetOracle
+from stnopt.feasibility.samples import wilson_interval
 from stnopt.solve import Status
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Targets whose share stands for volume while questions are chosen (a power of two).
 _CLOUD = 4096
+#: Fresh targets that must agree before the refinement stops.
+_N_CHECK = 20_000
 _N_CANDIDATES = 80
 #: Gap and nodes of a question: a bound that is proven early still counts.
 _GAP = 2e-3
@@ -121,16 +124,22 @@ class Refinement:
     ) -> None:
         self.oracle, self.tolerance = oracle, tolerance
         self.max_solves = np.inf if max_solves is None else max_solves
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = (seed, 2), np.random.default_rng(seed)
         self.p = len(oracle.products)
         self.reaches: list[Reach] = []
         self.pieces: list[NDArray[np.float64]] = []
+        self.halfspaces: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self.limits: list[Limit] = []
         self.n_solves = 0
         self.upper = np.zeros(self.p)
         self.cloud = np.zeros((0, self.p))
         self.labels = np.zeros(0, dtype=np.int64)
         self.asked: set[tuple[float, ...]] = set()
+
+    @property
+    def slack(self) -> float:
+        """By how much a target must be beyond a limit: rounding decides nothing."""
+        return 1e-6 * max(float(self.upper.max()), 1.0)
 
     @property
     def open_share(self) -> float:
@@ -154,16 +163,31 @@ class Refinement:
         self.labels = np.zeros(_CLOUD, dtype=np.int64)
         for limit in self.limits:
             self._exclude(limit)
-        for piece in self.pieces:
-            self.labels[(self.labels == 0) & is_below(halfspaces_below(piece), self.cloud)] = -1
-        # Somewhat lower, since the cloud that chooses the questions flatters their effect.
-        while self.open_share > 0.85 * self.tolerance and self.n_solves + 1 <= self.max_solves:
+        for halfspaces in self.halfspaces:
+            self.labels[(self.labels == 0) & is_below(halfspaces, self.cloud)] = -1
+        while not self._is_fine() and self.n_solves + 1 <= self.max_solves:
             bar.update(round(100 * (1 - self.open_share)) - bar.n)
             bar.set_postfix(solves=self.n_solves, undecided=f"{self.open_share:.3f}")
             question = self._choose()
             if question is None:
                 return
             self.ask(*question)
+
+    def _is_fine(self) -> bool:
+        """Whether clearly less than the tolerance is undecided, fresh targets asked as well.
+
+        The cloud alone does not tell: it chose the questions, which flatters their effect.
+        """
+        if self.open_share >= self.tolerance:
+            return False
+        seed = [*self.seed, self.n_solves]
+        fresh = self.upper * np.random.default_rng(seed).random((_N_CHECK, self.p))
+        for halfspaces in self.halfspaces:
+            fresh = fresh[~is_below(halfspaces, fresh)]
+        for limit in self.limits:
+            fresh = fresh[~limit.excludes(fresh, self.slack)]
+        interval = wilson_interval(len(fresh), _N_CHECK)
+        return interval is not None and interval[1] < self.tolerance
 
     def ask(self, lower: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
         """Maximise a weighted sum above a lower corner; take over limit and schedule."""
@@ -202,8 +226,7 @@ class Refinement:
         return limit, reach
 
     def _exclude(self, limit: Limit) -> None:
-        slack = 1e-6 * max(float(self.upper.max()), 1.0)
-        self.labels[(self.labels == 0) & limit.excludes(self.cloud, slack)] = 1
+        self.labels[(self.labels == 0) & limit.excludes(self.cloud, self.slack)] = 1
 
     def _include(self, reach: Reach) -> None:
         """Add what the structure of a schedule makes, as groups whose blends are all clean."""
@@ -237,7 +260,8 @@ class Refinement:
     def _add_piece(self, group: list[Reach]) -> None:
         piece = np.array([np.maximum(r.amounts, 0.0) for r in group])
         self.pieces.append(piece)
-        below = is_below(halfspaces_below(piece), self.cloud)
+        self.halfspaces.append(halfspaces_below(piece))
+        below = is_below(self.halfspaces[-1], self.cloud)
         self.labels[(self.labels == 0) & below] = -1
 
     def _choose(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
