@@ -10,7 +10,7 @@ import pyomo.environ as pyo
 import pytest
 
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
-from stnopt.solve import Status, relative_gap_between, solve, status_of
+from stnopt.solve import Status, bound_variables, relative_gap_between, solve, status_of
 
 
 def knapsack(n=3, *, sense=pyo.maximize):
@@ -367,3 +367,36 @@ def test_gap_is_unknown_where_either_side_is():
     assert relative_gap_between(None, 1.0) is None
     assert relative_gap_between(1.0, None) is None
     assert relative_gap_between(-4.0, -5.0) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("limit", "integers", "expected"),
+    [
+        (None, False, [(0, 1), (0, 1), (0, 1)]),
+        # the relaxation fills the sack with part of the third item
+        (6.8, False, [(0.6, 1), (0.2, 1), (0, 0.6)]),
+        (6.8, True, [(1, 1), (1, 1), (0, 0)]),
+    ],
+)
+def test_ranges_of_what_is_as_good_as_a_limit(limit, integers, expected):
+    m = knapsack()
+    found = bound_variables(
+        m, list(m.take.values()), objective_limit=limit, integers=integers, max_nodes=1000
+    )
+    assert np.array(found) == pytest.approx(np.array(expected), abs=2e-6)
+    assert m.take[0].value is None
+    assert m.value.active
+
+
+def test_ranges_hold_what_no_row_and_no_bound_limits():
+    m = pyo.ConcreteModel()
+    m.x, m.y, m.alone = pyo.Var(), pyo.Var(bounds=(0, 5)), pyo.Var(bounds=(-1, 2))
+    m.row = pyo.Constraint(expr=m.x <= 3 - m.y)
+    m.cost = pyo.Objective(expr=m.y)
+    found = bound_variables(m, [m.x, m.y, m.alone], objective_limit=1.0)
+    assert found[0] == (-math.inf, pytest.approx(3, abs=1e-5))
+    assert found[1] == pytest.approx((0, 1), abs=1e-5)
+    assert found[2] == (-1, 2)
+    assert bound_variables(m, [m.x], objective_limit=-1.0) is None
+    m.never = pyo.Constraint(expr=m.x >= 4)
+    assert bound_variables(m, [m.x]) is None

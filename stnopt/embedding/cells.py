@@ -337,10 +337,12 @@ def cover_box(
         cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
         within = ((parent.reached >= lower) & (parent.reached <= upper)).all(axis=1)
         reached = parent.reached[within]
-    settled: list[tuple[Any, ...]] = []  # cells, vertices, inside and excess
+    if n > _HULL_INPUTS:
+        return _cover_along(
+            region, cell_lower, cell_upper, reached, margin, parent, focus, tolerance, max_cells
+        )
+    settled: list[tuple[Any, ...]] = []  # cells, vertices and inside
     n_settled = 0
-    directions: FloatArray | None = None
-    box_lower, width = lower, _widths(lower, upper)
     while len(cell_lower):
         bounds = bound_decision(region, cell_lower, cell_upper)
         possible = bounds.lower <= -margin
@@ -353,65 +355,242 @@ def cover_box(
         inside = bounds.upper <= -margin
         if not len(cell_lower):
             break
-        if directions is None:  # these keep the scaling they were chosen in
-            every = np.concatenate([*(part[2] for part in settled), vertices]).reshape(-1, n)
-            box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
-            width = _widths(box_lower, box_upper)
-        reached = np.concatenate(
-            [
-                reached,
-                _feasible_points(
-                    region, bounds, vertices, cell_lower, cell_upper, inside, width, margin
-                ),
-            ]
+        every = np.concatenate([*(part[2] for part in settled), vertices]).reshape(-1, n)
+        box_lower, box_upper = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+        width = _widths(box_lower, box_upper)
+        corners = vertices[inside].reshape(-1, n)
+        found = _border_points(
+            region, bounds, vertices, cell_lower, cell_upper, inside, width, margin
         )
-        if n > _HULL_INPUTS and directions is None:
-            directions = _directions(region, bounds, reached, width, focus, margin)
-        reached = _extreme(reached, box_lower, width, directions)
-        excess = _excess(vertices, reached, box_lower, width, directions)
+        reached = np.concatenate([reached, corners[~np.isnan(corners[:, 0])], found])
+        reached = _extreme(reached, box_lower, width, None)
+        excess = _excess(vertices, reached, box_lower, width)
         allowed = np.full(excess.shape, tolerance)
         if focus is not None:
             apart = _distance_to(focus, vertices, width)
             allowed = np.maximum(tolerance * np.minimum(apart, 1.0), 1e-3 * tolerance)
         urgency = np.nanmax(np.where(np.isnan(excess), -np.inf, excess / allowed), axis=1)
-        if focus is not None and len(reached):
-            # the border that divides the focus from the region shows where to divide the box
-            solution = focus[0]
-            beyond = np.maximum(np.maximum(cell_lower - solution, solution - cell_upper), 0) / width
-            apart = np.sqrt((beyond**2).sum(axis=1))
-            near = np.sqrt((((reached - solution) / width) ** 2).sum(axis=1).min())
-            length = ((cell_upper - cell_lower) / width).max(axis=1)
-            urgency = np.maximum(urgency, length / (0.5 * apart + 0.2 * near + 1e-6))
-        small = ((cell_upper - cell_lower) <= 1e-7 * width + 1e-12 * np.abs(cell_upper)).all(axis=1)
-        divide = (urgency > 1) & ~inside & ~small
-        n_settled += int((~divide).sum())
-        room = max_cells - n_settled
-        if int(divide.sum()) > room:
-            # the budget ends: keep dividing where most is at stake
-            chosen = np.flatnonzero(divide)
-            order = np.lexsort((bounds.value[chosen], -urgency[chosen]))
-            divide = np.zeros_like(divide)
-            divide[chosen[order[: max(room // 4, 0)]]] = True
-            n_settled += len(chosen) - int(divide.sum())
+        divide = _to_divide(
+            cell_lower, cell_upper, bounds, inside, urgency, reached, focus, width,
+            max_cells - n_settled,
+        )  # fmt: skip
         rest = ~divide
-        settled.append(
-            (cell_lower[rest], cell_upper[rest], vertices[rest], inside[rest], excess[rest])
-        )
+        n_settled += int(rest.sum())
+        settled.append((cell_lower[rest], cell_upper[rest], vertices[rest], inside[rest]))
         cell_lower, cell_upper = _divide(cell_lower[divide], cell_upper[divide], width)
     if not any(len(part[0]) for part in settled):
         return None
-    low, high, vertices, inside, excess = (
-        np.concatenate(part) for part in zip(*settled, strict=True)
+    low, high, vertices, inside = (np.concatenate(part) for part in zip(*settled, strict=True))
+    outer = vertices[~np.isnan(vertices[:, :, 0])]
+    return _enclose(low, high, vertices, inside, reached, outer, focus, tolerance, parent)
+
+
+def _cover_along(
+    region: KernelRegion,
+    cell_lower: FloatArray,
+    cell_upper: FloatArray,
+    reached: FloatArray,
+    margin: float,
+    parent: Cover | None,
+    focus: FloatArray | None,
+    tolerance: float,
+    max_cells: int,
+) -> Cover | None:
+    """Cover a box in three and more inputs, where half-spaces are taken along chosen directions.
+
+    A cell's reach along a direction is computed only where its box alone sticks out that way.
+    """
+    n = cell_lower.shape[1]
+    settled: list[tuple[Any, ...]] = []  # cells, bounds, inside and excess
+    n_settled = 0
+    directions: FloatArray | None = None
+    axes = _box_facets(np.ones(n, dtype=bool))[:, :-1]
+    box_lower, width = np.zeros(n), np.ones(n)
+    while len(cell_lower):
+        bounds = bound_decision(region, cell_lower, cell_upper)
+        possible = bounds.lower <= -margin
+        cell_lower, cell_upper = cell_lower[possible], cell_upper[possible]
+        bounds = bounds[possible]
+        inside = bounds.upper <= -margin
+        if not len(cell_lower):
+            break
+        if directions is None:  # these keep the scaling they were chosen in
+            middle = bounds.center.mean(axis=0)
+            reach = _reach(bounds, cell_lower, cell_upper, margin, axes, middle).max(axis=0)
+            box_lower = middle - reach[n:]
+            width = _widths(box_lower, middle + reach[:n])
+        corners = _reachable_corners(bounds, cell_lower, cell_upper, margin) if n == 3 else None
+        found = _border_points(
+            region, bounds, corners, cell_lower, cell_upper, inside, width, margin
+        )
+        reached = np.concatenate([reached, found, bounds.center[inside]])
+        if directions is None:
+            directions = _directions(region, bounds, reached, width, focus, margin)
+        rows = np.concatenate([axes, directions]) / width
+        if inside.any():
+            reached = np.concatenate(
+                [reached, _outermost(cell_lower[inside], cell_upper[inside], rows)]
+            )
+        reached = _extreme(reached, box_lower, width, directions)
+        excess = np.full(len(cell_lower), np.inf)
+        if len(reached):
+            known = _largest_products(rows, reached - box_lower)
+            reach = _reach(bounds, cell_lower, cell_upper, margin, rows, box_lower, known)
+            excess = (reach - known).max(axis=1)
+        allowed = np.full(excess.shape, tolerance)
+        if focus is not None:
+            radius = 0.5 * (cell_upper - cell_lower)
+            apart = [
+                ((np.abs(bounds.center - spot) - radius) / width).max(axis=1) for spot in focus
+            ]
+            nearest = np.clip(np.min(apart, axis=0), 0.0, 1.0)
+            allowed = np.maximum(tolerance * nearest, 1e-3 * tolerance)
+        divide = _to_divide(
+            cell_lower, cell_upper, bounds, inside, excess / allowed, reached, focus, width,
+            max_cells - n_settled,
+        )  # fmt: skip
+        rest = ~divide
+        n_settled += int(rest.sum())
+        settled.append(
+            (cell_lower[rest], cell_upper[rest], bounds[rest], inside[rest], excess[rest])
+        )
+        cell_lower, cell_upper = _divide(cell_lower[divide], cell_upper[divide], width)
+    if directions is None or not any(len(part[0]) for part in settled):
+        return None
+    low, high, inside, excess = (
+        np.concatenate([part[i] for part in settled]) for i in (0, 1, 3, 4)
     )
-    if directions is None:
-        outer = vertices[~np.isnan(vertices[:, :, 0])]
-    else:
-        # along every direction the feasible points reach at least as far as the other vertices
-        there = ~np.isnan(vertices[:, :, 0])  # without a hull all others are outermost
-        outer = np.concatenate([vertices[there & (excess >= 0)], reached])
-        directions = directions / width
-    return _enclose(
-        low, high, vertices, inside, reached, outer, focus, tolerance, directions, parent
+    bounds = DecisionBounds(
+        **{
+            name: np.concatenate([getattr(part[2], name) for part in settled])
+            for name in DecisionBounds.__slots__
+        }
+    )
+    # along every direction the feasible points reach at least as far as the other cells
+    out = excess >= 0
+    rows = np.concatenate([axes, directions / width])
+    reach = np.full(len(rows), -np.inf)
+    if len(reached):
+        reach = _largest_products(rows, reached - box_lower)
+    if out.any():
+        beyond = _reach(bounds[out], low[out], high[out], margin, rows, box_lower, reach)
+        reach = np.maximum(reach, beyond.max(axis=0))
+    lower, upper = box_lower - reach[n : 2 * n], box_lower + reach[:n]
+    limits = reach[2 * n :] + rows[2 * n :] @ (box_lower - lower)
+    return _enclose_along(
+        low, high, _reachable_corners(bounds, low, high, margin), inside, reached, lower, upper,
+        rows[2 * n :], limits, focus, parent,
+    )  # fmt: skip
+
+
+def _to_divide(
+    lower: FloatArray,
+    upper: FloatArray,
+    bounds: DecisionBounds,
+    inside: NDArray[np.bool_],
+    urgency: FloatArray,
+    reached: FloatArray,
+    focus: FloatArray | None,
+    width: FloatArray,
+    room: int,
+) -> NDArray[np.bool_]:
+    """Choose the cells to divide: the urgent ones, and those along the border near the focus."""
+    if focus is not None and len(reached):
+        # the border that divides the focus from the region shows where to divide the box
+        solution = focus[0]
+        beyond = np.maximum(np.maximum(lower - solution, solution - upper), 0) / width
+        apart = np.sqrt((beyond**2).sum(axis=1))
+        near = np.sqrt((((reached - solution) / width) ** 2).sum(axis=1).min())
+        length = ((upper - lower) / width).max(axis=1)
+        urgency = np.maximum(urgency, length / (0.5 * apart + 0.2 * near + 1e-6))
+    small = ((upper - lower) <= 1e-7 * width + 1e-12 * np.abs(upper)).all(axis=1)
+    divide = (urgency > 1) & ~inside & ~small
+    room -= int((~divide).sum())
+    if int(divide.sum()) > room:
+        # the budget ends: keep dividing where most is at stake
+        chosen = np.flatnonzero(divide)
+        order = np.lexsort((bounds.value[chosen], -urgency[chosen]))
+        divide = np.zeros_like(divide)
+        divide[chosen[order[: max(room // 4, 0)]]] = True
+    return divide
+
+
+def _reach(
+    bounds: DecisionBounds,
+    lower: FloatArray,
+    upper: FloatArray,
+    margin: float,
+    rows: FloatArray,
+    origin: FloatArray,
+    known: FloatArray | None = None,
+) -> FloatArray:
+    """How far each cell, cut by its tangent, reaches along each row, seen from an origin, (k, d).
+
+    By duality it is the least over m >= 0 of ``m h + sum_j |a_j - m g_j| r_j``, a convex function
+    of m whose kinks are at the ratios a_j / g_j. Where the cell's box itself reaches no farther
+    than `known`, that is returned.
+    """
+    radius = 0.5 * (upper - lower)
+    along: FloatArray = (bounds.center - origin) @ rows.T
+    result = along + radius @ np.abs(rows).T
+    open_ = np.ones(result.shape, dtype=bool) if known is None else result > known
+    cells, columns = np.nonzero(open_)
+    step = _CHUNK_ENTRIES // 4
+    for start in range(0, len(cells), step):
+        k, d = cells[start : start + step], columns[start : start + step]
+        a, g, r = rows.T[:, d], bounds.gradient.T[:, k], radius.T[:, k]
+        height = -(bounds.value + bounds.below)[k] - margin
+        best = result[k, d] - along[k, d]
+        for j in range(len(a)):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = a[j] / g[j]
+            m = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 0.0)
+            left = m * height
+            for i in range(len(a)):
+                left += np.abs(a[i] - m * g[i]) * r[i]
+            np.minimum(best, left, out=best)
+        result[k, d] = along[k, d] + best
+    return result
+
+
+def _enclose_along(
+    cell_lower: FloatArray,
+    cell_upper: FloatArray,
+    vertices: FloatArray,
+    inside: NDArray[np.bool_],
+    reached: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    rows: FloatArray,
+    limits: FloatArray,
+    focus: FloatArray | None,
+    parent: Cover | None,
+) -> Cover:
+    """Write the box and ``rows . (x - lower) <= limits`` in the units of the box."""
+    width = _widths(lower, upper)
+    slopes = rows * width
+    norm = np.sqrt((slopes**2).sum(axis=1))
+    facets = np.concatenate(
+        [
+            _box_facets(upper > lower),
+            np.column_stack([slopes, -limits])[norm > 0] / norm[norm > 0, None],
+        ]
+    )
+    facets[:, -1] -= _PAD
+    cuts = facets
+    if parent is not None and focus is not None:
+        known = _kept_cuts(parent, lower, width, (focus[0] - lower) / width)
+        cuts = np.concatenate([facets, known])
+    return Cover(
+        cell_lower=cell_lower,
+        cell_upper=cell_upper,
+        vertices=vertices,
+        inside=inside,
+        lower=lower,
+        upper=upper,
+        reached=reached,
+        facets=facets,
+        cuts=cuts,
     )
 
 
@@ -424,19 +603,14 @@ def _enclose(
     outer: FloatArray,
     focus: FloatArray | None,
     tolerance: float,
-    directions: FloatArray | None,
     parent: Cover | None,
 ) -> Cover:
+    """Take the convex hull of the vertices, in one and two inputs."""
     lower, upper = outer.min(axis=0), outer.max(axis=0)
     width = _widths(lower, upper)
     unit = (outer - lower) / width
-    box = _box_facets(upper > lower)
-    if directions is None:
-        facets = _hull_facets(unit)
-        facets = box.copy() if facets is None else facets
-    else:
-        rows = _unit_rows(directions * width)
-        facets = np.concatenate([box, np.column_stack([rows, np.zeros(len(rows))])])
+    facets = _hull_facets(unit)
+    facets = _box_facets(upper > lower) if facets is None else facets
     # the support of the points themselves, so that rounding inside qhull cannot cut any of them off
     facets[:, -1] = -(_largest_products(facets[:, :-1], unit) + _PAD)
     aim = None if focus is None else (focus - lower) / width
@@ -560,43 +734,48 @@ def _reachable_corners(
     return np.concatenate([reachable, on_edge], axis=1)
 
 
-def _feasible_points(
+def _border_points(
     region: KernelRegion,
     bounds: DecisionBounds,
-    vertices: FloatArray,
+    vertices: FloatArray | None,
     lower: FloatArray,
     upper: FloatArray,
     inside: NDArray[np.bool_],
     width: FloatArray,
     margin: float,
 ) -> FloatArray:
-    """Points that the region accepts: corners of inside cells, others moved to its border."""
-    found = []
+    """Points near the region's border that it accepts, from the cells that are not wholly inside.
+
+    From each cell's center, and from its outermost vertex where these are given.
+    """
     n = lower.shape[1]
-    if inside.any():
-        corner = vertices[inside].reshape(-1, n)
-        found.append(corner[~np.isnan(corner[:, 0])])
     rows = np.flatnonzero(~inside)
-    if len(rows):
-        # to where even the upper of the two tangents is feasible, along the gradient
-        steep = bounds.gradient[rows] * width
-        norm = np.maximum((steep**2).sum(axis=1), 1e-300)
-        direction = bounds.gradient[rows] * width**2 / norm[:, None]
-        gap = (bounds.above - bounds.below)[rows]
-        center = bounds.center[rows]
-        height = bounds.value[rows] + bounds.above[rows] + margin
-        tries = [center - height[:, None] * direction]
-        if n <= 3:
-            outermost = np.where(np.isnan(vertices[rows, :, 0]), -np.inf, 0.0)
-            height_at = np.einsum(
-                "kqj,kj->kq", np.nan_to_num(vertices[rows]), bounds.gradient[rows]
-            )
-            best = (height_at + outermost).argmax(axis=1)
-            tries.append(vertices[rows, best] - 1.01 * gap[:, None] * direction)
-        for candidate in tries:
-            candidate = np.clip(candidate, lower[rows], upper[rows])
-            found.append(candidate[region.decision(candidate) <= -margin])
-    return np.concatenate(found) if found else np.empty((0, n))
+    if not len(rows):
+        return np.empty((0, n))
+    # to where even the upper of the two tangents is feasible, along the gradient
+    steep = bounds.gradient[rows] * width
+    norm = np.maximum((steep**2).sum(axis=1), 1e-300)
+    direction = bounds.gradient[rows] * width**2 / norm[:, None]
+    gap = (bounds.above - bounds.below)[rows]
+    height = bounds.value[rows] + bounds.above[rows] + margin
+    tries = [bounds.center[rows] - height[:, None] * direction]
+    if vertices is not None:
+        outermost = np.where(np.isnan(vertices[rows, :, 0]), -np.inf, 0.0)
+        height_at = np.einsum("kqj,kj->kq", np.nan_to_num(vertices[rows]), bounds.gradient[rows])
+        best = (height_at + outermost).argmax(axis=1)
+        tries.append(vertices[rows, best] - 1.01 * gap[:, None] * direction)
+    found = []
+    for candidate in tries:
+        candidate = np.clip(candidate, lower[rows], upper[rows])
+        found.append(candidate[region.decision(candidate) <= -margin])
+    return np.concatenate(found)
+
+
+def _outermost(lower: FloatArray, upper: FloatArray, rows: FloatArray) -> FloatArray:
+    """Corner of the cells that lies farthest along each row."""
+    along = 0.5 * (lower + upper) @ rows.T + 0.5 * (upper - lower) @ np.abs(rows).T
+    cell = along.argmax(axis=0)
+    return np.where(rows > 0, upper[cell], lower[cell])
 
 
 def _extreme(
@@ -697,28 +876,12 @@ def nearest_in_hull(points: FloatArray, target: FloatArray, width: FloatArray) -
 
 
 def _excess(
-    vertices: FloatArray,
-    reached: FloatArray,
-    lower: FloatArray,
-    width: FloatArray,
-    directions: FloatArray | None,
+    vertices: FloatArray, reached: FloatArray, lower: FloatArray, width: FloatArray
 ) -> FloatArray:
     """How far each vertex sticks out of the hull of the feasible points; inf without a hull."""
     shape = vertices.shape[:2]
     n = vertices.shape[2]
-    unit_reached = (reached - lower) / width
-    if not len(reached):
-        facets = None
-    elif directions is None:
-        facets = _hull_facets(unit_reached)
-    else:
-        facets = np.concatenate(
-            [
-                _box_facets(np.ones(n, dtype=bool)),
-                np.column_stack([directions, np.zeros(len(directions))]),
-            ]
-        )
-        facets[:, -1] = -_largest_products(facets[:, :-1], unit_reached)
+    facets = _hull_facets((reached - lower) / width) if len(reached) else None
     if facets is None:
         return np.full(shape, np.inf)
     unit = ((vertices - lower) / width).reshape(-1, n)
@@ -790,7 +953,7 @@ def _few_cuts(
     if n_free <= 1:
         return np.empty((0, n + 1))
     limit = 12 * n_free
-    if n > _HULL_INPUTS or len(facets) <= limit // 2:
+    if len(facets) <= limit // 2:
         return np.concatenate([facets, known])
     reduced = np.column_stack([facets[:, :-1][:, free], facets[:, -1]])
     taken = _box_facets(np.ones(n_free, dtype=bool))

@@ -41,7 +41,14 @@ from stnopt.embedding.constraint import (
 from stnopt.embedding.many_regions import groups_of, search_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
-from stnopt.solve import SolveResult, Status, relative_gap_between, solve, status_of
+from stnopt.solve import (
+    SolveResult,
+    Status,
+    bound_variables,
+    relative_gap_between,
+    solve,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -362,30 +369,71 @@ class _Search:
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
         self.improve(box.covers, points)
-        focused = self._focus(box.covers, points)
         if box.bound >= self.cutoff():
             self.closed_bound = min(self.closed_bound, box.bound)
             return []
+        focused = self._focus(box.covers, points)
+        if focused is None:
+            return []
         return self._recut(box, focused, points) or self._divide(box, focused, points)
 
-    def _focus(self, covers: tuple[Cover, ...], points: list[FloatArray]) -> tuple[Cover, ...]:
-        """Refine the covers of the regions that a solution breaks, around that solution."""
+    def _focus(
+        self, covers: tuple[Cover, ...], points: list[FloatArray]
+    ) -> tuple[Cover, ...] | None:
+        """Refine the covers of the regions that a solution breaks, around that solution.
+
+        Only what can be better than the incumbent is covered; None if nothing can.
+        """
+        limits = self._improving(covers)
+        if limits is None:
+            return None
         focused = []
-        for index, (part, point, cover) in enumerate(
-            zip(self.kernel_parts, self.kernel_points(points), covers, strict=True)
+        for index, (part, point, cover, (lower, upper)) in enumerate(
+            zip(self.kernel_parts, self.kernel_points(points), covers, limits, strict=True)
         ):
-            finer = None
-            if not part.holds(point):
-                finer = cover_box(
-                    part.region,
-                    cover.lower,
-                    cover.upper,
-                    margin=part.margin,
-                    parent=cover,
-                    focus=self._spots(index, point),
-                )
-            focused.append(cover if finer is None else finer)
+            if part.holds(point):
+                focused.append(cover)
+                continue
+            finer = cover_box(
+                part.region,
+                lower,
+                upper,
+                margin=part.margin,
+                parent=cover,
+                focus=self._spots(index, point),
+            )
+            if finer is None:
+                return None
+            focused.append(finer)
         return tuple(focused)
+
+    def _improving(self, covers: tuple[Cover, ...]) -> list[tuple[FloatArray, FloatArray]] | None:
+        """Ranges of the inputs where a box can hold a solution better than the incumbent, by LPs.
+
+        What they leave out counts as closed at the cutoff.
+        """
+        self._write_cuts(covers)
+        limit = self.cutoff()
+        self.closed_bound = min(self.closed_bound, limit)
+        ranges = bound_variables(
+            self.model,
+            [var for part in self.kernel_parts for var in part.variables],
+            objective_limit=None if limit == math.inf else self.sign * limit,
+            time_limit=self.remaining(),
+            threads=self.threads,
+        )
+        if ranges is None:
+            return None
+        limits = []
+        start = 0
+        for part, cover in zip(self.kernel_parts, covers, strict=True):
+            low, high = np.array(ranges[start : start + len(part.variables)]).T
+            start += len(part.variables)
+            lower, upper = np.maximum(cover.lower, low), np.minimum(cover.upper, high)
+            if (lower > upper).any():
+                return None
+            limits.append((lower, upper))
+        return limits
 
     def _spots(self, index: int, point: FloatArray) -> FloatArray:
         """Where a hull must be fine: at the solution, and at the incumbent that it has to meet."""
@@ -593,9 +641,18 @@ class _Search:
 
     def _first_box(self) -> _Box | None:
         covers = []
+        proven = bound_variables(
+            self.model,
+            [var for part in self.kernel_parts for var in part.variables],
+            time_limit=self.remaining(),
+            threads=self.threads,
+        )
+        if proven is None:
+            return None
+        ranges = iter(proven)
         for part in self.kernel_parts:
             limits = [
-                self._limits(name, inner, var)
+                self._limits(name, inner, var, next(ranges))
                 for (name, inner), var in zip(part.inputs.items(), part.variables, strict=True)
             ]
             lower, upper = np.array(limits, dtype=float).T
@@ -609,9 +666,12 @@ class _Search:
             covers.append(cover)
         return _Box(covers=tuple(covers), bound=-math.inf)
 
-    def _limits(self, name: str, inner: Any, var: Any) -> tuple[float, float]:
-        """Bounds of an input: stated by its variable, or else proven from the model."""
-        lower, upper = stated_bounds(inner)
+    def _limits(
+        self, name: str, inner: Any, var: Any, proven: tuple[float, float]
+    ) -> tuple[float, float]:
+        """Bounds of an input: stated, or proven by the relaxation, or else by the model itself."""
+        stated = stated_bounds(inner)
+        lower, upper = max(stated[0], proven[0]), min(stated[1], proven[1])
         if not math.isfinite(lower):
             lower = self._proven_limit(name, var, pyo.minimize)
         if not math.isfinite(upper):
@@ -666,12 +726,17 @@ class _Search:
         )
 
     def solve(self, gap: float) -> SolveResult:
-        remaining = None
-        if self.deadline is not None:
-            remaining = max(self.deadline - time.perf_counter(), 1e-3)
-        outcome = solve(self.model, relative_gap=gap, time_limit=remaining, threads=self.threads)
+        outcome = solve(
+            self.model, relative_gap=gap, time_limit=self.remaining(), threads=self.threads
+        )
         self.n_solves += outcome.n_solves
         return outcome
+
+    def remaining(self) -> float | None:
+        """Seconds until the time limit; None without one."""
+        if self.deadline is None:
+            return None
+        return max(self.deadline - time.perf_counter(), 1e-3)
 
     def _values(self) -> list[tuple[Any, Any]]:
         own = (

@@ -352,7 +352,7 @@ def test_box_far_larger_than_the_region(n):
 
 def test_warns_where_the_classifier_extrapolates():
     m = knapsack(4, n=2, sense="max", upper=130.0)
-    with pytest.warns(UserWarning, match=r"A to \[0, 130\] \(trained on \[0, 100\]\)"):
+    with pytest.warns(UserWarning, match=r"B to \[0, 130\] \(trained on \[0, 100\]\)"):
         solve_over_region(m, everything(), variables_of(m, everything()))
 
 
