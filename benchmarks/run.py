@@ -1,6 +1,7 @@
-"""Side-by-side timings in one run, single thread: `make bench` writes benchmarks/RESULTS.md.
+"""Side-by-side timings, single thread: `make bench` writes benchmarks/RESULTS.md.
 
-Only ratios within one run mean anything; a solver that is absent or refuses is "not shown".
+`python benchmarks/run.py region labels` runs these sections anew and keeps the others. Only ratios
+within one section mean anything; a solver that is absent or refuses is "not shown".
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import contextlib
 import io
 import os
 import platform
+import re
 import statistics
+import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,28 +26,43 @@ import scheduling
 import stnopt as so
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 REPEATS = 3
+LONG = ("four_products",)  # only when named: `python benchmarks/run.py four_products`
 PRODUCTS = ("S9", "S8")
 
 
-def main() -> None:
-    """Run every comparison and write the tables."""
-    sections = (
-        describe_machine,
-        scheduling.main,
-        time_labelling,
-        feasibility.main,
-        time_reactor,
-        embedding.main,
-    )
+def main(names: Sequence[str]) -> None:
+    """Run the named comparisons, by default all but the long ones; tables of others are kept."""
     results = Path(__file__).with_name("RESULTS.md")
-    text = ""
-    for section in sections:  # written after each, so that an interrupted run keeps what it has
-        text += section().strip() + "\n\n"
-        results.write_text(text.rstrip() + "\n", encoding="utf-8")
-    print(text)
+    sections = {
+        "machine": describe_machine,
+        "schedules": scheduling.main,
+        "labels": time_labelling,
+        "region": feasibility.main,
+        "four_products": feasibility.enclose_four,
+        "reactor": time_reactor,
+        "constraints": embedding.main,
+    }
+    unknown = [name for name in names if name not in sections]
+    if unknown:
+        raise SystemExit(f"no section {unknown}; choose from {', '.join(sections)}")
+    for name in names or [name for name in sections if name not in LONG]:
+        text = sections[name]().strip()
+        # Read and written after each: an interrupted run keeps what it has, and so do others.
+        known = read_sections(results) | {name: text}
+        ordered = [f"<!-- {each} -->\n{known[each]}" for each in sections if each in known]
+        results.write_text("\n\n".join(ordered) + "\n", encoding="utf-8")
+        print(text, end="\n\n", flush=True)
+
+
+def read_sections(results: Path) -> dict[str, str]:
+    """Find the tables that earlier runs wrote, by the comment above each."""
+    if not results.exists():
+        return {}
+    parts = re.split(r"^<!-- (\w+) -->\n", results.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def describe_machine() -> str:
@@ -57,7 +75,7 @@ def describe_machine() -> str:
             packages.append(f"{name} not installed")
     return (
         "# Benchmarks\n\nMade by `make bench`; one thread, medians of "
-        f"{REPEATS} runs. Ratios within one run are the claim, seconds are not.\n\n"
+        f"{REPEATS} runs. Ratios within one section are the claim, seconds are not.\n\n"
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         + ", ".join(packages)
         + "."
@@ -112,4 +130,4 @@ def time_reactor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
