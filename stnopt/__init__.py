@@ -50,6 +50,7 @@ from stnopt.scheduling.infeasibility import Shortfall as Shortfall
 from stnopt.scheduling.infeasibility import explain_infeasible as explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
 from stnopt.scheduling.model import extract_schedule as extract_schedule
+from stnopt.scheduling.model import require_deliveries as require_deliveries
 from stnopt.scheduling.model import require_targets as require_targets
 from stnopt.scheduling.model import require_value as require_value
 from stnopt.scheduling.model import set_objective as set_objective

@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
+from stnopt.plant.network import did_you_mean
 from stnopt.scheduling import state_sequence_model, unit_event_model
+from stnopt.scheduling.deliveries import add_deliveries
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
+from stnopt.scheduling.utilities import add_utility_in_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Delivery
 
 Objective = Literal["profit", "production", "cost", "makespan"]
 Formulation = Literal["unit_events", "state_sequence"]
@@ -35,6 +39,7 @@ _FORMULATIONS = {
     "unit_events": (unit_event_model, unit_event_model.build_unit_event_model),
     "state_sequence": (state_sequence_model, state_sequence_model.build_state_sequence_model),
 }
+_SERVES_DELIVERIES = {"unit_events": add_deliveries}
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
@@ -111,14 +116,16 @@ def build_scheduling_model(
         ]
         m.storage_in_time = pyo.Block(limited)
         m.limited_in_time = set()
-        m.refine = _limit_storage_in_time
+        m.utility_in_time = pyo.Block(list(network.utilities))
+        m.utilities_limited = set()
+        m.refine = _limit_in_time
     elif formulation == "state_sequence":
         m.refine = _refuse_overfull_storage
     return m
 
 
 def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
-    """final_stock = initial + produced - consumed; only consumed if unlimited (eq. U12)."""
+    """final_stock = initial + produced - consumed - delivered; only consumed if unlimited (U12)."""
     fits = [(fit.task, fit.unit) for fit in network.suitabilities]
 
     def processed(state: str, shares: str) -> pyo.Expression:
@@ -132,12 +139,14 @@ def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
     def consumed(m, state):
         return processed(state, "consumes")
 
+    m.delivered = pyo.Param(list(network.states), mutable=True, default=0.0)
+
     @m.Expression(list(network.states))
     def final_stock(m, state):
         if network.states[state].unlimited:
             return m.consumed[state]
-        initial = network.states[state].initial
-        return initial + processed(state, "produces") - m.consumed[state]
+        left = network.states[state].initial - m.delivered[state]
+        return left + processed(state, "produces") - m.consumed[state]
 
 
 def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
@@ -154,8 +163,9 @@ def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
         expr=sum(s.cost * m.consumed[s.name] for s in network.states.values())
     )
     m.cost = pyo.Expression(expr=m.raw_cost + m.task_cost)
-    m.profit = pyo.Expression(expr=sum(s.price * m.final_stock[s.name] for s in sold) - m.cost)
-    m.production = pyo.Expression(expr=sum(m.final_stock[s.name] for s in sold if s.price > 0))
+    made = {s.name: m.final_stock[s.name] + m.delivered[s.name] for s in sold}
+    m.profit = pyo.Expression(expr=sum(s.price * made[s.name] for s in sold) - m.cost)
+    m.production = pyo.Expression(expr=sum(made[s.name] for s in sold if s.price > 0))
     m.makespan = pyo.Expression(expr=m.latest_finish)
 
 
@@ -257,6 +267,62 @@ def check_targets(network: Network, targets: Mapping[str, float]) -> None:
             )
 
 
+def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery]) -> None:
+    """Require amounts to leave the plant at given times; a second call replaces the first.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        From `build_scheduling_model`.
+    deliveries : iterable of Delivery
+        ``final_stock``, and with it every target, is then what is left after them. Profit and
+        production count what is delivered as well.
+
+    Raises
+    ------
+    InvalidInputError
+        A state that the plant does not have, that cannot wait or whose supply is unlimited, or a
+        time after the horizon.
+    UnsupportedModelError
+        The model's formulation has no equations for deliveries.
+    """
+    deliveries = tuple(deliveries)
+    check_deliveries(model.network, deliveries, horizon=model.horizon)
+    serve = _SERVES_DELIVERIES.get(model.formulation)
+    if serve is None:
+        if deliveries:
+            raise UnsupportedModelError(
+                f"formulation {model.formulation!r} has no equations for deliveries; use one of "
+                f"{', '.join(map(repr, _SERVES_DELIVERIES))}"
+            )
+        return
+    serve(model, model.network, deliveries, model.horizon)
+    model.required_deliveries = deliveries
+    for state in model.network.states:
+        amounts = [delivery.amount for delivery in deliveries if delivery.state == state]
+        model.delivered[state] = math.fsum(amounts)
+
+
+def check_deliveries(
+    network: Network, deliveries: Iterable[Delivery], *, horizon: float | None = None
+) -> None:
+    """Refuse deliveries that the plant cannot be asked for, naming each (`require_deliveries`)."""
+    problems = []
+    for delivery in deliveries:
+        what = f"delivery of {delivery.state!r} at {delivery.time:g}"
+        if delivery.state not in network.states:
+            known = did_you_mean(delivery.state, network.states)
+            problems.append(f"{what}: {network.name!r} has no such state{known}")
+        elif network.states[delivery.state].unlimited:
+            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
+        elif network.states[delivery.state].zero_wait:
+            problems.append(f"{what}: it is zero_wait and cannot be kept for a delivery")
+        if horizon is not None and delivery.time > horizon:
+            problems.append(f"{what} is after the horizon, {horizon:g}")
+    if problems:
+        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
+
+
 def require_value(
     model: pyo.ConcreteModel,
     kind: Objective,
@@ -311,14 +377,18 @@ def _refuse_overfull_storage(model: pyo.ConcreteModel) -> bool:
     return False
 
 
-def _limit_storage_in_time(model: pyo.ConcreteModel) -> bool:
+def _limit_in_time(model: pyo.ConcreteModel) -> bool:
     """Add the capacities that the incumbent breaks between its points; say if there were any."""
     violations = find_violations(_read_schedule(model), model.network)
     broken = {v.element for v in violations if v.kind == "over_capacity"} - model.limited_in_time
     for state in sorted(broken):
         add_storage_in_time(model, model.network, state, model.horizon)
         model.limited_in_time.add(state)
-    return bool(broken)
+    drawn = {v.element for v in violations if v.kind == "over_utility"} - model.utilities_limited
+    for name in sorted(drawn):
+        add_utility_in_time(model, model.network, name, model.horizon)
+        model.utilities_limited.add(name)
+    return bool(broken or drawn)
 
 
 def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
@@ -412,4 +482,9 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
     batches = _batches_from_runs(read_runs(model), model.network)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in model.network.states}
-    return Schedule(batches=batches, final_stock=stock, horizon=model.horizon)
+    return Schedule(
+        batches=batches,
+        final_stock=stock,
+        horizon=model.horizon,
+        deliveries=getattr(model, "required_deliveries", ()),
+    )

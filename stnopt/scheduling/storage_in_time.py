@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.unit_rules import cleaning_time, period_begins
+
 if TYPE_CHECKING:
     from stnopt.plant.network import Network, Suitability
+
+#: In the place of the unit that takes a state: it leaves the plant, in a delivery.
+_LEAVES_PLANT = -1
 
 
 def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, horizon: float) -> None:
     """Limit a state's storage to its capacity at every instant (docs/formulation.md, eq. U13-U22).
 
-    The big-M for times is the horizon, for amounts the largest batch or consumption.
+    The big-M for times is the horizon, for amounts the largest batch or consumption. Units with
+    rules must be empty sooner, and deliveries consume as well (eq. U47-U51).
     """
     block = m.storage_in_time[state]
+    block.due = {
+        number: delivery
+        for (name, number), delivery in getattr(m.component("deliveries"), "due", {}).items()
+        if name == state
+    }
     _add_waiting(block, m, network, state, horizon)
+    _add_rules_of_waiting(block, m, horizon)
+    _add_deliveries_from_units(block, m, state)
     _add_order(block, horizon)
     _add_flows(block, network, state)
     _add_levels(block, network.states[state].capacity, network.states[state].initial)
@@ -65,10 +78,17 @@ def _add_waiting(
     block.POINTS = pyo.Set(initialize=list(m.POINTS))
     block.most_made = {unit: most(unit, made) for unit in makers}
     block.most_used = {unit: most(unit, used) for unit in takers}
+    if block.due:
+        block.most_used[_LEAVES_PLANT] = max(delivery.amount for delivery in block.due.values())
+    away = {unit for unit, _ in m.periods}
+    block.ruled = {unit for unit in makers if unit in away or unit in m.cleaned}
     # Every amount has a bound: HiGHS 1.15 loses optima, or calls a feasible model infeasible,
     # where big-M rows meet unbounded columns.
     block.kept = pyo.Var(makers, m.POINTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
-    block.unloaded = pyo.Var(makers, m.EVENTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
+    block.unloaded = pyo.Var(
+        [(unit, p) for unit in makers for p in m.POINTS if p != last or unit in away],
+        bounds=lambda b, unit, _: (0, b.most_made[unit]),
+    )
     block.direct = pyo.Var(
         makers,
         takers,
@@ -76,6 +96,10 @@ def _add_waiting(
         bounds=lambda b, unit, taker, _: (0, min(b.most_made[unit], b.most_used[taker])),
     )
     block.taken_direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.Binary)
+    block.delivered_direct = pyo.Var(
+        [(unit, number, p) for unit in makers for number in block.due for p in m.POINTS if p > 0],
+        bounds=lambda b, unit, number, _: (0, min(b.most_made[unit], b.due[number].amount)),
+    )
 
     @block.Expression(makers, m.EVENTS)
     def starts(b, unit, event):
@@ -97,14 +121,18 @@ def _add_waiting(
         waiting = sum(made[k[0]] * m.size[k] for k in ended)
         if point > 0:
             waiting += b.kept[unit, point - 1]
-        if point == last:
-            return b.kept[unit, point] == waiting
-        taken_here = sum(b.direct[unit, taker, point] for taker in takers)
-        return b.kept[unit, point] == waiting - taken_here - b.unloaded[unit, point]
+            waiting -= sum(b.delivered_direct[unit, number, point] for number in b.due)
+        if point != last:
+            waiting -= sum(b.direct[unit, taker, point] for taker in takers)
+        if (unit, point) in b.unloaded:
+            waiting -= b.unloaded[unit, point]
+        return b.kept[unit, point] == waiting
 
-    @block.Constraint(makers, m.EVENTS)
-    def unloaded_at_start(b, unit, event):
-        return b.unloaded[unit, event] <= b.most_made[unit] * b.starts[unit, event]
+    @block.Constraint(list(block.unloaded))
+    def unloaded_at_start(b, unit, point):
+        empties = b.starts[unit, point] if point != last else 0
+        empties += sum(period_begins(m, unit, point, w) for u, w in m.periods if u == unit)
+        return b.unloaded[unit, point] <= b.most_made[unit] * empties
 
     @block.Constraint(makers, m.EVENTS)
     def nothing_kept_at_start(b, unit, event):
@@ -116,25 +144,31 @@ def _add_waiting(
         return b.direct[unit, taker, event] <= limit * b.taken_direct[unit, taker, event]
 
     apart = [(p, c, e) for p in makers for c in takers for e in m.EVENTS if p != c]
+    own = [(u, u, e) for u in makers for e in m.EVENTS if u in m.cleaned and u in takers]
 
-    @block.Constraint(apart)
+    @block.Constraint([*apart, *own])
     def direct_before_next_start(b, unit, taker, event):
         loose = horizon * (2 - b.taken_direct[unit, taker, event] - b.starts[unit, event])
-        return m.unit_time[taker, event] <= m.unit_time[unit, event] + loose
+        empty = m.unit_time[unit, event] - cleaning_time(m, unit, event)
+        return m.unit_time[taker, event] <= empty + loose
 
     @block.Constraint(apart)
     def direct_before_next_point(b, unit, taker, event):
         loose = horizon * (1 - b.taken_direct[unit, taker, event])
-        return m.unit_time[taker, event] <= m.unit_time[unit, event + 1] + loose
+        empty = m.unit_time[unit, event + 1] - cleaning_time(m, unit, event + 1)
+        return m.unit_time[taker, event] <= empty + loose
 
+    block.emptied = pyo.Var([k for k in block.unloaded if k[0] in block.ruled], bounds=(0, horizon))
     block.when, block.amount, block.limit, block.place = {}, {}, {}, {}
     for unit in makers:
-        for event in m.EVENTS:
-            if event > 0:
-                x = (unit, event, "start")
-                block.when[x] = m.unit_time[unit, event]
-                block.amount[x] = block.unloaded[unit, event]
+        for point in list(m.POINTS)[1:]:
+            if (unit, point) in block.unloaded:
+                x = (unit, point, "start")
+                own = unit in block.ruled
+                block.when[x] = (block.emptied if own else m.unit_time)[unit, point]
+                block.amount[x] = block.unloaded[unit, point]
                 block.limit[x] = block.most_made[unit]
+        for event in m.EVENTS:
             leaving = [k for k in m.BATCHES if k[1] == unit and k[2] == event and k[:2] in early]
             if leaving:
                 x = (unit, event, "early")
@@ -146,6 +180,94 @@ def _add_waiting(
     block.consumed_at = {
         (taker, event): m.unit_time[taker, event] for taker in takers for event in m.EVENTS
     }
+    block.consumed_at |= {(_LEAVES_PLANT, j): due.time for j, due in block.due.items()}
+
+
+def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
+    """Empty a unit before it is cleaned, and before an unavailable period starts.
+
+    release <= emptied <= unit_time - changeover;  emptied <= start of a period that lies before the
+    point; nothing is kept during it, or taken from the unit after its start (eq. U47-U48).
+    """
+    away = [key for key in m.periods if key[0] in block.ruled]
+
+    @block.Constraint([key for key in block.emptied if key[1] in m.EVENTS])
+    def emptied_before_cleaning(b, unit, event):
+        return b.emptied[unit, event] <= m.unit_time[unit, event] - cleaning_time(m, unit, event)
+
+    @block.Constraint(list(block.emptied), sorted({b[3] for b in m.BATCHES}))
+    def emptied_after_release(b, unit, point, span):
+        event = point - span - 1
+        if event < 0:
+            return pyo.Constraint.Skip
+        ended = [k for k in m.BATCHES if k[1] == unit and k[2] == event and k[3] <= span]
+        gap = b.emptied[unit, point] - m.unit_time[unit, event]
+        return gap >= sum(m.duration[k] for k in ended)
+
+    @block.Constraint([(*key, w) for key in block.emptied for u, w in away if u == key[0]])
+    def emptied_before_period(b, unit, point, number):
+        start = m.periods[unit, number][0]
+        loose = (horizon - start) * (1 - period_begins(m, unit, point, number))
+        return b.emptied[unit, point] <= start + loose
+
+    @block.Constraint(away, list(m.POINTS)[1:])
+    def nothing_kept_in_period(b, unit, number, point):
+        kept = 1 - period_begins(m, unit, point, number)
+        return b.kept[unit, point] <= b.most_made[unit] * kept
+
+    @block.Constraint(away, list(block.TAKERS), m.EVENTS)
+    def direct_before_period(b, unit, number, taker, event):
+        start = m.periods[unit, number][0]
+        begins = sum(period_begins(m, unit, p, number) for p in (event, event + 1))
+        loose = (horizon - start) * (2 - b.taken_direct[unit, taker, event] - begins)
+        return m.unit_time[taker, event] <= start + loose
+
+
+def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, state: str) -> None:
+    """Deliver what waits in a unit: after its release, before the unit is emptied.
+
+    delivered_direct <= M * taken_by_delivery, which is 1 only if what has ended by that point is
+    released by then and the unit is emptied later (eq. U49-U50).
+    """
+    keys = list(block.delivered_direct)
+    block.taken_by_delivery = pyo.Var(keys, domain=pyo.Binary)
+    last = m.POINTS.last()
+
+    @block.Constraint(keys)
+    def delivered_only_if_taken(b, unit, number, point):
+        most = min(b.most_made[unit], b.due[number].amount)
+        taken = b.taken_by_delivery[unit, number, point]
+        return b.delivered_direct[unit, number, point] <= most * taken
+
+    @block.Constraint(keys, m.EVENTS)
+    def delivered_after_release(b, unit, number, point, event):
+        released = (state, number, unit, event)
+        if event >= point or released not in m.deliveries.released_by:
+            return pyo.Constraint.Skip
+        ended = [k for k in m.BATCHES if k[1:3] == (unit, event) and event + k[3] < point]
+        ran = b.taken_by_delivery[unit, number, point] + sum(m.run[k] for k in ended)
+        return ran <= 1 + m.deliveries.released_by[released]
+
+    @block.Constraint([key for key in keys if key[2] != last])
+    def delivered_before_next_start(b, unit, number, point):
+        time = b.due[number].time
+        loose = 2 - b.taken_by_delivery[unit, number, point] - b.starts[unit, point]
+        empty = m.unit_time[unit, point] - cleaning_time(m, unit, point)
+        return empty >= time - time * loose
+
+    @block.Constraint([key for key in keys if key[2] != last])
+    def delivered_before_next_point(b, unit, number, point):
+        time = b.due[number].time
+        loose = 1 - b.taken_by_delivery[unit, number, point]
+        empty = m.unit_time[unit, point + 1] - cleaning_time(m, unit, point + 1)
+        return empty >= time - time * loose
+
+    @block.Constraint([(*key, w) for key in keys for unit, w in m.periods if unit == key[0]])
+    def delivered_before_period(b, unit, number, point, period):
+        if b.due[number].time <= m.periods[unit, period][0]:
+            return pyo.Constraint.Skip
+        begins = sum(period_begins(m, unit, p, period) for p in (point, point + 1) if p <= last)
+        return b.taken_by_delivery[unit, number, point] <= 1 - begins
 
 
 def _add_order(block: pyo.Block, horizon: float) -> None:
@@ -156,7 +278,9 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
     Only what leaves its batch early needs that: other material is consumed from its unit.
     """
     unloadings = list(block.when)
-    pairs = [(c, x) for c in block.consumed_at for x in unloadings if not _fixed_order(c, x)[0]]
+    pairs = [
+        (c, x) for c in block.consumed_at for x in unloadings if not _fixed_order(block, c, x)[0]
+    ]
     block.PAIRS = pyo.Set(dimen=5, initialize=[(*c, *x) for c, x in pairs])
     block.first = pyo.Var(block.PAIRS, domain=pyo.Binary)
 
@@ -195,14 +319,19 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
         return b.when[pair[:3]] <= b.when[pair[3:]] + horizon * b.later[pair]
 
 
-def _fixed_order(consumption: tuple, unloading: tuple) -> tuple[bool, int]:
-    """Whether one unit's own points already order the two, and then the value of `first`."""
+def _fixed_order(block: pyo.Block, consumption: tuple, unloading: tuple) -> tuple[bool, int]:
+    """Whether one unit's own points already order the two, and then the value of `first`.
+
+    A unit with rules may be emptied well before it starts again.
+    """
     same = consumption[0] == unloading[0] and unloading[2] == "start"
+    if consumption[1] == unloading[1] and unloading[0] in block.ruled:
+        return False, 0
     return same, int(consumption[1] <= unloading[1])
 
 
 def _first(block: pyo.Block, consumption: tuple, unloading: tuple) -> pyo.Var | int:
-    known, value = _fixed_order(consumption, unloading)
+    known, value = _fixed_order(block, consumption, unloading)
     return value if known else block.first[(*consumption, *unloading)]
 
 
@@ -214,7 +343,10 @@ def _together(block: pyo.Block, consumption: tuple, unloading: tuple) -> pyo.Var
 def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
     """Consumption = taken from units + from earlier unloadings + from initial stock (eq. U20)."""
     routes = [
-        (*c, *x) for c in block.consumed_at for x in block.when if _fixed_order(c, x) != (True, 1)
+        (*c, *x)
+        for c in block.consumed_at
+        for x in block.when
+        if _fixed_order(block, c, x) != (True, 1)
     ]
     block.ROUTES = pyo.Set(dimen=5, initialize=routes)
     block.flow = pyo.Var(
@@ -228,8 +360,12 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
 
     @block.Constraint(list(block.consumed_at))
     def supply(b, taker, event):
+        stored = _from_storage(b, (taker, event))
+        if taker == _LEAVES_PLANT:
+            direct = sum(b.delivered_direct[key] for key in b.delivered_direct if key[1] == event)
+            return direct + stored == b.due[event].amount
         direct = sum(b.direct[unit, taker, event] for unit in b.MAKERS)
-        return b.taken[taker, event] == direct + _from_storage(b, (taker, event))
+        return b.taken[taker, event] == direct + stored
 
     @block.Constraint(block.ROUTES)
     def flow_after_unloading(b, *route):

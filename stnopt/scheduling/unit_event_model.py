@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.errors import UnsupportedModelError
 from stnopt.scheduling.storage_in_time import leaves_early
+from stnopt.scheduling.unit_rules import (
+    add_changeovers,
+    add_unavailable_periods,
+    first_free_time,
+)
+from stnopt.scheduling.utilities import add_utility_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,19 +35,9 @@ def build_unit_event_model(
 ) -> pyo.ConcreteModel:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
-    Storage capacities hold here up to what the units can keep; `storage_in_time` adds the rest
-    where a schedule needs it.
-
-    Raises
-    ------
-    UnsupportedModelError
-        The plant has rules of units or utilities.
+    Storage capacities hold here up to what the units can keep, and utilities only by cuts:
+    `storage_in_time` and `utilities` add the rest where a schedule needs it.
     """
-    for what, parts in (("rules of units", network.unit_rules), ("utilities", network.utilities)):
-        if parts:
-            raise UnsupportedModelError(
-                f"formulation 'unit_events' has no equations for {what} ({', '.join(parts)}) yet"
-            )
     m = pyo.ConcreteModel(name=network.name)
     _add_sets(m, network, n_events, max_span)
     _add_variables(m, network, horizon)
@@ -53,6 +48,9 @@ def build_unit_event_model(
     _add_material_balances(m, network)
     _add_zero_wait(m, network, horizon)
     _add_earliest_starts(m, network)
+    add_unavailable_periods(m, network, horizon)
+    add_changeovers(m, network)
+    add_utility_cuts(m, network)
     return m
 
 
@@ -95,10 +93,13 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
     m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, *_: (0.0, largest[task, unit]))
-    earliest = _earliest_starts(network)
-    soonest = {
-        unit: min(min(earliest[f.task] for f in network.suitabilities if f.unit == unit), horizon)
+    earliest = earliest_starts(network)
+    ready = {
+        unit: min(earliest[f.task] for f in network.suitabilities if f.unit == unit)
         for unit in network.units
+    }
+    soonest = {
+        unit: min(first_free_time(network, unit, ready[unit], horizon), horizon) for unit in ready
     }
     m.unit_time = pyo.Var(m.UNITS, m.POINTS, bounds=lambda m, unit, _: (soonest[unit], horizon))
     m.stock = pyo.Var(m.STORED, m.POINTS, domain=pyo.NonNegativeReals)
@@ -348,7 +349,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
 def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
     """unit_time >= the earliest time at which what its batch needs can be there (eq. U11)."""
-    earliest = _earliest_starts(network)
+    earliest = earliest_starts(network)
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def earliest_start(m, unit, event):
@@ -358,7 +359,7 @@ def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
         return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
 
 
-def _earliest_starts(network: Network) -> dict[str, float]:
+def earliest_starts(network: Network) -> dict[str, float]:
     """Earliest start of each task, from the shortest batches that must come before (inf: never)."""
     ready = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
     earliest = dict.fromkeys(network.tasks, math.inf)

@@ -1,8 +1,9 @@
 """Best schedules on a grid of whole hours: a reference without any code of the library's models.
 
 For plants whose durations do not depend on the size and are whole numbers, as are the release times
-and the horizon. Rounding all times of a schedule down to whole hours then keeps every duration,
-every order and every coincidence, so that nothing is lost on the grid.
+and the horizon, unavailable periods, changeovers and the times of deliveries. Rounding all times of
+a schedule down to whole hours then keeps every duration, every order and every coincidence, and
+lets no batches run at one time that did not before, so that nothing is lost on the grid.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from stnopt.plant import read_network
+from stnopt.plant import Delivery, read_network
 
 
 class _Rows:
@@ -47,22 +48,28 @@ class _Rows:
             constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
             options={"mip_rel_gap": 1e-7},
         )
+        if found.status == 2:
+            return None
         assert found.status == 0, found.message
         return -found.fun
 
 
-def best_on_grid(network, hours):
-    """Return the largest profit within so many hours."""
+def best_on_grid(network, hours, deliveries=()):
+    """Return the largest profit within so many hours; None if nothing serves the deliveries."""
     rows = _Rows()
     starts, sizes = {}, {}  # (task, unit, hour) -> column
     for fit in network.suitabilities:
         for hour in range(int(hours - fit.fixed_time) + 1):
+            if any(hour < e and s < hour + fit.fixed_time for s, e in _away(network, fit.unit)):
+                continue
             key = (fit.task, fit.unit, hour)
             starts[key] = rows.column(1, integer=True, gain=-fit.fixed_cost)
             sizes[key] = rows.column(fit.max_batch, gain=-fit.cost_per_amount)
             rows.row([(sizes[key], 1), (starts[key], -fit.max_batch)], -math.inf, 0)
-            if fit.min_batch:
-                rows.row([(sizes[key], 1), (starts[key], -fit.min_batch)], 0, math.inf)
+            # Where batches that follow each other matter, an empty one must not count.
+            least = fit.min_batch or (1e-5 * fit.max_batch if _times(network, fit.unit) else 0)
+            if least:
+                rows.row([(sizes[key], 1), (starts[key], -least)], 0, math.inf)
     for unit in network.units:
         for hour in range(hours):
             busy = [
@@ -73,13 +80,60 @@ def best_on_grid(network, hours):
             ]
             if busy:
                 rows.row(busy, 0, 1)
+    in_turn = _pairs_in_turn(network, starts)
+    for between, finish, following, (time, _) in in_turn:
+        if following < finish + time:
+            rows.row(between, -math.inf, 1)
+    for name, utility in network.utilities.items():
+        for hour in range(hours):
+            drawing = []
+            for (task, unit, begin), column in starts.items():
+                fit = network.tasks[task].units[unit]
+                if begin <= hour < begin + fit.fixed_time:
+                    drawing.append((column, fit.draws.get(name, 0)))
+                    size = sizes[task, unit, begin]
+                    drawing.append((size, fit.draws_per_amount.get(name, 0)))
+            if drawing:
+                rows.row(drawing, -math.inf, utility.capacity)
     for state in network.states.values():
-        _add_state(rows, network, state, hours, starts, sizes)
+        due = {hour: 0 for hour in range(hours + 1)}
+        for delivery in deliveries:
+            if delivery.state == state.name:
+                due[delivery.time] += delivery.amount
+        _add_state(rows, network, state, hours, starts, sizes, in_turn, due)
     initial = sum(s.price * s.initial for s in network.states.values() if not s.unlimited)
-    return rows.maximise() + initial
+    best = rows.maximise()
+    return None if best is None else best + initial
 
 
-def _add_state(rows, network, state, hours, starts, sizes):
+def _away(network, unit):
+    return network.unit_rules[unit].unavailable if unit in network.unit_rules else ()
+
+
+def _times(network, unit):
+    return network.unit_rules[unit].changeovers if unit in network.unit_rules else {}
+
+
+def _pairs_in_turn(network, starts):
+    """Return (terms, finish, start, changeover, unit) for pairs of batches that need a changeover.
+
+    The terms sum to 2 if both run with no other between them, else to 1 at most.
+    """
+    pairs = []
+    for (first, unit, begin), column in starts.items():
+        finish = begin + network.tasks[first].units[unit].fixed_time
+        for (task, where, start), other in starts.items():
+            time = _times(network, unit).get((first, task), 0)
+            if where != unit or not time or start < finish:
+                continue
+            between = [
+                (c, -1) for (_, w, h), c in starts.items() if w == unit and finish <= h < start
+            ]
+            pairs.append(([(column, 1), (other, 1), *between], finish, start, (time, unit)))
+    return pairs
+
+
+def _add_state(rows, network, state, hours, starts, sizes, in_turn, due):
     taken = {hour: [] for hour in range(hours + 1)}
     early = {hour: [] for hour in range(hours + 1)}
     ended = {}  # unit -> hour -> terms
@@ -124,14 +178,19 @@ def _add_state(rows, network, state, hours, starts, sizes):
                 if (where, begin) == (unit, hour)
             ]
             rows.row([(waiting, 1), *begins], -math.inf, most)
+            if hour < hours and any(s <= hour < e for s, e in _away(network, unit)):
+                rows.row([(waiting, 1)], -math.inf, 0)
+            for both, finish, following, (time, where) in in_turn:
+                if where == unit and max(finish, following - time) <= hour < following:
+                    rows.row([(waiting, 1), *((c, most * f) for c, f in both)], -math.inf, 2 * most)
             before = waiting
     for hour in range(hours + 1):
         balance = [(stored[hour], 1), *((c, f) for c, f in taken[hour])]
         balance += [(c, -f) for c, f in early[hour] + leaving[hour]]
         if hour:
-            rows.row([*balance, (stored[hour - 1], -1)], 0, 0)
+            rows.row([*balance, (stored[hour - 1], -1)], -due[hour], -due[hour])
         else:
-            rows.row(balance, state.initial, state.initial)
+            rows.row(balance, state.initial - due[hour], state.initial - due[hour])
 
 
 def draw_plant(seed, *, capacities=(0, 2, 4, None)):
@@ -186,6 +245,46 @@ def draw_plant(seed, *, capacities=(0, 2, 4, None)):
         states[name]["initial"] = initial
     states = {name: entry for name, entry in states.items() if name in used}
     return read_network({"name": f"drawn_{seed}", "states": states, "tasks": tasks})
+
+
+def add_rules(network, seed, *, periods=False, changeovers=False, utilities=False):
+    """Return the plant with rules drawn at random; the kinds that are asked for are there."""
+    random = Random(seed)
+    plant = network.to_dict()
+    rules = {unit: {} for unit in network.units}
+    for unit in random.sample(network.units, random.randint(1, len(network.units))):
+        if periods:
+            start = random.randint(0, 4)
+            rules[unit]["unavailable"] = [[start, start + random.randint(1, 2)]]
+            if random.random() < 0.3:
+                rules[unit]["unavailable"].append([start + 3, start + 4])
+        tasks = [fit.task for fit in network.suitabilities if fit.unit == unit]
+        if changeovers:
+            rules[unit]["changeovers"] = {
+                first: {task: random.choice([0, 1, 1, 2]) for task in tasks} for first in tasks
+            }
+    plant["units"] = {unit: rule for unit, rule in rules.items() if rule}
+    if utilities:
+        plant["utilities"] = {"steam": {"capacity": 6}}
+        for task in plant["tasks"].values():
+            for entry in task["units"].values():
+                constant = random.choice([0, 2, 3, 4])
+                entry["draws"] = {"steam": constant}
+                if random.random() < 0.5:
+                    entry["draws_per_amount"] = {"steam": random.choice([0.25, 0.5])}
+    return read_network(plant)
+
+
+def draw_deliveries(network, seed, hours):
+    """Draw one or two deliveries of what the plant makes."""
+    random = Random(seed)
+    made = [s for s in network.states if network.producers(s) and not network.states[s].zero_wait]
+    return [
+        Delivery(
+            random.choice(made), random.randint(hours // 2, hours), random.choice([0.5, 1, 1.5])
+        )
+        for _ in range(random.randint(1, 2))
+    ]
 
 
 def _shares(random, names):
