@@ -78,7 +78,9 @@ def read_network(source: Path | str | Mapping[str, Any]) -> Network:
     return _read_document(document, problems, where)
 
 
-def read_problem(source: Path | str | Mapping[str, Any]) -> Problem:
+def read_problem(
+    source: Path | str | Mapping[str, Any], *, default: Problem | None = None
+) -> Problem:
     """Read what is asked of a plant from a file, or from the mapping that such a file holds.
 
     Parameters
@@ -89,6 +91,8 @@ def read_problem(source: Path | str | Mapping[str, Any]) -> Problem:
         `objective`, `horizon` (or `horizon_upper_bound`, the same number by the name that fits a
         makespan), `demand` (the targets), `sense` and `deliveries`, a list of
         `{state: ..., time: ..., amount: ...}`.
+    default : Problem, optional
+        What to return where the source is a plant, and no problem stands beside it.
 
     Returns
     -------
@@ -106,6 +110,8 @@ def read_problem(source: Path | str | Mapping[str, Any]) -> Problem:
         document, where = _open(source, problems)
     except InvalidNetworkError as error:
         raise InvalidInputError(error.problems, source=error.source) from error
+    if default is not None and _is_plant_alone(document):
+        return default
     problem = _read_problem_document(document, problems)
     if problem is None or problems:
         raise InvalidInputError(problems, source=where)
@@ -615,6 +621,12 @@ def _equal_shares(states: Iterable[str]) -> dict[str, float]:
 
 
 # --- From a mapping to a problem -----------------------------------------------------------------
+
+
+def _is_plant_alone(document: object) -> bool:
+    if not isinstance(document, Mapping) or "problem" in document:
+        return False
+    return "plant" in document or ("states" in document and "tasks" in document)
 
 
 def _read_problem_document(document: object, problems: list[str]) -> Problem | None:

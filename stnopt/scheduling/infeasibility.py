@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.network import Network, ReadOnlyMapping
-from stnopt.scheduling.model import build_scheduling_model, check_targets, extract_schedule
+from stnopt.scheduling.model import build_scheduling_model, extract_schedule
 from stnopt.scheduling.reasons import (
     Demand,
     Reason,
     add_elastic_demand,
+    check_demand,
     find_reasons,
     missing_in_sums,
     shortest_in_sums,
@@ -235,7 +236,7 @@ def explain_infeasible(
         raise InvalidInputError("explain_infeasible needs targets: nothing is always possible")
     if sense not in ("at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
-    _check_demand(network, targets)
+    check_demand(network, targets)
     demand = Demand(
         network=network,
         targets={state: float(amount) for state, amount in targets.items()},
@@ -288,19 +289,6 @@ def explain_infeasible(
         bottleneck=bottleneck,
         feasible_from=feasible_from,
     )
-
-
-def _check_demand(network: Network, targets: Mapping[str, float]) -> None:
-    """Refuse what is no demand. A state that no task makes is one: it has a reason of its own."""
-    stocked = {
-        s.name for s in network.states.values() if not s.unlimited and not network.producers(s.name)
-    }
-    check_targets(network, {s: a for s, a in targets.items() if s not in stocked})
-    for state in stocked & set(targets):
-        if not (math.isfinite(targets[state]) and targets[state] >= 0):
-            raise InvalidInputError(
-                f"target {state!r}: the amount must be a number of at least 0, got {targets[state]}"
-            )
 
 
 # --- How short -----------------------------------------------------------------------------------

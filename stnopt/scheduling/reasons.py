@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
 
+from stnopt.errors import InvalidInputError
+from stnopt.scheduling.model import check_targets
 from stnopt.solve import Status, solve
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Demand:
     targets : mapping of str to float, amount
     sense : {"at_least", "exactly"}
     horizon : float
+        May be infinite where no schedule is sought.
     relative_gap : float
         For each solve.
     deliveries : tuple of Delivery
@@ -101,6 +104,19 @@ class Demand:
         """Amount by which a target may be missed and counts as met."""
         largest = max(fit.max_batch for fit in self.network.suitabilities)
         return _AMOUNT_TOLERANCE * largest * max(1, len(self.targets))
+
+
+def check_demand(network: Network, targets: Mapping[str, float]) -> None:
+    """Refuse what is no demand, naming it; what no task makes is one, with a reason of its own."""
+    stocked = {
+        s.name for s in network.states.values() if not s.unlimited and not network.producers(s.name)
+    }
+    check_targets(network, {s: a for s, a in targets.items() if s not in stocked})
+    for state in stocked & set(targets):
+        if not (math.isfinite(targets[state]) and targets[state] >= 0):
+            raise InvalidInputError(
+                f"target {state!r}: the amount must be a number of at least 0, got {targets[state]}"
+            )
 
 
 def add_elastic_demand(m: pyo.ConcreteModel, demand: Demand) -> None:
@@ -296,7 +312,7 @@ def find_reasons(demand: Demand) -> Iterator[Reason]:
     if any(reason.kind != "route_time" for reason in alone):
         return  # the sums would repeat it, less clearly
     yield from _reasons_of_materials(demand)
-    if not alone:
+    if not alone and demand.horizon < math.inf:
         yield from _reasons_of_units(demand)
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant import Delivery, Problem, read_problem
+from stnopt.plant import Delivery, Problem, load_example, read_problem
 
 GOOD = """\
 plant:
@@ -177,3 +177,14 @@ def test_a_bad_delivery_is_refused_with_all_its_problems():
         "time must be at least 0",
         "amount must be more than 0",
     ]
+
+
+def test_a_plant_without_a_problem_gives_the_default_where_there_is_one():
+    plant = load_example("motivating").to_dict()
+    default = Problem(horizon=3)
+    assert read_problem(plant, default=default) is default
+    assert read_problem({"plant": plant}, default=default) is default
+    assert read_problem({"plant": plant, "problem": {"horizon": 5}}, default=default).horizon == 5
+    assert read_problem({"horizon": 6}, default=default).horizon == 6
+    with pytest.raises(InvalidInputError, match="without a problem"):
+        read_problem(plant)
