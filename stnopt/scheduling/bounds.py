@@ -1,0 +1,191 @@
+"""Bounds that hold for any schedule, whatever its event points, and the schedules behind them."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import pyomo.environ as pyo
+
+from stnopt.scheduling.interval_model import count_intervals
+from stnopt.scheduling.model import (
+    build_relaxation,
+    build_scheduling_model,
+    read_runs,
+    require_deliveries,
+    require_targets,
+    require_value,
+    schedule_from_runs,
+    set_objective,
+)
+from stnopt.scheduling.schedule import Schedule, find_violations
+from stnopt.scheduling.time_grid_model import find_grid_width
+from stnopt.solve import SolveResult, Status, solve
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+
+MAXIMISED = ("profit", "production")
+#: Longer grids and more intervals than this are not tried: their models are too large.
+_MOST_POINTS = 1_000
+_MOST_INTERVALS = 200
+#: Halvings of the time between "too short" and "long enough" when a makespan is bounded.
+_HALVINGS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyScheduleAnswer:
+    """What a model without event points says of a problem.
+
+    Attributes
+    ----------
+    result : SolveResult
+        Its bound, and an INFEASIBLE, hold for every schedule (better than what was asked for).
+    schedule : Schedule or None
+        The solution, if it passed the replay: then there is no better schedule than `result.bound`.
+    formulation : {"time_grid", "intervals"}
+    n_points : int
+        Intervals of the model.
+    """
+
+    result: SolveResult
+    schedule: Schedule | None
+    formulation: Literal["time_grid", "intervals"]
+    n_points: int
+
+
+def lies_on_grid(network: Network, problem: Problem) -> bool:
+    """Whether an exact time grid of reasonable length represents every schedule of a plant."""
+    assert problem.horizon is not None
+    width = find_grid_width(network, problem.deliveries, horizon=problem.horizon)
+    return width is not None and 1 <= _count_steps(problem.horizon, width) <= _MOST_POINTS
+
+
+def solve_for_any_schedule(
+    network: Network,
+    problem: Problem,
+    *,
+    better_than: float | None = None,
+    time_limit: float | None = None,
+    relative_gap: float = 1e-4,
+) -> AnyScheduleAnswer | None:
+    """Solve a problem on a model that knows no event points.
+
+    That is an exact time grid where all of the plant's times lie on one, else a relaxation in
+    intervals (docs/formulation.md, eq. G1-G10 and B1-B15).
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With a horizon.
+    better_than : float, optional
+        Only schedules with at least (for cost and makespan: at most) this value count.
+    time_limit : float, optional
+        Seconds.
+    relative_gap : float
+
+    Returns
+    -------
+    AnyScheduleAnswer or None
+        None if both models would be too large.
+    """
+    assert problem.horizon is not None
+    horizon = problem.horizon
+    if problem.objective == "makespan" and better_than is not None:
+        # Nothing that counts ends later, so that the shorter horizon excludes nothing.
+        latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+        horizon = min(horizon, max(better_than, latest))
+        if horizon <= 0:
+            return None
+    formulation: Literal["time_grid", "intervals"] = "intervals"
+    n_points = count_intervals(network, horizon)
+    if lies_on_grid(network, replace(problem, horizon=horizon)):
+        formulation = "time_grid"
+        width = find_grid_width(network, problem.deliveries, horizon=horizon)
+        assert width is not None
+        n_points = _count_steps(horizon, width)
+        model = build_scheduling_model(
+            network, horizon=n_points * width, n_events=n_points, formulation="time_grid"
+        )
+    elif n_points <= _MOST_INTERVALS:
+        model = build_relaxation(network, horizon=horizon)
+    else:
+        return None
+    ask(model, problem)
+    if better_than is not None:
+        side = "at_least" if problem.objective in MAXIMISED else "at_most"
+        require_value(model, problem.objective, **{side: better_than})
+    result = solve(model, time_limit=time_limit, relative_gap=relative_gap)
+    schedule = _read(model, network, problem) if result.has_solution else None
+    return AnyScheduleAnswer(
+        result=result, schedule=schedule, formulation=formulation, n_points=n_points
+    )
+
+
+def ask(model: pyo.ConcreteModel, problem: Problem) -> None:
+    """Put a problem's objective, targets and deliveries to a scheduling model."""
+    set_objective(model, problem.objective)
+    if problem.deliveries:
+        require_deliveries(model, problem.deliveries)
+    if problem.targets:
+        require_targets(model, problem.targets, sense=problem.sense)
+
+
+def _count_steps(horizon: float, width: float) -> int:
+    return math.floor(horizon / width * (1 + 1e-12) + 1e-9)
+
+
+def _read(model: pyo.ConcreteModel, network: Network, problem: Problem) -> Schedule | None:
+    """Read the schedule of a solved model; None if it breaks a rule of the plant."""
+    assert problem.horizon is not None
+    schedule = schedule_from_runs(read_runs(model), network, horizon=problem.horizon)
+    if problem.deliveries:
+        stock = dict(schedule.final_stock)
+        for delivery in problem.deliveries:
+            stock[delivery.state] -= delivery.amount
+        schedule = replace(schedule, final_stock=stock, deliveries=problem.deliveries)
+    return None if find_violations(schedule, network) else schedule
+
+
+def bound_makespan(
+    network: Network, problem: Problem, *, known: float, time_limit: float
+) -> float | None:
+    """Return a time below which no schedule meets a demand, from linear relaxations in intervals.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With objective "makespan".
+    known : float
+        A makespan that is reached.
+    time_limit : float
+        Seconds.
+
+    Returns
+    -------
+    float or None
+        None if nothing was proven in time.
+    """
+    low = max((delivery.time for delivery in problem.deliveries), default=0.0)
+    high, proven = known, None
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    deadline = time.perf_counter() + time_limit
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        late = time.perf_counter() >= deadline
+        if late or middle < shortest or count_intervals(network, middle) > _MOST_INTERVALS:
+            break
+        model = build_relaxation(network, horizon=middle)
+        ask(model, replace(problem, horizon=middle))
+        pyo.TransformationFactory("core.relax_integer_vars").apply_to(model)
+        remaining = max(deadline - time.perf_counter(), 0.01)
+        if solve(model, time_limit=remaining).status is Status.INFEASIBLE:
+            low = proven = middle
+        else:
+            high = middle
+    return proven

@@ -1,0 +1,143 @@
+"""Event points for a schedule that no event-based model has found.
+
+A schedule in time has no event points. Here each of its batches gets one to start at and one to end
+at, so that the unit-event model can describe it, with as few as its material flow allows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from stnopt.scheduling.storage_in_time import leaves_early
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.scheduling.schedule import Batch, Schedule
+
+#: Times closer than this share of the horizon are one time (as in the replay).
+_SAME_TIME = 1e-6
+#: Amounts below this share of the largest batch are rounding.
+_NEGLIGIBLE = 1e-7
+
+Mark = tuple[str, int]  # ("start" or "end", number of the batch)
+
+
+def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
+    """Return event points and the span with which the unit-event model can describe a schedule.
+
+    Each start and each end gets the least number that keeps the order the model needs: along a
+    unit, from what makes to what takes, and not the other way round where the taker starts before
+    the maker has released (docs/formulation.md).
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Free of violations.
+    network : Network
+
+    Returns
+    -------
+    n_events, max_span : int
+    """
+    batches = schedule.batches
+    if not batches:
+        return 1, 0
+    same = _SAME_TIME * schedule.horizon
+    least: dict[Mark, list[tuple[Mark, int]]] = defaultdict(list)
+    for number, following in _along_units(batches):
+        least["start", following].append((("end", number), 0))
+    for number in range(len(batches)):
+        least["end", number].append((("start", number), 1))
+    for state in network.states.values():
+        if not state.unlimited:
+            for later, earlier, gap in _order_of_material(schedule, network, state.name, same):
+                least[later].append((earlier, gap))
+    place = dict.fromkeys([(side, n) for n in range(len(batches)) for side in ("start", "end")], 0)
+    for _ in range(2 * len(batches) + 1):
+        changed = False
+        for mark, reasons in least.items():
+            wanted = max(place[earlier] + gap for earlier, gap in reasons)
+            if wanted > place[mark]:
+                place[mark], changed = wanted, True
+        if not changed:
+            break
+    else:
+        place = _number_by_start(batches, same)
+    starts = [place["start", n] for n in range(len(batches))]
+    spans = [place["end", n] - starts[n] - 1 for n in range(len(batches))]
+    return max(starts) + 1, max(spans)
+
+
+def _number_by_start(batches: tuple[Batch, ...], same: float) -> dict[Mark, int]:
+    """Give every distinct start a number of its own, and every end the next start's."""
+    times: list[float] = []
+    for batch in sorted(batches, key=lambda b: b.start):
+        if not times or batch.start > times[-1] + same:
+            times.append(batch.start)
+    place: dict[Mark, int] = {}
+    for number, batch in enumerate(batches):
+        place["start", number] = sum(time <= batch.start + same for time in times) - 1
+        place["end", number] = sum(time < batch.finish - same for time in times)
+    return place
+
+
+def _along_units(batches: tuple[Batch, ...]) -> list[tuple[int, int]]:
+    by_unit: dict[str, list[int]] = defaultdict(list)
+    for number in sorted(range(len(batches)), key=lambda n: batches[n].start):
+        by_unit[batches[number].unit].append(number)
+    return [pair for numbers in by_unit.values() for pair in pairwise(numbers)]
+
+
+def _order_of_material(
+    schedule: Schedule, network: Network, state: str, same: float
+) -> list[tuple[Mark, Mark, int]]:
+    """List (later mark, earlier mark, least distance) for one state, first in first out."""
+    batches = schedule.batches
+    negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
+    lots = []  # [time of release, amount left, mark from which it is there, distance]
+    for number, batch in enumerate(batches):
+        share = network.tasks[batch.task].produces.get(state)
+        if share is None:
+            continue
+        fit = network.tasks[batch.task].units[batch.unit]
+        if leaves_early(fit, state):
+            there: tuple[Mark, int] = (("start", number), 1)
+            released = batch.start + fit.release_time[state]
+        else:
+            there, released = (("end", number), 0), batch.finish
+        lots.append([released, share * batch.size, there])
+    lots.sort(key=lambda lot: lot[0])
+    gone = [
+        (batch.start, network.tasks[batch.task].consumes[state] * batch.size, number)
+        for number, batch in enumerate(batches)
+        if state in network.tasks[batch.task].consumes
+    ]
+    gone += [(d.time, d.amount, None) for d in schedule.deliveries if d.state == state]
+    initial = network.states[state].initial
+    order: list[tuple[Mark, Mark, int]] = []
+    for time, amount, number in sorted(gone, key=lambda taken: taken[0]):
+        used = min(initial, amount)
+        initial, amount = initial - used, amount - used
+        for lot in lots:
+            released, left, (mark, gap) = lot
+            if released > time + same:
+                # What is not released yet must not be there for this batch (unless it made it).
+                if number is not None and mark[1] != number:
+                    order.append((mark, ("start", number), 1 - gap))
+                continue
+            if left > negligible and amount > negligible:
+                used = min(left, amount)
+                lot[1], amount = left - used, amount - used
+                if number is not None:
+                    order.append((("start", number), mark, gap))
+                    if network.states[state].zero_wait:
+                        order.append((mark, ("start", number), -gap))
+    if network.states[state].zero_wait:
+        order += [
+            (later[2][0], earlier[2][0], 1 + earlier[2][1] - later[2][1])
+            for earlier, later in pairwise(lots)
+            if later[0] > earlier[0] + same
+        ]
+    return order
