@@ -78,7 +78,7 @@ def label_targets(
         Workers of joblib, or of the backend that ``joblib.parallel_config`` names, such as Dask.
     store : path, optional
         A file that every answer and label is added to as it arrives. A run that finds it goes on
-        from there and asks no question twice.
+        from there and asks no question twice, unless a limit was raised that left it undecided.
     progress : bool
         Show a progress bar.
 
@@ -97,7 +97,7 @@ def label_targets(
     ------
     InvalidInputError
         Targets for states that the plant does not produce, negative amounts, an unreadable rule, or
-        a store that belongs to another plant, horizon or option.
+        a store that belongs to another plant, horizon or option, or to larger limits.
 
     References
     ----------

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Target: TypeAlias = tuple[float, ...]
 
 _FORMAT = "stnopt labels 2"
+#: Parts of the scope that say how long a question may take: what was answered holds under any.
+_LIMITS = ("solve_limit", "time_limit")
 
 
 class LabelStore:
@@ -38,12 +40,16 @@ class LabelStore:
     file is dropped when the file is opened. While the disk is full, records are kept in memory, a
     warning says so, and every later write tries again.
 
+    Limits of a solve may be raised from one run to the next: answers are kept, and questions that a
+    limit left undecided may be asked again.
+
     Parameters
     ----------
     path : path or None
         None keeps nothing.
     scope : mapping
-        What the labels hold for; a file with another one is refused.
+        What the labels hold for; a file with another one is refused, unless it only has lower
+        limits (`solve_limit`, `time_limit`; None is none).
 
     Raises
     ------
@@ -59,12 +65,9 @@ class LabelStore:
         self._pending = b""
         self._good = 0
         self._file: int | None = None
-        content = json.dumps(dict(scope), sort_keys=True)
-        header = {
-            "format": _FORMAT,
-            "hash": hashlib.sha256(content.encode()).hexdigest(),
-            "scope": dict(scope),
-        }
+        self._limits = {key: scope[key] for key in _LIMITS if key in scope}
+        self._is_raised = False
+        header = {"format": _FORMAT, "hash": _digest(scope), "scope": dict(scope)}
         self._header = json.dumps(header, sort_keys=True).encode() + b"\n"
         if self.path is not None and self.path.exists():
             self._read(self.path.read_bytes(), header)
@@ -76,19 +79,21 @@ class LabelStore:
         lines = complete.split(b"\n")[:-1]
         try:
             found = json.loads((lines or [content])[0])
-            digest = found["hash"] if found["format"] == _FORMAT else None
+            theirs = found["scope"] if found["format"] == _FORMAT else {}
+            is_whole = found["hash"] == _digest(theirs)
         except (ValueError, KeyError, TypeError):
             raise InvalidInputError(
                 f"store {str(self.path)!r}: not a file of labels that this release wrote; choose"
                 " another file"
             ) from None
-        if digest != header["hash"]:
-            theirs, ours = found.get("scope", {}), header["scope"]
-            differs = [
-                f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
-                for key in sorted({*theirs, *ours})
-                if theirs.get(key) != ours.get(key)
-            ]
+        ours, wanted = header["scope"], self._limits
+        self._limits = {key: theirs.get(key) for key in wanted}
+        differs = [
+            f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
+            for key in sorted({*theirs, *ours})
+            if key not in wanted and theirs.get(key) != ours.get(key)
+        ]
+        if differs or not is_whole:
             raise InvalidInputError(
                 f"store {str(self.path)!r} was made for another plant, horizon or set of options"
                 f" ({'; '.join(differs) or 'its hash differs'}); choose another file or delete it"
@@ -102,10 +107,33 @@ class LabelStore:
                     " that line to go on from the others"
                 ) from error
         self._good = len(complete)
+        lower = [
+            f"{key}: {self._limits[key]!r} there, {wanted[key]!r} here"
+            for key in wanted
+            if _as_number(wanted[key]) < _as_number(self._limits[key])
+        ]
+        if lower:
+            raise InvalidInputError(
+                f"store {str(self.path)!r} was made for another plant, horizon or set of options"
+                f" ({'; '.join(lower)}): limits can be raised, not lowered; choose another file"
+            )
+        if wanted != self._limits:
+            self._raise_limits(wanted)
+            self._is_raised = True
+
+    def _raise_limits(self, limits: dict[str, Any]) -> None:
+        """Forget what lower limits left undecided: it may be asked again."""
+        self._limits = dict(limits)
+        again = {target for target, (answer, _, _) in self.answers.items() if answer.is_undecided}
+        self.answers = {t: answer for t, answer in self.answers.items() if t not in again}
+        self.waves = [[t for t in wave if t in self.answers] for wave in self.waves]
 
     def _take(self, record: dict[str, Any]) -> None:
         if "label" in record:
             self.labels[tuple(record["target"])] = record["label"]
+            return
+        if "limits" in record:
+            self._raise_limits(record["limits"])
             return
         if "wave" in record:
             self.waves.append([tuple(target) for target in record["wave"]])
@@ -125,6 +153,8 @@ class LabelStore:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             if not self._good:
                 self._append(self._header)
+            elif self._is_raised:
+                self._write({"limits": self._limits})
         return self
 
     def __exit__(
@@ -199,6 +229,14 @@ class LabelStore:
             return
         self._good += len(self._pending)
         self._pending = b""
+
+
+def _digest(scope: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(scope), sort_keys=True).encode()).hexdigest()
+
+
+def _as_number(limit: float | None) -> float:
+    return math.inf if limit is None else limit
 
 
 def _write_reach(reach: Reach) -> dict[str, Any]:

@@ -204,6 +204,50 @@ def test_undecided_targets_are_counted_kept_and_the_same_for_any_number_of_worke
     assert again.labels.tolist() == one.labels.tolist()
 
 
+def test_a_higher_limit_asks_what_a_lower_one_left_undecided_and_nothing_else(
+    network, targets, undisturbed, tmp_path
+):
+    path = tmp_path / "labels.jsonl"
+    with pytest.warns(UserWarning, match="undecided"):
+        low = stnopt.label_targets(network, targets, **SETTINGS, solve_limit=1, store=path)
+    before = records(path, "asked")
+    left_open = {tuple(e["asked"]) for e in before if not (e["missed_by"] or e["reaches"])}
+    assert left_open
+    assert low.counts()["undecided"] >= len(left_open)
+
+    high = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert high.labels.tolist() == undisturbed.labels.tolist()
+    after = asked(path)[len(before) :]
+    assert len(after) == len(set(after)) == high.scope["n_solves"]
+    twice = set(after) & {tuple(e["asked"]) for e in before}
+    assert twice <= left_open
+
+    # Killed while its second question was written, and run again.
+    lines = path.read_bytes().split(b"\n")
+    raised = next(k for k, line in enumerate(lines) if b'"limits"' in line)
+    second = [k for k, line in enumerate(lines) if k > raised and b'"asked"' in line][1]
+    path.write_bytes(b"\n".join([*lines[:second], lines[second][:30]]))
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert len(asked(path)[len(before) :]) == len(set(asked(path)[len(before) :]))
+    assert stnopt.label_targets(network, targets, **SETTINGS, store=path).scope["n_solves"] == 0
+
+    content = path.read_bytes()
+    with pytest.raises(stnopt.InvalidInputError, match=r"solve_limit.*raised, not lowered"):
+        stnopt.label_targets(network, targets, **SETTINGS, solve_limit=1, store=path)
+    with pytest.raises(stnopt.InvalidInputError, match=r"another plant.*horizon"):
+        stnopt.label_targets(network, targets, **{**SETTINGS, "horizon": 9}, store=path)
+    assert path.read_bytes() == content
+
+
+def test_a_header_that_somebody_edited_is_refused(network, targets, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    stnopt.label_targets(network, targets[:1], **SETTINGS, store=path)
+    path.write_bytes(path.read_bytes().replace(b'"solve_limit": null', b'"solve_limit": 5', 1))
+    with pytest.raises(stnopt.InvalidInputError, match="its hash differs"):
+        stnopt.label_targets(network, targets[:1], **SETTINGS, store=path)
+
+
 def test_a_question_does_not_depend_on_earlier_ones():
     plant = stnopt.load_example("ex1")
     fresh = TargetOracle(plant, ("S4",), horizon=12, n_events=5)
