@@ -235,8 +235,9 @@ def label_many(network: so.Network, frontier: so.CertifiedRegion) -> str:
             "",
             f"ex2, 8 h, 5 event points, uniform targets in [0, 110]^2, {N_JOBS} workers:"
             f" {samples.scope['n_solves']} MILPs, {seconds:.0f} s (wall; {spent:.0f} CPU s in all"
-            f" processes, their start included), {counts['undecided']} undecided. Of the {N_CHECKED} targets nearest to the boundary, solved one by one"
-            f" with a model of their own, {agree} agree ({alone.count(-1)} of them feasible).",
+            f" processes, their start included), {counts['undecided']} undecided. Of the"
+            f" {N_CHECKED} targets nearest to the boundary, solved one by one with a model of their"
+            f" own, {agree} agree ({alone.count(-1)} of them feasible).",
         ]
     )
 
