@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def add_deliveries(
     m: pyo.ConcreteModel, network: Network, deliveries: Iterable[Delivery], horizon: float
 ) -> None:
-    """Serve each delivery at its time, in place of all that were asked for before (U41-U46).
+    """Serve each delivery at its time, in place of all that were asked for before (U40-U45).
 
     The big-M is the time between a delivery and the horizon, or the most that batches make or take.
     """

@@ -26,7 +26,7 @@ def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, hori
     """Limit a state's storage to its capacity at every instant (docs/formulation.md, eq. U13-U22).
 
     The big-M for times is the horizon, for amounts the largest batch or consumption. Units with
-    rules must be empty sooner, and deliveries consume as well (eq. U47-U51).
+    rules must be empty sooner, and deliveries consume as well (eq. U46-U49).
     """
     block = m.storage_in_time[state]
     block.due = {
@@ -164,8 +164,8 @@ def _add_waiting(
         for point in list(m.POINTS)[1:]:
             if (unit, point) in block.unloaded:
                 x = (unit, point, "start")
-                own = unit in block.ruled
-                block.when[x] = (block.emptied if own else m.unit_time)[unit, point]
+                ruled = unit in block.ruled
+                block.when[x] = (block.emptied if ruled else m.unit_time)[unit, point]
                 block.amount[x] = block.unloaded[unit, point]
                 block.limit[x] = block.most_made[unit]
         for event in m.EVENTS:
@@ -187,7 +187,7 @@ def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, horizon: float
     """Empty a unit before it is cleaned, and before an unavailable period starts.
 
     release <= emptied <= unit_time - changeover;  emptied <= start of a period that lies before the
-    point; nothing is kept during it, or taken from the unit after its start (eq. U47-U48).
+    point; nothing is kept during it, or taken from the unit after its start (eq. U46-U47).
     """
     away = [key for key in m.periods if key[0] in block.ruled]
 
@@ -227,7 +227,7 @@ def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, state: st
     """Deliver what waits in a unit: after its release, before the unit is emptied.
 
     delivered_direct <= M * taken_by_delivery, which is 1 only if what has ended by that point is
-    released by then and the unit is emptied later (eq. U49-U50).
+    released by then and the unit is emptied later (eq. U48-U49).
     """
     keys = list(block.delivered_direct)
     block.taken_by_delivery = pyo.Var(keys, domain=pyo.Binary)

@@ -78,7 +78,7 @@ def _units_drawing(network: Network, name: str) -> list[str]:
 
 
 def add_utility_in_time(m: pyo.ConcreteModel, network: Network, name: str, horizon: float) -> None:
-    """Limit what is drawn of a utility at every start of a batch (docs/formulation.md, U34-U40)."""
+    """Limit what is drawn of a utility at every start of a batch (docs/formulation.md, U34-U39)."""
     block = m.utility_in_time[name]
     block.UNITS = pyo.Set(initialize=_units_drawing(network, name))
     _add_order(block, m, horizon)
