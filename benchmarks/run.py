@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import drawn_plants
 import embedding
 import feasibility
 import reactor
@@ -39,6 +40,7 @@ def main(names: Sequence[str]) -> None:
     sections = {
         "machine": describe_machine,
         "schedules": scheduling.main,
+        "drawn_plants": drawn_plants.main,
         "labels": time_labelling,
         "region": feasibility.main,
         "four_products": feasibility.enclose_four,
