@@ -15,6 +15,7 @@ from stnopt.errors import UntrainableError as UntrainableError
 from stnopt.feasibility.active import sample_boundary as sample_boundary
 from stnopt.feasibility.classifier import FitReport as FitReport
 from stnopt.feasibility.classifier import FittedRegion as FittedRegion
+from stnopt.feasibility.classifier import class_region_from_sklearn as class_region_from_sklearn
 from stnopt.feasibility.classifier import duels_from_sklearn as duels_from_sklearn
 from stnopt.feasibility.classifier import fit_region as fit_region
 from stnopt.feasibility.classifier import region_from_sklearn as region_from_sklearn
@@ -28,6 +29,7 @@ from stnopt.feasibility.samples import RegionScore as RegionScore
 from stnopt.feasibility.samples import TargetSamples as TargetSamples
 from stnopt.feasibility.samples import sample_targets as sample_targets
 from stnopt.feasibility.samples import score_region as score_region
+from stnopt.feasibility.votes import UnionRegion as UnionRegion
 from stnopt.plant.network import Network as Network
 from stnopt.plant.network import State as State
 from stnopt.plant.network import Suitability as Suitability

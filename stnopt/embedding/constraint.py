@@ -19,6 +19,7 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
+from stnopt.embedding.alternatives import add_alternatives
 from stnopt.embedding.piecewise import (
     DEFAULT_TOLERANCE,
     TRANSFORMATIONS,
@@ -28,6 +29,7 @@ from stnopt.embedding.piecewise import (
 )
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.votes import UnionRegion
 
 if TYPE_CHECKING:
     from stnopt.embedding.pieces import Pieces
@@ -49,8 +51,8 @@ class RegionBlock:
     block : pyo.Block
         Holds `decision` (expression) and `inside_region` (constraint); for a kernel region also
         `kernel`, one member per support vector. The forms inner and outer of a kernel region hold
-        `position`, `piece` and `choice` instead.
-    region : LinearRegion or KernelRegion
+        `position`, `piece` and `choice` instead, and the block of a union `chosen` and `part`.
+    region : LinearRegion, KernelRegion or UnionRegion
     inputs : mapping of str to Var or linear expression
         The model's component that stands for each input of the region, in the region's order.
     bounds : mapping of str to (float, float)
@@ -64,7 +66,7 @@ class RegionBlock:
     """
 
     block: Any
-    region: Region
+    region: Region | UnionRegion
     inputs: Mapping[str, Any]
     bounds: Mapping[str, tuple[float, float]]
     margin: float
@@ -74,14 +76,15 @@ class RegionBlock:
     def decision_value(self) -> float:
         """Value of the block's own expression at the model's present values.
 
-        The forms inner and outer of a kernel region have none: it is the region's own there.
+        The forms inner and outer of a kernel region have none, and a union has none: it is the
+        region's own there.
 
         Raises
         ------
         InvalidInputError
             If a variable has no value yet.
         """
-        if self.pieces is not None:
+        if self.pieces is not None or isinstance(self.region, UnionRegion):
             return float(self.region.decision([self._point()])[0])
         return _value_of(self.block.decision, f"{self.block.name}.decision")
 
@@ -117,7 +120,7 @@ class RegionBlock:
 
 def add_region_constraint(
     block: Any,
-    region: Region,
+    region: Region | UnionRegion,
     variables: Mapping[str, Any],
     *,
     margin: float = 0.0,
@@ -131,7 +134,9 @@ def add_region_constraint(
     ----------
     block : pyo.ConcreteModel or pyo.Block
         Gets one sub-block (named ``region``, ``region_1``, ...); nothing else of it is touched.
-    region : LinearRegion or KernelRegion
+    region : LinearRegion, KernelRegion or UnionRegion
+        A union gets one binary per alternative. Whatever the form, it is written exactly as far as
+        its regions are.
     variables : mapping of str to Var, Expression or linear Pyomo expression
         One entry per input of the region, in the inputs' own units. For a kernel region an
         expression gets a bounded variable in its place. A kernel region's input that has no finite
@@ -196,6 +201,8 @@ def add_region_constraint(
             inputs.items(), zip(region.lower, region.upper, strict=True), strict=True
         )
     }
+    if isinstance(region, UnionRegion):
+        return _add_union(block, region, inputs, bounds, margin, form, tolerance, transformation)
     if form == "inner" or form == "outer":
         return _add_piecewise(
             block, region, inputs, bounds, margin, form, tolerance, transformation
@@ -203,7 +210,7 @@ def add_region_constraint(
     return _add_kernel(block, region, inputs, bounds, margin, form)
 
 
-def match_inputs(region: Region, variables: Mapping[str, Any]) -> dict[str, Any]:
+def match_inputs(region: Region | UnionRegion, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model's components in the region's order of inputs, each checked to be linear.
 
     Raises
@@ -213,9 +220,10 @@ def match_inputs(region: Region, variables: Mapping[str, Any]) -> dict[str, Any]
     UnsupportedModelError
         The region is of an unknown kind, or an expression is nonlinear.
     """
-    if not isinstance(region, LinearRegion | KernelRegion):
+    if not isinstance(region, LinearRegion | KernelRegion | UnionRegion):
         raise UnsupportedModelError(
-            f"region: expected a LinearRegion or KernelRegion, got {type(region).__name__}; "
+            "region: expected a LinearRegion, KernelRegion or UnionRegion, got "
+            f"{type(region).__name__}; "
             "region_from_sklearn turns a fitted estimator into one"
         )
     if not isinstance(variables, Mapping):
@@ -390,6 +398,45 @@ def _add_piecewise(
         margin=margin,
         form=form,
         pieces=pieces,
+    )
+
+
+def _add_union(
+    parent: Any,
+    region: UnionRegion,
+    inputs: dict[str, Any],
+    bounds: dict[str, tuple[float, float]],
+    margin: float,
+    form: Form,
+    tolerance: float,
+    transformation: Transformation,
+) -> RegionBlock:
+    """Require all regions of one alternative."""
+    block = _new_block(parent)
+    variables = _add_input_variables(block, inputs, bounds)
+    _add_training_box(block, variables, bounds)
+
+    def add_kernels(part: Any, one: KernelRegion) -> Any:
+        return _add_kernel(part, one, variables, bounds, margin, form).block
+
+    add_alternatives(
+        block,
+        region,
+        variables,
+        bounds,
+        margin=margin,
+        form=form,
+        tolerance=tolerance,
+        transformation=transformation,
+        add_kernels=add_kernels,
+    )
+    return RegionBlock(
+        block=block,
+        region=region,
+        inputs=MappingProxyType(variables),
+        bounds=MappingProxyType(bounds),
+        margin=margin,
+        form=form,
     )
 
 

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from stnopt.embedding.constraint import (
 from stnopt.embedding.many_regions import groups_of, search_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.votes import UnionRegion
 from stnopt.solve import (
     SolveResult,
     Status,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 _ABSOLUTE_GAP = 1e-6  # the MILP solver's own: an objective near 0 has no relative gap
 _BACK_OFF = 2e-6  # of an input's width: twice the MILP solver's feasibility tolerance
+_MAX_ALTERNATIVES = 64
 _SMALLEST_BOX = 1e-7  # of the first box's width: beyond, the MILP solver cannot tell points apart
 
 
@@ -79,7 +81,8 @@ def solve_over_region(
         the best solution loaded into its variables (or their old values, if there is none).
     *regions : RegionBlock or (region, variables)
         As `add_region_constraint` returns it, or as it takes it. A single region may be given as
-        two arguments: ``solve_over_region(model, region, variables)``.
+        two arguments: ``solve_over_region(model, region, variables)``. The alternatives of a
+        `UnionRegion` are searched one after the other, each with the incumbent of those before.
     relative_gap : float
         ``|objective - bound| / max(|objective|, 1e-10)`` at which the search ends.
     time_limit : float, optional
@@ -104,7 +107,8 @@ def solve_over_region(
     InvalidInputError
         No region, names that do not match, or an input that neither the model nor its bounds limit.
     UnsupportedModelError
-        A nonlinear model, several objectives or none, or a region of more than 8 inputs.
+        A nonlinear model, several objectives or none, a region of more than 8 inputs, or unions
+        that combine to more than 64 alternatives.
 
     Warns
     -----
@@ -125,11 +129,13 @@ def solve_over_region(
         raise InvalidInputError(f"relative_gap must be in (0, 1), got {relative_gap}")
     if time_limit is not None and not time_limit > 0:
         raise InvalidInputError(f"time_limit must be positive seconds or None, got {time_limit}")
-    parts, blocks = _collect(regions, checked_margin(margin))
+    choices, blocks = _collect(regions, checked_margin(margin))
     deadline = None if time_limit is None else time.perf_counter() + time_limit
     with _linear_copy(model, blocks):
-        search = _Search(model, parts, relative_gap, deadline, threads, progress)
-        return search.run(warm_start=warm_start)
+        searches = [
+            _Search(model, parts, relative_gap, deadline, threads, progress) for parts in choices
+        ]
+        return _best_of(searches, warm_start=warm_start)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -150,16 +156,25 @@ class _Part:
         return bool(self.region.decision(point[None])[0] <= -self.margin)
 
 
-def _collect(regions: tuple[Any, ...], margin: float) -> tuple[list[_Part], list[RegionBlock]]:
+def _collect(
+    regions: tuple[Any, ...], margin: float
+) -> tuple[list[list[_Part]], list[RegionBlock]]:
+    """Parts per combination of the unions' alternatives (one without any), and the blocks."""
     if len(regions) == 2 and isinstance(regions[1], Mapping):
         regions = ((regions[0], regions[1]),)
     if not regions:
         raise InvalidInputError(
             "no region given: pass a RegionBlock, or a region and the variables of its inputs"
         )
-    parts, blocks = [], []
+    choices: list[list[list[_Part]]] = []
+    blocks = []
     for given in regions:
         if isinstance(given, RegionBlock):
+            if isinstance(given.region, UnionRegion):
+                raise UnsupportedModelError(
+                    "the block of a union chooses its alternative itself: pass (region, variables) "
+                    "and leave the block out"
+                )
             blocks.append(given)
             region, inputs = given.region, dict(given.inputs)
             required = max(margin, given.margin)
@@ -170,14 +185,65 @@ def _collect(regions: tuple[Any, ...], margin: float) -> tuple[list[_Part], list
             raise InvalidInputError(
                 f"expected a RegionBlock or a pair (region, variables), got {type(given).__name__}"
             )
-        if isinstance(region, KernelRegion) and len(region.inputs) > MAX_INPUTS:
+        if not isinstance(region, LinearRegion) and len(region.inputs) > MAX_INPUTS:
             raise UnsupportedModelError(
                 f"a region of {len(region.inputs)} inputs {list(region.inputs)}: cells grow as "
                 f"2^inputs, {MAX_INPUTS} is the most; use add_region_constraint and a global "
                 "nonlinear solver such as solver='scip' (extra: minlp)"
             )
-        parts.append(_Part(region=region, inputs=inputs, margin=required))
-    return parts, blocks
+        alternatives = region.alternatives if isinstance(region, UnionRegion) else ((region,),)
+        choices.append(
+            [
+                [_Part(region=one, inputs=inputs, margin=required) for one in alternative]
+                for alternative in alternatives
+            ]
+        )
+    count = math.prod(len(one) for one in choices)
+    if count > _MAX_ALTERNATIVES:
+        raise UnsupportedModelError(
+            f"the unions combine to {count} alternatives, {_MAX_ALTERNATIVES} is the most: use "
+            "add_region_constraint with form='inner' or form='outer', and solve"
+        )
+    return [list(itertools.chain(*one)) for one in itertools.product(*choices)], blocks
+
+
+def _best_of(searches: list[_Search], *, warm_start: bool) -> SolveResult:
+    """Run the searches one after the other: the best incumbent, and the least of their bounds."""
+    results: list[SolveResult] = []
+    bound = math.inf
+    for before, search in zip([None, *searches], searches, strict=False):
+        if before is not None:
+            search.best, search.best_values = before.best, before.best_values
+        result = search.run(warm_start=warm_start)
+        results.append(result)
+        if len(searches) == 1:
+            return result
+        if result.status is not Status.INFEASIBLE:
+            own = -math.inf if result.bound is None else search.sign * result.bound
+            bound = min(bound, own)
+    last = searches[-1]
+    wall_time = sum(result.wall_time for result in results)
+    n_boxes = sum(result.n_nodes or 0 for result in results)
+    n_solves = sum(result.n_solves for result in results)
+    if last.best is None and bound == math.inf:
+        return replace(
+            results[-1], wall_time=wall_time, n_nodes=n_boxes, n_solves=n_solves,
+            message="no alternative holds a solution",
+        )  # fmt: skip
+    objective = None if last.best is None else last.sign * last.best
+    least = bound if last.best is None else min(bound, last.best)
+    known = last.sign * least if math.isfinite(least) else None
+    late = any(search.out_of_time for search in searches)
+    return SolveResult(
+        status=status_of(objective, known, relative_gap=last.relative_gap),
+        objective=objective,
+        bound=known,
+        gap=relative_gap_between(objective, known),
+        wall_time=wall_time,
+        n_nodes=n_boxes,
+        n_solves=n_solves,
+        message="limit reached" if late else "gap closed",
+    )
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyomo.environ as pyo
 
 from stnopt.embedding.constraint import Form, RegionBlock, add_region_constraint
-from stnopt.errors import InvalidInputError, SolverUnavailableError
+from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
+from stnopt.feasibility.region import KernelRegion, LinearRegion
 
 if TYPE_CHECKING:
     from stnopt.feasibility.region import Region
@@ -50,6 +51,8 @@ class SvmFormulation(_PyomoFormulation):  # OMLT asks every formulation to deriv
     InvalidInputError
         Without `constrain` for a form that has no value of the decision, or if the training box
         leaves an input unbounded.
+    UnsupportedModelError
+        For a union of regions.
     """
 
     def __init__(
@@ -62,6 +65,11 @@ class SvmFormulation(_PyomoFormulation):  # OMLT asks every formulation to deriv
         constrain: bool = True,
     ) -> None:
         super().__init__()
+        if not isinstance(region, LinearRegion | KernelRegion):
+            raise UnsupportedModelError(
+                f"region: a {type(region).__name__} has no single decision for OMLT's output; use "
+                "add_region_constraint"
+            )
         if not constrain and form in ("inner", "outer"):
             raise InvalidInputError(
                 f"constrain=False needs the value of the decision, which form={form!r} does not "

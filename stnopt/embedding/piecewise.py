@@ -83,6 +83,7 @@ def add_pieces(
     variables: Mapping[str, Any],
     *,
     transformation: Transformation = "hull",
+    needed: Any = None,
 ) -> None:
     """Require that the inputs are in one of the pieces: ``slopes @ u <= limits`` for one of them.
 
@@ -97,6 +98,9 @@ def add_pieces(
         In the region's order of inputs.
     transformation : {"hull", "bigm"}
         ``"hull"`` is the tightest relaxation there is; ``"bigm"`` has fewer variables.
+    needed : linear expression, optional
+        0 or 1: whether the pieces are required at all. Where they are not, the inputs are anywhere
+        in the box (`elsewhere`).
     """
     names = list(variables)
     order = {name: j for j, name in enumerate(names)}
@@ -109,7 +113,15 @@ def add_pieces(
         return b.position[name] == (variables[name] - low) / width
 
     positions = [block.position[name] for name in names]
-    if not pieces.pieces:
+    if needed is not None:
+        block.piece = Disjunct(range(len(pieces.pieces)))
+        for i, piece in enumerate(pieces.pieces):
+            block.piece[i].half_space = _rows(piece, positions)
+        block.elsewhere = Disjunct()
+        block.choice = Disjunction(expr=[*block.piece.values(), block.elsewhere])
+        block.needed = pyo.Constraint(expr=block.elsewhere.binary_indicator_var == 1 - needed)
+        pyo.TransformationFactory(f"gdp.{transformation}").apply_to(block)
+    elif not pieces.pieces:
         block.no_point = pyo.Constraint(expr=positions[0] >= 2)
     elif len(pieces.pieces) == 1:
         block.half_space = _rows(pieces.pieces[0], positions)

@@ -24,6 +24,7 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError, UntrainableE
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 from stnopt.feasibility.safety import certify_margin, check_certificate
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, RegionScore
+from stnopt.feasibility.votes import UnionRegion, winning_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.feasibility.frontier import CertifiedRegion
+    from stnopt.feasibility.region import Scalar
     from stnopt.feasibility.samples import TargetSamples
+    from stnopt.feasibility.votes import Condition
 
     FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -430,8 +433,9 @@ def duels_from_sklearn(
 
     Where **all** of the regions hold, the feasible class wins every duel, so that no other class
     has as many votes and ``predict`` gives it. ``SVC`` and ``NuSVC`` also predict it where it
-    loses a duel and the others beat each other in a circle; those points are left out. For
-    ``LinearSVC``, which compares one value per class, nothing is left out.
+    loses a duel and nobody has more votes; those points are left out here, and
+    `class_region_from_sklearn` has them. For ``LinearSVC``, which compares one value per class,
+    nothing is left out.
 
     Parameters
     ----------
@@ -459,6 +463,181 @@ def duels_from_sklearn(
     ----------
     Votes as in Chang and Lin (2011), LIBSVM, section 7, doi:10.1145/1961189.1961199.
     """
+    several = _several_classes(estimator, inputs, feasible_class)
+    chosen = several.classes.index(feasible_class)
+    return tuple(
+        several.duel(chosen, other) for other in range(len(several.classes)) if other != chosen
+    )
+
+
+def class_region_from_sklearn(
+    estimator: BaseEstimator, inputs: Sequence[str], *, feasible_class: object
+) -> UnionRegion:
+    """Take over a class of a classifier of several classes, exactly where ``predict`` gives it.
+
+    ``SVC`` and ``NuSVC`` let each pair of classes duel for a vote. A class may lose a duel and
+    still be predicted, for instance where three beat each other in a circle. The region has one
+    alternative per way of winning. Ties of votes go to the class that comes first in ``classes_``,
+    or with ``break_ties=True`` to the one whose duels' values have the largest sum, as in
+    scikit-learn. ``LinearSVC`` compares one value per class: one alternative.
+
+    Parameters
+    ----------
+    estimator : SVC, NuSVC, LinearSVC or Pipeline
+        Fitted on three or more classes; scalers as in `region_from_sklearn`.
+    inputs : sequence of str, length p
+        What each column that the estimator was fitted on is called in the model.
+    feasible_class : object
+        One of ``classes_``.
+
+    Returns
+    -------
+    UnionRegion
+        ``contains`` equals ``predict == feasible_class``, except where a value that decides is
+        exactly 0: such points belong to both sides.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the estimator, its kernel or a step is not supported, or if there are too many ways of
+        winning (more than 5 classes, or 4 with `break_ties`); says what to do instead.
+    InvalidInputError
+        If it is not fitted, or an argument does not fit it.
+
+    References
+    ----------
+    Votes as in Chang and Lin (2011), LIBSVM, section 7, doi:10.1145/1961189.1961199.
+    """
+    several = _several_classes(estimator, inputs, feasible_class)
+    chosen, count = several.classes.index(feasible_class), len(several.classes)
+    origin = {"estimator": type(several.machine).__name__, "class": str(feasible_class)}
+    if isinstance(several.machine, LinearSVC):
+        duels = tuple(several.duel(chosen, other) for other in range(count) if other != chosen)
+        return UnionRegion(alternatives=(duels,), origin=origin)
+    break_ties = bool(several.machine.break_ties)
+    if break_ties and several.machine.decision_function_shape == "ovo":
+        raise InvalidInputError(
+            "break_ties=True needs decision_function_shape='ovr': scikit-learn predicts nothing"
+            " with 'ovo' either"
+        )
+    ways = winning_alternatives(count, chosen, break_ties=break_ties)
+    regions: dict[Condition, Region] = {}
+    for condition in dict.fromkeys(condition for way in ways for condition in way):
+        kind, first, second = condition
+        regions[condition] = (
+            several.duel(first, second) if kind == "duel" else several.larger_sum(first, second)
+        )
+    return UnionRegion(
+        alternatives=tuple(tuple(regions[condition] for condition in way) for way in ways),
+        origin=origin,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeveralClasses:
+    """A fitted machine of three or more classes, and its scaling."""
+
+    machine: Any
+    kernel: FitKernel
+    inputs: tuple[str, ...]
+    center: FloatArray
+    scale: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    @property
+    def classes(self) -> list[Any]:
+        """Classes in the machine's order."""
+        labels: list[Any] = self.machine.classes_.tolist()
+        return labels
+
+    def duel(self, first: int, second: int) -> Region:
+        """Where one class beats another."""
+        origin = {
+            "estimator": type(self.machine).__name__,
+            "class": str(self.classes[first]),
+            "against": str(self.classes[second]),
+        }
+        if isinstance(self.machine, LinearSVC):
+            slopes = self.machine.coef_[second] - self.machine.coef_[first]
+            offset = float(self.machine.intercept_[second] - self.machine.intercept_[first])
+            return self._line(slopes, offset, origin)
+        # the machine's value is positive where the first of a pair wins
+        pair, sign = ((first, second), -1.0) if first < second else ((second, first), 1.0)
+        return self._combine({pair: sign}, origin)
+
+    def larger_sum(self, first: int, second: int) -> Region:
+        """Where one class has a larger sum of its duels' values than another."""
+        weights: dict[tuple[int, int], float] = {}
+        for one, sign in ((first, -1.0), (second, 1.0)):
+            for other in range(len(self.classes)):
+                if other != one:
+                    pair = (min(one, other), max(one, other))
+                    own = sign if one < other else -sign
+                    weights[pair] = weights.get(pair, 0.0) + own
+        origin = {
+            "estimator": type(self.machine).__name__,
+            "class": str(self.classes[first]),
+            "larger sum than": str(self.classes[second]),
+        }
+        return self._combine(weights, origin)
+
+    def _combine(
+        self, weights: Mapping[tuple[int, int], float], origin: Mapping[str, Scalar]
+    ) -> Region:
+        """Sum the machine's values of pairs (i, j), i < j, with weights: at most 0 is inside."""
+        machine, count = self.machine, len(self.classes)
+        rows = {pair: _pair_index(*pair, count) for pair in weights}
+        offset = sum(w * float(machine.intercept_[rows[pair]]) for pair, w in weights.items())
+        if self.kernel == "linear":
+            slopes = _dense(machine.coef_)
+            return self._line(
+                np.sum([w * slopes[rows[pair]] for pair, w in weights.items()], axis=0),
+                offset,
+                origin,
+            )
+        starts = np.concatenate([[0], np.cumsum(machine.n_support_)])
+        vectors, coefs = _dense(machine.support_vectors_), _dense(machine.dual_coef_)
+        total, used = np.zeros(len(vectors)), np.zeros(len(vectors), dtype=bool)
+        for (first, second), weight in weights.items():
+            # a vector of class k has one coefficient per other class, with k left out
+            for own, row in ((first, second - 1), (second, first)):
+                block = slice(starts[own], starts[own + 1])
+                total[block] += weight * coefs[row, block]
+                used[block] = True
+        return KernelRegion(
+            inputs=self.inputs,
+            kernel=cast("Any", self.kernel),
+            support_vectors=vectors[used],
+            dual_coefs=total[used],
+            offset=offset,
+            gamma=float(machine._gamma),
+            coef0=float(machine.coef0),
+            degree=int(machine.degree),
+            center=self.center,
+            scale=self.scale,
+            lower=self.lower,
+            upper=self.upper,
+            origin=origin,
+        )
+
+    def _line(
+        self, slopes: FloatArray, offset: float, origin: Mapping[str, Scalar]
+    ) -> LinearRegion:
+        weights = slopes / self.scale
+        return LinearRegion(
+            inputs=self.inputs,
+            weights=weights,
+            offset=offset - float(weights @ self.center),
+            lower=self.lower,
+            upper=self.upper,
+            origin=origin,
+        )
+
+
+def _several_classes(
+    estimator: BaseEstimator, inputs: Sequence[str], feasible_class: object
+) -> _SeveralClasses:
     steps, machine = _split_pipeline(estimator)
     for step in (*steps, machine):
         _check_fitted(step)
@@ -487,59 +666,20 @@ def duels_from_sklearn(
         )
     _check_column_order(estimator, names)
     center, scale, lower, upper = _fold_scalers(steps, p)
-    chosen = classes.index(feasible_class)
-    regions: list[Region] = []
-    for other in (i for i in range(len(classes)) if i != chosen):
-        common: dict[str, Any] = {
-            "inputs": names,
-            "lower": lower,
-            "upper": upper,
-            "origin": {"estimator": name, "against": str(classes[other])},
-        }
-        if isinstance(machine, LinearSVC):
-            slopes = machine.coef_[other] - machine.coef_[chosen]
-            offset = float(machine.intercept_[other] - machine.intercept_[chosen])
-            regions.append(_line(slopes / scale, offset, center, common))
-            continue
-        # the machine's value is positive where the first of a pair wins
-        first, second = min(chosen, other), max(chosen, other)
-        pair = _pair_index(first, second, len(classes))
-        sign = -1.0 if chosen == first else 1.0
-        offset = sign * float(machine.intercept_[pair])
-        if kernel == "linear":
-            slopes = sign * _dense(machine.coef_)[pair]
-            regions.append(_line(slopes / scale, offset, center, common))
-            continue
-        starts = np.concatenate([[0], np.cumsum(machine.n_support_)])
-        rows = [np.arange(starts[i], starts[i + 1]) for i in (first, second)]
-        coefs = _dense(machine.dual_coef_)
-        regions.append(
-            KernelRegion(
-                kernel=kernel,
-                support_vectors=_dense(machine.support_vectors_)[np.concatenate(rows)],
-                dual_coefs=sign
-                * np.concatenate([coefs[second - 1, rows[0]], coefs[first, rows[1]]]),
-                offset=offset,
-                gamma=float(machine._gamma),
-                coef0=float(machine.coef0),
-                degree=int(machine.degree),
-                center=center,
-                scale=scale,
-                **common,
-            )
-        )
-    return tuple(regions)
+    return _SeveralClasses(
+        machine=machine,
+        kernel=kernel,
+        inputs=names,
+        center=center,
+        scale=scale,
+        lower=lower,
+        upper=upper,
+    )
 
 
 def _pair_index(first: int, second: int, count: int) -> int:
     """Place of a pair in the order (0, 1), (0, 2), ..., (1, 2), ..."""
     return first * count - first * (first + 1) // 2 + second - first - 1
-
-
-def _line(
-    weights: FloatArray, offset: float, center: FloatArray, common: dict[str, Any]
-) -> LinearRegion:
-    return LinearRegion(weights=weights, offset=offset - float(weights @ center), **common)
 
 
 def _check_fit_arguments(kernel: object, test_size: object, seed: object, margin: object) -> None:
@@ -813,7 +953,7 @@ def _orientation(machine: Any, feasible_class: object, upper: float | None) -> t
     if len(classes) != 2:
         raise UnsupportedModelError(
             f"{name} tells {len(classes)} classes {classes}: fit one that tells the feasible class"
-            " from the rest, or take one region per duel from duels_from_sklearn"
+            " from the rest, or take class_region_from_sklearn (or duels_from_sklearn)"
         )
     if feasible_class not in classes:
         raise InvalidInputError(
