@@ -88,7 +88,7 @@ def add_utility_in_time(m: pyo.ConcreteModel, network: Network, name: str, horiz
 def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
     """Put all points of the units in one order, which may choose between points at one time.
 
-    later[u, n, v, k] = 1: the point (v, k) comes after (u, n), no earlier in time; 0: before it.
+    comes_after[u, n, v, k] = 1: (v, k) comes after (u, n), no earlier in time; 0: before it.
     With more than two units, ranks keep points at one time from preceding each other in a circle.
     """
     pairs = [
@@ -97,29 +97,29 @@ def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
         for n in m.EVENTS
         for k in m.EVENTS
     ]
-    block.later = pyo.Var(pairs, domain=pyo.Binary)
+    block.comes_after = pyo.Var(pairs, domain=pyo.Binary)
 
     @block.Constraint(pairs)
     def later_in_time(b, unit, n, other, k):
-        loose = (horizon - m.unit_time[other, k].lb) * (1 - b.later[unit, n, other, k])
+        loose = (horizon - m.unit_time[other, k].lb) * (1 - b.comes_after[unit, n, other, k])
         return m.unit_time[other, k] >= m.unit_time[unit, n] - loose
 
     @block.Constraint(pairs)
     def earlier_in_time(b, unit, n, other, k):
-        loose = (horizon - m.unit_time[unit, n].lb) * b.later[unit, n, other, k]
+        loose = (horizon - m.unit_time[unit, n].lb) * b.comes_after[unit, n, other, k]
         return m.unit_time[unit, n] >= m.unit_time[other, k] - loose
 
     @block.Constraint(pairs)
     def later_points_later(b, unit, n, other, k):
         if k == m.EVENTS.last():
             return pyo.Constraint.Skip
-        return b.later[unit, n, other, k + 1] >= b.later[unit, n, other, k]
+        return b.comes_after[unit, n, other, k + 1] >= b.comes_after[unit, n, other, k]
 
     @block.Constraint(pairs)
     def earlier_points_earlier(b, unit, n, other, k):
         if n == m.EVENTS.last():
             return pyo.Constraint.Skip
-        return b.later[unit, n + 1, other, k] <= b.later[unit, n, other, k]
+        return b.comes_after[unit, n + 1, other, k] <= b.comes_after[unit, n, other, k]
 
     if len(block.UNITS) < 3:
         return
@@ -128,12 +128,12 @@ def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
 
     @block.Constraint(pairs)
     def higher_rank_if_later(b, unit, n, other, k):
-        loose = n_points * (1 - b.later[unit, n, other, k])
+        loose = n_points * (1 - b.comes_after[unit, n, other, k])
         return b.rank[other, k] >= b.rank[unit, n] + 1 - loose
 
     @block.Constraint(pairs)
     def lower_rank_if_earlier(b, unit, n, other, k):
-        loose = n_points * b.later[unit, n, other, k]
+        loose = n_points * b.comes_after[unit, n, other, k]
         return b.rank[unit, n] >= b.rank[other, k] + 1 - loose
 
 
@@ -159,9 +159,9 @@ def _add_draws(
     def begun(b: pyo.Block, unit: str, n: int, other: str, k: int) -> pyo.Expression:
         if k not in m.EVENTS:
             return 0
-        if (unit, n, other, k) in b.later:
-            return 1 - b.later[unit, n, other, k]
-        return b.later[other, k, unit, n]
+        if (unit, n, other, k) in b.comes_after:
+            return 1 - b.comes_after[unit, n, other, k]
+        return b.comes_after[other, k, unit, n]
 
     @block.Constraint(watched, list(m.EVENTS))
     def ended_before(b, unit, n, other, k):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import pyomo.environ as pyo
 import pytest
 from plants_with_rules import all_cases
 from time_grid import add_rules, best_on_grid, draw_deliveries, draw_plant
@@ -373,3 +376,351 @@ def test_a_formulation_without_equations_for_deliveries_refuses_them():
     require_deliveries(model, [])
     with pytest.raises(UnsupportedModelError, match="use one of 'unit_events'"):
         require_deliveries(model, [Delivery("S8", 6, 10)])
+
+
+#: Everything at once: U1 is away from 3 to 5 and from 8 on, and is cleaned between its tasks.
+ALL = {
+    "states": {
+        "A": {"initial": "unlimited"},
+        "I": {"capacity": 4, "initial": 1},
+        "P": {"price": 1},
+        "Q": {},
+    },
+    "tasks": {
+        "Make": task(
+            "A",
+            "I",
+            U1=run(
+                1,
+                10,
+                time_per_amount=0.1,
+                draws={"steam": 2},
+                draws_per_amount={"steam": 0.5},
+            ),
+            U3=run(1, 8, draws={"steam": 4}),
+        ),
+        "Other": task("A", "Q", U1=run(1, 10)),
+        "Rinse": task("A", "Q", U1=run(1, 10)),
+        "Use": task("I", "P", U2=run(2, 8, draws={"steam": 4})),
+    },
+    "units": {
+        "U1": {
+            "unavailable": [[3, 5], [8, 20]],
+            "changeovers": {"Make": {"Other": 4, "Rinse": 0.5}, "Rinse": {"Other": 0.5}},
+        }
+    },
+    "utilities": {"steam": {"capacity": 6}},
+}
+
+
+def everything(entries, deliveries):
+    network = plant(**entries)
+    model = build_scheduling_model(network, horizon=10, n_events=3, max_span=1)
+    require_deliveries(model, deliveries)
+    add_storage_in_time(model, network, "I", 10.0)
+    for name in network.utilities:
+        add_utility_in_time(model, network, name, 10.0)
+    return model
+
+
+def without_rules():
+    entries = {key: ALL[key] for key in ("states", "tasks")}
+    tasks = {
+        name: entry
+        | {
+            "units": {
+                unit: {key: value for key, value in fit.items() if not key.startswith("draws")}
+                for unit, fit in entry["units"].items()
+            }
+        }
+        for name, entry in entries["tasks"].items()
+    }
+    return entries | {"tasks": tasks}
+
+
+DUE = (Delivery("I", 2, 1), Delivery("I", 6, 2))
+MAKE0, MAKE1, MADE3 = ("Make", "U1", 0, 0), ("Make", "U1", 1, 0), ("Make", "U3", 0, 0)
+OTHER1, RINSE1, USE1 = ("Other", "U1", 1, 0), ("Rinse", "U1", 1, 0), ("Use", "U2", 1, 0)
+RUN0, RUN1, USED = {("run", MAKE0): 1}, {("run", MAKE1): 1}, {("run", USE1): 1}
+SPANNING = {("run", ("Make", "U1", 0, 1)): 1}
+CHANGED = {("changed", ("U1", "Make", "Other", 1)): 1}
+PAIR = ("U1", 0, "U2", 1)
+LATER = {("comes_after", PAIR): 1}
+BY_FIRST = ("I", 0, "U1", 0)
+RELEASED = {("released_by", BY_FIRST): 1}
+
+
+def when(unit, point, time):
+    return {("unit_time", (unit, point)): time}
+
+
+def after(*events):
+    return {("after_period", ("U1", event, 0)): 1 for event in events}
+
+
+def end(time):
+    return {("latest_finish", None): time}
+
+
+def at(name, *index, value=1):
+    return {(name, index): value}
+
+
+#: constraint -> (its index, values that it forbids, values next to them that it allows)
+SHOWN_BY_RULES = {
+    "start_after_period": (
+        ("U1", 1, 0),
+        after(1) | when("U1", 1, 4.9),
+        after(1) | when("U1", 1, 5),
+    ),
+    "finish_before_period": (
+        ("U1", 0, 0),
+        RUN0 | {("size", MAKE0): 5} | when("U1", 0, 1.6),
+        RUN0 | {("size", MAKE0): 5} | when("U1", 0, 1.5),
+    ),
+    "after_period_from_then_on": (("U1", 0, 0), after(0), after(0, 1)),
+    "no_period_within_batch": (("U1", 1, 0), SPANNING | after(1), SPANNING | after(0, 1)),
+    "periods_in_order": (
+        ("U1", 1, 1),
+        at("after_period", "U1", 1, 1),
+        at("after_period", "U1", 1, 1) | after(1),
+    ),
+    "later_batches_and_periods_fit": (
+        ("U1", 0),
+        end(10) | after(2) | RUN1 | when("U1", 0, 7.1),
+        end(10) | after(2) | RUN1 | when("U1", 0, 7),
+    ),
+    "earlier_batches_and_periods_fit": (
+        ("U1", 1),
+        after(1) | RUN0 | when("U1", 1, 2.9),
+        after(1) | RUN0 | when("U1", 1, 3),
+    ),
+    "later_batches_fit_before_closing": (
+        ("U1", 0),
+        RUN1 | when("U1", 0, 7.1),
+        RUN1 | when("U1", 0, 7),
+    ),
+    "last_task_changes": (
+        ("U1", "Make", 0),
+        RUN0,
+        RUN0 | at("last_task", "U1", "Make", 1),
+    ),
+    "changed_from_last_task": (
+        ("U1", "Make", 1),
+        CHANGED,
+        CHANGED | at("last_task", "U1", "Make", 1),
+    ),
+    "changed_to_started_task": (("U1", "Other", 1), CHANGED, CHANGED | at("run", *OTHER1)),
+    "one_last_task": (
+        ("U1", 1),
+        at("last_task", "U1", "Make", 1) | at("last_task", "U1", "Other", 1, value=0.1),
+        at("last_task", "U1", "Make", 1),
+    ),
+    "changeover_before_start": (
+        ("U1", 0, 0),
+        RUN0 | CHANGED | when("U1", 1, 4.9),
+        RUN0 | CHANGED | when("U1", 1, 5),
+    ),
+    "later_changeovers_fit": (
+        ("U1", 0),
+        end(10) | CHANGED | when("U1", 0, 6.1),
+        end(10) | CHANGED | when("U1", 0, 6),
+    ),
+    "earlier_changeovers_fit": (
+        ("U1", 1),
+        CHANGED | when("U1", 1, 3.9),
+        CHANGED | when("U1", 1, 4),
+    ),
+    "no_empty_batch_between": (
+        RINSE1,
+        at("run", *RINSE1),
+        at("run", *RINSE1) | at("size", *RINSE1, value=1e-4),
+    ),
+    "draw_within_capacity": (
+        ("steam", *MAKE0),
+        RUN0 | {("size", MAKE0): 8.1},
+        RUN0 | {("size", MAKE0): 8},
+    ),
+    # 2 + (2 * 0.1 + 0.5) * 10 and 4 * 2
+    "energy_fits": (
+        "steam",
+        RUN0 | {("size", MAKE0): 10} | USED | end(2.8),
+        RUN0 | {("size", MAKE0): 10} | USED | end(17 / 6),
+    ),
+    "large_draws_in_turn": (
+        ("steam", 1),
+        USED | at("run", *MADE3) | end(2.9),
+        USED | at("run", *MADE3) | end(3),
+    ),
+    "later_in_time": (PAIR, LATER | when("U1", 0, 1), LATER | when("U1", 0, 1) | when("U2", 1, 1)),
+    "earlier_in_time": (PAIR, when("U2", 1, 1), when("U2", 1, 1) | LATER),
+    "later_points_later": (PAIR, LATER, LATER | at("comes_after", "U1", 0, "U2", 2)),
+    "earlier_points_earlier": (
+        PAIR,
+        at("comes_after", "U1", 1, "U2", 1),
+        at("comes_after", "U1", 1, "U2", 1) | LATER,
+    ),
+    "higher_rank_if_later": (PAIR, LATER, LATER | at("rank", "U2", 1)),
+    "lower_rank_if_earlier": (PAIR, {}, at("rank", "U1", 0)),
+    "ended_before": (
+        PAIR,
+        at("all_ended", "U1", 0, "U2") | USED | when("U1", 0, 1.9),
+        at("all_ended", "U1", 0, "U2") | USED | when("U1", 0, 2),
+    ),
+    "drawn_while_running": (
+        PAIR,
+        at("comes_after", "U1", 0, "U2", 2) | USED | at("drawn", "U1", 0, "U2", value=3.9),
+        at("comes_after", "U1", 0, "U2", 2) | USED | at("drawn", "U1", 0, "U2", value=4),
+    ),
+    "utility_capacity": (
+        ("U1", 0),
+        RUN0 | at("drawn", "U1", 0, "U2", value=4) | at("drawn", "U1", 0, "U3", value=0.1),
+        RUN0 | at("drawn", "U1", 0, "U2", value=4),
+    ),
+    "released_in_time": (
+        BY_FIRST,
+        RELEASED | RUN0 | {("size", MAKE0): 5} | when("U1", 0, 0.6),
+        RELEASED | RUN0 | {("size", MAKE0): 5} | when("U1", 0, 0.5),
+    ),
+    "released_only_if_made": (
+        BY_FIRST,
+        at("released", *BY_FIRST),
+        at("released", *BY_FIRST) | at("size", *MAKE0),
+    ),
+    "released_only_by_then": (
+        BY_FIRST,
+        at("released", *BY_FIRST),
+        at("released", *BY_FIRST) | RELEASED,
+    ),
+    "earlier_batches_released": (
+        ("I", 0, "U1", 1),
+        at("released_by", "I", 0, "U1", 1),
+        at("released_by", "I", 0, "U1", 1) | RELEASED,
+    ),
+    "released_by_earlier_delivery": (
+        ("I", 1, "U1", 0),
+        RELEASED,
+        RELEASED | at("released_by", "I", 1, "U1", 0),
+    ),
+    # A batch of 10 takes 2 h: 10 by t=2.
+    "releases_fit_in_time": (
+        ("I", 0, "U1"),
+        at("released", *BY_FIRST, value=5) | at("released", "I", 0, "U1", 1, value=5.1),
+        at("released", *BY_FIRST, value=5) | at("released", "I", 0, "U1", 1, value=5),
+    ),
+    "passed_from_then_on": (
+        ("I", 0, 1),
+        at("passed", "I", 0, 0),
+        at("passed", "I", 0, 0) | at("passed", "I", 0, 1),
+    ),
+    "earlier_delivery_passed": (
+        ("I", 1, 1),
+        at("passed", "I", 1, 1),
+        at("passed", "I", 1, 1) | at("passed", "I", 0, 1),
+    ),
+    "consumed_before_delivery": (
+        ("I", 0, 1, "U2"),
+        USED | when("U2", 1, 2.1),
+        USED | when("U2", 1, 2),
+    ),
+    "taken_unless_passed": (
+        ("I", 0, 1),
+        at("size", *USE1),
+        at("size", *USE1) | at("taken_before", "I", 0, 1),
+    ),
+    "delivery_served": (
+        ("I", 0),
+        at("taken_before", "I", 0, 1, value=0.5),
+        at("taken_before", "I", 0, 1, value=0.5) | at("released", *BY_FIRST, value=0.5),
+    ),
+    "left_for_deliveries": (
+        ("I", 1),
+        at("passed", "I", 0, 1) | at("passed", "I", 1, 1) | at("stock", "I", 1, value=2.9),
+        at("passed", "I", 0, 1) | at("passed", "I", 1, 1) | at("stock", "I", 1, value=3),
+    ),
+    "emptied_before_cleaning": (
+        ("U1", 1),
+        CHANGED | when("U1", 1, 5) | at("emptied", "U1", 1, value=1.1),
+        CHANGED | when("U1", 1, 5) | at("emptied", "U1", 1, value=1),
+    ),
+    "emptied_after_release": (
+        ("U1", 1, 0),
+        RUN0 | at("emptied", "U1", 1, value=0.9),
+        RUN0 | at("emptied", "U1", 1, value=1),
+    ),
+    "emptied_before_period": (
+        ("U1", 1, 0),
+        after(1) | at("emptied", "U1", 1, value=3.1),
+        after(1) | at("emptied", "U1", 1, value=3),
+    ),
+    "nothing_kept_in_period": (
+        ("U1", 0, 1),
+        after(1) | at("kept", "U1", 1),
+        after(0, 1) | at("kept", "U1", 1),
+    ),
+    "direct_before_period": (
+        ("U1", 0, "U2", 1),
+        after(2) | at("taken_direct", "U1", "U2", 1) | when("U2", 1, 3.1),
+        after(2) | at("taken_direct", "U1", "U2", 1) | when("U2", 1, 3),
+    ),
+    "delivered_only_if_taken": (
+        ("U1", 0, 1),
+        at("delivered_direct", "U1", 0, 1),
+        at("delivered_direct", "U1", 0, 1) | at("taken_by_delivery", "U1", 0, 1),
+    ),
+    "delivered_after_release": (
+        ("U1", 0, 1, 0),
+        RUN0 | at("taken_by_delivery", "U1", 0, 1),
+        RUN0 | at("taken_by_delivery", "U1", 0, 1) | RELEASED,
+    ),
+    "delivered_before_next_start": (
+        ("U1", 0, 1),
+        RUN1 | at("taken_by_delivery", "U1", 0, 1) | when("U1", 1, 1.9),
+        RUN1 | at("taken_by_delivery", "U1", 0, 1) | when("U1", 1, 2),
+    ),
+    "delivered_before_next_point": (
+        ("U1", 0, 1),
+        at("taken_by_delivery", "U1", 0, 1) | when("U1", 2, 1.9),
+        at("taken_by_delivery", "U1", 0, 1) | when("U1", 2, 2),
+    ),
+    "delivered_before_period": (
+        ("U1", 1, 1, 0),
+        at("taken_by_delivery", "U1", 1, 1) | after(2),
+        at("taken_by_delivery", "U1", 1, 1) | after(0, 1, 2),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def ruled():
+    return everything(ALL, DUE)
+
+
+@pytest.mark.parametrize("constraint", SHOWN_BY_RULES)
+def test_constraint_forbids_what_it_says(ruled, constraint):
+    index, bad, good = SHOWN_BY_RULES[constraint]
+    homes = [ruled, ruled.deliveries, ruled.storage_in_time["I"], ruled.utility_in_time["steam"]]
+
+    def component(name):
+        return next(home.component(name) for home in homes if home.component(name) is not None)
+
+    row = component(constraint)[index]
+    for values, allowed in ((bad, False), (good, True)):
+        for var in ruled.component_data_objects(pyo.Var):
+            var.set_value(0.0, skip_validation=True)
+        for (name, where), value in values.items():
+            component(name)[where].set_value(value, skip_validation=True)
+        assert (row.slack() >= -1e-9) is allowed
+
+
+def test_every_constraint_of_the_rules_is_shown(ruled):
+    def names(model):
+        return {c.local_name for c in model.component_objects(pyo.Constraint) if len(c)}
+
+    assert names(ruled) - names(everything(without_rules(), ())) == set(SHOWN_BY_RULES)
+
+
+def test_every_variable_of_the_rules_is_bounded(ruled):
+    for var in ruled.component_data_objects(pyo.Var):
+        assert math.isfinite(var.lb), var.name
+        assert math.isfinite(var.ub), var.name
