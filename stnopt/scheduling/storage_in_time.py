@@ -273,7 +273,8 @@ def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, state: st
 def _add_order(block: pyo.Block, horizon: float) -> None:
     """first[c, x] = 1: consumption c is no later than unloading x; 0: no earlier (eq. U17-U19).
 
-    later[y, x] = 1: unloading y is no earlier than x; 0: no later. At one instant either may hold.
+    later[y, x] = 1: unloading y is no earlier than x; 0: no later. At one instant either may hold,
+    but of three or more one is the last: rank[y] > rank[x] if later[y, x] = 1, and < if 0.
     together[c, x] = 1: c happens at the instant of x, consumes from it and leaves it less to store.
     Only what leaves its batch early needs that: other material is consumed from its unit.
     """
@@ -317,6 +318,22 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
     @block.Constraint(block.TWO_DELIVERIES)
     def earlier_unloading(b, *pair):
         return b.when[pair[:3]] <= b.when[pair[3:]] + horizon * b.later[pair]
+
+    if len({(x[0], x[2]) for x in unloadings}) < 3:
+        return
+    # Without ranks each of three at one instant could come before the next, all round, and none
+    # of them would count the others all.
+    n_unloadings = len(unloadings)
+    block.rank = pyo.Var(unloadings, bounds=(0, n_unloadings - 1))
+
+    @block.Constraint(block.TWO_DELIVERIES)
+    def higher_rank_if_later(b, *pair):
+        loose = n_unloadings * (1 - b.later[pair])
+        return b.rank[pair[:3]] >= b.rank[pair[3:]] + 1 - loose
+
+    @block.Constraint(block.TWO_DELIVERIES)
+    def lower_rank_if_earlier(b, *pair):
+        return b.rank[pair[3:]] >= b.rank[pair[:3]] + 1 - n_unloadings * b.later[pair]
 
 
 def _fixed_order(block: pyo.Block, consumption: tuple, unloading: tuple) -> tuple[bool, int]:

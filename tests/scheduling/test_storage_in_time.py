@@ -143,6 +143,22 @@ def test_product_that_nobody_consumes_may_have_a_capacity(everywhere):
     assert value == pytest.approx(8)
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_three_units_that_start_again_at_one_instant_unload_together(everywhere):
+    # At t=1 the three have made 12 and start again; Use takes 6 and 2 may be stored, so only 8 can
+    # have been made. A circle of "before" among them would let each forget one of the others.
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {"capacity": 2, "price": 0.5}, "P": {"price": 3}},
+        {
+            "Make": task({"A": 1}, {"I": 1}, U1=run(1, 4), U2=run(1, 4), U3=run(1, 4)),
+            "Use": task({"I": 1}, {"P": 1}, U1=run(1, 2), U2=run(1, 2), U3=run(1, 2)),
+        },
+    )
+    value, _ = solved(network, horizon=2, n_events=2, everywhere=everywhere)
+    assert value == pytest.approx(6 * 3 + 2 * 0.5)
+    assert best_on_grid(network, 2) == pytest.approx(6 * 3 + 2 * 0.5)
+
+
 @pytest.mark.parametrize("seed", range(100, 115))
 def test_limits_from_the_start_lose_nothing_and_allow_nothing_more(seed):
     network, hours = draw_plant(seed, capacities=(0, 2, 4)), 5
@@ -235,6 +251,12 @@ SHOWN_IN_BLOCK = {
         {("unit_time", ("U1", 1)): 1},
         {("unit_time", ("U1", 1)): 1, ("later", TWO_STARTS): 1},
     ),
+    "higher_rank_if_later": (
+        TWO_STARTS,
+        {("later", TWO_STARTS): 1},
+        {("later", TWO_STARTS): 1, ("rank", TWO_STARTS[:3]): 1},
+    ),
+    "lower_rank_if_earlier": (TWO_STARTS, {}, {("rank", TWO_STARTS[3:]): 1}),
     "supply": (
         ("U2", 1),
         {("size", ("Use", "U2", 1, 0)): 1},
