@@ -453,6 +453,12 @@ def shop():
             [("P", 1, 3)],
             [("missed_delivery", "P", 1, 3), ("stock_below_zero", "P", 1, 2)],
         ),
+        # a shortage from before is not blamed on it
+        (
+            [("Polish", "X", 1, 2, 8), ("Make", "U", 1, 2, 3)],
+            [("P", 2, 4)],
+            [("stock_below_zero", "P", 1, 5), ("missed_delivery", "P", 2, 1)],
+        ),
         # no capacity is needed for what leaves at the instant at which it must leave the unit
         ([("Make", "U", 0, 1, 10), ("Make", "U", 2, 3, 1)], [("P", 2, 3)], []),
         (
