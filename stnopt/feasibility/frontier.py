@@ -252,7 +252,7 @@ def trace_frontier(
 
     With three or more, the region is enclosed from inside (what lies below blends of checked
     schedules) and outside (what MILPs prove to be out of reach), each MILP where it is expected to
-    settle most, until about `tolerance` of the box is undecided.
+    settle most, until less than `tolerance` of the box is undecided.
 
     Parameters
     ----------
@@ -262,7 +262,8 @@ def trace_frontier(
     products : sequence of str
         Two states or more.
     tolerance : float
-        Undecided share of the box that is allowed; slivers a hundredth as wide are not pursued.
+        Undecided share of the box that is allowed. Two products: slivers a hundredth as wide are
+        not pursued. More: it is enough when an interval for fresh targets lies below.
     max_solves : int, optional
         MILPs after which it stops, with what is proven until then.
     n_events, max_span : int, optional

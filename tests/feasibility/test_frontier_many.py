@@ -55,6 +55,14 @@ def test_the_gap_is_what_fresh_targets_say(region):
     assert region.n_solves <= 27  # the last question may be solved again with storage in time
 
 
+def test_it_stops_once_clearly_less_than_the_tolerance_is_undecided(network, region):
+    loose = stnopt.trace_frontier(network, products=PRODUCTS, tolerance=0.25, **SETTINGS)
+    low, high = loose.gap_interval
+    assert high < 0.25
+    assert high - low < 0.01
+    assert 3 < loose.n_solves < region.n_solves
+
+
 def test_labels_are_monotone(region):
     rng = np.random.default_rng(2)
     points = region.upper * 1.2 * rng.random((2000, 3))
