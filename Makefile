@@ -61,7 +61,7 @@ lock: $(VENV)/.with-test
 	mv uv.lock.stripped uv.lock
 
 clean:
-	rm -rf build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf build dist docs/_build docs/gallery .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache
 	find stnopt reactor_yield tests -name __pycache__ -prune -exec rm -rf {} +
 

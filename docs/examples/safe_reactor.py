@@ -8,8 +8,6 @@ below 750 K, and put the classifier, as a constraint, into a model that chooses 
 two reactors at once. HiGHS proves the optimum; the simulator checks it.
 """
 
-# ruff: noqa: T201  # an example prints what it finds
-
 # %%
 # Conditions, and whether the hot spot stays below the limit.
 from dataclasses import replace
@@ -46,6 +44,11 @@ region = so.region_from_sklearn(machine, tuple(BOX), feasible_class="safe")
 lower, upper = np.array(list(BOX.values())).T
 region = replace(region, lower=lower, upper=upper)
 print(f"{(labels == 'safe').sum()} of 256 safe, {len(region.dual_coefs)} support vectors")
+
+ax = so.plot_region(region)
+ax.scatter(*points[labels == "runaway"].T, s=8, marker="x", color="tab:red", label="runaway")
+ax.set(xlabel="feed (mol/min)", ylabel="inlet temperature (K)")
+_ = ax.legend(fontsize=8)
 
 
 # %%
