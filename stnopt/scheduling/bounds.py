@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Problem
 
 MAXIMISED = ("profit", "production")
-#: Longer grids and more intervals than this are not tried: their models are too large.
-_MOST_POINTS = 1_000
+#: More intervals than this are not tried: the model is too large.
 _MOST_INTERVALS = 200
+#: A grid with more points than this for each interval is the larger model of the two.
+_LONGER_GRID = 2
 #: Halvings of the time between "too short" and "long enough" when a makespan is bounded.
 _HALVINGS = 8
 
@@ -57,11 +58,14 @@ class AnyScheduleAnswer:
     n_points: int
 
 
-def lies_on_grid(network: Network, problem: Problem) -> bool:
-    """Whether an exact time grid of reasonable length represents every schedule of a plant."""
+def lies_on_short_grid(network: Network, problem: Problem) -> bool:
+    """Whether an exact time grid has hardly more points than a plant has intervals."""
     assert problem.horizon is not None
     width = find_grid_width(network, problem.deliveries, horizon=problem.horizon)
-    return width is not None and 1 <= _count_steps(problem.horizon, width) <= _MOST_POINTS
+    if width is None:
+        return False
+    n_points = _count_steps(problem.horizon, width)
+    return 1 <= n_points <= _LONGER_GRID * count_intervals(network, problem.horizon)
 
 
 def solve_for_any_schedule(
@@ -74,8 +78,8 @@ def solve_for_any_schedule(
 ) -> AnyScheduleAnswer | None:
     """Solve a problem on a model that knows no event points.
 
-    That is an exact time grid where all of the plant's times lie on one, else a relaxation in
-    intervals (docs/formulation.md, eq. G1-G10 and B1-B15).
+    That is an exact time grid where all of the plant's times lie on a short one, else a relaxation
+    in intervals (docs/formulation.md, eq. G1-G10 and B1-B16).
 
     Parameters
     ----------
@@ -91,7 +95,7 @@ def solve_for_any_schedule(
     Returns
     -------
     AnyScheduleAnswer or None
-        None if both models would be too large.
+        None if the model would be too large.
     """
     assert problem.horizon is not None
     horizon = problem.horizon
@@ -103,7 +107,9 @@ def solve_for_any_schedule(
             return None
     formulation: Literal["time_grid", "intervals"] = "intervals"
     n_points = count_intervals(network, horizon)
-    if lies_on_grid(network, replace(problem, horizon=horizon)):
+    if n_points > _MOST_INTERVALS:
+        return None
+    if lies_on_short_grid(network, replace(problem, horizon=horizon)):
         formulation = "time_grid"
         width = find_grid_width(network, problem.deliveries, horizon=horizon)
         assert width is not None
@@ -111,10 +117,8 @@ def solve_for_any_schedule(
         model = build_scheduling_model(
             network, horizon=n_points * width, n_events=n_points, formulation="time_grid"
         )
-    elif n_points <= _MOST_INTERVALS:
-        model = build_relaxation(network, horizon=horizon)
     else:
-        return None
+        model = build_relaxation(network, horizon=horizon)
     ask(model, problem)
     if better_than is not None:
         side = "at_least" if problem.objective in MAXIMISED else "at_most"

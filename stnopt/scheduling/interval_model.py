@@ -67,7 +67,8 @@ def _spans(fit: Suitability, width: float) -> range:
 def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n: int) -> None:
     """Declare batches (task, unit, interval of start, interval of end), sizes and offsets.
 
-    An end at the horizon itself is in interval n, which has no length.
+    An end at the horizon itself is in interval n, which has no length. The sums over a task on a
+    unit follow from the batches (eq. B16); they are there for the relaxation.
     """
     m.INTERVALS = pyo.RangeSet(0, n - 1)
     m.POINTS = pyo.RangeSet(0, n)
@@ -117,9 +118,18 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n: in
     def total_size(m, task, unit):
         return sum(m.size[b] for b in m.BATCHES if b[:2] == (task, unit))
 
-    @m.Expression(m.TASK_UNITS)
-    def n_batches(m, task, unit):
-        return sum(m.run[b] for b in m.BATCHES if b[:2] == (task, unit))
+    # Whole numbers that the solver may branch on: demands and costs are about them.
+    m.n_batches = pyo.Var(m.TASK_UNITS, domain=pyo.NonNegativeIntegers, bounds=(0, n))
+
+    @m.Constraint(m.TASK_UNITS)
+    def count_batches(m, task, unit):
+        counted = sum(m.run[b] for b in m.BATCHES if b[:2] == (task, unit))
+        return m.n_batches[task, unit] == counted
+
+    @m.Constraint(m.TASK_UNITS)
+    def enough_batches(m, task, unit):
+        most = fits[task, unit].max_batch
+        return m.total_size[task, unit] <= most * m.n_batches[task, unit]
 
 
 def _add_batches(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:

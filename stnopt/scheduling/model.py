@@ -19,7 +19,12 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.network import did_you_mean
-from stnopt.scheduling import state_sequence_model, unit_event_model
+from stnopt.scheduling import (
+    interval_model,
+    state_sequence_model,
+    time_grid_model,
+    unit_event_model,
+)
 from stnopt.scheduling.deliveries import add_deliveries
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
@@ -33,13 +38,19 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Delivery
 
 Objective = Literal["profit", "production", "cost", "makespan"]
-Formulation = Literal["unit_events", "state_sequence"]
+Formulation = Literal["unit_events", "state_sequence", "time_grid"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
 _FORMULATIONS = {
     "unit_events": (unit_event_model, unit_event_model.build_unit_event_model),
     "state_sequence": (state_sequence_model, state_sequence_model.build_state_sequence_model),
+    "time_grid": (time_grid_model, time_grid_model.build_time_grid_model),
 }
-_SERVES_DELIVERIES = {"unit_events": add_deliveries}
+_RELAXATION = "intervals"
+_SERVES_DELIVERIES = {
+    "unit_events": add_deliveries,
+    "time_grid": time_grid_model.serve_on_grid,
+    _RELAXATION: interval_model.serve_in_intervals,
+}
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
@@ -67,12 +78,13 @@ def build_scheduling_model(
     horizon : float
         Length of the schedule, in the plant's time unit; for makespan an upper bound of it.
     n_events : int
-        Event points at which batches may start.
+        Event points at which batches may start; for a time grid, how many equal intervals.
     max_span : int
         Further event points that one batch may extend over.
-    formulation : {"unit_events", "state_sequence"}
-        Unit-specific event points, or the paper's own equations, which limit storage at the event
-        points only (docs/formulation.md).
+    formulation : {"unit_events", "state_sequence", "time_grid"}
+        Unit-specific event points; the paper's own equations, which limit storage at the event
+        points only; or a grid of ``horizon / n_events``, exact for plants all of whose times are
+        multiples of it and refused for all others (docs/formulation.md).
 
     Returns
     -------
@@ -121,6 +133,33 @@ def build_scheduling_model(
         m.refine = _limit_in_time
     elif formulation == "state_sequence":
         m.refine = _refuse_overfull_storage
+    return m
+
+
+def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
+    """Build a model whose bound, and whose "infeasible", hold for every schedule of a plant.
+
+    It knows no event points (docs/formulation.md, eq. B1-B15). Objective, targets, deliveries and
+    limits are set as on any model. A solution need not be a schedule: `extract_schedule` says.
+
+    Parameters
+    ----------
+    network : Network
+    horizon : float
+        Length of the schedule, in the plant's time unit.
+
+    Returns
+    -------
+    pyo.ConcreteModel
+    """
+    m = interval_model.build_interval_model(
+        network,
+        horizon=float(horizon),
+        n_intervals=interval_model.count_intervals(network, float(horizon)),
+    )
+    m.network, m.horizon, m.formulation = network, float(horizon), _RELAXATION
+    _add_amounts(m, network)
+    _add_values(m, network)
     return m
 
 
@@ -357,6 +396,8 @@ def require_value(
 
 
 def _module(model: pyo.ConcreteModel) -> ModuleType:
+    if model.formulation == _RELAXATION:
+        return interval_model
     return _FORMULATIONS[model.formulation][0]
 
 

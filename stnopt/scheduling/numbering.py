@@ -7,6 +7,7 @@ at, so that the unit-event model can describe it, with as few as its material fl
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,16 @@ _SAME_TIME = 1e-6
 _NEGLIGIBLE = 1e-7
 
 Mark = tuple[str, int]  # ("start" or "end", number of the batch)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lot:
+    """What one batch releases of a state, how much of it is left, and from which event point."""
+
+    released: float
+    left: float
+    mark: Mark
+    gap: int
 
 
 def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
@@ -96,20 +107,19 @@ def _order_of_material(
     """List (later mark, earlier mark, least distance) for one state, first in first out."""
     batches = schedule.batches
     negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
-    lots = []  # [time of release, amount left, mark from which it is there, distance]
+    lots = []
     for number, batch in enumerate(batches):
         share = network.tasks[batch.task].produces.get(state)
         if share is None:
             continue
-        fit = network.tasks[batch.task].units[batch.unit]
+        fit, amount = network.tasks[batch.task].units[batch.unit], share * batch.size
         if leaves_early(fit, state):
-            there: tuple[Mark, int] = (("start", number), 1)
             released = batch.start + fit.release_time[state]
+            lots.append(_Lot(released=released, left=amount, mark=("start", number), gap=1))
         else:
-            there, released = (("end", number), 0), batch.finish
-        lots.append([released, share * batch.size, there])
-    lots.sort(key=lambda lot: lot[0])
-    gone = [
+            lots.append(_Lot(released=batch.finish, left=amount, mark=("end", number), gap=0))
+    lots.sort(key=lambda lot: lot.released)
+    gone: list[tuple[float, float, int | None]] = [
         (batch.start, network.tasks[batch.task].consumes[state] * batch.size, number)
         for number, batch in enumerate(batches)
         if state in network.tasks[batch.task].consumes
@@ -117,27 +127,25 @@ def _order_of_material(
     gone += [(d.time, d.amount, None) for d in schedule.deliveries if d.state == state]
     initial = network.states[state].initial
     order: list[tuple[Mark, Mark, int]] = []
-    for time, amount, number in sorted(gone, key=lambda taken: taken[0]):
+    for time, amount, taker in sorted(gone, key=lambda taken: taken[0]):
         used = min(initial, amount)
-        initial, amount = initial - used, amount - used
+        initial, needed = initial - used, amount - used
         for lot in lots:
-            released, left, (mark, gap) = lot
-            if released > time + same:
+            if lot.released > time + same:
                 # What is not released yet must not be there for this batch (unless it made it).
-                if number is not None and mark[1] != number:
-                    order.append((mark, ("start", number), 1 - gap))
-                continue
-            if left > negligible and amount > negligible:
-                used = min(left, amount)
-                lot[1], amount = left - used, amount - used
-                if number is not None:
-                    order.append((("start", number), mark, gap))
+                if taker is not None and lot.mark[1] != taker:
+                    order.append((lot.mark, ("start", taker), 1 - lot.gap))
+            elif lot.left > negligible and needed > negligible:
+                used = min(lot.left, needed)
+                lot.left, needed = lot.left - used, needed - used
+                if taker is not None:
+                    order.append((("start", taker), lot.mark, lot.gap))
                     if network.states[state].zero_wait:
-                        order.append((mark, ("start", number), -gap))
+                        order.append((lot.mark, ("start", taker), -lot.gap))
     if network.states[state].zero_wait:
         order += [
-            (later[2][0], earlier[2][0], 1 + earlier[2][1] - later[2][1])
+            (later.mark, earlier.mark, 1 + earlier.gap - later.gap)
             for earlier, later in pairwise(lots)
-            if later[0] > earlier[0] + same
+            if later.released > earlier.released + same
         ]
     return order

@@ -1,33 +1,50 @@
-"""Searching for the best schedule over event points and spans."""
+"""Searching for the best schedule over event points and spans, and proving that it is the best."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.problem import Problem
+from stnopt.scheduling.bounds import (
+    MAXIMISED,
+    ask,
+    bound_makespan,
+    lies_on_short_grid,
+    solve_for_any_schedule,
+)
 from stnopt.scheduling.model import (
     Formulation,
     Objective,
     build_scheduling_model,
+    check_deliveries,
     check_targets,
     extract_schedule,
-    require_targets,
     require_value,
-    set_objective,
 )
-from stnopt.solve import SolveResult, Status, solve
+from stnopt.scheduling.numbering import number_events
+from stnopt.solve import SolveResult, Status, solve, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Delivery
     from stnopt.scheduling.schedule import Schedule
 
-_MAXIMISED = ("profit", "production")
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
+#: Unless said otherwise, proving may take this many times as long as the search did, or this long.
+_PROOF_SHARE = 3.0
+_LEAST_PROOF_LIMIT = 20.0
+#: Where a solve takes more nodes than this, a longer span is tried before one more event. (Nodes,
+#: not seconds: what is tried must not depend on the machine's load.)
+_COSTLY = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +53,46 @@ class Proof:
 
     Attributes
     ----------
-    scope : {"these event points"}
-        The bound holds for schedules on this many event points with this span.
+    scope : {"these event points", "any schedule"}
+        Whether `bound` holds for schedules on this many event points with this span, or for every
+        schedule of the plant, whatever its event points. "any schedule" is said only where that
+        bound lies within the relative gap of the schedule, or where no schedule exists at all.
     n_events, max_span : int
     bound : float or None
-        No such schedule is better.
+        No schedule in that scope is better.
+    any_schedule_bound : float or None
+        No schedule at all is better. Known also where it is too far from the schedule to close the
+        gap; None if nothing was proven.
     """
 
-    scope: Literal["these event points"]
+    scope: Literal["these event points", "any schedule"]
     n_events: int
     max_span: int
     bound: float | None
+    any_schedule_bound: float | None = None
+
+
+class Attempt(NamedTuple):
+    """One solve of a search, and what it cost.
+
+    Attributes
+    ----------
+    n_events, max_span : int
+        For "time_grid" and "intervals": how many intervals, and 0.
+    status : Status
+    objective : float or None
+    seconds : float
+        Building and solving.
+    formulation : {"unit_events", "state_sequence", "time_grid", "intervals"}
+        The last two know no event points: what they say holds for any schedule.
+    """
+
+    n_events: int
+    max_span: int
+    status: Status
+    objective: float | None
+    seconds: float
+    formulation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +107,14 @@ class ScheduleSearch:
         Of the solve that found it, or of the last one if none did.
     proof : Proof
     n_events, max_span : int
-        Of the model behind `result`.
-    tried : tuple of (n_events, max_span, Status, objective or None)
+        Of the model behind `result`. If that has no event points (a time grid, or intervals): those
+        on which the unit-event model can describe the schedule.
+    tried : tuple of Attempt
         Every solve of the search, in order. Later ones were asked for something better only:
         INFEASIBLE there means that nothing better exists on those event points.
+    search_time, proof_time : float
+        Seconds until the schedule was found, and seconds spent after that on showing that there is
+        none better.
     """
 
     schedule: Schedule | None
@@ -72,7 +122,9 @@ class ScheduleSearch:
     proof: Proof
     n_events: int
     max_span: int
-    tried: tuple[tuple[int, int, Status, float | None], ...]
+    tried: tuple[Attempt, ...]
+    search_time: float = 0.0
+    proof_time: float = 0.0
 
 
 def find_schedule(
@@ -82,17 +134,22 @@ def find_schedule(
     objective: Objective = "profit",
     targets: Mapping[str, float] | None = None,
     sense: Literal["at_least", "exactly"] = "at_least",
+    deliveries: Iterable[Delivery] = (),
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
+    proof_limit: float | None = None,
     relative_gap: float = 1e-4,
     formulation: Formulation = "unit_events",
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
-    The search adds event points while they help. When one more does not, spans longer by one and by
-    two are tried at that count too, since more events without spans can stall below the optimum; it
-    stops when none of them gives anything better.
+    Where all times of the plant lie on a grid of few points, an exact grid model finds the schedule
+    and proves it. Otherwise the search adds event points while they help, and lengthens the span
+    where that is cheaper. When an attempt gives nothing better, a model without event points is
+    asked whether there is anything better at all. If it says no, the search ends, with a proof for any
+    schedule. If it cannot tell within `proof_limit`, the search goes on, and ends when neither one
+    more event point nor spans longer by one and by two give anything better.
 
     Parameters
     ----------
@@ -103,10 +160,15 @@ def find_schedule(
     targets : mapping, optional
         Amounts that the schedule must end with.
     sense : {"at_least", "exactly"}
+    deliveries : iterable of Delivery
+        Amounts that leave the plant at given times.
     n_events, max_span : int, optional
         Fix what the search would choose.
     time_limit : float, optional
         Seconds for the whole search; the best so far is returned.
+    proof_limit : float, optional
+        Seconds for models without event points; 0 leaves them out. Left out: three times what the
+        search has taken so far, at least 20, and 0 if both `n_events` and `max_span` are given.
     relative_gap : float
         For each solve, and the least improvement that keeps the search going.
     formulation : {"unit_events", "state_sequence"}
@@ -119,42 +181,66 @@ def find_schedule(
     Raises
     ------
     InvalidInputError
-        No horizon for another objective than makespan, makespan or cost without targets, or a
-        target that the plant cannot be asked for.
+        No horizon for another objective than makespan, makespan or cost without targets or
+        deliveries, or a target or delivery that the plant cannot be asked for.
     """
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
-    if objective in ("makespan", "cost") and not targets:
-        raise InvalidInputError(f"objective {objective!r} needs targets: without them, do nothing")
-    check_targets(network, targets or {})
-    if horizon is None:
-        if objective != "makespan":
-            raise InvalidInputError(f"objective {objective!r} needs a horizon")
-        return _find_without_horizon(
-            network,
-            targets=targets,
-            sense=sense,
-            n_events=n_events,
-            max_span=max_span,
-            time_limit=time_limit,
-            relative_gap=relative_gap,
-            formulation=formulation,
-        )
-    attempts = _Attempts(
-        network=network,
-        horizon=horizon,
+    if proof_limit is not None and not proof_limit >= 0:
+        raise InvalidInputError(f"proof_limit must be seconds of at least 0, got {proof_limit}")
+    problem = Problem(
         objective=objective,
+        horizon=horizon,
         targets=targets or {},
         sense=sense,
-        deadline=None if time_limit is None else time.perf_counter() + time_limit,
+        deliveries=tuple(deliveries),
+    )
+    if objective in ("makespan", "cost") and not (problem.targets or problem.deliveries):
+        raise InvalidInputError(f"objective {objective!r} needs targets: without them, do nothing")
+    check_targets(network, problem.targets)
+    check_deliveries(network, problem.deliveries, horizon=horizon)
+    if proof_limit is None and n_events is not None and max_span is not None:
+        proof_limit = 0.0
+    settings: dict[str, Any] = {
+        "n_events": n_events,
+        "max_span": max_span,
+        "deadline": None if time_limit is None else time.perf_counter() + time_limit,
+        "proof_limit": proof_limit,
+        "relative_gap": relative_gap,
+        "formulation": formulation,
+    }
+    if horizon is not None:
+        return _search(network, problem, **settings)
+    if objective != "makespan":
+        raise InvalidInputError(f"objective {objective!r} needs a horizon")
+    return _find_without_horizon(network, problem, **settings)
+
+
+def _search(
+    network: Network,
+    problem: Problem,
+    *,
+    n_events: int | None,
+    max_span: int | None,
+    deadline: float | None,
+    proof_limit: float | None,
+    relative_gap: float,
+    formulation: Formulation,
+) -> ScheduleSearch:
+    attempts = _Attempts(
+        network=network,
+        problem=problem,
+        deadline=deadline,
+        proof_limit=proof_limit,
         relative_gap=relative_gap,
         formulation=formulation,
+        may_choose=n_events is None and max_span is None,
     )
     if n_events is None:
-        attempts.climb(fewest_events(network, targets), max_span)
+        attempts.climb(fewest_events(network, problem.targets), max_span)
     else:
         attempts.widen(n_events, max_span)
     return attempts.outcome()
@@ -162,45 +248,53 @@ def find_schedule(
 
 @dataclass(slots=True, kw_only=True)
 class _Attempts:
-    """The solves of one search: each asks for something better than the best so far."""
+    """The solves of one search: each asks for something better than the best so far.
+
+    `any_bound` holds for every schedule; `settled` says that it closes the gap, or that no schedule
+    exists; `may_choose` that the caller left the event points and the span open. `asked_about` is
+    the value that any schedule was last asked to beat, `n_nodes` what the last solve took.
+    """
 
     network: Network
-    horizon: float
-    objective: Objective
-    targets: Mapping[str, float]
-    sense: Literal["at_least", "exactly"]
+    problem: Problem
     deadline: float | None
+    proof_limit: float | None
     relative_gap: float
     formulation: Formulation
+    may_choose: bool
+    started: float = field(default_factory=time.perf_counter)
+    found_after: float = 0.0
+    proof_spent: float = 0.0
     best: ScheduleSearch | None = None
     last: ScheduleSearch | None = None
-    tried: list[tuple[int, int, Status, float | None]] = field(default_factory=list)
+    any_bound: float | None = None
+    settled: bool = False
+    asked: bool = False
+    asked_about: float | None = None
+    n_nodes: int = 0
+    tried: list[Attempt] = field(default_factory=list)
 
     @property
     def late(self) -> bool:
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def maximises(self) -> bool:
+        return self.problem.objective in MAXIMISED
+
     def solve(self, n_events: int, max_span: int) -> bool:
         """Solve for something better than the best so far; say whether there is."""
+        started = time.perf_counter()
+        better = self._better_than_best()
+        model = self._build(n_events, max_span, better)
         remaining = None
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 0.01)
-        model = build_scheduling_model(
-            self.network,
-            horizon=self.horizon,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=self.formulation,
-        )
-        set_objective(model, self.objective)
-        if self.targets:
-            require_targets(model, self.targets, sense=self.sense)
-        better = self._better_than_best()
-        if better is not None:
-            side = "at_least" if self.objective in _MAXIMISED else "at_most"
-            require_value(model, self.objective, **{side: better})
         result = solve(model, time_limit=remaining, relative_gap=self.relative_gap)
-        self.tried.append((n_events, max_span, result.status, result.objective))
         # The solver's own tolerance may let the limit through with nothing gained.
         gains = result.has_solution and (better is None or self._gain(result) >= self._step / 2)
         none_better = (
@@ -208,8 +302,9 @@ class _Attempts:
             and not gains
             and result.status in (Status.INFEASIBLE, Status.OPTIMAL)
         )
+        schedule = extract_schedule(model, self.network) if result.has_solution else None
         self.last = ScheduleSearch(
-            schedule=extract_schedule(model, self.network) if result.has_solution else None,
+            schedule=schedule and replace(schedule, horizon=self._horizon),
             result=result,
             proof=Proof(
                 scope="these event points",
@@ -222,17 +317,67 @@ class _Attempts:
             tried=(),
         )
         if gains:
-            self.best = self.last
+            self._keep(self.last)
         elif none_better and self.best is not None:
             # The best schedule fits these event points as well, and the bound now covers them.
             self.best = replace(self.best, proof=self.last.proof)
+        self.n_nodes = result.n_nodes or 0
+        seconds = time.perf_counter() - started
+        self.tried.append(
+            Attempt(
+                n_events,
+                max_span,
+                result.status,
+                result.objective,
+                seconds,
+                self.formulation,
+            )
+        )
         return gains
+
+    @property
+    def _horizon(self) -> float:
+        assert self.problem.horizon is not None
+        return self.problem.horizon
+
+    def _build(self, n_events: int, max_span: int, better: float | None) -> pyo.ConcreteModel:
+        """Build a model that asks for this value at least (or at most)."""
+        problem = self.problem
+        if problem.objective == "makespan" and better is not None:
+            # Nothing better ends later: a shorter horizon tightens the model and excludes nothing.
+            latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+            shorter = min(self._horizon, max(better, latest))
+            problem = replace(problem, horizon=shorter if shorter > 0 else self._horizon)
+        assert problem.horizon is not None
+        model = build_scheduling_model(
+            self.network,
+            horizon=problem.horizon,
+            n_events=n_events,
+            max_span=max_span,
+            formulation=self.formulation,
+        )
+        ask(model, problem)
+        if better is not None:
+            side = "at_least" if self.maximises else "at_most"
+            require_value(model, problem.objective, **{side: better})
+        return model
+
+    def _keep(self, found: ScheduleSearch) -> None:
+        self.best = found
+        self.found_after = self.elapsed
+        self.settled = self._closes(self.any_bound)
+
+    def _closes(self, bound: float | None) -> bool:
+        if self.best is None or bound is None:
+            return False
+        objective = self.best.result.objective
+        return status_of(objective, bound, relative_gap=self.relative_gap) is Status.OPTIMAL
 
     def _better_than_best(self) -> float | None:
         if self.best is None or self.best.result.objective is None:
             return None
         value = self.best.result.objective
-        return value + self._step if self.objective in _MAXIMISED else value - self._step
+        return value + self._step if self.maximises else value - self._step
 
     @property
     def _step(self) -> float:
@@ -241,8 +386,8 @@ class _Attempts:
         assert self.best.result.objective is not None
         largest = max(fit.max_batch for fit in self.network.suitabilities)
         worth = max(abs(s.price) + s.cost for s in self.network.states.values())
-        scale = {"makespan": self.horizon, "production": largest}.get(
-            self.objective, largest * (worth or 1.0)
+        scale = {"makespan": self._horizon, "production": largest}.get(
+            self.problem.objective, largest * (worth or 1.0)
         )
         return max(self.relative_gap * abs(self.best.result.objective), 1e-6 * scale)
 
@@ -251,7 +396,7 @@ class _Attempts:
         assert self.best.result.objective is not None
         assert result.objective is not None
         more = result.objective - self.best.result.objective
-        return more if self.objective in _MAXIMISED else -more
+        return more if self.maximises else -more
 
     def widen(self, n_events: int, max_span: int | None) -> None:
         """Keep the event points; lengthen the span while that helps, unless it is given."""
@@ -260,33 +405,173 @@ class _Attempts:
         while max_span is None and span + 1 < n_events and not self.late:
             span += 1
             if not self.solve(n_events, span):
-                return
+                break
+        self.ask_for_any_schedule()
 
     def climb(self, start: int, max_span: int | None) -> None:
-        """Add events while that helps; where it does not, try longer spans at the same count."""
+        """Add events while that helps; where it does not, or is costly, try longer spans.
+
+        A model without event points is asked as soon as an attempt gave nothing better, and when
+        only a longer span did: that is where one more event point is far costlier.
+        """
+        if self.may_choose and lies_on_short_grid(self.network, self.problem):
+            self.ask_for_any_schedule()
+            if self.settled:
+                return
         n_events, span = start, max_span or 0
-        self.solve(n_events, span)
+        stalled = not self.solve(n_events, span)
         fruitless = 0
         while not self.late:
-            n_events += 1
-            if self.solve(n_events, span):
-                continue
-            longer = () if max_span is not None else range(span + 1, min(span + 3, n_events))
-            wider = next((s for s in longer if not self.late and self.solve(n_events, s)), None)
-            if wider is not None:
-                span = wider
+            if stalled:
+                self.ask_for_any_schedule()
+            gained = None
+            for place in self._candidates(n_events, span, free=max_span is None):
+                if self.settled or self.late:
+                    return
+                if self.solve(*place):
+                    gained = place
+                    break
+                self.ask_for_any_schedule()
+            if gained is not None:
+                stalled = gained[1] > span
+                n_events, span = gained
                 continue
             # Too few event points make a demand infeasible rather than worse: without any schedule
             # the search goes on for a while.
+            n_events += 1
             fruitless += 1
-            if self.best is not None or fruitless > start + 2:
+            if self.best is not None or self.settled or fruitless > start + 2:
                 return
+
+    def _candidates(self, n_events: int, span: int, *, free: bool) -> list[tuple[int, int]]:
+        """List what to try next: one event more, then longer spans; cheaper ones first."""
+        places = [(n_events + 1, span)]
+        if free:
+            places += [(n_events + 1, s) for s in range(span + 1, min(span + 3, n_events + 1))]
+            if self.best is not None and self.n_nodes > _COSTLY and span + 1 < n_events:
+                places.insert(0, (n_events, span + 1))
+        return places
+
+    def ask_for_any_schedule(self) -> None:
+        """Ask, once per best schedule, whether there is a better one on any event points."""
+        value = None if self.best is None else self.best.result.objective
+        limit = self._remaining_proof_limit()
+        if self.settled or (self.asked and value == self.asked_about) or limit <= 0:
+            return
+        self.asked, self.asked_about = True, value
+        started = time.perf_counter()
+        self._ask_for_better(limit)
+        if not self.settled and self.best is not None and self.problem.objective == "makespan":
+            left = limit - (time.perf_counter() - started)
+            known = self.best.result.objective
+            if left > 0 and known:
+                bound = bound_makespan(self.network, self.problem, known=known, time_limit=left)
+                self._tighten(bound)
+        self.proof_spent += time.perf_counter() - started
+
+    def _remaining_proof_limit(self) -> float:
+        if self.formulation != "unit_events":
+            return 0.0
+        limit = self.proof_limit
+        if limit is None:
+            searching = self.elapsed - self.proof_spent
+            limit = max(_LEAST_PROOF_LIMIT, _PROOF_SHARE * searching)
+        limit -= self.proof_spent
+        if self.deadline is not None:
+            limit = min(limit, self.deadline - time.perf_counter())
+        return limit
+
+    def _ask_for_better(self, limit: float) -> None:
+        better = self._better_than_best()
+        started = time.perf_counter()
+        answer = solve_for_any_schedule(
+            self.network,
+            self.problem,
+            better_than=better,
+            time_limit=limit,
+            relative_gap=self.relative_gap,
+        )
+        if answer is None:
+            return
+        result, seconds = answer.result, time.perf_counter() - started
+        self.tried.append(
+            Attempt(
+                answer.n_points, 0, result.status, result.objective, seconds, answer.formulation
+            )
+        )
+        if result.status is Status.INFEASIBLE:
+            self._tighten(better)
+            self.settled = True
+            if self.best is None:
+                self._conclude_infeasible(result)
+            return
+        if result.bound is not None and better is not None:
+            # Whatever is no better than the best lies on its side of the limit.
+            worst = max if self.maximises else min
+            self._tighten(worst(result.bound, better))
+        else:
+            self._tighten(result.bound)
+        if answer.schedule is None or not self.may_choose:
+            self.settled = self._closes(self.any_bound)
+        elif better is None or self._gain(result) >= self._step / 2:
+            n_events, span = number_events(answer.schedule, self.network)
+            self._keep(
+                ScheduleSearch(
+                    schedule=answer.schedule,
+                    result=result,
+                    proof=Proof(
+                        scope="these event points",
+                        n_events=n_events,
+                        max_span=span,
+                        bound=self.any_bound,
+                    ),
+                    n_events=n_events,
+                    max_span=span,
+                    tried=(),
+                )
+            )
+
+    def _tighten(self, bound: float | None) -> None:
+        """Take a bound that holds for any schedule, if it says more than the one known."""
+        if bound is None or not math.isfinite(bound):
+            return
+        tighter = min if self.maximises else max
+        self.any_bound = bound if self.any_bound is None else tighter(bound, self.any_bound)
+
+    def _conclude_infeasible(self, result: SolveResult) -> None:
+        """No schedule exists at all."""
+        tried_on = self.last.proof if self.last is not None else None
+        proof = Proof(
+            scope="any schedule",
+            n_events=tried_on.n_events if tried_on else 0,
+            max_span=tried_on.max_span if tried_on else 0,
+            bound=None,
+        )
+        self.last = ScheduleSearch(
+            schedule=None,
+            result=result,
+            proof=proof,
+            n_events=proof.n_events,
+            max_span=proof.max_span,
+            tried=(),
+        )
 
     def outcome(self) -> ScheduleSearch:
         """Return the best, or what the last solve showed if there is none."""
         found = self.best or self.last
         assert found is not None, "every search solves at least once"
-        return replace(found, tried=tuple(self.tried))
+        proof = replace(found.proof, any_schedule_bound=self.any_bound)
+        if self.best is not None and self.settled:
+            proof = replace(proof, scope="any schedule", bound=self.any_bound)
+        elapsed = self.elapsed
+        found_after = self.found_after if self.best is not None else elapsed
+        return replace(
+            found,
+            proof=proof,
+            tried=tuple(self.tried),
+            search_time=found_after,
+            proof_time=elapsed - found_after,
+        )
 
 
 def fewest_events(network: Network, targets: Mapping[str, float] | None = None) -> int:
@@ -294,21 +579,77 @@ def fewest_events(network: Network, targets: Mapping[str, float] | None = None) 
 
     Starting with fewer would let a cheap product that is soon made end the search on a plateau.
     """
-    depth = {s.name: 0 if s.initial > 0 else None for s in network.states.values()}
+    wanted = list(targets or {}) or [s.name for s in network.states.values() if s.price > 0]
+    before = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
+    after = {name: 0.0 if name in wanted else math.inf for name in network.states}
+    first = dict.fromkeys(network.tasks, math.inf)
     for _ in network.tasks:
         for task in network.tasks.values():
-            needs = [depth[s] for s in task.consumes]
-            if any(n is None for n in needs):
-                continue
-            after = max((n for n in needs if n is not None), default=0) + 1
+            first[task.name] = max((before[s] for s in task.consumes), default=0.0)
             for state in task.produces:
-                known = depth[state]
-                depth[state] = after if known is None else min(known, after)
-    wanted = list(targets or {}) or [s.name for s in network.states.values() if s.price > 0]
-    reached = [depth[s] or 1 for s in wanted]
-    if not reached:
-        return 1
-    return max(reached)
+                before[state] = min(before[state], first[task.name] + 1)
+            last = min(after[s] for s in task.produces)
+            for state in task.consumes:
+                after[state] = min(after[state], last + 1)
+    deepest = max((before[s] for s in wanted if math.isfinite(before[s])), default=1.0)
+    fewest = max(1, int(deepest))
+    if not targets:
+        return fewest
+    idle = {
+        unit: _least(first[f.task] for f in network.suitabilities if f.unit == unit)
+        + _least(
+            after[s]
+            for f in network.suitabilities
+            if f.unit == unit
+            for s in network.tasks[f.task].produces
+        )
+        for unit in network.units
+    }
+    return max(fewest, _fewest_for_amounts(network, targets, idle))
+
+
+def _least(numbers: Iterable[float]) -> float:
+    least = min(numbers)
+    return least if math.isfinite(least) else 0.0
+
+
+def _fewest_for_amounts(
+    network: Network, targets: Mapping[str, float], idle: Mapping[str, float]
+) -> int:
+    """Return how many event points the busiest unit needs for what the targets ask of it.
+
+    min N: sum of amount / max_batch over the tasks of a unit that is used <= N - the event points
+    at which it is too early or too late for all of them; what is made and used leaves every target.
+    """
+    most = max(fit.max_batch for fit in network.suitabilities)
+    asked = sum(targets.values())
+    m = pyo.ConcreteModel()
+    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    large = 100.0 * (asked + most)
+    m.amount = pyo.Var(list(fits), bounds=(0.0, large))
+    m.used = pyo.Var(list(network.units), domain=pyo.Binary)
+    m.n_events = pyo.Var(bounds=(1.0, 1e6))
+    m.objective = pyo.Objective(expr=m.n_events)
+    m.limits = pyo.ConstraintList()
+    for key in fits:
+        m.limits.add(m.amount[key] <= large * m.used[key[1]])
+    for unit in network.units:
+        batches = sum(m.amount[key] / fit.max_batch for key, fit in fits.items() if key[1] == unit)
+        m.limits.add(batches <= m.n_events - idle[unit] * m.used[unit])
+    for state in network.states.values():
+        if state.unlimited:
+            continue
+        balance = sum(
+            (
+                network.tasks[task].produces.get(state.name, 0.0)
+                - network.tasks[task].consumes.get(state.name, 0.0)
+            )
+            * m.amount[task, unit]
+            for task, unit in fits
+        )
+        m.limits.add(state.initial + balance >= targets.get(state.name, 0.0))
+    result = solve(m, time_limit=5.0)
+    return math.ceil(result.objective - 1e-6) if result.objective is not None else 1
 
 
 def suggest_events(
@@ -317,43 +658,47 @@ def suggest_events(
     """Choose event points and span on which the plant reaches its largest production or profit."""
     objective: Objective = "production" if network.products else "profit"
     found = find_schedule(
-        network, horizon=horizon, objective=objective, n_events=n_events, max_span=max_span
+        network,
+        horizon=horizon,
+        objective=objective,
+        n_events=n_events,
+        max_span=max_span,
+        proof_limit=0,
     )
     return found.n_events, found.max_span
 
 
 def _find_without_horizon(
     network: Network,
+    problem: Problem,
     *,
-    targets: Mapping[str, float] | None,
-    sense: Literal["at_least", "exactly"],
     n_events: int | None,
     max_span: int | None,
-    time_limit: float | None,
+    deadline: float | None,
+    proof_limit: float | None,
     relative_gap: float,
     formulation: Formulation,
 ) -> ScheduleSearch:
     """Shortest makespan without an upper bound: double a first guess until the demand fits."""
+    started = time.perf_counter()
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    amount = sum((targets or {}).values())
+    amount = sum(problem.targets.values()) + sum(d.amount for d in problem.deliveries)
     largest = max(fit.max_batch for fit in network.suitabilities)
-    guess = longest * (2 + len(network.tasks) + amount / largest)
-    deadline = None if time_limit is None else time.perf_counter() + time_limit
+    latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+    guess = latest + longest * (2 + len(network.tasks) + amount / largest)
     for _ in range(_MOST_DOUBLINGS):
-        remaining = None if deadline is None else max(deadline - time.perf_counter(), 0.01)
-        found = find_schedule(
+        before = time.perf_counter() - started
+        found = _search(
             network,
-            horizon=guess,
-            objective="makespan",
-            targets=targets,
-            sense=sense,
+            replace(problem, horizon=guess),
             n_events=n_events,
             max_span=max_span,
-            time_limit=remaining,
+            deadline=deadline,
+            proof_limit=proof_limit,
             relative_gap=relative_gap,
             formulation=formulation,
         )
         if found.schedule is not None or (deadline and time.perf_counter() >= deadline):
-            return found
+            break
         guess *= 2
-    return found
+    return replace(found, search_time=before + found.search_time)

@@ -251,8 +251,8 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
     m.first = pyo.Var(sorted(starts), bounds=(0, 1))
     ran = [(unit, task) for unit, tasks in tasks_on.items() for task in tasks]
     m.idle = pyo.Var(ran, m.EVENTS, bounds=(0, 1))
-    leaving = {(*key, point): [] for key in ran for point in m.EVENTS}
-    entering = {batch: [m.first[batch]] for batch in starts}
+    leaving: dict[tuple, list] = {(*key, point): [] for key in ran for point in m.EVENTS}
+    entering: dict[tuple, list] = {batch: [m.first[batch]] for batch in starts}
     for unit, one, other, event in m.changed:
         steps = cleaning[unit, one, other]
         leaving[unit, one, event - steps].append(m.changed[unit, one, other, event])
