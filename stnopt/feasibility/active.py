@@ -103,6 +103,7 @@ def sample_boundary(
             objective="production" if network.products else "profit",
             n_events=n_events,
             max_span=max_span,
+            proof_limit=0,
         )
         n_events, max_span, spent = found.n_events, found.max_span, len(found.tried)
         if n_solves - spent < _FEWEST_SOLVES:

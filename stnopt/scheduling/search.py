@@ -147,9 +147,9 @@ def find_schedule(
     Where all times of the plant lie on a grid of few points, an exact grid model finds the schedule
     and proves it. Otherwise the search adds event points while they help, and lengthens the span
     where that is cheaper. When an attempt gives nothing better, a model without event points is
-    asked whether there is anything better at all. If it says no, the search ends, with a proof for any
-    schedule. If it cannot tell within `proof_limit`, the search goes on, and ends when neither one
-    more event point nor spans longer by one and by two give anything better.
+    asked whether there is anything better at all. If it says no, the search ends, with a proof for
+    any schedule. If it cannot tell within `proof_limit`, the search goes on, and ends when neither
+    one more event point nor spans longer by one and by two give anything better.
 
     Parameters
     ----------

@@ -48,7 +48,8 @@ def test_events_and_span_may_be_given():
     assert len(found.tried) == 1
     widened = find_schedule(network, horizon=12, n_events=3, proof_limit=0)
     assert widened.tried[-1][:2] == (3, 1)
-    assert {row[1] for row in find_schedule(network, horizon=12, max_span=1).tried} == {1}
+    found = find_schedule(network, horizon=12, max_span=1, proof_limit=0)
+    assert {row[1] for row in found.tried} == {1}
 
 
 # Long must take X before the second batch of First makes more of it, and the second Use comes after
