@@ -26,7 +26,7 @@ from stnopt.feasibility.samples import TargetSamples, sample_targets
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
 from stnopt.plant.read import list_examples, load_example, read_network, read_problem
 from stnopt.scheduling.infeasibility import explain_infeasible
-from stnopt.scheduling.model import build_scheduling_model, set_objective
+from stnopt.scheduling.model import build_scheduling_model, check_deliveries, set_objective
 from stnopt.scheduling.reasons import Demand, check_demand, find_reasons, write_amount
 from stnopt.scheduling.schedule import replay_stock, schedule_value
 from stnopt.scheduling.search import find_schedule
@@ -118,7 +118,8 @@ def _schedule(options: argparse.Namespace) -> int:
     network = _read_plant(options.plant)
     problem = _choose_problem(options)
     clock = _Clock.of(options.start, network)
-    if problem.targets and (code := _print_impossible(network, problem, options)) is not None:
+    asked = bool(problem.targets or problem.deliveries)
+    if asked and (code := _print_impossible(network, problem, options)) is not None:
         return code
     _note(f"searching, at most {options.time_limit:g} s ...")
     search = find_schedule(
@@ -127,6 +128,7 @@ def _schedule(options: argparse.Namespace) -> int:
         objective=problem.objective,
         targets=problem.targets,
         sense=problem.sense,
+        deliveries=problem.deliveries,
         n_events=options.events,
         max_span=options.span,
         time_limit=options.time_limit,
@@ -137,7 +139,7 @@ def _schedule(options: argparse.Namespace) -> int:
         _print_value(search, network, problem)
         _write_schedule(search.schedule, network, options.out)
         return OK
-    if problem.targets and problem.horizon is not None:
+    if asked and problem.horizon is not None:
         return _explain(network, problem, options, clock)
     points = f"{search.n_events} event points with span {search.max_span}"
     print(f"No schedule was found on up to {points}: {search.result.status.value}.")
@@ -166,12 +168,14 @@ def _print_impossible(
 ) -> int | None:
     """Say what no schedule can help, if that is so, before any time is spent on a search."""
     check_demand(network, problem.targets)
+    check_deliveries(network, problem.deliveries, horizon=problem.horizon)
     demand = Demand(
         network=network,
         targets=problem.targets,
         sense=problem.sense,
         horizon=problem.horizon or math.inf,
         relative_gap=options.gap,
+        deliveries=problem.deliveries,
     )
     reasons = list(find_reasons(demand))
     if not reasons:
@@ -192,6 +196,7 @@ def _explain(network: Network, problem: Problem, options: argparse.Namespace, cl
         problem.targets,
         horizon=problem.horizon,
         sense=problem.sense,
+        deliveries=problem.deliveries,
         n_events=options.events,
         max_span=options.span,
         time_limit=options.time_limit,
@@ -210,6 +215,8 @@ def _code_of(found: Shortfall) -> int:
     if found.is_met:
         return OK
     proven = max(found.bound or 0.0, found.bound_any) > 0
+    if found.schedule is None:  # some delivery cannot be served
+        proven = bool(found.settled) or proven
     return IMPOSSIBLE if proven else UNDECIDED
 
 
@@ -227,7 +234,15 @@ def _print_schedule(schedule: Schedule, network: Network, clock: _Clock) -> None
                 f"  {clock.read(batch.start)} - {clock.read(batch.finish)}  "
                 f"{batch.task:<{widest}}  {batch.size:>10.2f} {network.amount_unit}".rstrip()
             )
+    if schedule.deliveries:
+        print("Deliveries")
+    for delivery in sorted(schedule.deliveries, key=lambda d: d.time):
+        print(
+            f"  {clock.read(delivery.time)}  {delivery.state:<{widest}}  "
+            f"{delivery.amount:>10.2f} {network.amount_unit}".rstrip()
+        )
     print(f"At the end, {clock.read(schedule.horizon).strip()}:")
+    widest = max(len(state) for state in network.states)
     for name, state in network.states.items():
         amount = schedule.final_stock.get(name, 0.0)
         if abs(amount) < 5e-3 and not state.price:
@@ -250,9 +265,10 @@ def _print_value(search: ScheduleSearch, network: Network, problem: Problem) -> 
 def _proof(proof: Proof, status: Status, objective: str, unit: str) -> str:
     points = f"{proof.n_events} event point{'s' if proof.n_events != 1 else ''}"
     points += f" with span {proof.max_span}" if proof.max_span else ""
-    where = f"on {points}" if proof.scope == "these event points" else "whatever its event points"
     limit = "" if proof.bound is None else f" than {proof.bound:.6g} {unit}".rstrip()
-    claim = f"no schedule {where} {_BETTER[objective]}{limit}."
+    claim = f"no schedule on {points} {_BETTER[objective]}{limit}."
+    if proof.scope == "any schedule":
+        claim = f"no schedule {_BETTER[objective]}{limit}, whatever its event points."
     if status is Status.OPTIMAL:
         return f"Proven: {claim}"
     if proof.bound is None:

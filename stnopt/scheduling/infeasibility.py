@@ -18,7 +18,14 @@ from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.network import Network, ReadOnlyMapping
-from stnopt.scheduling.model import build_scheduling_model, extract_schedule
+from stnopt.scheduling.interval_model import count_intervals
+from stnopt.scheduling.model import (
+    build_relaxation,
+    build_scheduling_model,
+    check_deliveries,
+    extract_schedule,
+    require_deliveries,
+)
 from stnopt.scheduling.reasons import (
     Demand,
     Reason,
@@ -34,12 +41,19 @@ from stnopt.scheduling.search import fewest_events, find_schedule
 from stnopt.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from stnopt.plant.problem import Delivery
     from stnopt.scheduling.schedule import Schedule
 
 #: Seconds for a schedule that is as short and less busy; the first one is kept where it takes more.
 _TIDYING_LIMIT = 10.0
+#: So many event points more must bring nothing before the search for the least shortfall ends.
+_FRUITLESS_EVENTS = 2
+#: Seconds for the model without event points: half of what a time limit leaves; without one, so
+#: many, or three times what the search took before. More intervals than this are not tried.
+_LEAST_PROOF_LIMIT = 20.0
+_MOST_INTERVALS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +101,8 @@ class FeasibleFrom:
     bound_any : float
         No schedule at all is shorter.
     is_proven : bool
-        Whether the makespan is the least on these event points.
+        Whether the makespan is the least on these event points, or of all schedules where
+        `bound_any` says so.
     """
 
     horizon: float | None
@@ -107,12 +122,17 @@ class Shortfall:
     ----------
     targets : mapping of str to float, amount
     sense : {"at_least", "exactly"}
+    deliveries : tuple of Delivery
+    due : Shortfall or None
+        Where no schedule serves every delivery: what is missing, at the first due time at which
+        something is, of all that is due by then. Its horizon is that time.
     horizon : float
     amount_unit, time_unit : str
     reasons : tuple of Reason
         What no schedule can help.
     schedule : Schedule or None
-        The schedule that is least short in total, replayed; None when a limit came before any.
+        The schedule that is least short in total, replayed; None when a limit came before any, or
+        no schedule serves every delivery.
     short, over : mapping of str to float, amount
         By how much it misses each product's target, and exceeds it (for `exactly`). Several
         schedules may share the total differently.
@@ -121,9 +141,9 @@ class Shortfall:
     bound : float or None
         No schedule on these event points misses less in total.
     bound_any : float
-        No schedule at all does within the horizon.
+        No schedule at all does within the horizon; inf: none serves every delivery.
     bound_ever : float
-        No schedule at all does within any horizon.
+        No schedule at all does within any horizon; inf: none serves every delivery.
     settled : tuple of (int, int)
         Event points and spans on which it is proven that no schedule misses less.
     bottleneck : Bottleneck or None
@@ -134,6 +154,8 @@ class Shortfall:
 
     targets: Mapping[str, float]
     sense: Literal["at_least", "exactly"]
+    deliveries: tuple[Delivery, ...]
+    due: Shortfall | None
     horizon: float
     amount_unit: str
     time_unit: str
@@ -177,6 +199,7 @@ def explain_infeasible(
     *,
     horizon: float,
     sense: Literal["at_least", "exactly"] = "at_least",
+    deliveries: Iterable[Delivery] = (),
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
@@ -193,9 +216,12 @@ def explain_infeasible(
     horizon : float
         In the plant's time unit.
     sense : {"at_least", "exactly"}
+    deliveries : iterable of Delivery
+        Amounts that must leave the plant at given times; only the targets are elastic.
     n_events, max_span : int, optional
         Fix what the search would choose: it adds event points, then spans, while that lowers the
-        shortfall.
+        shortfall, until a model without event points shows that nothing does. Given both, that
+        model is left out.
     time_limit : float, optional
         Seconds for each of the three questions: how short, which unit, from when.
     relative_gap : float
@@ -232,17 +258,20 @@ def explain_infeasible(
     """
     if not (math.isfinite(horizon) and horizon > 0):
         raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
-    if not targets:
+    deliveries = tuple(deliveries)
+    if not (targets or deliveries):
         raise InvalidInputError("explain_infeasible needs targets: nothing is always possible")
     if sense not in ("at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     check_demand(network, targets)
+    check_deliveries(network, deliveries, horizon=horizon)
     demand = Demand(
         network=network,
         targets={state: float(amount) for state, amount in targets.items()},
         sense=sense,
         horizon=float(horizon),
         relative_gap=relative_gap,
+        deliveries=deliveries,
     )
     with tqdm(unit="solve", disable=not progress, leave=False) as bar:
         bar.set_description("what no schedule can help")
@@ -251,6 +280,7 @@ def explain_infeasible(
         reasons = tuple(find_reasons(demand))
         attempts = _Attempts(demand=demand, least_any=missing_any, limit=time_limit, bar=bar)
         attempts.run(n_events, max_span)
+        missing_any = attempts.least_any
         best = attempts.best or attempts.last
         schedule = None if best.model is None else _without_idle_runs(demand, best)
         short, over = _missed(demand, schedule)
@@ -262,17 +292,27 @@ def explain_infeasible(
                 demand,
                 best,
                 schedule,
-                more_events=(1, 2) if n_events is None else (0,),
+                # What a second unit brings must not be what more event points bring.
+                more_events=[
+                    more
+                    for more in ((1, 2) if n_events is None else ())
+                    if attempts.covers(best.n_events + more, best.max_span)
+                ]
+                or [0],
                 time_limit=time_limit,
                 bar=bar,
             )
-        feasible_from = None
-        if (schedule is None or total > 0) and missing_ever <= demand.tolerance:
+        feasible_from = due = None
+        if schedule is None and deliveries:
+            due = _find_late_delivery(demand, n_events, max_span, time_limit)
+        if due is None and (schedule is None or total > 0) and missing_ever <= demand.tolerance:
             bar.set_description("from which horizon")
             feasible_from = _find_horizon(demand, n_events, max_span, time_limit)
     return Shortfall(
         targets=ReadOnlyMapping(demand.targets),
         sense=sense,
+        deliveries=deliveries,
+        due=due,
         horizon=demand.horizon,
         amount_unit=network.amount_unit,
         time_unit=network.time_unit,
@@ -320,6 +360,8 @@ def _solve_elastic(
     m = build_scheduling_model(
         demand.network, horizon=demand.horizon, n_events=n_events, max_span=max_span
     )
+    if demand.deliveries:
+        require_deliveries(m, demand.deliveries)
     add_elastic_demand(m, demand)
     if better_than < math.inf:
         m.better = pyo.Constraint(expr=m.missed <= better_than)
@@ -349,7 +391,9 @@ class _Attempts:
 
     @property
     def finished(self) -> bool:
-        if self.best is not None and self.best.total <= self.least_any + self._step:
+        if self.least_any == math.inf:
+            return True
+        if self.best is not None and self.best.total <= self.least_any + 2 * self._step:
             return True
         return self.limit is not None and time.perf_counter() - self.started >= self.limit
 
@@ -360,24 +404,62 @@ class _Attempts:
         return max(self.demand.relative_gap * total, self.demand.tolerance)
 
     def run(self, n_events: int | None, max_span: int | None) -> None:
-        made = {s: a for s, a in self.demand.targets.items() if self.demand.network.producers(s)}
-        n, span = n_events or fewest_events(self.demand.network, made), max_span or 0
+        """Add events until two more do not help, and lengthen spans, until the bound is reached."""
+        network = self.demand.network
+        start = n_events or fewest_events(
+            network, {s: 1.0 for s in network.states if network.producers(s)}
+        )
+        n, span = start, max_span or 0
         self.solve(n, span)
-        fruitless = 0
+        more = fruitless = 0
         while not self.finished:
-            if n_events is None and self.solve(n + 1, span):
-                n += 1
+            more += 1
+            if n_events is None and self.solve(n + more, span):
+                n, more, fruitless = n + more, 0, 0
                 continue
-            wider = () if max_span is not None else range(span + 1, min(span + 3, n))
-            better = next((s for s in wider if not self.finished and self.solve(n, s)), None)
+            if more == 1 and (n_events is None or max_span is None):
+                self.ask_without_events()
+            longer = () if max_span is not None or more > 1 else range(span + 1, min(span + 3, n))
+            better = next((s for s in longer if not self.finished and self.solve(n, s)), None)
             if better is not None:
-                span = better
+                span, more = better, 0
                 continue
             # Without any schedule the event points are too few for what the plant must do.
             fruitless += 1
-            if n_events is not None or self.best is not None or fruitless > n + 2:
+            enough = _FRUITLESS_EVENTS if self.best is not None else start + 2
+            if n_events is not None or fruitless >= enough:
                 return
-            n += 1
+
+    def covers(self, n_events: int, max_span: int) -> bool:
+        """Whether it is proven that nothing better exists on some event points."""
+        if self.best is not None and self.best.total <= self.least_any + 2 * self._step:
+            return True
+        return any(n >= n_events and span >= max_span for n, span in self.settled)
+
+    def ask_without_events(self) -> None:
+        """Ask a relaxation in intervals, which knows no event points, for less than the best."""
+        demand = self.demand
+        if self.finished or count_intervals(demand.network, demand.horizon) > _MOST_INTERVALS:
+            return
+        self.bar.set_description("how short, whatever the event points")
+        limit = max(_LEAST_PROOF_LIMIT, 3 * (time.perf_counter() - self.started))
+        if self.limit is not None:
+            left = self.limit - (time.perf_counter() - self.started)
+            limit = max(left / 2, 0.01)
+        m = build_relaxation(demand.network, horizon=demand.horizon)
+        if demand.deliveries:
+            require_deliveries(m, demand.deliveries)
+        add_elastic_demand(m, demand)
+        less = math.inf if self.best is None else max(self.best.total - self._step, 0.0)
+        if less < math.inf:
+            m.better = pyo.Constraint(expr=m.missed <= less)
+        m.least_missed = pyo.Objective(expr=m.missed)
+        result = solve(m, time_limit=limit, relative_gap=demand.relative_gap)
+        self.bar.update()
+        if result.status is Status.INFEASIBLE:
+            self.least_any = less
+        elif result.bound is not None:
+            self.least_any = max(self.least_any, result.bound)
 
     def solve(self, n_events: int, max_span: int) -> bool:
         """Look for a smaller shortfall; say whether there is one."""
@@ -440,6 +522,40 @@ def _without_idle_runs(demand: Demand, attempt: _Attempt) -> Schedule:
     return extract_schedule(m, network) if result.has_solution else schedule
 
 
+def _find_late_delivery(
+    demand: Demand, n_events: int | None, max_span: int | None, time_limit: float | None
+) -> Shortfall | None:
+    """Find the first due time by which the plant cannot have made all that is due by then.
+
+    What was delivered earlier no longer takes storage, so that the states that are delivered have
+    room without limit: what is short even then is short.
+    """
+    network = demand.network
+    states = {
+        name: replace(state, capacity=math.inf) if name in demand.delivered else state
+        for name, state in network.states.items()
+    }
+    for due in sorted({delivery.time for delivery in demand.deliveries}):
+        by_then = replace(
+            demand, deliveries=tuple(d for d in demand.deliveries if d.time <= due)
+        ).delivered
+        if due == 0:
+            continue  # nothing can be made by then; the stock is for the sums to judge
+        found = explain_infeasible(
+            replace(network, states=states),
+            by_then,
+            horizon=due,
+            n_events=n_events,
+            max_span=max_span,
+            time_limit=time_limit,
+            relative_gap=demand.relative_gap,
+        )
+        if found.bound_any > demand.tolerance or (found.total or 0) > 0:
+            same = all(network.states[name].capacity == math.inf for name in by_then)
+            return found if same else replace(found, feasible_from=None)
+    return None
+
+
 # --- For want of what: a unit --------------------------------------------------------------------
 
 
@@ -448,7 +564,7 @@ def _find_bottleneck(
     best: _Attempt,
     schedule: Schedule,
     *,
-    more_events: tuple[int, ...],
+    more_events: list[int],
     time_limit: float | None,
     bar: tqdm,
 ) -> Bottleneck:
@@ -523,6 +639,7 @@ def _find_horizon(
         objective="makespan",
         targets=demand.targets,
         sense=demand.sense,
+        deliveries=demand.deliveries,
         n_events=n_events,
         max_span=max_span,
         time_limit=time_limit,
@@ -537,7 +654,7 @@ def _find_horizon(
         n_events=found.n_events,
         max_span=found.max_span,
         bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
-        bound_any=shortest_in_sums(demand),
+        bound_any=max(shortest_in_sums(demand), found.proof.any_schedule_bound or 0.0),
         is_proven=found.result.status is Status.OPTIMAL,
     )
 
@@ -550,7 +667,17 @@ def _sentences(found: Shortfall) -> Iterator[str]:
     here = _points((found.n_events, found.max_span))
     total = found.total
     if total is None:
-        yield f"Undecided {within}: a limit came before any schedule was found on {here}."
+        if found.bound_any == math.inf:
+            yield f"No schedule serves every delivery {within}, whatever its event points."
+        elif found.settled:
+            settled = _points(*found.settled)
+            yield f"No schedule serves every delivery {within} on {settled}."
+        else:
+            yield f"Undecided {within}: a limit came before any schedule was found on {here}."
+        if found.due is not None:
+            yield f"Of what is due by {write_amount(found.due.horizon, found.time_unit)}:"
+            yield from found.due.sentences
+            return
     elif total == 0:
         yield f"The demand can be met {within} after all, on {here}."
         return
@@ -568,6 +695,8 @@ def _sentences(found: Shortfall) -> Iterator[str]:
         yield _bottleneck_sentence(found, found.bottleneck)
     if found.feasible_from is not None:
         yield _horizon_sentence(found, found.feasible_from)
+    elif found.bound_ever == math.inf:
+        yield "Feasible from no horizon."
     elif found.bound_ever > 0:
         least = write_amount(found.bound_ever, found.amount_unit, up=False)
         yield f"Feasible from no horizon: however long, at least {least} are missing."
@@ -589,7 +718,7 @@ def _share(found: Shortfall) -> str:
 
 def _proof(found: Shortfall) -> str:
     assert found.total is not None
-    if found.total <= found.bound_any * (1 + 1e-4):
+    if found.total <= found.bound_any * (1 + 3e-4):
         return "No schedule misses less, whatever its event points."
     unit = found.amount_unit
     if found.settled:
@@ -614,11 +743,12 @@ def _bottleneck_sentence(found: Shortfall, bottleneck: Bottleneck) -> str:
     busy = bottleneck.busy
     if bottleneck.unit is None:
         busiest = max(busy, key=lambda unit: busy[unit])
-        return (
-            "No single unit is the bottleneck: a second one of any was not found to help on "
-            f"{_points((bottleneck.n_events, bottleneck.max_span))}. The busiest is {busiest}, "
-            f"{write_number(busy[busiest])} {of}.{unsettled}"
-        )
+        points = _points((bottleneck.n_events, bottleneck.max_span))
+        text = "No single unit is the bottleneck: a second one of any was not found to help on "
+        text += f"{points}.{unsettled}"
+        if busy[busiest] > 0:
+            text += f" The busiest is {busiest}, {write_number(busy[busiest])} {of}."
+        return text
     left = bottleneck.missed_with_second[bottleneck.unit]
     step = 1e-4 * (found.total or 0.0)
     others = [
@@ -643,12 +773,14 @@ def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
     if start.horizon is None:
         return f"Undecided from which horizon it is feasible; from none shorter than {least}."
     here = _points((start.n_events, start.max_span))
+    horizon = write_amount(start.horizon, found.time_unit, up=True)
+    if start.horizon <= start.bound_any * (1 + 3e-4):
+        return f"Feasible from horizon {horizon}, and from none shorter, whatever the event points."
     proof = f"no schedule on {here} is shorter"
     if not start.is_proven:
         proof = f"undecided whether one on {here} is shorter"
         if start.bound is not None:
             proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
-    horizon = write_amount(start.horizon, found.time_unit, up=True)
     return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from random_plants import plants
+from time_grid import best_on_grid
 
 import stnopt
 from stnopt.errors import InvalidInputError
-from stnopt.plant import load_example, read_network
+from stnopt.plant import Delivery, load_example, read_network
 from stnopt.scheduling.infeasibility import double, explain_infeasible
-from stnopt.scheduling.reasons import Demand, missing_in_sums
+from stnopt.scheduling.reasons import Demand, find_reasons, missing_in_sums
 from stnopt.scheduling.schedule import find_violations
 
 
@@ -55,8 +61,7 @@ def test_how_short_which_unit_and_from_when(short_of_p):
         "No schedule misses less, whatever its event points.",
         "The demand takes at least 8 h of R, which is there for 5.",
         "The bottleneck is R, busy 4 of 5 h: with a second one the demand could be met.",
-        "Feasible from horizon 9 h: no schedule on 5 event points is shorter, and none whatsoever "
-        "than 8 h.",
+        "Feasible from horizon 9 h, and from none shorter, whatever the event points.",
     )
     assert str(found) == "\n".join(found.sentences)
     assert found.total == pytest.approx(14)
@@ -103,8 +108,7 @@ def test_no_unit_is_to_blame_for_a_long_route():
     found = explain_infeasible(two_steps(), {"P": 16}, horizon=2.5)
     assert found.sentences[2:] == (
         "The quickest way to any P takes 3 h.",
-        "Feasible from horizon 5 h: no schedule on 3 event points is shorter, and none whatsoever "
-        "than 4 h.",
+        "Feasible from horizon 5 h, and from none shorter, whatever the event points.",
     )
     assert found.bottleneck is None
 
@@ -227,6 +231,43 @@ def test_a_limit_that_comes_first_is_undecided_not_infeasible():
     assert found.settled == ()
 
 
+def test_the_first_deliveries_that_come_too_late():
+    # 8 of P by 3 h, 16 by 5 h, then 24 by 7 h at the earliest: not by 6 h.
+    plant = two_steps()
+    deliveries = [Delivery("P", 4, 8), Delivery("P", 5, 8), Delivery("P", 6, 8)]
+    found = explain_infeasible(plant, {}, horizon=9, deliveries=deliveries)
+    assert found.sentences == (
+        "No schedule serves every delivery within 9 h, whatever its event points.",
+        "Of what is due by 6 h:",
+        "Short by 8 kg of P within 6 h.",
+        "No schedule misses less, whatever its event points.",
+        "The bottleneck is R, busy 4 of 6 h: with a second one the demand could be met.",
+        "Feasible from horizon 7 h, and from none shorter, whatever the event points.",
+    )
+    assert found.total is None
+    assert found.due.short == pytest.approx({"P": 8.0})
+    later = [*deliveries[:2], Delivery("P", 7, 8)]
+    assert explain_infeasible(plant, {}, horizon=9, deliveries=later).is_met
+
+
+def test_what_is_left_after_deliveries_is_what_is_short():
+    # Four batches of A are 32 of P; 16 leave, 16 remain.
+    found = explain_infeasible(two_steps(), {"P": 20}, horizon=9, deliveries=[Delivery("P", 5, 16)])
+    assert found.short == pytest.approx({"P": 4.0})
+    assert find_violations(found.schedule, two_steps()) == []
+    assert found.schedule.deliveries == (Delivery("P", 5, 16),)
+    assert "The demand takes at least 45 kg of A, and only 40 kg are in stock." in found.sentences
+
+
+def test_a_stock_that_a_delivery_exceeds():
+    found = explain_infeasible(two_steps(), {}, horizon=9, deliveries=[Delivery("A", 0, 45)])
+    assert found.sentences == (
+        "No schedule serves every delivery within 9 h, whatever its event points.",
+        "No task makes A, and only 40 kg are in stock.",
+        "Feasible from no horizon.",
+    )
+
+
 def test_only_what_the_shortfall_needs_counts_as_busy(short_of_p):
     # S could split in several small batches; one is enough. R needs two.
     assert dict(short_of_p.bottleneck.busy) == pytest.approx({"R": 4.0, "S": 1.0})
@@ -261,6 +302,7 @@ def test_double_copies_a_unit_with_its_rules_and_a_utility():
         ({"P": -1}, {}, "must be a number of at least 0"),
         ({"A": float("nan")}, {}, "must be a number of at least 0"),
         ({}, {}, "needs targets"),
+        ({}, {"deliveries": [Delivery("P", 6, 1)]}, "after the horizon"),
         ({"P": 1}, {"horizon": 0}, "horizon must be a positive number"),
         ({"P": 1}, {"sense": "about"}, "unknown sense 'about'"),
     ],
@@ -268,3 +310,40 @@ def test_double_copies_a_unit_with_its_rules_and_a_utility():
 def test_what_is_no_demand_is_refused(targets, options, message):
     with pytest.raises(InvalidInputError, match=message):
         explain_infeasible(two_steps(), targets, **{"horizon": 5, **options})
+
+
+@settings(
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(plants(storage="unlimited"), st.sampled_from([4, 5, 6, 7]))
+def test_a_time_grid_agrees_on_the_shortfall_of_drawn_plants(network, hours):
+    # The grid says what the most of P is: that much has no reason against it, 2 more are 2 short.
+    assume("P" in network.states)
+    assume(network.producers("P"))
+    states = {n: replace(state, price=float(n == "P")) for n, state in network.states.items()}
+    tasks = {
+        name: replace(
+            task, units={u: replace(fit, fixed_cost=0.0) for u, fit in task.units.items()}
+        )
+        for name, task in network.tasks.items()
+    }
+    network = replace(network, states=states, tasks=tasks)
+    most = best_on_grid(network, hours)
+    possible = Demand(
+        network=network, targets={"P": most}, sense="at_least", horizon=hours, relative_gap=0
+    )
+    assert list(find_reasons(possible)) == []
+    assert missing_in_sums(possible, hours) == 0
+    found = explain_infeasible(network, {"P": most + 2}, horizon=hours)
+    assert found.total == pytest.approx(2, abs=1e-3)
+    assert found.bound_any <= 2 + 1e-3
+    assert find_violations(found.schedule, network) == []
+    if found.feasible_from is None:
+        assert found.bound_ever > 0
+    elif found.feasible_from.horizon is not None:
+        assert found.feasible_from.horizon > hours
