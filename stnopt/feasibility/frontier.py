@@ -503,17 +503,11 @@ class _Walk:
         """Whether every blend of two schedules of one structure passes the replay.
 
         Between two schedules every time and amount changes linearly. As long as the order of their
-        events stays the same, stocks are linear and stored amounts convex in the blend, so that a
-        stretch is clean if its ends are: it is enough to replay just inside the ends of every
-        stretch between changes of order.
+        events stays the same, stocks and draws are linear and stored amounts convex in the blend,
+        so that a stretch is clean if its ends are: it is enough to replay just inside the ends of
+        every stretch between changes of order.
         """
-        times = []
-        for reach in (a, b):
-            schedule = [
-                (start, start + self._duration(batch, size))
-                for batch, (start, size) in sorted(reach.runs.items())
-            ]
-            times.append(np.array(schedule).ravel())
+        times = [self.oracle.moments(reach) for reach in (a, b)]
         apart = [t[:, None] - t[None, :] for t in times]
         upper = np.triu_indices(len(times[0]), 1)
         first, last = apart[0][upper], apart[1][upper]
@@ -527,9 +521,6 @@ class _Walk:
                 if not self.oracle.is_valid(blend):
                     return False
         return True
-
-    def _duration(self, batch: tuple, size: float) -> float:
-        return self.oracle.network.tasks[batch[0]].units[batch[1]].duration(size)
 
 
 def _undecided_share(

@@ -27,6 +27,7 @@ from stnopt.scheduling.model import (
 )
 from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
 from stnopt.scheduling.storage_in_time import add_storage_in_time
+from stnopt.scheduling.utilities import add_utility_in_time
 from stnopt.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ class TargetOracle:
         for state in limited:
             add_storage_in_time(m, network, state, self.horizon)
             m.limited_in_time.add(state)
+        for name in network.utilities:  # from the start: no answer depends on earlier questions
+            add_utility_in_time(m, network, name, self.horizon)
+            m.utilities_limited.add(name)
         self._limited = limited
         if rule is not None:
             require_value(m, rule.kind, at_least=rule.at_least, at_most=rule.at_most)  # type: ignore[arg-type]
@@ -333,6 +337,23 @@ class TargetOracle:
             for batch in reaches[0].runs
         }
         return self._reach_of(runs)
+
+    def moments(self, reach: Reach) -> NDArray[np.float64]:
+        """Return the times of a schedule whose order decides what blends with it are worth.
+
+        Batches start, end, release something early and may need their unit cleaned; units are away
+        from one fixed time to another.
+        """
+        rules = self.network.unit_rules
+        times: list[float] = []
+        for (task, unit, *_), (start, size) in sorted(reach.runs.items()):
+            fit = self.network.tasks[task].units[unit]
+            changeovers = rules[unit].changeovers if unit in rules else {}
+            times += [start, start + fit.duration(size)]
+            times += [start + release for release in fit.release_time.values()]
+            times += [start - time for (_, after), time in changeovers.items() if after == task]
+        times += [edge for rule in rules.values() for away in rule.unavailable for edge in away]
+        return np.array(times)
 
     def is_valid(self, reach: Reach) -> bool:
         """Replay a schedule, and check the rule on it."""

@@ -90,21 +90,15 @@ def is_below(
 def blends_are_clean(oracle: TargetOracle, reaches: list[Reach]) -> bool:
     """Whether every blend of some schedules of one structure passes the replay.
 
-    Times and amounts are linear in the blend. While no two events swap their order, stocks are
-    linear and stored amounts convex in it, so that all blends are clean if the mean of all is and
-    those next to every single one are.
+    Times and amounts are linear in the blend. While no two events swap their order, stocks and
+    draws are linear and stored amounts convex in it, so that all blends are clean if the mean of
+    all is and those next to every single one are.
     """
     if len(reaches) == 1:
         return oracle.is_valid(reaches[0])
-    times = []
-    for reach in reaches:
-        ends = [
-            (start, start + oracle.network.tasks[batch[0]].units[batch[1]].duration(size))
-            for batch, (start, size) in sorted(reach.runs.items())
-        ]
-        flat = np.array(ends).ravel()
-        times.append((flat[:, None] - flat[None, :])[np.triu_indices(len(flat), 1)])
-    apart = np.array(times)
+    times = [oracle.moments(reach) for reach in reaches]
+    pairs = np.triu_indices(len(times[0]), 1)
+    apart = np.array([(flat[:, None] - flat[None, :])[pairs] for flat in times])
     rounding = 1e-7 * oracle.horizon
     if np.any((apart.max(axis=0) > rounding) & (apart.min(axis=0) < -rounding)):
         return False

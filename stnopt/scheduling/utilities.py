@@ -181,5 +181,8 @@ def _add_draws(
     @block.Constraint(block.UNITS, list(m.EVENTS))
     def utility_capacity(b, unit, n):
         starting = [c for c in drawing if c[1] == unit and c[2] == n]
+        others = [key for key in watched if key[:2] == (unit, n)]
+        if not starting and not others:
+            return pyo.Constraint.Skip
         own = sum(_draw(m, fits[c[:2]], name, c) for c in starting)
-        return own + sum(b.drawn[key] for key in watched if key[:2] == (unit, n)) <= capacity
+        return own + sum(b.drawn[key] for key in others) <= capacity

@@ -227,6 +227,19 @@ def test_batches_that_draw_by_their_size_share_what_there_is(horizon, optimum):
     assert_best(network, optimum, horizon=horizon, n_events=2)
 
 
+def test_a_utility_of_one_unit_that_cannot_start_at_once():
+    # Batches of 4 from t=1 and t=2: more would draw too much.
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 1}},
+        {
+            "Make": task("A", "I", U1=run(1, 10)),
+            "Heat": task("I", "P", U2=run(1, 10, draws_per_amount={"steam": 0.5})),
+        },
+        utilities={"steam": {"capacity": 2}},
+    )
+    assert_best(network, 8, horizon=3, n_events=3)
+
+
 MAKE = plant(
     {"A": {"initial": "unlimited"}, "P": {"price": 1}}, {"Make": task("A", "P", U1=run(2, 10))}
 )

@@ -1,0 +1,63 @@
+"""Blends of schedules on plants with rules: what holds at both ends need not hold between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stnopt.feasibility.oracle import Reach, TargetOracle
+from stnopt.feasibility.refinement import blends_are_clean
+from stnopt.plant import read_network
+
+PLANT = {
+    "name": "one unit",
+    "states": {"A": {"initial": "unlimited"}, "P": {"price": 1}},
+    "tasks": {
+        "Make": {
+            "consumes": {"A": 1},
+            "produces": {"P": 1},
+            "units": {"U1": {"max_batch": 10, "fixed_time": 1}},
+        }
+    },
+}
+
+
+def reach(start):
+    return Reach(amounts=np.array([5.0]), runs={("Make", "U1", 0, 0): (start, 5.0)})
+
+
+@pytest.mark.parametrize(("away", "clean"), [([], True), ([[1.5, 2.5]], False)])
+def test_blends_across_an_unavailable_period_are_not_trusted(away, clean):
+    # At 0, at 9 and half way the unit is there; a fifth of the way it is not.
+    network = read_network(PLANT | ({"units": {"U1": {"unavailable": away}}} if away else {}))
+    oracle = TargetOracle(network, ("P",), horizon=10, n_events=2)
+    ends = [reach(0.0), reach(9.0)]
+    assert all(oracle.is_valid(end) for end in ends)
+    assert oracle.is_valid(oracle.blend(ends, np.array([0.5, 0.5])))
+    assert oracle.is_valid(oracle.blend(ends, np.array([0.8, 0.2]))) is clean
+    assert blends_are_clean(oracle, ends) is clean
+
+
+def test_moments_are_all_times_that_the_rules_speak_of():
+    entries = PLANT | {
+        "units": {"U1": {"unavailable": [[3, 4]], "changeovers": {"Make": {"Make": 0.5}}}}
+    }
+    oracle = TargetOracle(read_network(entries), ("P",), horizon=10, n_events=2)
+    assert oracle.moments(reach(1.0)) == pytest.approx([1, 2, 0.5, 3, 4])
+
+
+def test_an_oracle_limits_utilities_before_its_first_question():
+    entries = PLANT | {"utilities": {"steam": {"capacity": 3}}}
+    entries["tasks"] = {
+        "Make": PLANT["tasks"]["Make"]
+        | {
+            "units": {
+                unit: {"max_batch": 10, "fixed_time": 1, "draws": {"steam": 2}}
+                for unit in ("U1", "U2")
+            }
+        }
+    }
+    oracle = TargetOracle(read_network(entries), ("P",), horizon=2, n_events=2)
+    assert oracle.model.utilities_limited == {"steam"}
+    assert oracle.ask(np.array([20.0])).reach is not None
+    assert oracle.ask(np.array([21.0])).missed_by == pytest.approx(1, abs=1e-3)
