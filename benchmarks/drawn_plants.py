@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,17 @@ import stnopt as so
 N_PLANTS = 500
 TIME_LIMIT = 25.0
 VERDICTS = ("equal", "equal on more event points", "unsettled", "wrong")
+SETTLED = VERDICTS[:2]
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "scheduling"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to search, and what came of it."""
+
+    name: str
+    settings: dict[str, object] = field(default_factory=dict)
+    verdicts: Counter = field(default_factory=Counter)
 
 
 def main(*, plants: int = N_PLANTS) -> str:
@@ -28,24 +39,33 @@ def main(*, plants: int = N_PLANTS) -> str:
 
     n_unlimited = plants * 2 // 5
     started = time.process_time()
-    search, sequence = Counter(), Counter()
+    ways = (
+        Way("`find_schedule` as it is (a grid, where times are whole)"),
+        Way("event points only", {"proof_limit": 0}),
+        Way(
+            "`state_sequence`, where storage is unlimited",
+            {"proof_limit": 0, "formulation": "state_sequence"},
+        ),
+    )
     judged = {kind: Counter() for kind in MUTATIONS}
     schedules = []
     for storage, count in (("limited", plants - n_unlimited), ("unlimited", n_unlimited)):
         for network, hours, best in draw_cases(count, storage=storage):
-            verdict, schedule = _search(network, hours, best)
-            search[verdict] += 1
-            if schedule is not None:
-                schedules.append((network, schedule))
-            if storage == "unlimited":
-                sequence[_climb(network, hours, best, "state_sequence")[0]] += 1
-            if verdict not in ("equal", "equal on more event points"):
-                print(verdict, hours, best, network.to_dict(), file=sys.stderr, flush=True)
+            for way in ways[: 3 if storage == "unlimited" else 2]:
+                verdict, schedule = _search(network, hours, best, **way.settings)
+                way.verdicts[verdict] += 1
+                if schedule is not None:
+                    schedules.append((network, schedule))
+                if verdict not in SETTLED:
+                    print(way.name, verdict, hours, network.to_dict(), file=sys.stderr, flush=True)
     accepted = sum(_judge(network, schedule, judged) for network, schedule in schedules)
     judgements = "\n".join(
         f"| {kind} | {seen[False, False]} | {seen[True, True]} |"
         f" {seen[True, False] + seen[False, True]} |"
         for kind, seen in judged.items()
+    )
+    found = "\n".join(
+        f"| {way.name} | {' | '.join(str(way.verdicts[v]) for v in VERDICTS)} |" for way in ways
     )
     return f"""## Plants drawn at random
 
@@ -56,8 +76,7 @@ that of an exact time grid with storage in time. At most {TIME_LIMIT:g} s per se
 
 | | {" | ".join(VERDICTS)} |
 |---|{"---|" * len(VERDICTS)}
-| `find_schedule` | {_cells(search)} |
-| `state_sequence` where storage is unlimited | {_cells(sequence)} |
+{found}
 
 The replay accepted {accepted} of {len(schedules)} schedules. One batch of each was changed; hour
 slots and a linear program per state say whether the plant could still do it:
@@ -67,38 +86,27 @@ slots and a linear program per state say whether the plant could still do it:
 {judgements}"""
 
 
-def _cells(verdicts: Counter) -> str:
-    return " | ".join(str(verdicts[verdict]) for verdict in VERDICTS)
-
-
-def _search(network: so.Network, hours: int, best: float) -> tuple[str, so.Schedule | None]:
-    """Search; where it stops below the best, climb on. Above it, or proven below it, is wrong."""
-    near = 2e-4 * max(1.0, abs(best))
-    try:
-        found = so.find_schedule(network, horizon=hours, time_limit=TIME_LIMIT)
-    except so.InvalidScheduleError:
-        return "wrong", None
-    value = found.result.objective
-    if found.schedule is not None and abs(value - best) <= near:
-        return "equal", found.schedule
-    claimed = found.proof.scope == "any schedule" and found.proof.bound is not None
-    if (value is not None and value > best + near) or (claimed and found.proof.bound < best - near):
-        return "wrong", found.schedule
-    return _climb(network, hours, best, "unit_events")
-
-
-def _climb(
-    network: so.Network, hours: int, best: float, formulation: str
+def _search(
+    network: so.Network, hours: int, best: float, *, formulation: str = "unit_events", **settings
 ) -> tuple[str, so.Schedule | None]:
+    """Search; where it stops below the best, climb on. Above it, or proven below it, is wrong."""
     from random_plants import climb
 
+    near = 2e-4 * max(1.0, abs(best))
     try:
+        found = so.find_schedule(
+            network, horizon=hours, time_limit=TIME_LIMIT, formulation=formulation, **settings
+        )
+        value = found.result.objective
+        if value is not None and abs(value - best) <= near:
+            return "equal", found.schedule
+        bound = found.proof.any_schedule_bound
+        if (value is not None and value > best) or (bound is not None and bound < best - near):
+            return "wrong", found.schedule
         schedule = climb(network, hours, best, formulation=formulation)
-    except (AssertionError, so.InvalidScheduleError):
+    except (AssertionError, so.InvalidScheduleError):  # above the best, or rejected by the replay
         return "wrong", None
-    if schedule is None:
-        return "unsettled", None
-    return "equal on more event points" if formulation == "unit_events" else "equal", schedule
+    return ("unsettled", None) if schedule is None else ("equal on more event points", schedule)
 
 
 def _judge(network: so.Network, schedule: so.Schedule, judged: dict[str, Counter]) -> bool:

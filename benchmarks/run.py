@@ -40,6 +40,7 @@ def main(names: Sequence[str]) -> None:
     sections = {
         "machine": describe_machine,
         "schedules": scheduling.main,
+        "searches": scheduling.time_searches,
         "drawn_plants": drawn_plants.main,
         "labels": time_labelling,
         "region": feasibility.main,
