@@ -1,12 +1,14 @@
 """The feasible region: frontiers, labels and samples, each beside the plain way of getting them.
 
-`main` takes some minutes. `enclose_four` takes longer: `python benchmarks/run.py four_products`.
+Each of `SECTIONS` is a section of `benchmarks/run.py` and takes minutes; `four_products` takes
+longest.
 """
 
 from __future__ import annotations
 
 import resource
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -35,47 +37,40 @@ N_MANY, N_CHECKED, N_JOBS = 10_000, 300, 2
 N_SEEDS, N_SOLVES, N_FRESH = 20, 120, 10_000
 
 
-def main() -> str:
-    """Return the tables that take minutes."""
+@cache
+def frontier_of_ex2() -> so.CertifiedRegion:
+    """Trace the exact frontier of ex2 at 8 h, once for all sections."""
+    return so.trace_frontier(so.load_example("ex2"), products=list(BOX), **SETTINGS)
+
+
+def trace_two() -> str:
+    """Trace the exact frontiers of ex2."""
     network = so.load_example("ex2")
-    table, frontier = trace_two(network)
-    return "\n\n".join(
-        [
-            "## The feasible region",
-            table,
-            enclose_three(network),
-            compare_with_plain_loop(network),
-            label_many(network, frontier),
-            sample_over_seeds(network, frontier),
-        ]
-    )
-
-
-def trace_two(network: so.Network) -> tuple[str, so.CertifiedRegion]:
-    """Trace the exact frontiers of ex2; also return the one of 8 h."""
     rows = [
         "| horizon | event points | MILPs | undecided share of the box | CPU s |",
         "|---" * 5 + "|",
     ]
-    regions = []
     for horizon, n_events in ((8, 5), (10, 6)):
         started = time.process_time()
-        region = so.trace_frontier(
-            network, products=list(BOX), horizon=horizon, n_events=n_events, max_span=0
+        region = (
+            frontier_of_ex2()
+            if horizon == SETTINGS["horizon"]
+            else so.trace_frontier(
+                network, products=list(BOX), horizon=horizon, n_events=n_events, max_span=0
+            )
         )
         seconds = time.process_time() - started
-        regions.append(region)
         rows.append(
             f"| {horizon} | {n_events} | {region.n_solves} | {region.gap:.1e} | {seconds:.0f} |"
         )
     points = ["| S9 at least | S8 certified | S8 out of reach from | published |", "|---" * 4 + "|"]
     for amount, published in PUBLISHED.items():
-        known, proven = highest(regions[0], amount)
+        known, proven = highest(frontier_of_ex2(), amount)
         points.append(f"| {amount} | {known:.4f} | {proven:.4f} | {published} |")
     coarse = so.trace_frontier(network, products=list(BOX), max_solves=14, **SETTINGS)
     save(coarse, "certified_two_products_14_milps.svg")
-    table = "\n".join(["### Two products, exact", "", *rows, "", "At 8 h:", "", *points])
-    return table, regions[0]
+    head = ["## The feasible region", "", "### Two products of ex2, exact", ""]
+    return "\n".join([*head, *rows, "", "At 8 h:", "", *points])
 
 
 def highest(region: so.CertifiedRegion, amount: float) -> list[float]:
@@ -92,15 +87,16 @@ def highest(region: so.CertifiedRegion, amount: float) -> list[float]:
     return ends
 
 
-def enclose_three(network: so.Network) -> str:
-    """S8, S9 and S5 of ex2 at 10 h."""
+def enclose_three() -> str:
+    """Enclose S8, S9 and S5 of ex2 at 10 h."""
+    network = so.load_example("ex2")
     return enclose(
         network, ("S8", "S9", "S5"), 0.05, "certified_three_products.png", 10, 6, title="Three"
     )
 
 
 def enclose_four() -> str:
-    """P1 to P4 of chu2013."""
+    """Enclose P1 to P4 of chu2013."""
     network = so.load_example("chu2013")
     return enclose(
         network,
@@ -179,8 +175,9 @@ def count_plain_labelling(region: so.CertifiedRegion, seen_as: int, seed: int = 
     return n_solves
 
 
-def compare_with_plain_loop(network: so.Network) -> str:
-    """Labels per second: answers that settle their neighbours, against one model per target."""
+def compare_with_plain_loop() -> str:
+    """Time answers that settle their neighbours, against one model per target."""
+    network = so.load_example("ex2")
     targets = so.sample_targets(BOX, N_LABELLED, seed=1, method="uniform")
     started = time.process_time()
     labels = [label_alone(network, target) for target in targets[:N_PLAIN].to_dict("records")]
@@ -216,8 +213,9 @@ def label_alone(network: so.Network, target: dict[str, float]) -> int:
     return -1 if result.has_solution else 1
 
 
-def label_many(network: so.Network, frontier: so.CertifiedRegion) -> str:
-    """10,000 labels on two workers, 300 of them near the boundary checked one by one."""
+def label_many() -> str:
+    """Label 10,000 targets on two workers; check 300 near the boundary one by one."""
+    network, frontier = so.load_example("ex2"), frontier_of_ex2()
     targets = so.sample_targets(BOX, N_MANY, seed=3, method="uniform")
     get_reusable_executor().shutdown(wait=True)
     started, spent = time.perf_counter(), cpu_seconds()
@@ -260,8 +258,9 @@ def nearest_to_the_boundary(
     return np.argsort(np.abs(low - 1), kind="stable")
 
 
-def sample_over_seeds(network: so.Network, frontier: so.CertifiedRegion) -> str:
-    """Error of what few MILPs teach, over seeds, and what a certified margin costs."""
+def sample_over_seeds() -> str:
+    """Measure over seeds what few MILPs teach, and what a certified margin costs."""
+    network, frontier = so.load_example("ex2"), frontier_of_ex2()
 
     def trace_once(*_args: Any, max_solves: int, **_options: Any) -> so.CertifiedRegion:
         assert frontier.n_solves <= max_solves
@@ -312,5 +311,11 @@ def save(region: so.CertifiedRegion, name: str) -> None:
     figure.savefig(FIGURES / name, dpi=200, metadata={"Date": None} if name.endswith("svg") else {})
 
 
-if __name__ == "__main__":
-    print(main())
+SECTIONS = {
+    "frontiers": trace_two,
+    "three_products": enclose_three,
+    "four_products": enclose_four,
+    "labels_per_second": compare_with_plain_loop,
+    "many_labels": label_many,
+    "boundary_samples": sample_over_seeds,
+}

@@ -43,8 +43,7 @@ def main(names: Sequence[str]) -> None:
         "searches": scheduling.time_searches,
         "drawn_plants": drawn_plants.main,
         "labels": time_labelling,
-        "region": feasibility.main,
-        "four_products": feasibility.enclose_four,
+        **feasibility.SECTIONS,
         "reactor": time_reactor,
         "constraints": embedding.main,
     }
