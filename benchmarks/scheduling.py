@@ -234,8 +234,8 @@ def main(*, repeats: int = REPEATS, limit: float = TIME_LIMIT, only: str = "") -
         "## Schedules\n\n"
         "Wall seconds (CPU seconds) from plant to proven optimum on N event points, the model's "
         f"building included; one thread, relative gap {RELATIVE_GAP:g}, medians of {repeats} runs. "
-        f"Limit {limit:g} s for ours on HiGHS; where that solves, {min(OTHERS_LIMIT, limit):g} s for "
-        "the others, or as long as ours took"
+        f"Limit {limit:g} s for ours on HiGHS; where that solves, {min(OTHERS_LIMIT, limit):g} s "
+        "for the others, or as long as ours took"
         + "".join(f"; {c.time_limit:g} s for {c.label}" for c in cases if c.time_limit is not None)
         + ". A run that hits it is not repeated. Storage holds at every instant in ours; every "
         'schedule of ours was replayed. "textbook": Ierapetritou & Floudas (1998) with big-M = '

@@ -13,6 +13,7 @@ import pytest
 from random_plants import MUTATIONS, climb, draw_cases, is_possible, mutate, on_whole_hours
 
 from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.search import find_schedule
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,15 @@ def test_best_over_events_and_spans_is_that_of_the_time_grid(kind, cases, schedu
     for (network, hours, best), (_, schedule) in zip(cases[kind], schedules[kind], strict=True):
         assert schedule is not None, (best, hours, network.to_dict())
         assert schedule_value(schedule, network, "profit") == pytest.approx(best, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["limited", "unlimited"])
+def test_search_finds_and_proves_the_best_of_the_time_grid(kind, cases):
+    for network, hours, best in cases[kind]:
+        found = find_schedule(network, horizon=hours)
+        assert found.result.objective == pytest.approx(best, rel=2e-4), network.to_dict()
+        assert found.proof.scope == "any schedule"
+        assert find_violations(found.schedule, network) == []
 
 
 def test_state_sequence_reaches_the_same_where_storage_is_unlimited(cases):
