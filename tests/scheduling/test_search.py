@@ -7,6 +7,7 @@ from time_grid import best_on_grid
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
+from stnopt.plant.problem import Delivery
 from stnopt.scheduling.schedule import find_violations, schedule_value
 from stnopt.scheduling.search import fewest_events, find_schedule, suggest_events
 from stnopt.solve import Status
@@ -252,3 +253,78 @@ def test_demand_that_needs_a_span_is_met():
     )
     assert found.schedule is not None
     assert found.schedule.final_stock["P"] == pytest.approx(3)
+
+
+def test_search_stops_with_a_proof_for_any_schedule():
+    found = find_schedule(load_example("motivating"), horizon=12)
+    assert found.proof.scope == "any schedule"
+    assert found.proof.bound == found.proof.any_schedule_bound
+    assert 71.518 <= found.proof.bound <= 71.518 * 1.0003
+    last = found.tried[-1]
+    assert (last.formulation, last.status) == ("intervals", Status.INFEASIBLE)
+    assert all(row.seconds > 0 for row in found.tried)
+    spent = sum(row.seconds for row in found.tried)
+    assert found.search_time + found.proof_time >= 0.99 * spent
+    assert 0 < found.search_time < found.search_time + found.proof_time
+
+
+def test_proof_can_be_switched_off_and_limited():
+    network = load_example("motivating")
+    found = find_schedule(network, horizon=12, proof_limit=0)
+    assert found.proof.scope == "these event points"
+    assert found.proof.any_schedule_bound is None
+    assert {row.formulation for row in found.tried} == {"unit_events"}
+    # Where the caller chose the event points, an answer for any schedule must be asked for.
+    given = find_schedule(network, horizon=12, n_events=4, max_span=0)
+    assert given.proof.any_schedule_bound is None
+    given = find_schedule(network, horizon=12, n_events=4, max_span=0, proof_limit=30)
+    assert given.proof.scope == "any schedule"
+    with pytest.raises(InvalidInputError, match="proof_limit"):
+        find_schedule(network, horizon=12, proof_limit=-1)
+
+
+def test_any_schedule_beats_event_points_that_are_too_few():
+    # The bound for any schedule stays above what three event points reach, and is not claimed.
+    found = find_schedule(
+        load_example("motivating"), horizon=12, n_events=3, max_span=0, proof_limit=30
+    )
+    assert found.result.objective == pytest.approx(50)
+    assert found.proof.scope == "these event points"
+    assert found.proof.bound == pytest.approx(50)
+    assert found.proof.any_schedule_bound == pytest.approx(71.518, abs=0.01)
+
+
+def test_false_plateau_is_not_the_end():
+    # Without spans 6, 7 and 8 event points all prove 2708.
+    found = find_schedule(load_example("kondili1993_sep2h"), horizon=10)
+    assert found.result.objective == pytest.approx(2744.375)
+    assert found.proof.scope == "any schedule"
+    assert find_violations(found.schedule, load_example("kondili1993_sep2h")) == []
+
+
+def test_demand_out_of_reach_is_infeasible_for_any_schedule():
+    found = find_schedule(load_example("motivating"), horizon=12, targets={"S4": 500})
+    assert found.schedule is None
+    assert found.proof.scope == "any schedule"
+    assert found.result.status is Status.INFEASIBLE
+
+
+def test_delivery_is_part_of_the_search():
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 1}, "Q": {"price": 0.5}},
+        {
+            "MakeP": task({"A": 1}, {"P": 1}, U1=run(1, 10)),
+            "MakeQ": task({"A": 1}, {"Q": 1}, U1=run(1, 10)),
+        },
+    )
+    found = find_schedule(network, horizon=3, deliveries=[Delivery("Q", 1.5, 4)])
+    assert found.result.objective == pytest.approx(25)
+    assert found.schedule.batches[0].task == "MakeQ"
+    assert find_violations(found.schedule, network) == []
+    assert found.proof.scope == "any schedule"
+
+
+def test_fewest_events_count_the_batches_that_a_demand_needs():
+    # 2000 through U3, at most 200 at a time: ten batches, one event for what comes before and one
+    # for what comes after.
+    assert fewest_events(load_example("ex1"), {"S4": 2000}) == 12
