@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pyomo.environ as pyo
 import pytest
@@ -737,3 +738,8 @@ def test_every_variable_of_the_rules_is_bounded(ruled):
     for var in ruled.component_data_objects(pyo.Var):
         assert math.isfinite(var.lb), var.name
         assert math.isfinite(var.ub), var.name
+
+
+def test_every_constraint_of_the_rules_stands_beside_its_equation():
+    page = (Path(__file__).parents[2] / "docs" / "formulation.md").read_text()
+    assert [name for name in SHOWN_BY_RULES if f"`{name}`" not in page] == []
