@@ -119,7 +119,7 @@ def _schedule(options: argparse.Namespace) -> int:
     problem = _choose_problem(options)
     clock = _Clock.of(options.start, network)
     asked = bool(problem.targets or problem.deliveries)
-    if asked and (code := _print_impossible(network, problem, options)) is not None:
+    if asked and (code := _print_impossible(network, problem, options, clock)) is not None:
         return code
     _note(f"searching, at most {options.time_limit:g} s ...")
     search = find_schedule(
@@ -164,7 +164,7 @@ def _choose_problem(options: argparse.Namespace) -> Problem:
 
 
 def _print_impossible(
-    network: Network, problem: Problem, options: argparse.Namespace
+    network: Network, problem: Problem, options: argparse.Namespace, clock: _Clock
 ) -> int | None:
     """Say what no schedule can help, if that is so, before any time is spent on a search."""
     check_demand(network, problem.targets)
@@ -181,7 +181,7 @@ def _print_impossible(
     if not reasons:
         return None
     if problem.horizon is not None:
-        return _explain(network, problem, options, _Clock.of(None, network))
+        return _explain(network, problem, options, clock)
     print("\n".join(reason.message for reason in reasons))
     print("Feasible from no horizon.")
     return IMPOSSIBLE

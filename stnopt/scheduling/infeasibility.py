@@ -744,8 +744,9 @@ def _bottleneck_sentence(found: Shortfall, bottleneck: Bottleneck) -> str:
     if bottleneck.unit is None:
         busiest = max(busy, key=lambda unit: busy[unit])
         points = _points((bottleneck.n_events, bottleneck.max_span))
-        text = "No single unit is the bottleneck: a second one of any was not found to help on "
-        text += f"{points}.{unsettled}"
+        text = f"No single unit is the bottleneck: on {points} a second one of any helps nothing."
+        if not bottleneck.is_proven:
+            text = "Undecided which unit is the bottleneck: a limit came first."
         if busy[busiest] > 0:
             text += f" The busiest is {busiest}, {write_number(busy[busiest])} {of}."
         return text

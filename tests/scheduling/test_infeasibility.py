@@ -14,7 +14,7 @@ import stnopt
 from stnopt.errors import InvalidInputError
 from stnopt.plant import Delivery, load_example, read_network
 from stnopt.scheduling.infeasibility import double, explain_infeasible
-from stnopt.scheduling.reasons import Demand, find_reasons, missing_in_sums
+from stnopt.scheduling.reasons import Demand, find_reasons, missing_in_sums, write_number
 from stnopt.scheduling.schedule import find_violations
 
 
@@ -102,6 +102,53 @@ def test_a_second_copy_shows_the_unit_that_the_demand_waits_for():
         found.sentences
     )
     assert found.short == pytest.approx({"P": 5.0})
+
+
+def test_no_bottleneck_and_one_that_is_undecided(short_of_p):
+    none = replace(short_of_p.bottleneck, unit=None, n_events=4)
+    said = replace(short_of_p, bottleneck=none).sentences[3]
+    assert said == (
+        "No single unit is the bottleneck: on 4 event points a second one of any helps nothing. "
+        "The busiest is R, 4 of 5 h."
+    )
+    said = replace(short_of_p, bottleneck=replace(none, is_proven=False)).sentences[3]
+    assert said == (
+        "Undecided which unit is the bottleneck: a limit came first. The busiest is R, 4 of 5 h."
+    )
+
+
+def test_every_claim_says_what_it_holds_for(short_of_p):
+    # The same figures with weaker proofs.
+    on_points = replace(short_of_p, bound_any=3.0, settled=((4, 0), (3, 2)))
+    assert on_points.sentences[1] == (
+        "No schedule on 4 event points or on 3 event points with span 2 misses less; whatever the "
+        "event points, at least 3 kg are missing."
+    )
+    limit = replace(short_of_p, bound_any=3.0, bound=5.5, settled=())
+    assert limit.sentences[1].startswith("Undecided whether less is missing: a limit came first ")
+    assert limit.sentences[1].endswith("where at least 5.5 kg are.")
+    nothing = replace(short_of_p, bound_any=0.0, bound=0.0, settled=())
+    assert nothing.sentences[1].startswith("Undecided whether anything must be missing: a limit ")
+    start = replace(short_of_p.feasible_from, bound_any=8.0, bound=8.5, n_events=5, max_span=0)
+    said = replace(short_of_p, feasible_from=replace(start, is_proven=False)).sentences[-1]
+    assert said == (
+        "Feasible from horizon 9 h: undecided whether one on 5 event points is shorter, but none "
+        "than 8.5 h, and none whatsoever than 8 h."
+    )
+    said = replace(short_of_p, feasible_from=replace(start, is_proven=True)).sentences[-1]
+    assert said == (
+        "Feasible from horizon 9 h: no schedule on 5 event points is shorter, and none whatsoever "
+        "than 8 h."
+    )
+
+
+def test_figures_are_rounded_to_the_side_on_which_they_hold():
+    assert write_number(9.33211) == "9.332"
+    assert write_number(9.33211, up=True) == "9.333"
+    assert write_number(9.33289, up=False) == "9.332"
+    assert write_number(49.999975, up=False) == "50"
+    assert write_number(123456.7) == "123500"
+    assert write_number(0.0, up=True) == "0"
 
 
 def test_no_unit_is_to_blame_for_a_long_route():
