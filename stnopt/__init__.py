@@ -62,6 +62,7 @@ from stnopt.scheduling.schedule import Violation as Violation
 from stnopt.scheduling.schedule import find_violations as find_violations
 from stnopt.scheduling.schedule import replay_stock as replay_stock
 from stnopt.scheduling.schedule import schedule_value as schedule_value
+from stnopt.scheduling.search import Attempt as Attempt
 from stnopt.scheduling.search import Proof as Proof
 from stnopt.scheduling.search import ScheduleSearch as ScheduleSearch
 from stnopt.scheduling.search import find_schedule as find_schedule

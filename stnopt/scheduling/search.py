@@ -419,7 +419,8 @@ class _Attempts:
             if self.settled:
                 return
         n_events, span = start, max_span or 0
-        stalled = not self.solve(n_events, span)
+        # Without any schedule yet, one event more is the cheaper question.
+        stalled = not self.solve(n_events, span) and self.best is not None
         fruitless = 0
         while not self.late:
             if stalled:
