@@ -607,6 +607,8 @@ class _Search:
                     shrink = min(shrink, 1.0) / 6
                     if stalls == 2 or value > best + 100 * self._tolerance():
                         return
+                else:
+                    shrink *= 2.0  # the larger the box, the less of it the half-space admits
         finally:
             for var, value in zip(integers, kept, strict=True):
                 var.unfix()
