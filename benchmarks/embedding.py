@@ -28,6 +28,7 @@ PLANT = {"horizon": 8.0, "max_span": 0}
 PRODUCTS = ("S9", "S8")
 MORE_PRODUCTS = ("S9", "S8", "S6", "S5")
 TIME_LIMIT = 60.0
+LONG_LIMIT = 300.0  # where nobody is compared with: CPU seconds tell, also on a busy machine
 REPEATS = 3  # of what takes seconds
 NAMES = ("A", "B", "C", "D")
 
@@ -193,7 +194,7 @@ def certify_larger() -> str:
         milp, products = case_2(n_events, region.inputs, least)
         result, wall, cpu = timed(
             lambda m=milp, r=region, p=products: so.solve_over_region(
-                m, r, p, time_limit=2 * TIME_LIMIT
+                m, r, p, time_limit=LONG_LIMIT
             )
         )
         rows.append(
@@ -255,7 +256,7 @@ def measure_growth() -> str:
                 inputs = dict(zip(region.inputs, m.x.values(), strict=True))
                 result, _, cpu = timed(
                     lambda m=m, r=region, i=inputs: so.solve_over_region(
-                        m, r, i, time_limit=TIME_LIMIT
+                        m, r, i, time_limit=LONG_LIMIT
                     )
                 )
                 times.append(cpu)
@@ -446,7 +447,7 @@ def check_random_problems(count: int = 30) -> str:
         m, processes = random_milp(seed, n)
         inputs = dict(zip(region.inputs, m.x.values(), strict=True))
         result, wall, cpu = timed(
-            lambda m=m, r=region, i=inputs: so.solve_over_region(m, r, i, time_limit=TIME_LIMIT)
+            lambda m=m, r=region, i=inputs: so.solve_over_region(m, r, i, time_limit=LONG_LIMIT)
         )
         sampled = processes.best(candidates(region, inputs, n, seed), -np.inf)
         rows.append(

@@ -90,14 +90,15 @@ def test_a_loose_bound_is_still_a_bound():
     assert differ > 0  # else the first assertion could not fail
 
 
-def test_three_inputs_against_samples():
-    region = random_region(5, n=3, gamma=1.5)
-    m = knapsack(5, n=3, sense="max")
+@pytest.mark.parametrize(("n", "seed"), [(3, 5), (4, 4)])
+def test_more_inputs_against_samples(n, seed):
+    region = random_region(seed, n=n, gamma=1.5)
+    m = knapsack(seed, n=n, sense="max")
     result = solve_over_region(m, region, variables_of(m, region))
     assert_certified(m, region, result)
     rng = np.random.default_rng(0)
-    near = point_of(m)[0] + rng.normal(size=(400, 3)) * rng.choice([1, 5, 20], (400, 1))
-    points = np.concatenate([rng.uniform(0, 100, (300, 3)), np.clip(near, 0, 100)])
+    near = point_of(m)[0] + rng.normal(size=(400, n)) * rng.choice([1, 5, 20], (400, 1))
+    points = np.concatenate([rng.uniform(0, 100, (300, n)), np.clip(near, 0, 100)])
     best = best_at_points(m, points[region.decision(points) <= 0][:100])
     assert best <= result.bound + 1e-6 * abs(best)
     assert result.objective >= best - 1e-4 * abs(best)
