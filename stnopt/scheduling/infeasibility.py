@@ -24,7 +24,9 @@ from stnopt.scheduling.model import (
     build_scheduling_model,
     check_deliveries,
     extract_schedule,
+    read_runs,
     require_deliveries,
+    set_structure,
 )
 from stnopt.scheduling.reasons import (
     Demand,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from stnopt.plant.problem import Delivery
+    from stnopt.scheduling.model import Runs
     from stnopt.scheduling.schedule import Schedule
 
 #: Seconds for a schedule that is as short and less busy; the first one is kept where it takes more.
@@ -354,6 +357,7 @@ def _solve_elastic(
     max_span: int,
     *,
     better_than: float = math.inf,
+    start_from: Runs | None = None,
     time_limit: float | None = None,
 ) -> _Attempt:
     """Minimise the total shortfall on some event points, if it is below a limit."""
@@ -366,7 +370,14 @@ def _solve_elastic(
     if better_than < math.inf:
         m.better = pyo.Constraint(expr=m.missed <= better_than)
     m.least_missed = pyo.Objective(expr=m.missed)
-    result = solve(m, time_limit=time_limit, relative_gap=demand.relative_gap)
+    if start_from is not None:
+        set_structure(m, start_from)
+    result = solve(
+        m,
+        time_limit=time_limit,
+        relative_gap=demand.relative_gap,
+        warm_start=start_from is not None,
+    )
     return _Attempt(
         model=m if result.has_solution else None,
         result=result,
@@ -576,6 +587,7 @@ def _find_bottleneck(
     step = max(demand.relative_gap * best.total, demand.tolerance)
     deadline = None if time_limit is None else time.perf_counter() + time_limit
     n_left = len(in_turn) * len(more_events)
+    runs = read_runs(best.model)  # a schedule of the doubled plant as well
     for more in more_events:
         missed: dict[str, float] = {}
         bounds: dict[str, float] = {}
@@ -585,6 +597,7 @@ def _find_bottleneck(
                 replace(demand, network=double(demand.network, name)),
                 best.n_events + more,
                 best.max_span,
+                start_from=runs,
                 time_limit=None
                 if deadline is None
                 else max((deadline - time.perf_counter()) / n_left, 0.01),
@@ -643,6 +656,7 @@ def _find_horizon(
         n_events=n_events,
         max_span=max_span,
         time_limit=time_limit,
+        proof_limit=0,
         relative_gap=demand.relative_gap,
     )
     makespan = None

@@ -42,6 +42,8 @@ _MOST_DOUBLINGS = 6
 #: Unless said otherwise, proving may take this many times as long as the search did, or this long.
 _PROOF_SHARE = 3.0
 _LEAST_PROOF_LIMIT = 20.0
+#: Share of it that a time grid may take before event points are tried.
+_FIRST_SHARE = 0.25
 #: Where a solve takes more nodes than this, a longer span is tried before one more event. (Nodes,
 #: not seconds: what is tried must not depend on the machine's load.)
 _COSTLY = 500
@@ -415,7 +417,7 @@ class _Attempts:
         only a longer span did: that is where one more event point is far costlier.
         """
         if self.may_choose and lies_on_short_grid(self.network, self.problem):
-            self.ask_for_any_schedule()
+            self.ask_for_any_schedule(_FIRST_SHARE)
             if self.settled:
                 return
         n_events, span = start, max_span or 0
@@ -453,10 +455,10 @@ class _Attempts:
                 places.insert(0, (n_events, span + 1))
         return places
 
-    def ask_for_any_schedule(self) -> None:
+    def ask_for_any_schedule(self, share: float = 1.0) -> None:
         """Ask, once per best schedule, whether there is a better one on any event points."""
         value = None if self.best is None else self.best.result.objective
-        limit = self._remaining_proof_limit()
+        limit = share * self._remaining_proof_limit()
         if self.settled or (self.asked and value == self.asked_about) or limit <= 0:
             return
         self.asked, self.asked_about = True, value
