@@ -56,6 +56,8 @@ _FRUITLESS_EVENTS = 2
 #: Seconds for the model without event points: half of what a time limit leaves; without one, so
 #: many, or three times what the search took before. More intervals than this are not tried.
 _LEAST_PROOF_LIMIT = 20.0
+#: Seconds to prove the horizon for any schedule: a short look, for `find_schedule` can do more.
+_HORIZON_PROOF_LIMIT = 5.0
 _MOST_INTERVALS = 200
 
 
@@ -656,7 +658,7 @@ def _find_horizon(
         n_events=n_events,
         max_span=max_span,
         time_limit=time_limit,
-        proof_limit=0,
+        proof_limit=_HORIZON_PROOF_LIMIT,
         relative_gap=demand.relative_gap,
     )
     makespan = None
@@ -730,9 +732,12 @@ def _share(found: Shortfall) -> str:
     return f" In total {total}, which other schedules may share differently."
 
 
+def _holds_for_any(found: Shortfall) -> bool:
+    return found.total is not None and found.total <= found.bound_any * (1 + 3e-4)
+
+
 def _proof(found: Shortfall) -> str:
-    assert found.total is not None
-    if found.total <= found.bound_any * (1 + 3e-4):
+    if _holds_for_any(found):
         return "No schedule misses less, whatever its event points."
     unit = found.amount_unit
     if found.settled:
@@ -775,6 +780,8 @@ def _bottleneck_sentence(found: Shortfall, bottleneck: Bottleneck) -> str:
     then = "the demand could be met"
     if left > step:
         then = f"{write_amount(left, found.amount_unit)} would be missing"
+        if not _holds_for_any(found):
+            then += f" on {_points((bottleneck.n_events, bottleneck.max_span))}"
     if bottleneck.unit not in busy:
         return f"The bottleneck is {bottleneck.unit}: with twice its capacity {then}.{unsettled}"
     return (

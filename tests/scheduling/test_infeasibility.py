@@ -124,6 +124,12 @@ def test_every_claim_says_what_it_holds_for(short_of_p):
         "No schedule on 4 event points or on 3 event points with span 2 misses less; whatever the "
         "event points, at least 3 kg are missing."
     )
+    less = replace(short_of_p.bottleneck, missed_with_second={"R": 6.0, "S": 14.0}, n_events=4)
+    weaker = {"bound_any": 3.0, "bottleneck": less}
+    assert replace(short_of_p, **weaker).sentences[3] == (
+        "The bottleneck is R, busy 4 of 5 h: with a second one 6 kg would be missing on 4 event "
+        "points."
+    )
     limit = replace(short_of_p, bound_any=3.0, bound=5.5, settled=())
     assert limit.sentences[1].startswith("Undecided whether less is missing: a limit came first ")
     assert limit.sentences[1].endswith("where at least 5.5 kg are.")
