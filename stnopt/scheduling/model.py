@@ -332,7 +332,7 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
         if deliveries:
             raise UnsupportedModelError(
                 f"formulation {model.formulation!r} has no equations for deliveries; use one of "
-                f"{', '.join(map(repr, _SERVES_DELIVERIES))}"
+                f"{', '.join(repr(f) for f in _SERVES_DELIVERIES if f in _FORMULATIONS)}"
             )
         return
     serve(model, model.network, deliveries, model.horizon)

@@ -388,7 +388,7 @@ def test_a_formulation_without_equations_for_deliveries_refuses_them():
     network = load_example("ex2")
     model = build_scheduling_model(network, horizon=8, n_events=4, formulation="state_sequence")
     require_deliveries(model, [])
-    with pytest.raises(UnsupportedModelError, match="use one of 'unit_events'"):
+    with pytest.raises(UnsupportedModelError, match=r"use one of 'unit_events', 'time_grid'$"):
         require_deliveries(model, [Delivery("S8", 6, 10)])
 
 
