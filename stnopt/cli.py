@@ -540,7 +540,7 @@ def _try_solver(solver: str) -> bool:
 
 
 def _is_file(plant: str) -> bool:
-    return Path(plant).suffix.lower() in (".yaml", ".yml", ".json") or Path(plant).exists()
+    return Path(plant).suffix.lower() in (".yaml", ".yml", ".json") or Path(plant).is_file()
 
 
 def _read_plant(plant: str) -> Network:
