@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-#: From so many kernel regions on, pieces are used instead of boxes.
+#: From so many kernel regions on, each of its own inputs, pieces are used instead of boxes.
 MANY_REGIONS = 3
 _FIRST_TOLERANCE = 0.1  # of the region's depth, the lowest decision known in it
 _FINER = 0.15  # of how far a solution lies above the region's level
@@ -101,10 +101,11 @@ def groups_of(
 ) -> list[_Group] | None:
     """Group the kernel regions of a model by value; None where boxes are the better search.
 
-    That is with fewer than `MANY_REGIONS` regions, with one of more than 4 inputs, and where one
-    takes more than a thousand pieces, or longer than there is.
+    That is with fewer than `MANY_REGIONS` different sets of inputs, with a region of more than 4
+    inputs, and where one takes more than a thousand pieces, or longer than there is.
     """
-    if len(parts) < MANY_REGIONS or any(len(p.region.inputs) > MAX_INPUTS for p in parts):
+    places = {tuple(id(var) for var in part.variables) for part in parts}
+    if len(places) < MANY_REGIONS or any(len(p.region.inputs) > MAX_INPUTS for p in parts):
         return None
     members: dict[tuple[KernelRegion, float], list[int]] = {}
     for i, part in enumerate(parts):
