@@ -592,7 +592,7 @@ class _Search:
                 if outcome.objective is None:
                     if reached < math.inf or shrink > 10:
                         return
-                    shrink *= 4.0  # the fixed integers may allow inputs a little farther away
+                    shrink *= 16.0  # the fixed integers may allow inputs a little farther away
                     continue
                 found = [part.point() for part in self.parts]
                 if not all(p.holds(x) for p, x in zip(self.parts, found, strict=True)):
