@@ -47,6 +47,10 @@ _FIRST_SHARE = 0.25
 #: Where a solve takes more nodes than this, a longer span is tried before one more event. (Nodes,
 #: not seconds: what is tried must not depend on the machine's load.)
 _COSTLY = 500
+#: Where a solve takes more nodes than this, the next one is asked for something better only.
+_LONG_PROOF = 100
+#: Of the time that is left, a solve may take this share once there is a schedule to prove.
+_SHARE_OF_TIME = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +116,8 @@ class ScheduleSearch:
         Of the model behind `result`. If that has no event points (a time grid, or intervals): those
         on which the unit-event model can describe the schedule.
     tried : tuple of Attempt
-        Every solve of the search, in order. Later ones were asked for something better only:
-        INFEASIBLE there means that nothing better exists on those event points.
+        Every solve of the search, in order. Some were asked for something better only: INFEASIBLE
+        there means that nothing better exists on those event points.
     search_time, proof_time : float
         Seconds until the schedule was found, and seconds spent after that on showing that there is
         none better.
@@ -292,13 +296,18 @@ class _Attempts:
         """Solve for something better than the best so far; say whether there is."""
         started = time.perf_counter()
         better = self._better_than_best()
-        model = self._build(n_events, max_span, better)
+        # A limit on the value makes a long proof shorter, and a short search for it longer.
+        limited = self.n_nodes > _LONG_PROOF or self.problem.objective == "makespan"
+        model = self._build(n_events, max_span, better if limited else None)
         remaining = None
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 0.01)
+            if self.best is not None:
+                remaining *= _SHARE_OF_TIME
         result = solve(model, time_limit=remaining, relative_gap=self.relative_gap)
         # The solver's own tolerance may let the limit through with nothing gained.
         gains = result.has_solution and (better is None or self._gain(result) >= self._step / 2)
+        no_bound = result.bound is None
         none_better = (
             better is not None
             and not gains
@@ -312,7 +321,7 @@ class _Attempts:
                 scope="these event points",
                 n_events=n_events,
                 max_span=max_span,
-                bound=better if none_better else result.bound,
+                bound=better if none_better and (limited or no_bound) else result.bound,
             ),
             n_events=n_events,
             max_span=max_span,
@@ -463,13 +472,21 @@ class _Attempts:
             return
         self.asked, self.asked_about = True, value
         started = time.perf_counter()
-        self._ask_for_better(limit)
-        if not self.settled and self.best is not None and self.problem.objective == "makespan":
-            left = limit - (time.perf_counter() - started)
+        if self.best is not None and self.problem.objective == "makespan":
             known = self.best.result.objective
-            if left > 0 and known:
-                bound = bound_makespan(self.network, self.problem, known=known, time_limit=left)
-                self._tighten(bound)
+            if known:
+                self._tighten(
+                    bound_makespan(
+                        self.network,
+                        self.problem,
+                        known=known,
+                        time_limit=_SHARE_OF_TIME * limit,
+                    )
+                )
+            self.settled = self._closes(self.any_bound)
+        left = limit - (time.perf_counter() - started)
+        if not self.settled and left > 0:
+            self._ask_for_better(left)
         self.proof_spent += time.perf_counter() - started
 
     def _remaining_proof_limit(self) -> float:
