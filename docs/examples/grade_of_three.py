@@ -34,7 +34,7 @@ ax = so.plot_region(region, bounds={"comonomer": (0, 100), "rate": (0, 100)})
 for grade, color in zip(GRADES, ("tab:orange", "tab:blue", "tab:green"), strict=True):
     ax.scatter(*points[labels == grade].T, s=8, color=color, label=grade)
 ax.set(xlabel="comonomer (1/1000)", ylabel="throughput (kg/h)")
-_ = ax.legend(fontsize=8)
+_ = ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, frameon=False)
 
 
 # %%

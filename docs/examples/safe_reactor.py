@@ -48,7 +48,7 @@ print(f"{(labels == 'safe').sum()} of 256 safe, {len(region.dual_coefs)} support
 ax = so.plot_region(region)
 ax.scatter(*points[labels == "runaway"].T, s=8, marker="x", color="tab:red", label="runaway")
 ax.set(xlabel="feed (mol/min)", ylabel="inlet temperature (K)")
-_ = ax.legend(fontsize=8)
+_ = ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, frameon=False)
 
 
 # %%
