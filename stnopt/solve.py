@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,9 @@ def solve(
 
     Without an incumbent the variables keep the values they had. A model may carry a function
     `refine(model) -> bool` that adds the constraints its incumbent breaks; it is then solved again
-    until nothing is added, within the same time limit, so that the answer holds for all of them.
+    until nothing is added, within the same time limit, so that the answer holds for all of them. A
+    context manager `tighten(model)` may keep rows in it, for as long as a solver runs, that cut off
+    some solutions and no optimum; `highs_settings` are options that suit it; `options` overrule.
 
     Parameters
     ----------
@@ -168,19 +171,20 @@ def solve(
             f"model {model.name!r} has several active objectives; deactivate all but one"
         )
     started = time.perf_counter()
-    refine = getattr(model, "refine", None)
+    refine, tighten = getattr(model, "refine", None), getattr(model, "tighten", None)
     n_solves, n_nodes = 0, 0
     while True:
         elapsed = time.perf_counter() - started
         remaining = None if time_limit is None else max(time_limit - elapsed, 1e-3)
-        if solver == "highs":
-            result = _solve_with_highs(
-                model, remaining, relative_gap, threads, options or {}, log, warm_start
-            )
-        else:
-            result = _solve_with_pyomo(
-                model, solver, remaining, relative_gap, threads, options or {}, log
-            )
+        with nullcontext() if tighten is None else tighten(model):
+            if solver == "highs":
+                result = _solve_with_highs(
+                    model, remaining, relative_gap, threads, options or {}, log, warm_start
+                )
+            else:
+                result = _solve_with_pyomo(
+                    model, solver, remaining, relative_gap, threads, options or {}, log
+                )
         n_solves += result.n_solves
         n_nodes += result.n_nodes or 0
         if refine is None or not result.has_solution or not refine(model):
@@ -385,6 +389,7 @@ def _solve_with_highs(
         "threads": threads,
         "mip_rel_gap": relative_gap,
         "random_seed": 0,
+        **getattr(model, "highs_settings", {}),
         **options,
     }
     if deadline is not None:

@@ -209,10 +209,12 @@ def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -
 def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
     """Start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
-    unit_time[v, k] >= unit_time[u, n] + release - M (2 - makes[u, n] - takes[v, k]) for every
-    pair of events n < k; M = horizon - the earliest start on v, for no two times lie further apart.
+    unit_time[v, k] >= unit_time[u, n] + release - M (1 - makes[u, n]) - M' (1 - takes[v, k]) for
+    every pair of events n < k; M' = horizon - the earliest time on v, for no two times lie further
+    apart, and M = horizon - the earliest start of what takes.
     """
     spans = sorted({b[3] for b in m.BATCHES})
+    earliest = earliest_starts(network)
     rows = []
     for state in network.states.values():
         if state.unlimited:
@@ -241,9 +243,12 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
         made = _made(m, network, state, maker, event, span)
         taken = _taking(m, network, state, taker, later)
         released = m.unit_time[maker, event] + sum(_release(m, network, state, b) for b in made)
-        apart = horizon - m.unit_time[taker, later].lb
-        both = 2 - sum(m.run[b] for b in made) - sum(m.run[b] for b in taken)
-        return m.unit_time[taker, later] >= released - apart * both
+        soonest = m.unit_time[taker, later].lb
+        not_made = 1 - sum(m.run[b] for b in made)
+        not_taken = 1 - sum(m.run[b] for b in taken)
+        start = min(horizon, max(soonest, min(earliest[b[0]] for b in taken)))
+        loose = (horizon - start) * not_made + (horizon - soonest) * not_taken
+        return m.unit_time[taker, later] >= released - loose
 
 
 def _made(
@@ -257,7 +262,7 @@ def _made(
     return [b for b in made if b not in early and b[3] <= span]
 
 
-def _available_at(network: Network, state: str, batch: tuple) -> int:
+def available_at(network: Network, state: str, batch: tuple) -> int:
     """Point from which others take what a batch makes: its end, or the next if it leaves early."""
     early = leaves_early(network.tasks[batch[0]].units[batch[1]], state)
     return batch[2] + 1 if early else batch[2] + batch[3] + 1
@@ -282,7 +287,7 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
         ended = [
             b
             for b in m.BATCHES
-            if (b[0], state) in made and _available_at(network, state, b) == point
+            if (b[0], state) in made and available_at(network, state, b) == point
         ]
         return sum(made[b[0], state] * m.size[b] for b in ended)
 
@@ -324,16 +329,16 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
     @m.Constraint(makes)
     def handover_not_before_release(m, state, *batch):
-        point = _available_at(network, state, batch)
+        point = available_at(network, state, batch)
         if point not in m.EVENTS:
             return m.run[batch] == 0  # nobody is left to consume it
         loose = horizon * (1 - m.run[batch])
         return m.handover[state, point] >= released_at(m, state, *batch) - loose
 
-    @m.Constraint([k for k in makes if _available_at(network, k[0], k[1:]) in m.EVENTS])
+    @m.Constraint([k for k in makes if available_at(network, k[0], k[1:]) in m.EVENTS])
     def handover_not_after_release(m, state, *batch):
         loose = horizon * (1 - m.run[batch])
-        point = _available_at(network, state, batch)
+        point = available_at(network, state, batch)
         return m.handover[state, point] <= released_at(m, state, *batch) + loose
 
     @m.Constraint(takes)
