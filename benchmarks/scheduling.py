@@ -186,7 +186,7 @@ def measure(case: Case, model: str, solver: str, *, repeats: int, limit: float) 
 
 
 def relaxation_bound(case: Case, model: str) -> float | None:
-    """Value of the linear relaxation of a model as it is built."""
+    """Value of the linear relaxation of a model, with the rows it is solved with."""
     try:
         milp = build(case, model)
     except NotExpressibleError:
