@@ -1,4 +1,4 @@
-"""Rows that only help the solver: the same optimum with and without, and away where they may not be.
+"""Rows that only help the solver: the same optimum with and without, and away where they may not.
 
 "Without" is the plain model, all tightening rows taken out; a row that cuts off what it must not
 shows as a difference. `test_random_plants` compares the whole with a time grid.
