@@ -572,6 +572,11 @@ def _solve_with_pyomo(
         return SolveResult(status=Status.INFEASIBLE, message=str(error))
     except ApplicationError as error:
         return SolveResult(status=Status.ERROR, message=f"{solver}: {error}")
+    except Exception as error:
+        if not type(error).__module__.startswith("gurobipy"):
+            raise
+        # A licence that refuses the model; only its package knows the class.
+        return SolveResult(status=Status.ERROR, message=f"{solver}: {error}")
     condition = outcome.termination_condition
     message = f"{solver}: {condition.name}"
     if condition == TerminationCondition.provenInfeasible:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from typing import ClassVar
 
 import numpy as np
 import pyomo.environ as pyo
@@ -297,6 +298,31 @@ def test_missing_solver_names_the_extra(solver, extra, monkeypatch):
     monkeypatch.setattr(module, "SolverFactory", names)
     with pytest.raises(SolverUnavailableError, match=rf"stnopt\[{extra}\]"):
         solve(knapsack(), solver=solver)
+
+
+def test_licence_that_refuses_a_model_is_an_error_and_other_exceptions_are_not(monkeypatch):
+    class GurobiError(Exception):
+        __module__ = "gurobipy._exception"
+
+    class Limited:
+        CONFIG: ClassVar[dict] = {}
+        reason: Exception = GurobiError("Model too large for size-limited license")
+
+        def available(self):
+            return True
+
+        def solve(self, model, **settings):
+            raise self.reason
+
+    module = importlib.import_module("stnopt.solve")
+    factory = type("Factory", (dict,), {"__call__": lambda self, name: Limited()})
+    monkeypatch.setattr(module, "SolverFactory", factory(gurobi_direct=None))
+    result = solve(knapsack(), solver="gurobi_direct")
+    assert result.status is Status.ERROR
+    assert "license" in result.message
+    Limited.reason = RuntimeError("a bug")
+    with pytest.raises(RuntimeError, match="a bug"):
+        solve(knapsack(), solver="gurobi_direct")
 
 
 def test_refine_adds_cuts_until_the_incumbent_obeys_them_all():

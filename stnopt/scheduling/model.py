@@ -135,8 +135,11 @@ def build_scheduling_model(
         add_heads_and_loads(m, network)
         m.own_components = {part.local_name for part in m.component_objects(descend_into=False)}
         m.tighten = dominance
-        # At the nodes, cuts of these big-M rows cost more than they save (docs/formulation.md).
-        m.highs_settings = {"mip_allow_cut_separation_at_nodes": False}
+        # Cuts of these big-M rows at the nodes, and restarts, cost more than they save.
+        m.highs_settings = {
+            "mip_allow_cut_separation_at_nodes": False,
+            "mip_allow_restart": False,
+        }
     elif formulation == "state_sequence":
         m.refine = _refuse_overfull_storage
     return m
