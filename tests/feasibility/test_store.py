@@ -212,8 +212,10 @@ def test_a_higher_limit_asks_what_a_lower_one_left_undecided_and_nothing_else(
         low = stnopt.label_targets(network, targets, **SETTINGS, solve_limit=1, store=path)
     before = records(path, "asked")
     left_open = {tuple(e["asked"]) for e in before if not (e["missed_by"] or e["reaches"])}
-    assert left_open
-    assert low.counts()["undecided"] >= len(left_open)
+    # A later answer may settle what a question left open; nothing is undecided unasked.
+    undecided = {tuple(target) for target in targets.to_numpy()[low.labels == 0].tolist()}
+    assert undecided
+    assert undecided <= left_open
 
     high = stnopt.label_targets(network, targets, **SETTINGS, store=path)
     assert high.labels.tolist() == undisturbed.labels.tolist()
