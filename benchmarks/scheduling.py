@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPEATS = 3
 TIME_LIMIT = 60.0  # seconds for our model on HiGHS
-OTHERS_LIMIT = 20.0  # for every other method, or as long as ours took
+OTHERS_LIMIT = 10.0  # for every other method, or as long as ours took
 SEARCH_LIMIT = 20.0  # for the proof of a search and the solve beside it; the search has three times
 RELATIVE_GAP = 1e-4
 

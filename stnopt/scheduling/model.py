@@ -28,7 +28,7 @@ from stnopt.scheduling import (
 from stnopt.scheduling.deliveries import add_deliveries
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
 from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.scheduling.tightening import add_heads_and_loads, dominance
+from stnopt.scheduling.tightening import add_loads, dominance
 from stnopt.scheduling.utilities import add_utility_in_time
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def build_scheduling_model(
         m.utility_in_time = pyo.Block(list(network.utilities))
         m.utilities_limited = set()
         m.refine = _limit_in_time
-        add_heads_and_loads(m, network)
+        add_loads(m, network)
         m.own_components = {part.local_name for part in m.component_objects(descend_into=False)}
         m.tighten = dominance
         # Cuts of these big-M rows at the nodes, and restarts, cost more than they save.

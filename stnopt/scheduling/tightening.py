@@ -1,9 +1,9 @@
 """Rows that no best schedule needs and the solver does: tighter relaxations, fewer equal schedules.
 
-Heads and loads hold for every schedule of the unit-event model. Dominance rows cut off schedules
-for which another one, no worse, remains: the same batches at earlier event points, or without the
-batches that nobody uses. They are there while `solve` runs, and only if nothing in the model speaks
-of what they change (docs/formulation.md, eq. T1-T7).
+Loads hold for every schedule of the unit-event model. Dominance rows cut off schedules for which
+another one, no worse, remains: the same batches at earlier event points, or without the batches
+that nobody uses. They are there while `solve` runs, and only if nothing in the model speaks of what
+they change (docs/formulation.md, eq. T1-T5).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyomo.environ as pyo
 
 from stnopt.scheduling.storage_in_time import leaves_early
-from stnopt.scheduling.unit_event_model import available_at, earliest_starts
+from stnopt.scheduling.unit_event_model import available_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,24 +28,13 @@ BatchKey = tuple[str, str, int, int]  # task, unit, event, span
 _BETTER = {"profit": "upper", "production": "upper", "cost": "lower", "makespan": "lower"}
 
 
-def add_heads_and_loads(m: pyo.ConcreteModel, network: Network) -> None:
-    """Add the rows that every schedule obeys."""
-    earliest = earliest_starts(network)
+def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
+    """Add what every schedule obeys: makers of a state, then its takers, within the horizon."""
     on = {unit: [b for b in m.BATCHES if b[1] == unit] for unit in m.UNITS}
-
-    @m.Constraint(m.UNITS, m.EVENTS, m.POINTS)
-    def head(m, unit, event, point):
-        """unit_time >= earliest start of the batch at an event + all until the point (eq. T1)."""
-        first = [b for b in on[unit] if b[2] == event]
-        done = [b for b in on[unit] if b[2] >= event and b[2] + b[3] < point]
-        if not done or all(earliest[b[0]] <= m.unit_time[unit, point].lb for b in first):
-            return pyo.Constraint.Skip
-        start = sum(earliest[b[0]] * m.run[b] for b in first)
-        return m.unit_time[unit, point] >= start + sum(m.duration[b] for b in done)
 
     @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
     def makers_then_takers(m, state, maker, taker, event):
-        """Makers of a state before an event on one unit, then its takers on another (eq. T2)."""
+        """Makers of a state before an event on one unit, then its takers on another (eq. T1)."""
         made = [b for b in on[maker] if state in network.tasks[b[0]].produces]
         before = [b for b in made if available_at(network, state, b) <= event]
         after = [b for b in on[taker] if b[2] >= event and state in network.tasks[b[0]].consumes]
@@ -165,7 +154,7 @@ def _speaks_of(m: pyo.ConcreteModel, expression: Any, harmless: set[int]) -> boo
 
 
 def _add_supply(m: pyo.ConcreteModel, network: Network) -> None:
-    """Who takes a state comes after a batch that made it: no batch is empty (eq. T3)."""
+    """Who takes a state comes after a batch that made it: no batch is empty (eq. T2)."""
     rows = m.dominance_rows
 
     @rows.Constraint(m.STORED, m.UNITS, m.EVENTS)
@@ -180,7 +169,7 @@ def _add_supply(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
-    """Start no batch at an event if it could, at the same time, start at the one before (T4).
+    """Start no batch at an event if it could, at the same time, start at the one before (T3).
 
     It cannot if its unit is taken there, if a batch that makes one of its inputs ends here, or if a
     taker of its output would then count as coming after it. Storage in time speaks of event points
@@ -239,7 +228,7 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
 
 
 def _add_use(m: pyo.ConcreteModel, network: Network, tails: dict[str, float]) -> None:
-    """Let a batch made for others have a taker after it (eq. T5), and leave it the time (T6)."""
+    """Let a batch made for others have a taker after it (eq. T4), and leave it the time (T5)."""
     rows = m.dominance_rows
 
     @rows.Constraint([b for b in m.BATCHES if tails[b[0]] > 0])

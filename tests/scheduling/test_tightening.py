@@ -44,7 +44,6 @@ def build(network, *, horizon=8.0, n_events=4, max_span=0, kind="profit", tighte
 
 def strip(model):
     model.tighten = None
-    model.head.deactivate()
     model.makers_then_takers.deactivate()
 
 

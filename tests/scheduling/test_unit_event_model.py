@@ -261,8 +261,7 @@ def test_every_constraint_is_shown_by_a_test():
         "handover_not_after_release",
         "consumption_not_before_handover",
         "consumption_not_after_handover",
-        "head",  # these two: test_tightening.py
-        "makers_then_takers",
+        "makers_then_takers",  # test_tightening.py
     }
     entries = TWO.to_dict()
     entries["states"] |= {"I": {"capacity": 4}, "J": {"zero_wait": True}}
