@@ -29,7 +29,7 @@ from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 #: Short names for Pyomo's solver interfaces, and the extra that installs each.
 _INTERFACES = {"scip": "scip_direct", "gurobi": "gurobi_direct_minlp"}
@@ -126,7 +126,8 @@ def solve(
 
     Without an incumbent the variables keep the values they had. A model may carry a function
     `refine(model) -> bool` that adds the constraints its incumbent breaks; it is then solved again
-    until nothing is added, within the same time limit, so that the answer holds for all of them. A
+    until nothing is added, within the same time limit, so that the answer holds for all of them:
+    with the incumbent's integers kept at first, and without if that costs more than the gap. A
     context manager `tighten(model)` may keep rows in it, for as long as a solver runs, that cut off
     some solutions and no optimum; `highs_settings` are options that suit it; `options` overrule.
 
@@ -171,36 +172,128 @@ def solve(
             f"model {model.name!r} has several active objectives; deactivate all but one"
         )
     started = time.perf_counter()
-    refine, tighten = getattr(model, "refine", None), getattr(model, "tighten", None)
-    n_solves, n_nodes = 0, 0
-    while True:
+    tighten = getattr(model, "tighten", None)
+    results: list[SolveResult] = []
+
+    def late() -> bool:
+        return time_limit is not None and time.perf_counter() - started >= time_limit
+
+    def run(*, start: bool, bound: float | None = None) -> SolveResult:
         elapsed = time.perf_counter() - started
         remaining = None if time_limit is None else max(time_limit - elapsed, 1e-3)
         with nullcontext() if tighten is None else tighten(model):
             if solver == "highs":
                 result = _solve_with_highs(
-                    model, remaining, relative_gap, threads, options or {}, log, warm_start
+                    model, remaining, relative_gap, threads, options or {}, log, start, bound
                 )
             else:
                 result = _solve_with_pyomo(
                     model, solver, remaining, relative_gap, threads, options or {}, log
                 )
-        n_solves += result.n_solves
-        n_nodes += result.n_nodes or 0
-        if refine is None or not result.has_solution or not refine(model):
-            break
-        if time_limit is not None and time.perf_counter() - started >= time_limit:
-            # The incumbent breaks a constraint that was added: only the bound survives.
-            result = SolveResult(
-                status=Status.NO_SOLUTION, bound=result.bound, message="time limit while refining"
-            )
-            break
+        results.append(result)
+        return result
+
+    result = run(start=warm_start)
+    if getattr(model, "refine", None) is not None:
+        result = _refine(model, result, run=run, late=late, relative_gap=relative_gap)
     return replace(
         result,
         wall_time=time.perf_counter() - started,
-        n_solves=n_solves,
-        n_nodes=None if result.n_nodes is None else n_nodes,
+        n_solves=sum(r.n_solves for r in results),
+        n_nodes=None if result.n_nodes is None else sum(r.n_nodes or 0 for r in results),
     )
+
+
+def _refine(
+    model: pyo.ConcreteModel,
+    result: SolveResult,
+    *,
+    run: Callable[..., SolveResult],
+    late: Callable[[], bool],
+    relative_gap: float,
+) -> SolveResult:
+    """Add the constraints that the incumbent breaks, and solve again, until it breaks none.
+
+    What was proven without them holds with them. So the integers are kept at first: where other
+    times and amounts are enough to obey them, nothing is left to prove.
+    """
+    maximise = any(
+        objective.sense == pyo.maximize
+        for objective in model.component_data_objects(pyo.Objective, active=True)
+    )
+    integers = [v for v in _free_variables(model) if not v.is_continuous()]
+    bound = result.bound
+    best, values = None, []  # what breaks nothing, and its variables
+    while result.has_solution and model.refine(model):
+        # Whatever happens now, this incumbent is none; the bound survives.
+        result = replace(result, status=Status.NO_SOLUTION, objective=None, gap=None)
+        found = None if late() else _repair(model, integers, run=run, late=late)
+        if found is not None and _is_better(found, best, maximise=maximise):
+            best, values = found, [(v, v.value) for v in _free_variables(model)]
+        if late():
+            result = replace(result, message="time limit while refining")
+            break
+        if best is not None:
+            if status_of(best.objective, bound, relative_gap=relative_gap) is Status.OPTIMAL:
+                break
+            _set_values(values)
+        result = run(start=best is not None, bound=bound)
+        if result.bound is not None and bound is not None:
+            bound = min(bound, result.bound) if maximise else max(bound, result.bound)
+    if best is not None and not _is_better(result, best, maximise=maximise):
+        _set_values(values)
+        result = replace(best, message=result.message)
+    if result.status in (Status.ERROR, Status.INFEASIBLE, Status.UNBOUNDED):
+        return result
+    return replace(
+        result,
+        bound=bound,
+        gap=relative_gap_between(result.objective, bound),
+        status=status_of(result.objective, bound, relative_gap=relative_gap),
+    )
+
+
+def _repair(
+    model: pyo.ConcreteModel,
+    integers: Sequence[Any],
+    *,
+    run: Callable[..., SolveResult],
+    late: Callable[[], bool],
+) -> SolveResult | None:
+    """Solve with some integers as they are, refined as well; None if that has no solution."""
+    if not integers:
+        return None
+    for var in integers:
+        if var.value is not None:  # no row speaks of it
+            var.fix(round(var.value))
+    try:
+        while True:
+            result = run(start=False)
+            if not result.has_solution:
+                return None
+            if not model.refine(model):
+                return result
+            if late():
+                return None
+    finally:
+        for var in integers:
+            var.unfix()
+
+
+def _is_better(result: SolveResult, best: SolveResult | None, *, maximise: bool) -> bool:
+    if result.objective is None or best is None or best.objective is None:
+        return result.objective is not None
+    more = result.objective - best.objective
+    return more > 0 if maximise else more < 0
+
+
+def _free_variables(model: pyo.ConcreteModel) -> list[Any]:
+    return [v for v in model.component_data_objects(pyo.Var, active=True) if not v.fixed]
+
+
+def _set_values(values: Iterable[tuple[Any, float | None]]) -> None:
+    for var, value in values:
+        var.set_value(value, skip_validation=True)
 
 
 def bound_variables(
@@ -367,7 +460,9 @@ def _solve_with_highs(
     options: Mapping[str, Any],
     log: bool,
     warm_start: bool,
+    bound: float | None,
 ) -> SolveResult:
+    """Solve with HiGHS; what comes within the gap of a bound that is known ends the search."""
     deadline = None if time_limit is None else time.perf_counter() + time_limit
     try:
         form = _compile(model)
@@ -392,6 +487,10 @@ def _solve_with_highs(
         **getattr(model, "highs_settings", {}),
         **options,
     }
+    if bound is not None and form.has_objective:
+        maximise = form.highs_lp.sense_ == highspy.ObjSense.kMaximize
+        slack = relative_gap * abs(bound) / 2
+        settings["objective_target"] = bound - slack if maximise else bound + slack
     if deadline is not None:
         settings["time_limit"] = max(deadline - time.perf_counter(), 1e-3)
     for name, setting in settings.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import time
 from typing import ClassVar
 
 import numpy as np
@@ -356,6 +357,66 @@ def test_refine_that_makes_the_model_infeasible_says_so():
 
     m.refine = refine
     assert solve(m).status is Status.INFEASIBLE
+
+
+def either_of_two(cut):
+    """Earn 5 with `a` or 4 with `b`, and up to 10 with `x`; `cut` is added to the first answer."""
+    m = pyo.ConcreteModel()
+    m.a, m.b = pyo.Var(domain=pyo.Binary), pyo.Var(domain=pyo.Binary)
+    m.x = pyo.Var(bounds=(0, 10))
+    m.y = pyo.Var(bounds=(0, 10))
+    m.one = pyo.Constraint(expr=m.a + m.b <= 1)
+    m.gain = pyo.Objective(expr=5 * m.a + 4 * m.b + m.x, sense=pyo.maximize)
+    m.cuts = pyo.ConstraintList()
+
+    def refine(model):
+        if len(model.cuts) > 0:
+            return False
+        model.cuts.add(cut(model))
+        return True
+
+    m.refine = refine
+    return m
+
+
+@pytest.mark.parametrize(
+    ("cut", "objective", "n_solves"),
+    [
+        (lambda m: m.y >= m.x, 15, 2),  # other amounts are enough: the bound of 15 still holds
+        (lambda m: m.x <= 10 - 7 * m.a, 14, 3),  # a alone would leave 8
+        (lambda m: m.a <= 0.5, 14, 3),  # a is impossible
+    ],
+)
+def test_refining_keeps_the_integers_first_and_gives_them_up_where_that_costs(
+    cut, objective, n_solves
+):
+    m = either_of_two(cut)
+    result = solve(m)
+    assert (result.status, result.n_solves) == (Status.OPTIMAL, n_solves)
+    assert result.objective == pytest.approx(objective)
+    assert result.bound == pytest.approx(objective, rel=1e-4)
+    assert m.a.value == (1 if objective == 15 else 0)
+    assert not m.a.fixed
+    assert not m.b.fixed
+
+
+def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest_bound():
+    m = either_of_two(lambda m: m.x <= 10 - 7 * m.a)
+    refine = m.refine
+    calls = []
+
+    def slow(model):
+        calls.append(added := refine(model))
+        if not added:
+            time.sleep(2.0)
+        return added
+
+    m.refine = slow
+    result = solve(m, time_limit=1.5)
+    assert result.status is Status.FEASIBLE
+    assert (result.objective, m.a.value, m.x.value) == pytest.approx((8, 1, 3))
+    assert result.bound == pytest.approx(15)
+    assert calls == [True, False]
 
 
 def test_time_limit_while_refining_keeps_only_the_bound():
