@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 
+from stnopt import plot
 from stnopt.errors import InvalidInputError, SolverUnavailableError, StnoptError
 from stnopt.feasibility.classifier import fit_region
 from stnopt.feasibility.frontier import CertifiedRegion, trace_frontier
@@ -159,7 +160,8 @@ def _choose_problem(options: argparse.Namespace) -> Problem:
         if getattr(options, key) is not None
     }
     if options.demand is not None:
-        changes["targets"] = _read_pairs(options.demand, "--demand")
+        demand = _read_numbers(options.demand, "--demand", "STATE=AMOUNT")
+        changes["targets"] = {state: amount for state, (amount,) in demand.items()}
     return replace(problem, **changes)
 
 
@@ -279,19 +281,16 @@ def _proof(proof: Proof, status: Status, objective: str, unit: str) -> str:
 def _write_schedule(schedule: Schedule, network: Network, folder: Path | None) -> None:
     if folder is None:
         return
-    from stnopt import plot
-
-    folder.mkdir(parents=True, exist_ok=True)
-    schedule.to_frame().to_csv(folder / "schedule.csv", index=False)
-    replay_stock(schedule, network).to_csv(folder / "stock.csv", index=False)
     final = pd.DataFrame(schedule.final_stock.items(), columns=["state", "amount"])
-    final.to_csv(folder / "final_stock.csv", index=False)
-    written = ["schedule.csv", "stock.csv", "final_stock.csv"]
+    files = {
+        "schedule.csv": _table(schedule.to_frame()),
+        "stock.csv": _table(replay_stock(schedule, network)),
+        "final_stock.csv": _table(final),
+    }
     if schedule.batches:
-        _save(plot.plot_gantt(schedule, network=network), folder / "gantt.png")
-        _save(plot.plot_stock(schedule, network=network), folder / "stock.png")
-        written += ["gantt.png", "stock.png"]
-    print(f"{', '.join(written)} written to {folder}")
+        files["gantt.png"] = _figure(plot.plot_gantt, schedule, network=network)
+        files["stock.png"] = _figure(plot.plot_stock, schedule, network=network)
+    _write_files(folder, files)
 
 
 class _Clock:
@@ -373,15 +372,6 @@ def _region(options: argparse.Namespace) -> int:
         seed=options.seed,
         progress=sys.stderr.isatty(),
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    region.to_json(options.out / "region.json")
-    region.points.to_csv(options.out / "points.csv", index=False)
-    written = ["region.json", "points.csv"]
-    if len(products) == 2:
-        from stnopt import plot
-
-        _save(plot.plot_frontier(region), options.out / "region.png")
-        written.append("region.png")
     most = ", ".join(
         f"{write_amount(float(most), network.amount_unit)} of {product}"
         for product, most in zip(products, region.upper, strict=True)
@@ -391,7 +381,10 @@ def _region(options: argparse.Namespace) -> int:
         f"undecided share {region.gap:.2e} of that box after {region.n_solves} MILPs, on "
         f"{region.scope['n_events']} event points with span {region.scope['max_span']}"
     )
-    print(f"{', '.join(written)} written to {options.out}")
+    files = {"region.json": region.to_json, "points.csv": _table(region.points)}
+    if len(products) == 2:
+        files["region.png"] = _figure(plot.plot_frontier, region)
+    _write_files(options.out, files)
     return OK if region.gap <= options.tolerance else UNDECIDED
 
 
@@ -407,14 +400,8 @@ def _choose_targets(options: argparse.Namespace) -> pd.DataFrame | None:
         return None
     if not options.bounds:
         raise InvalidInputError("--samples needs --bounds, such as --bounds S9=0:110 S8=0:110")
-    bounds = {}
-    for text in options.bounds:
-        state, _, interval = text.rpartition("=")
-        low, _, high = interval.partition(":")
-        try:
-            bounds[state] = (float(low), float(high))
-        except ValueError as error:
-            raise InvalidInputError(f"--bounds {text!r}: expected STATE=LOW:HIGH") from error
+    read = _read_numbers(options.bounds, "--bounds", "STATE=LOW:HIGH")
+    bounds = {state: (low, high) for state, (low, high) in read.items()}
     return sample_targets(bounds, options.samples, seed=options.seed, method=options.method)
 
 
@@ -433,21 +420,16 @@ def _label(
         n_jobs=options.jobs,
         progress=sys.stderr.isatty(),
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    samples.to_csv(options.out / "samples.csv")
-    written = ["samples.csv"]
-    if len(samples.products) == 2:
-        from stnopt import plot
-
-        _save(plot.plot_samples(samples), options.out / "samples.png")
-        written.append("samples.png")
     counts = samples.counts()
     print(", ".join(f"{number} {label}" for label, number in counts.items()))
     print(
         f"{samples.scope['n_solves']} MILPs, on {samples.scope['n_events']} event points with span "
         f"{samples.scope['max_span']}"
     )
-    print(f"{', '.join(written)} written to {options.out}")
+    files: dict[str, Callable[[Path], object]] = {"samples.csv": samples.to_csv}
+    if len(samples.products) == 2:
+        files["samples.png"] = _figure(plot.plot_samples, samples)
+    _write_files(options.out, files)
     return UNDECIDED if counts["undecided"] else OK
 
 
@@ -547,22 +529,37 @@ def _read_plant(plant: str) -> Network:
     return read_network(plant) if _is_file(plant) else load_example(plant)
 
 
-def _read_pairs(texts: Sequence[str], option: str) -> Mapping[str, float]:
-    """Read STATE=NUMBER."""
-    pairs = {}
+def _read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list[float]]:
+    """Read the numbers of each state, as many as the form shows, such as STATE=LOW:HIGH."""
+    numbers: dict[str, list[float]] = {}
     for text in texts:
-        state, _, number = text.rpartition("=")
+        state, _, given = text.rpartition("=")
         try:
-            pairs[state] = float(number)
+            values = [float(number) for number in given.split(":")]
         except ValueError as error:
-            raise InvalidInputError(f"{option} {text!r}: expected STATE=AMOUNT") from error
-        if not state:
-            raise InvalidInputError(f"{option} {text!r}: expected STATE=AMOUNT")
-    return pairs
+            raise InvalidInputError(f"{option} {text!r}: expected {form}") from error
+        if not state or len(values) != form.count(":") + 1:
+            raise InvalidInputError(f"{option} {text!r}: expected {form}")
+        if state in numbers:
+            raise InvalidInputError(f"{option} {text!r}: {state!r} is given twice")
+        numbers[state] = values
+    return numbers
 
 
-def _save(axes: Any, path: Path) -> None:
-    axes.figure.savefig(path, dpi=200)
+def _table(frame: pd.DataFrame) -> Callable[[Path], object]:
+    return lambda path: frame.to_csv(path, index=False)
+
+
+def _figure(draw: Callable[..., Any], *data: Any, **options: Any) -> Callable[[Path], object]:
+    return lambda path: draw(*data, **options).figure.savefig(path, dpi=200)
+
+
+def _write_files(folder: Path, files: Mapping[str, Callable[[Path], object]]) -> None:
+    """Write each file into a folder, made where there is none, and print what was written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, write in files.items():
+        write(folder / name)
+    print(f"{', '.join(files)} written to {folder}")
 
 
 def _note(text: str) -> None:

@@ -235,6 +235,8 @@ def test_doctor_solves_with_each_solver_and_names_what_is_missing(capsys, tmp_pa
         (["schedule", "motivating"], "objective 'profit' needs a horizon"),
         (["schedule", "motivating", "--horizon", "-1"], "horizon must be more than 0"),
         (["schedule", "motivating", "--horizon", "12", "--demand", "S4"], "STATE=AMOUNT"),
+        (["schedule", "motivating", "--demand", "S4=1", "S4=2"], "'S4' is given twice"),
+        (["schedule", "motivating", "--demand", "=1"], "expected STATE=AMOUNT"),
         (["schedule", "motivating", "--horizon", "12", "--demand", "S5=1"], "no such state"),
         (["schedule", "motivating", "--horizon", "12", "--demand", "S1=1"], "no task produces it"),
         (["schedule", "motivating", "--horizon", "12", "--start", "6 am"], "such as 06:00"),
@@ -244,6 +246,13 @@ def test_doctor_solves_with_each_solver_and_names_what_is_missing(capsys, tmp_pa
         (
             ["region", "motivating", "--horizon", "8", "--out", "x", "--bounds", "S4=0:9"],
             "say how many",
+        ),
+        *(
+            (
+                ["region", "ex1", "--horizon", "8", "--out", "x", "--samples", "4", *bounds],
+                "expected STATE=LOW:HIGH",
+            )
+            for bounds in (["--bounds", text] for text in ("S4=9", "S4=0:5:9", "=0:9", "S4=0:x"))
         ),
         (["fit", "nowhere.csv", "region.json"], "nowhere.csv"),
     ],
