@@ -416,6 +416,10 @@ class _Attempts:
         total = 0.0 if self.best is None else self.best.total
         return max(self.demand.relative_gap * total, self.demand.tolerance)
 
+    def _beyond_rounding(self, bound: float) -> float:
+        """Return a bound of the shortfall; 0 where it may be rounding and proves nothing."""
+        return bound if bound > self.demand.tolerance else 0.0
+
     def run(self, n_events: int | None, max_span: int | None) -> None:
         """Add events until two more do not help, and lengthen spans, until the bound is reached."""
         network = self.demand.network
@@ -472,7 +476,7 @@ class _Attempts:
         if result.status is Status.INFEASIBLE:
             self.least_any = less
         elif result.bound is not None:
-            self.least_any = max(self.least_any, result.bound)
+            self.least_any = max(self.least_any, self._beyond_rounding(result.bound))
 
     def solve(self, n_events: int, max_span: int) -> bool:
         """Look for a smaller shortfall; say whether there is one."""
@@ -489,7 +493,8 @@ class _Attempts:
         if gains:
             self.best, self.settled = self.last, []
         if gains or self.best is None:
-            self.bound = self.last.result.bound
+            bound = self.last.result.bound
+            self.bound = None if bound is None else self._beyond_rounding(bound)
         if self.last.result.status in (Status.OPTIMAL, Status.INFEASIBLE):
             self.settled.append((n_events, max_span))
         return gains
@@ -648,7 +653,20 @@ def double(network: Network, name: str) -> Network:
 def _find_horizon(
     demand: Demand, n_events: int | None, max_span: int | None, time_limit: float | None
 ) -> FeasibleFrom:
-    """Minimise the makespan of the demand, and bound it for any schedule."""
+    """Minimise the makespan of the demand, and bound it for any schedule.
+
+    A search takes no target for what no task makes: then the sums alone answer.
+    """
+    if not all(demand.network.producers(state) for state in demand.targets):
+        return FeasibleFrom(
+            horizon=None,
+            schedule=None,
+            n_events=0,
+            max_span=0,
+            bound=None,
+            bound_any=shortest_in_sums(demand),
+            is_proven=False,
+        )
     found = find_schedule(
         demand.network,
         objective="makespan",

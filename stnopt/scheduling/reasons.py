@@ -251,7 +251,7 @@ def shortest_in_sums(demand: Demand) -> float:
     m = _build_sums(demand, math.inf)
     m.met = pyo.Constraint(expr=m.missed <= demand.tolerance)
     _, made = soonest_times(demand.network)
-    return max(_least(m, m.length), *(made[state] for state in demand.to_be_made))
+    return max([_least(m, m.length), *(made[state] for state in demand.to_be_made)])
 
 
 def _least_lacking(demand: Demand, horizon: float, resource: tuple[str, str]) -> float:

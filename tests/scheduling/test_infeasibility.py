@@ -13,9 +13,11 @@ from time_grid import best_on_grid
 import stnopt
 from stnopt.errors import InvalidInputError
 from stnopt.plant import Delivery, load_example, read_network
+from stnopt.scheduling import infeasibility
 from stnopt.scheduling.infeasibility import double, explain_infeasible
 from stnopt.scheduling.reasons import Demand, find_reasons, missing_in_sums, write_number
 from stnopt.scheduling.schedule import find_violations
+from stnopt.solve import SolveResult, Status
 
 
 def two_steps(**changes):
@@ -282,6 +284,43 @@ def test_a_limit_that_comes_first_is_undecided_not_infeasible():
     assert found.total is None
     assert found.schedule is None
     assert found.settled == ()
+
+
+def test_a_bound_of_rounding_does_not_make_a_limit_a_proof(monkeypatch):
+    real = infeasibility.solve
+
+    def stopped(model, **options):
+        real(model, **options)
+        return SolveResult(status=Status.NO_SOLUTION, bound=1e-9)
+
+    monkeypatch.setattr(infeasibility, "solve", stopped)
+    found = explain_infeasible(two_steps(), {"P": 16}, horizon=5, n_events=3, max_span=0)
+    assert found.sentences[0].startswith("Undecided within 5 h")
+    assert (found.bound, found.bound_any, found.settled) == (0.0, 0.0, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "targets", "options", "last"),
+    [
+        # 37.5 of A make 30 of P, in four batches of 2 h in R; a search takes no target for A.
+        (
+            {},
+            {"A": 2, "P": 30},
+            {},
+            "Undecided from which horizon it is feasible; from none shorter than 8 h.",
+        ),
+        # Nothing has to be made: S takes the stock of B within one hour.
+        (
+            {"states__B": {"initial": 12}},
+            {"B": 0},
+            {"sense": "exactly", "horizon": 0.5},
+            "Feasible from horizon 1 h, and from none shorter, whatever the event points.",
+        ),
+    ],
+)
+def test_a_stock_in_the_demand_has_its_horizon_too(changes, targets, options, last):
+    found = explain_infeasible(two_steps(**changes), targets, **{"horizon": 5, **options})
+    assert found.sentences[-1] == last
 
 
 def test_the_first_deliveries_that_come_too_late():
