@@ -2,12 +2,14 @@
 
 A linear region is one linear constraint: the model stays an MILP. A kernel region is nonlinear:
 give the model to a solver that takes it, or to `solve_over_region`, which needs HiGHS alone. Or
-take one of its two piecewise-linear forms, inner and outer, which any MILP solver takes.
+take one of its two piecewise-linear forms, inner and outer, which any MILP solver takes. A union
+of regions has one binary per alternative.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -19,7 +21,7 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
-from stnopt.embedding.alternatives import add_alternatives
+from stnopt.embedding.cells import bound_decision, describe_extrapolation
 from stnopt.embedding.piecewise import (
     DEFAULT_TOLERANCE,
     TRANSFORMATIONS,
@@ -72,6 +74,10 @@ class RegionBlock:
     margin: float
     form: Form
     pieces: Pieces | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "bounds"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def decision_value(self) -> float:
         """Value of the block's own expression at the model's present values.
@@ -325,27 +331,27 @@ def _new_block(parent: Any) -> Any:
     return parent.component(name)
 
 
+def _linear_decision(region: LinearRegion, inputs: Mapping[str, Any]) -> Any:
+    """Return weights . x + offset."""
+    weighted = zip(region.weights, inputs.values(), strict=True)
+    return pyo.quicksum(float(weight) * inner for weight, inner in weighted) + region.offset
+
+
+def _linear_limit(margin: float, form: Form) -> float:
+    """Return what a linear decision may be at most; tighter for the inner form."""
+    return -margin - (_LINEAR_BACK_OFF if form == "inner" else 0.0)
+
+
 def _add_linear(
     parent: Any, region: LinearRegion, inputs: dict[str, Any], margin: float, form: Form
 ) -> RegionBlock:
     """Require weights . x + offset <= -margin: one row."""
     block = _new_block(parent)
-    block.decision = pyo.Expression(
-        expr=pyo.quicksum(
-            float(weight) * inner
-            for weight, inner in zip(region.weights, inputs.values(), strict=True)
-        )
-        + region.offset
-    )
-    back_off = _LINEAR_BACK_OFF if form == "inner" else 0.0
-    block.inside_region = pyo.Constraint(expr=block.decision <= -margin - back_off)
+    block.decision = pyo.Expression(expr=_linear_decision(region, inputs))
+    block.inside_region = pyo.Constraint(expr=block.decision <= _linear_limit(margin, form))
+    bounds = {name: stated_bounds(inner) for name, inner in inputs.items()}
     return RegionBlock(
-        block=block,
-        region=region,
-        inputs=MappingProxyType(inputs),
-        bounds=MappingProxyType({name: stated_bounds(inner) for name, inner in inputs.items()}),
-        margin=margin,
-        form=form,
+        block=block, region=region, inputs=inputs, bounds=bounds, margin=margin, form=form
     )
 
 
@@ -357,22 +363,14 @@ def _add_kernel(
     margin: float,
     form: Form,
 ) -> RegionBlock:
+    """Require sum_i dual_coefs[i] * kernel[i] + offset <= -margin."""
     block = _new_block(parent)
     variables = _add_input_variables(block, inputs, bounds)
     _add_training_box(block, variables, bounds)
-    _add_scaled_inputs(block, region, variables)
-    if form == "split":
-        _add_split_kernels(block, region, bounds)
-    else:
-        _add_kernels(block, region)
-    _add_decision(block, region, margin)
+    _add_decision(block, region, variables, bounds, form)
+    block.inside_region = pyo.Constraint(expr=block.decision <= -margin)
     return RegionBlock(
-        block=block,
-        region=region,
-        inputs=MappingProxyType(variables),
-        bounds=MappingProxyType(bounds),
-        margin=margin,
-        form=form,
+        block=block, region=region, inputs=variables, bounds=bounds, margin=margin, form=form
     )
 
 
@@ -388,17 +386,40 @@ def _add_piecewise(
 ) -> RegionBlock:
     """Require the inputs to be in one of the region's convex pieces."""
     pieces = pieces_of(region, bounds, form=form, margin=margin, tolerance=tolerance)
+    _warn_about_pieces(pieces, region, bounds, form)
     block = _new_block(parent)
     add_pieces(block, pieces, inputs, transformation=transformation)
     return RegionBlock(
         block=block,
         region=region,
-        inputs=MappingProxyType(inputs),
-        bounds=MappingProxyType(bounds),
+        inputs=inputs,
+        bounds=bounds,
         margin=margin,
         form=form,
         pieces=pieces,
     )
+
+
+def _warn_about_pieces(
+    pieces: Pieces,
+    region: KernelRegion,
+    bounds: Mapping[str, tuple[float, float]],
+    form: PiecewiseForm,
+) -> None:
+    """Warn if the box holds no point of a region, or its pieces leave the training box."""
+    if not pieces.pieces:
+        message = (
+            f"the region of inputs {list(region.inputs)} has no point with decision <= "
+            f"{pieces.keep:.6g} within {bounds}: the {form} form makes the model infeasible"
+        )
+    elif outside := describe_extrapolation(region, *pieces.extent()):
+        message = (
+            f"the {form} form admits points outside the region's training box, where the "
+            f"classifier extrapolates: {outside}. Bound those inputs, or use a margin."
+        )
+    else:
+        return
+    warnings.warn(message, UserWarning, stacklevel=4)  # the caller of add_region_constraint
 
 
 def _add_union(
@@ -411,33 +432,53 @@ def _add_union(
     tolerance: float,
     transformation: Transformation,
 ) -> RegionBlock:
-    """Require all regions of one alternative."""
+    """Require all regions of one alternative, which a binary each chooses.
+
+    A region is written once, whatever the number of alternatives that need it, and asks for nothing
+    where none of these is chosen.
+    """
     block = _new_block(parent)
     variables = _add_input_variables(block, inputs, bounds)
     _add_training_box(block, variables, bounds)
-
-    def add_kernels(part: Any, one: KernelRegion) -> Any:
-        return _add_kernel(part, one, variables, bounds, margin, form).block
-
-    add_alternatives(
-        block,
-        region,
-        variables,
-        bounds,
-        margin=margin,
-        form=form,
-        tolerance=tolerance,
-        transformation=transformation,
-        add_kernels=add_kernels,
-    )
+    block.chosen = pyo.Var(range(len(region.alternatives)), domain=pyo.Binary)
+    block.one_alternative = pyo.Constraint(expr=pyo.quicksum(block.chosen.values()) == 1)
+    block.part = pyo.Block(range(len(region.regions)))
+    lower, upper = np.array(list(bounds.values())).T
+    empty = set()
+    for part, one in zip(block.part.values(), region.regions, strict=True):
+        needed = pyo.quicksum(
+            block.chosen[a]
+            for a, alternative in enumerate(region.alternatives)
+            if any(one is other for other in alternative)
+        )
+        if isinstance(one, LinearRegion):
+            part.decision = pyo.Expression(expr=_linear_decision(one, variables))
+            most = one.offset + np.maximum(one.weights * lower, one.weights * upper).sum()
+            _add_relaxed_limit(part, _linear_limit(margin, form), float(most), needed)
+        elif form == "inner" or form == "outer":
+            pieces = pieces_of(one, bounds, form=form, margin=margin, tolerance=tolerance)
+            if not pieces.pieces:
+                empty.add(id(one))
+            add_pieces(part, pieces, variables, transformation=transformation, needed=needed)
+        else:
+            _add_decision(part, one, variables, bounds, form)
+            most = bound_decision(one, lower[None], upper[None]).upper[0]
+            _add_relaxed_limit(part, -margin, float(most), needed)
+    if all(any(id(one) in empty for one in alternative) for alternative in region.alternatives):
+        warnings.warn(
+            f"no alternative has a point within {bounds}: the model is infeasible",
+            UserWarning,
+            stacklevel=3,  # the caller of add_region_constraint
+        )
     return RegionBlock(
-        block=block,
-        region=region,
-        inputs=MappingProxyType(variables),
-        bounds=MappingProxyType(bounds),
-        margin=margin,
-        form=form,
+        block=block, region=region, inputs=variables, bounds=bounds, margin=margin, form=form
     )
+
+
+def _add_relaxed_limit(block: Any, limit: float, most: float, needed: Any) -> None:
+    """Require decision <= limit where the region is needed; elsewhere allow its maximum."""
+    slack = max(most - limit, 0.0) * (1 + 1e-9)
+    block.inside_region = pyo.Constraint(expr=block.decision <= limit + slack * (1 - needed))
 
 
 def _add_input_variables(
@@ -542,13 +583,23 @@ def _kernel_ranges(
     return np.where(straddles, 0.0, powers.min(axis=0)), powers.max(axis=0)
 
 
-def _add_decision(block: Any, region: KernelRegion, margin: float) -> None:
-    """sum_i dual_coefs[i] * kernel[i] + offset <= -margin."""
+def _add_decision(
+    block: Any,
+    region: KernelRegion,
+    variables: dict[str, Any],
+    bounds: dict[str, tuple[float, float]],
+    form: Form,
+) -> None:
+    """Add decision = sum_i dual_coefs[i] * kernel[i] + offset."""
+    _add_scaled_inputs(block, region, variables)
+    if form == "split":
+        _add_split_kernels(block, region, bounds)
+    else:
+        _add_kernels(block, region)
     block.decision = pyo.Expression(
         expr=pyo.quicksum(float(region.dual_coefs[i]) * block.kernel[i] for i in block.VECTORS)
         + region.offset
     )
-    block.inside_region = pyo.Constraint(expr=block.decision <= -margin)
 
 
 def nonlinear_constraints(added: RegionBlock) -> Iterator[Any]:

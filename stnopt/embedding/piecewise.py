@@ -6,14 +6,12 @@ The pieces come from `pieces`, once per region, box and tolerance, whatever the 
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.gdp import Disjunct, Disjunction
 
-from stnopt.embedding.cells import describe_extrapolation
 from stnopt.embedding.pieces import Piece, Pieces, divide_region
 
 if TYPE_CHECKING:
@@ -42,39 +40,13 @@ def pieces_of(
 
     ``inner`` lies between ``decision <= -margin - tolerance`` and ``decision <= -margin``,
     ``outer`` between ``decision <= -margin`` and ``decision <= -margin + tolerance``.
-
-    Warns
-    -----
-    UserWarning
-        If the box holds no point, and the model that gets it is infeasible; or if the pieces reach
-        outside the training box.
     """
     lower, upper = np.array(list(bounds.values())).T
     if form == "inner":
-        found = divide_region(
+        return divide_region(
             region, lower, upper, keep=-margin - tolerance, admit=-margin, back_off=BACK_OFF
         )
-    else:
-        found = divide_region(region, lower, upper, keep=-margin, admit=-margin + tolerance)
-    if not found.pieces:
-        level = found.keep
-        warnings.warn(
-            f"the region of inputs {list(region.inputs)} has no point with decision <= {level:.6g} "
-            f"within {dict(bounds)}: the {form} form makes the model infeasible",
-            UserWarning,
-            stacklevel=4,  # the caller of add_region_constraint
-        )
-        return found
-    low, high = found.extent()
-    outside = describe_extrapolation(region, low, high)
-    if outside:
-        warnings.warn(
-            f"the {form} form admits points outside the region's training box, where the "
-            f"classifier extrapolates: {outside}. Bound those inputs, or use a margin.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return found
+    return divide_region(region, lower, upper, keep=-margin, admit=-margin + tolerance)
 
 
 def add_pieces(

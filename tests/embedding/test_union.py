@@ -144,6 +144,21 @@ def test_a_line_in_a_union_is_left_out_where_it_is_not_needed():
     assert found["right"] == pytest.approx(-95)  # 5 beyond the center, at a whole lot
 
 
+def test_an_alternative_that_one_region_leaves_empty_is_no_way_out():
+    box = {"inputs": ("A", "B"), "lower": [0, 0], "upper": [100, 100]}
+    low = so.LinearRegion(weights=[1.0, 0.0], offset=-20.0, **box)
+    nowhere = so.KernelRegion(
+        kernel="rbf", support_vectors=[[90.0, 50.0]], dual_coefs=[-1.0], offset=2.0, gamma=0.01,
+        **box,
+    )  # fmt: skip
+    m, inputs = corner_model([1.0, 0.6])
+    with pytest.warns(UserWarning, match="no alternative has a point"):
+        so.add_region_constraint(
+            m, so.UnionRegion(alternatives=((low, nowhere),)), inputs, form="outer"
+        )
+    assert so.solve(m).status is Status.INFEASIBLE
+
+
 def test_unions_that_hold_nowhere_or_are_too_many():
     fitted = in_circles()
     region = so.class_region_from_sklearn(fitted, ("A", "B"), feasible_class="first")
