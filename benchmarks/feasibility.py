@@ -210,6 +210,8 @@ def label_alone(network: so.Network, target: dict[str, float]) -> int:
     so.require_targets(model, target)
     so.set_objective(model, "production")
     result = so.solve(model, options={"mip_max_improving_sols": 1})
+    if not result.has_solution and result.status is not so.Status.INFEASIBLE:
+        raise AssertionError(f"{target}: undecided, {result.message}")
     return -1 if result.has_solution else 1
 
 
