@@ -8,6 +8,7 @@ from pathlib import Path
 import pyomo.environ as pyo
 import pytest
 from plants_with_rules import all_cases
+from small_plants import plant, run, task
 from time_grid import add_rules, best_on_grid, draw_deliveries, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
@@ -23,19 +24,6 @@ from stnopt.scheduling.schedule import find_violations, schedule_value
 from stnopt.scheduling.storage_in_time import add_storage_in_time
 from stnopt.scheduling.utilities import add_utility_in_time
 from stnopt.solve import Status, solve
-
-
-def plant(states, tasks, **rules):
-    return read_network({"name": "plant", "states": states, "tasks": tasks, **rules})
-
-
-def task(consumes, produces, **units):
-    sides = ({name: 1} if isinstance(name, str) else name for name in (consumes, produces))
-    return dict(zip(("consumes", "produces", "units"), (*sides, units), strict=True))
-
-
-def run(hours, most, **more):
-    return {"fixed_time": hours, "max_batch": most, **more}
 
 
 def solved(network, *, horizon, n_events, max_span=0, deliveries=(), everywhere=False):

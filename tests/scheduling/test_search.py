@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from small_plants import plant, run, task
 from time_grid import best_on_grid
 
 from stnopt.errors import InvalidInputError
@@ -11,18 +12,6 @@ from stnopt.plant.problem import Delivery
 from stnopt.scheduling.schedule import find_violations, schedule_value
 from stnopt.scheduling.search import fewest_events, find_schedule, suggest_events
 from stnopt.solve import Status
-
-
-def plant(states, tasks):
-    return read_network({"name": "plant", "states": states, "tasks": tasks})
-
-
-def task(consumes, produces, **units):
-    return {"consumes": consumes, "produces": produces, "units": units}
-
-
-def run(hours, most, **more):
-    return {"fixed_time": hours, "max_batch": most, **more}
 
 
 def test_search_adds_events_until_they_no_longer_help():

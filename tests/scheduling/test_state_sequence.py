@@ -6,6 +6,7 @@ import math
 
 import pyomo.environ as pyo
 import pytest
+from small_plants import plant
 from time_grid import best_on_grid, draw_plant
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
@@ -23,10 +24,6 @@ from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search import find_schedule
 from stnopt.scheduling.state_sequence_model import effective_state
 from stnopt.solve import Status, solve
-
-
-def plant(states, tasks):
-    return read_network({"name": "plant", "states": states, "tasks": tasks})
 
 
 def sequence_model(network, *, horizon, n_events, max_span=0, objective="profit"):

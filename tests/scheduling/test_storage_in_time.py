@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 import pytest
+from small_plants import plant, run, task
 from time_grid import best_on_grid, draw_plant
 
-from stnopt.plant import read_network
 from stnopt.scheduling.model import build_scheduling_model, extract_schedule, set_objective
 from stnopt.scheduling.schedule import find_violations, replay_stock, schedule_value
 from stnopt.scheduling.storage_in_time import add_storage_in_time
 from stnopt.solve import Status, solve
-
-
-def plant(states, tasks):
-    return read_network({"name": "plant", "states": states, "tasks": tasks})
-
-
-def task(consumes, produces, **units):
-    return {"consumes": consumes, "produces": produces, "units": units}
-
-
-def run(hours, most, **more):
-    return {"fixed_time": hours, "max_batch": most, **more}
 
 
 def solved(network, *, horizon, n_events, max_span=0, everywhere=False):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from small_plants import plant, run, task
 from time_grid import best_on_grid, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.plant import read_network
 from stnopt.plant.problem import Delivery
 from stnopt.scheduling.model import (
     build_scheduling_model,
@@ -20,18 +20,6 @@ from stnopt.scheduling.schedule import find_violations
 from stnopt.scheduling.search import find_schedule
 from stnopt.scheduling.time_grid_model import find_grid_width
 from stnopt.solve import Status, solve
-
-
-def task(consumes, produces, **units):
-    return {"consumes": consumes, "produces": produces, "units": units}
-
-
-def run(hours, most, **more):
-    return {"fixed_time": hours, "max_batch": most, **more}
-
-
-def plant(states, tasks, **more):
-    return read_network({"name": "plant", "states": states, "tasks": tasks, **more})
 
 
 def on_grid(network, *, horizon, n_events, objective="profit", targets=None, deliveries=()):

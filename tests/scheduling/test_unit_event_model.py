@@ -6,6 +6,7 @@ import math
 
 import pyomo.environ as pyo
 import pytest
+from small_plants import plant
 from test_storage_in_time import SHOWN_IN_BLOCK
 from time_grid import best_on_grid, draw_plant
 
@@ -19,10 +20,6 @@ from stnopt.scheduling.model import (
 from stnopt.scheduling.schedule import find_violations, schedule_value
 from stnopt.scheduling.storage_in_time import add_storage_in_time
 from stnopt.solve import Status, solve
-
-
-def plant(states, tasks):
-    return read_network({"name": "plant", "states": states, "tasks": tasks})
 
 
 def best(network, *, horizon, n_events, max_span=0, objective="profit", gap=1e-6):
