@@ -23,6 +23,7 @@ from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 from stnopt.solve import solve
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from random import Random
 
 MUTATIONS = ("moved", "grown", "doubled")
@@ -216,17 +217,23 @@ def is_possible(schedule: Schedule, network: Network) -> bool:
     if any(count > 1 for count in busy.values()):
         return False
     return all(
-        _can_be_held(name, schedule, network)
+        can_be_held(name, schedule, network, busy)
         for name, state in network.states.items()
         if not state.unlimited
     )
 
 
-def _can_be_held(name: str, schedule: Schedule, network: Network) -> bool:
-    """Whether there are hourly flows: lot -> use, lot -> tank, tank -> use."""
+def can_be_held(name: str, schedule: Schedule, network: Network, busy: Container) -> bool:
+    """Whether there are hourly flows: lot -> use, lot -> tank, tank -> use.
+
+    `busy` has the (unit, hour) in which a unit cannot keep what it has made.
+    """
     state = network.states[name]
     hours = range(int(schedule.horizon) + 1)
     demand = dict.fromkeys(hours, 0.0)
+    for delivery in schedule.deliveries:
+        if delivery.state == name:
+            demand[int(delivery.time)] += delivery.amount
     columns = []  # (from lot or "tank", to "tank" or "use" or "end", hour)
     lots = {}
     for number, batch in enumerate(schedule.batches):
@@ -240,13 +247,9 @@ def _can_be_held(name: str, schedule: Schedule, network: Network) -> bool:
             columns.append((number, "use", first))
             continue
         if first == batch.finish:
-            later = [
-                b.start
-                for b in schedule.batches
-                if b.unit == batch.unit and b.start >= batch.finish
-            ]
-            last = int(min(later, default=schedule.horizon))
-            if not later:
+            while last < schedule.horizon and (batch.unit, last) not in busy:
+                last += 1
+            if last == schedule.horizon:
                 columns.append((number, "end", last))
         for hour in range(first, last + 1):
             columns += [(number, "use", hour), (number, "tank", hour)]

@@ -66,8 +66,8 @@ def test_bound_is_never_below_what_event_points_reach(seed):
     model = build_scheduling_model(network, horizon=5.3, n_events=5, max_span=1)
     set_objective(model, "profit")
     result = solve(model)
-    reached = 0.0 if result.objective is None else result.objective
-    assert bound(network, 5.3) >= reached - 1e-5
+    assert result.status is Status.OPTIMAL
+    assert bound(network, 5.3) >= result.objective - 1e-5
 
 
 def with_rules(seed):
@@ -104,7 +104,7 @@ def test_bound_is_never_below_the_exact_grid_with_rules(seed):
     deliveries = (Delivery(made[0], 5, 0.5 * schedule.final_stock[made[0]]),)
     require_deliveries(model, deliveries)
     served = solve(model, relative_gap=1e-7)
-    if served.has_solution:
+    if served.status is not Status.INFEASIBLE:
         assert bound(network, 6, deliveries=deliveries) >= served.objective - 1e-5
 
 
@@ -135,8 +135,7 @@ def test_intervals_longer_than_a_batch_would_lose_schedules(monkeypatch):
 def test_spans_left_out_would_lose_schedules(monkeypatch):
     spans = interval_model._spans
     monkeypatch.setattr(interval_model, "_spans", lambda fit, width: spans(fit, width)[1:])
-    with pytest.raises(AssertionError):
-        assert bound(ONE_UNIT, 6) >= 60 - 1e-5
+    assert bound(ONE_UNIT, 6) < 59
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,10 @@ import math
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
+from random_plants import can_be_held
 
 from stnopt.plant.network import Network, State, Suitability, Task, Unit, Utility
 from stnopt.plant.problem import Delivery
@@ -250,56 +249,6 @@ def rows_by_unit(schedule):
     for batch in sorted(schedule.batches, key=by_start):
         rows[batch.unit].append(batch)
     return rows
-
-
-def can_be_held(name, schedule, network, slots):
-    """Whether there are hourly flows: lot -> use, lot -> tank, tank -> use."""
-    hours = range(int(schedule.horizon) + 1)
-    demand = dict.fromkeys(hours, 0.0)
-    for delivery in schedule.deliveries:
-        if delivery.state == name:
-            demand[int(delivery.time)] += delivery.amount
-    columns = []  # (from lot or "tank", to "tank" or "use" or "end", hour)
-    lots = {}
-    for number, batch in enumerate(schedule.batches):
-        consumes, produces, units = TASKS[batch.task]
-        demand[int(batch.start)] += consumes.get(name, 0) * batch.size
-        if name not in produces:
-            continue
-        duration, early = units[batch.unit]
-        lots[number] = produces[name] * batch.size
-        first = last = int(batch.start) + early.get(name, duration)
-        if first == batch.finish:
-            while last < schedule.horizon and not slots.get((batch.unit, last)):
-                last += 1
-            if last == schedule.horizon:
-                columns.append((number, "end", last))
-        for hour in range(first, last + 1):
-            columns += [(number, "use", hour), (number, "tank", hour)]
-    columns += [("tank", "use", hour) for hour in hours]
-
-    equal, equal_to = [], []
-    for number, amount in lots.items():
-        equal.append([float(origin == number) for origin, _, _ in columns])
-        equal_to.append(amount)
-    for hour in hours:
-        equal.append([float(goal == "use" and when == hour) for _, goal, when in columns])
-        equal_to.append(demand[hour])
-    at_most, limit = [], []
-    state = network.states[name]
-    for hour in hours:
-        gained = [
-            float(when <= hour) * ((goal == "tank") - (origin == "tank"))
-            for origin, goal, when in columns
-        ]
-        at_most.append([-change for change in gained])
-        limit.append(state.initial)
-        if state.capacity < math.inf:
-            at_most.append(gained)
-            limit.append(state.capacity - state.initial)
-    answer = linprog(np.zeros(len(columns)), at_most, limit, equal, equal_to)
-    assert answer.status in (0, 2)
-    return answer.status == 0
 
 
 def test_the_verdict_is_that_of_an_oracle():
