@@ -497,6 +497,16 @@ class Network:
         """Names of the tasks that consume the state."""
         return tuple(name for name, task in self.tasks.items() if state in task.consumes)
 
+    def most_made(self, state: str) -> dict[str, float]:
+        """Return the largest amount of a state that one batch makes on each unit that makes it."""
+        most: dict[str, float] = {}
+        for suitability in self.suitabilities:
+            share = self.tasks[suitability.task].produces.get(state, 0.0)
+            if share:
+                made = share * suitability.max_batch
+                most[suitability.unit] = max(most.get(suitability.unit, 0.0), made)
+        return most
+
     @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of all that changes a schedule or its value.

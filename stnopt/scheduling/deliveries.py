@@ -65,13 +65,7 @@ def _add_releases(m: pyo.ConcreteModel, network: Network, horizon: float) -> Non
             if b[1:3] == (unit, event) and state in network.tasks[b[0]].produces
         ]
 
-    def most_made(state: str, unit: str) -> float:
-        return max(
-            network.tasks[task].produces[state] * fit.max_batch
-            for (task, where), fit in fits.items()
-            if where == unit and state in network.tasks[task].produces
-        )
-
+    most_made = {state: network.most_made(state) for state, _ in block.due}
     slots = [
         (*key, unit, event)
         for key in block.due
@@ -81,7 +75,7 @@ def _add_releases(m: pyo.ConcreteModel, network: Network, horizon: float) -> Non
     ]
     block.released_by = pyo.Var(slots, domain=pyo.Binary)
     block.released = pyo.Var(
-        slots, bounds=lambda b, state, j, unit, event: (0, most_made(state, unit))
+        slots, bounds=lambda b, state, j, unit, event: (0, most_made[state][unit])
     )
 
     @block.Constraint(slots)
@@ -107,7 +101,7 @@ def _add_releases(m: pyo.ConcreteModel, network: Network, horizon: float) -> Non
     @block.Constraint(slots)
     def released_only_by_then(b, state, j, unit, event):
         key = (state, j, unit, event)
-        return b.released[key] <= most_made(state, unit) * b.released_by[key]
+        return b.released[key] <= most_made[state][unit] * b.released_by[key]
 
     @block.Constraint(slots)
     def earlier_batches_released(b, state, j, unit, event):

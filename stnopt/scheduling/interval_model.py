@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.scheduling.storage_in_time import leaves_early
-from stnopt.scheduling.unit_event_model import earliest_starts
+from stnopt.scheduling.unit_event_model import soonest_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +74,7 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n: in
     m.POINTS = pyo.RangeSet(0, n)
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
     m.TASK_UNITS = pyo.Set(dimen=2, initialize=list(fits))
-    soonest = earliest_starts(network)
+    soonest, _ = soonest_times(network)
     same = _SAME_TIME * horizon
     m.window = {}  # least start offset and largest end offset of each batch
     for (task, unit), fit in fits.items():

@@ -14,6 +14,7 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.scheduling.model import check_targets
+from stnopt.scheduling.unit_event_model import soonest_times
 from stnopt.solve import Status, solve
 
 if TYPE_CHECKING:
@@ -262,27 +263,6 @@ def _least_lacking(demand: Demand, horizon: float, resource: tuple[str, str]) ->
     return _least(m, m.lacking[resource])
 
 
-def soonest_times(network: Network) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the earliest start of each task, and when each state can first be made (inf: never).
-
-    Every batch is as short as can be, and whatever else it needs is there in time.
-    """
-    made = dict.fromkeys(network.states, math.inf)
-    starts = dict.fromkeys(network.tasks, math.inf)
-    for _ in range(len(network.tasks) + 1):
-        for task in network.tasks.values():
-            starts[task.name] = max(
-                0.0 if network.states[s].initial > 0 else made[s] for s in task.consumes
-            )
-            for state in task.produces:
-                quickest = min(
-                    fit.release_time.get(state, fit.duration(fit.min_batch))
-                    for fit in task.units.values()
-                )
-                made[state] = min(made[state], starts[task.name] + quickest)
-    return starts, made
-
-
 def available_time(network: Network, unit: str, start: float, end: float) -> float:
     """Return how much of a time a unit is there."""
     periods = network.unit_rules[unit].unavailable if unit in network.unit_rules else ()
@@ -298,11 +278,7 @@ def _most_at_the_end(network: Network, state: str) -> float:
 
 
 def _most_waiting(network: Network, state: str) -> float:
-    waiting: dict[str, float] = {}
-    for fit in network.suitabilities:
-        share = network.tasks[fit.task].produces.get(state, 0.0)
-        waiting[fit.unit] = max(waiting.get(fit.unit, 0.0), share * fit.max_batch)
-    return math.fsum(waiting.values())
+    return math.fsum(network.most_made(state).values())
 
 
 def find_reasons(demand: Demand) -> Iterator[Reason]:

@@ -142,11 +142,7 @@ def _most_stored(network: Network, state: str, n: int) -> float:
 
     Without a capacity: all that these units can have made by then (eq. P8, the paper's 8).
     """
-    most: dict[str, float] = {}
-    for fit in network.suitabilities:
-        made = network.tasks[fit.task].produces.get(state, 0.0) * fit.max_batch
-        most[fit.unit] = max(most.get(fit.unit, 0.0), made)
-    per_event, held = sum(most.values()), network.states[state]
+    per_event, held = sum(network.most_made(state).values()), network.states[state]
     return min(held.initial + n * per_event, held.capacity + per_event)
 
 

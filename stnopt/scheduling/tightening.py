@@ -79,11 +79,7 @@ def dominance(m: pyo.ConcreteModel) -> Iterator[None]:
 
 def _all_made(network: Network, state: str, point: int) -> float:
     """Return what all units can have made of a state by a point, and what was there (eq. U9)."""
-    most: dict[str, float] = {}
-    for fit in network.suitabilities:
-        share = network.tasks[fit.task].produces.get(state, 0.0)
-        most[fit.unit] = max(most.get(fit.unit, 0.0), share * fit.max_batch)
-    return network.states[state].initial + point * sum(most.values())
+    return network.states[state].initial + point * sum(network.most_made(state).values())
 
 
 def wanted_states(network: Network) -> set[str]:

@@ -316,18 +316,11 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     stored = [s.name for s in network.states.values() if not s.unlimited and not s.zero_wait]
     m.KEPT = pyo.Set(initialize=kept)
     m.STORED = pyo.Set(initialize=stored)
-    m.makers = {
-        state: sorted({unit for task, unit in m.steps if state in network.tasks[task].produces})
-        for state in network.states
-    }
+    m.makers = {state: sorted(network.most_made(state)) for state in network.states}
     m.most_made = {
-        (state, unit): max(
-            network.tasks[task].produces[state] * network.tasks[task].units[unit].max_batch
-            for task, where in m.steps
-            if where == unit and state in network.tasks[task].produces
-        )
-        for state, units in m.makers.items()
-        for unit in units
+        (state, unit): amount
+        for state in network.states
+        for unit, amount in network.most_made(state).items()
     }
 
     def limit(m, state, point):

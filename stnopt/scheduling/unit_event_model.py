@@ -93,7 +93,7 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
     m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, *_: (0.0, largest[task, unit]))
-    earliest = earliest_starts(network)
+    earliest, _ = soonest_times(network)
     ready = {
         unit: min(earliest[f.task] for f in network.suitabilities if f.unit == unit)
         for unit in network.units
@@ -214,7 +214,7 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
     apart, and M = horizon - the earliest start of what takes.
     """
     spans = sorted({b[3] for b in m.BATCHES})
-    earliest = earliest_starts(network)
+    earliest, _ = soonest_times(network)
     rows = []
     for state in network.states.values():
         if state.unlimited:
@@ -301,14 +301,9 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
         return m.stock[state, point] == before + released(m, state, point) - taken(m, state, point)
 
     for state in m.STORED:
-        waiting: dict[str, float] = {}
-        for fit in network.suitabilities:
-            if (fit.task, state) in made:
-                most = made[fit.task, state] * fit.max_batch
-                waiting[fit.unit] = max(waiting.get(fit.unit, 0.0), most)
         # Without a capacity: what all units could have made (no column may stay unbounded, see
         # storage_in_time).
-        held, per_event = network.states[state], sum(waiting.values())
+        held, per_event = network.states[state], sum(network.most_made(state).values())
         for point in m.POINTS:
             most = held.initial + point * per_event
             m.stock[state, point].setub(min(most, held.capacity + per_event))
@@ -354,7 +349,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
 def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
     """unit_time >= the earliest time at which what its batch needs can be there (eq. U11)."""
-    earliest = earliest_starts(network)
+    earliest, _ = soonest_times(network)
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def earliest_start(m, unit, event):
@@ -364,20 +359,25 @@ def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
         return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
 
 
-def earliest_starts(network: Network) -> dict[str, float]:
-    """Earliest start of each task, from the shortest batches that must come before (inf: never)."""
-    ready = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
-    earliest = dict.fromkeys(network.tasks, math.inf)
+def soonest_times(network: Network) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the earliest start of each task, and when each state can first be made (inf: never).
+
+    Every batch is as short as can be, and whatever else it needs is there in time.
+    """
+    made = dict.fromkeys(network.states, math.inf)
+    starts = dict.fromkeys(network.tasks, math.inf)
     for _ in range(len(network.tasks) + 1):
         for task in network.tasks.values():
-            earliest[task.name] = max((ready[s] for s in task.consumes), default=0.0)
+            starts[task.name] = max(
+                0.0 if network.states[s].initial > 0 else made[s] for s in task.consumes
+            )
             for state in task.produces:
                 quickest = min(
                     fit.release_time.get(state, fit.duration(fit.min_batch))
                     for fit in task.units.values()
                 )
-                ready[state] = min(ready[state], earliest[task.name] + quickest)
-    return earliest
+                made[state] = min(made[state], starts[task.name] + quickest)
+    return starts, made
 
 
 def free_makespan(m: pyo.ConcreteModel) -> None:

@@ -161,6 +161,9 @@ def test_what_a_network_answers():
     assert network.producers("S5") == ("Reaction2", "Separation")
     assert network.consumers("S3") == ("Reaction1", "Reaction3")
     assert network.consumers("S9") == ()
+    # 0.6 of 50 and of 80, a tenth of 200
+    assert network.most_made("S5") == pytest.approx({"R1": 30, "R2": 48, "SR": 20})
+    assert network.most_made("S1") == {}
     assert network.states["S1"].unlimited
     assert not network.states["S4"].unlimited
     assert ON_R1.duration(0) == 1.5
