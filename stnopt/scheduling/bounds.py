@@ -33,8 +33,10 @@ MAXIMISED = ("profit", "production")
 _MOST_INTERVALS = 200
 #: A grid with more points than this for each interval is the larger model of the two.
 _LONGER_GRID = 2
-#: Halvings of the time between "too short" and "long enough" when a makespan is bounded.
-_HALVINGS = 8
+#: Factor between horizons while none is long enough: long ones make the larger models.
+_GROWTH = 1.25
+#: Factor between the distances from a known makespan while none is short enough.
+_WIDER = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,11 @@ def solve_for_any_schedule(
 def ask(model: pyo.ConcreteModel, problem: Problem) -> None:
     """Put a problem's objective, targets and deliveries to a scheduling model."""
     set_objective(model, problem.objective)
+    demand(model, problem)
+
+
+def demand(model: pyo.ConcreteModel, problem: Problem) -> None:
+    """Put a problem's targets and deliveries to a scheduling model."""
     if problem.deliveries:
         require_deliveries(model, problem.deliveries)
     if problem.targets:
@@ -156,40 +163,63 @@ def _read(model: pyo.ConcreteModel, network: Network, problem: Problem) -> Sched
 
 
 def bound_makespan(
-    network: Network, problem: Problem, *, known: float, time_limit: float
+    network: Network,
+    problem: Problem,
+    *,
+    known: float | None = None,
+    time_limit: float,
+    relative_gap: float = 1e-4,
 ) -> float | None:
     """Return a time below which no schedule meets a demand, from linear relaxations in intervals.
+
+    Each says of one horizon that the demand does not fit, or that it may. From the shortest batch
+    up, or from a known makespan down, the horizons come to where that changes, and close in.
 
     Parameters
     ----------
     network : Network
     problem : Problem
-        With objective "makespan".
-    known : float
+        With objective "makespan" and a horizon.
+    known : float, optional
         A makespan that is reached.
     time_limit : float
         Seconds.
+    relative_gap : float
+        Between the longest horizon that is too short and one that may do.
 
     Returns
     -------
     float or None
-        None if nothing was proven in time.
+        The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
-    low = max((delivery.time for delivery in problem.deliveries), default=0.0)
-    high, proven = known, None
-    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    assert problem.horizon is not None
     deadline = time.perf_counter() + time_limit
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        late = time.perf_counter() >= deadline
-        if late or middle < shortest or count_intervals(network, middle) > _MOST_INTERVALS:
+    latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    low, high = max(latest, shortest), known
+    proven, step = None, relative_gap
+    horizon = low if known is None else max(low, known * (1 - step))
+    while low <= horizon <= problem.horizon and time.perf_counter() < deadline:
+        if count_intervals(network, horizon) > _MOST_INTERVALS:
             break
-        model = build_relaxation(network, horizon=middle)
-        ask(model, replace(problem, horizon=middle))
+        model = build_relaxation(network, horizon=horizon)
+        demand(model, problem)
         pyo.TransformationFactory("core.relax_integer_vars").apply_to(model)
         remaining = max(deadline - time.perf_counter(), 0.01)
         if solve(model, time_limit=remaining).status is Status.INFEASIBLE:
-            low = proven = middle
+            low = proven = horizon
         else:
-            high = middle
+            high = horizon
+        if high is None:
+            if horizon == problem.horizon:
+                break
+            horizon = min(_GROWTH * horizon, problem.horizon)
+        elif high - low <= relative_gap * high:
+            break
+        elif proven is None:
+            assert known is not None
+            step *= _WIDER
+            horizon = max(low, known * (1 - step))
+        else:
+            horizon = (low + high) / 2
     return proven

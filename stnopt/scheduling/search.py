@@ -15,6 +15,7 @@ from stnopt.scheduling.bounds import (
     MAXIMISED,
     ask,
     bound_makespan,
+    demand,
     lies_on_short_grid,
     solve_for_any_schedule,
 )
@@ -26,9 +27,10 @@ from stnopt.scheduling.model import (
     check_targets,
     extract_schedule,
     require_value,
+    set_objective,
 )
 from stnopt.scheduling.numbering import number_events
-from stnopt.solve import SolveResult, Status, solve, status_of
+from stnopt.solve import SolveResult, Status, relative_gap_between, solve, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,6 +51,13 @@ _FIRST_SHARE = 0.25
 _COSTLY = 500
 #: Where a solve takes more nodes than this, the next one is asked for something better only.
 _LONG_PROOF = 100
+#: Where the shortest makespan takes more nodes than this, a bound for any schedule is sought first,
+#: and schedules that are as short, or longer by these shares: each of them on so many event points
+#: at most, within so many nodes.
+_COSTLY_MAKESPAN = 200
+_LONGER = (0.0, 0.02, 0.08, 0.32)
+_MORE_EVENTS = 3
+_SHORT_LOOK = 2000
 #: Of the time that is left, a solve may take this share once there is a schedule to prove.
 _SHARE_OF_TIME = 0.5
 
@@ -208,8 +217,6 @@ def find_schedule(
         raise InvalidInputError(f"objective {objective!r} needs targets: without them, do nothing")
     check_targets(network, problem.targets)
     check_deliveries(network, problem.deliveries, horizon=horizon)
-    if proof_limit is None and n_events is not None and max_span is not None:
-        proof_limit = 0.0
     settings: dict[str, Any] = {
         "n_events": n_events,
         "max_span": max_span,
@@ -244,6 +251,7 @@ def _search(
         relative_gap=relative_gap,
         formulation=formulation,
         may_choose=n_events is None and max_span is None,
+        may_ask=proof_limit is not None or n_events is None or max_span is None,
     )
     if n_events is None:
         attempts.climb(fewest_events(network, problem.targets), max_span)
@@ -257,8 +265,10 @@ class _Attempts:
     """The solves of one search: each asks for something better than the best so far.
 
     `any_bound` holds for every schedule; `settled` says that it closes the gap, or that no schedule
-    exists; `may_choose` that the caller left the event points and the span open. `asked_about` is
-    the value that any schedule was last asked to beat, `n_nodes` what the last solve took.
+    exists; `may_choose` that the caller left the event points and the span open, `may_ask` that
+    models without event points may follow the search. `asked_about` is the value that any schedule
+    was last asked to beat, `n_nodes` what the last solve took, `bounded` that a makespan was
+    bounded for any schedule.
     """
 
     network: Network
@@ -268,6 +278,7 @@ class _Attempts:
     relative_gap: float
     formulation: Formulation
     may_choose: bool
+    may_ask: bool
     started: float = field(default_factory=time.perf_counter)
     found_after: float = 0.0
     proof_spent: float = 0.0
@@ -278,6 +289,7 @@ class _Attempts:
     asked: bool = False
     asked_about: float | None = None
     n_nodes: int = 0
+    bounded: bool = False
     tried: list[Attempt] = field(default_factory=list)
 
     @property
@@ -292,7 +304,7 @@ class _Attempts:
     def maximises(self) -> bool:
         return self.problem.objective in MAXIMISED
 
-    def solve(self, n_events: int, max_span: int) -> bool:
+    def solve(self, n_events: int, max_span: int, *, max_nodes: int | None = None) -> bool:
         """Solve for something better than the best so far; say whether there is."""
         started = time.perf_counter()
         better = self._better_than_best()
@@ -304,7 +316,12 @@ class _Attempts:
             remaining = max(self.deadline - time.perf_counter(), 0.01)
             if self.best is not None:
                 remaining *= _SHARE_OF_TIME
-        result = solve(model, time_limit=remaining, relative_gap=self.relative_gap)
+        result = solve(
+            model,
+            time_limit=remaining,
+            relative_gap=self.relative_gap,
+            options={} if max_nodes is None else {"mip_max_nodes": max_nodes},
+        )
         # The solver's own tolerance may let the limit through with nothing gained.
         gains = result.has_solution and (better is None or self._gain(result) >= self._step / 2)
         no_bound = result.bound is None
@@ -314,37 +331,42 @@ class _Attempts:
             and result.status in (Status.INFEASIBLE, Status.OPTIMAL)
         )
         schedule = extract_schedule(model, self.network) if result.has_solution else None
-        self.last = ScheduleSearch(
-            schedule=schedule and replace(schedule, horizon=self._horizon),
-            result=result,
-            proof=Proof(
-                scope="these event points",
-                n_events=n_events,
-                max_span=max_span,
-                bound=better if none_better and (limited or no_bound) else result.bound,
-            ),
-            n_events=n_events,
-            max_span=max_span,
-            tried=(),
-        )
+        bound = better if none_better and (limited or no_bound) else result.bound
+        self._note(n_events, max_span, result, schedule, bound=bound, started=started)
+        assert self.last is not None
         if gains:
             self._keep(self.last)
         elif none_better and self.best is not None:
             # The best schedule fits these event points as well, and the bound now covers them.
             self.best = replace(self.best, proof=self.last.proof)
         self.n_nodes = result.n_nodes or 0
+        return gains
+
+    def _note(
+        self,
+        n_events: int,
+        max_span: int,
+        result: SolveResult,
+        schedule: Schedule | None,
+        *,
+        bound: float | None,
+        started: float,
+    ) -> None:
+        """Make what a solve on event points showed the last of the search."""
+        self.last = ScheduleSearch(
+            schedule=schedule and replace(schedule, horizon=self._horizon),
+            result=result,
+            proof=Proof(
+                scope="these event points", n_events=n_events, max_span=max_span, bound=bound
+            ),
+            n_events=n_events,
+            max_span=max_span,
+            tried=(),
+        )
         seconds = time.perf_counter() - started
         self.tried.append(
-            Attempt(
-                n_events,
-                max_span,
-                result.status,
-                result.objective,
-                seconds,
-                self.formulation,
-            )
+            Attempt(n_events, max_span, result.status, result.objective, seconds, self.formulation)
         )
-        return gains
 
     @property
     def _horizon(self) -> float:
@@ -409,13 +431,108 @@ class _Attempts:
         more = result.objective - self.best.result.objective
         return more if self.maximises else -more
 
+    def improve(
+        self, n_events: int, max_span: int, *, more_events: int = 0
+    ) -> tuple[int, int] | None:
+        """Solve for something better than the best so far; say on which events and span it is.
+
+        Which schedule is the shortest is a far harder question than whether there is one within a
+        horizon. Where it turns out to be, the bound for any schedule says which horizon to ask for.
+        """
+        known = None if self.best is None else self.best.result
+        if (
+            self.problem.objective == "makespan"
+            and self.formulation == "unit_events"
+            and not self.bounded
+            and self.proof_limit != 0
+        ):
+            self.solve(n_events, max_span, max_nodes=_COSTLY_MAKESPAN)
+            assert self.last is not None
+            if self.last.result.status not in (Status.OPTIMAL, Status.INFEASIBLE):
+                self._bound_makespan(self._remaining_proof_limit())
+                self._shorten([(n_events + more, max_span) for more in range(more_events + 1)])
+                if self.best is not None:
+                    n_events, max_span = self.best.n_events, self.best.max_span
+                if not (self.settled or self.late):
+                    self.solve(n_events, max_span)
+        else:
+            self.solve(n_events, max_span)
+        return None if self.best is None or self.best.result is known else (n_events, max_span)
+
+    def _bound_makespan(self, limit: float) -> None:
+        """Bound the makespan for any schedule, once; say so if that settles the search."""
+        if self.bounded or limit <= 0:
+            return
+        started = time.perf_counter()
+        self.bounded = True
+        known = None if self.best is None else self.best.result.objective
+        self._tighten(
+            bound_makespan(
+                self.network,
+                self.problem,
+                known=known,
+                time_limit=limit,
+                relative_gap=self.relative_gap / 2,
+            )
+        )
+        self.settled = self._closes(self.any_bound)
+        if self.best is None and (self.any_bound or 0.0) >= self._horizon:
+            self.settled = True
+            self._conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
+        self.proof_spent += time.perf_counter() - started
+
+    def _shorten(self, places: list[tuple[int, int]]) -> None:
+        """Look for a schedule that is as short as the bound, or little longer."""
+        known = None if self.best is None else self.best.result.objective
+        if self.any_bound is None or self.settled:
+            return
+        for share in _LONGER:
+            horizon = self.any_bound * (1 + max(share, self.relative_gap / 2))
+            if horizon > self._horizon or (known is not None and horizon >= known):
+                return
+            if any(self._solve_within(horizon, *place) for place in places if not self.late):
+                return
+
+    def _solve_within(self, horizon: float, n_events: int, max_span: int) -> bool:
+        """Look for any schedule within a horizon, and make its batches end as early as they can."""
+        started = time.perf_counter()
+        model = build_scheduling_model(
+            self.network, horizon=horizon, n_events=n_events, max_span=max_span
+        )
+        demand(model, self.problem)
+        remaining = None
+        if self.deadline is not None:
+            remaining = max(self.deadline - time.perf_counter(), 0.01)
+        result = solve(model, time_limit=remaining, options={"mip_max_nodes": _SHORT_LOOK})
+        schedule = None
+        if result.has_solution:
+            for run in model.run.values():
+                run.fix(round(run.value))
+            set_objective(model, "makespan")
+            solve(model, time_limit=remaining, relative_gap=self.relative_gap, warm_start=True)
+            schedule = extract_schedule(model, self.network)
+            makespan = max((batch.finish for batch in schedule.batches), default=0.0)
+            result = replace(
+                result,
+                status=status_of(makespan, self.any_bound, relative_gap=self.relative_gap),
+                objective=makespan,
+                bound=self.any_bound,
+                gap=relative_gap_between(makespan, self.any_bound),
+            )
+        self._note(n_events, max_span, result, schedule, bound=self.any_bound, started=started)
+        if schedule is None:
+            return False
+        assert self.last is not None
+        self._keep(self.last)
+        return True
+
     def widen(self, n_events: int, max_span: int | None) -> None:
         """Keep the event points; lengthen the span while that helps, unless it is given."""
         span = max_span or 0
-        self.solve(n_events, span)
-        while max_span is None and span + 1 < n_events and not self.late:
+        self.improve(n_events, span)
+        while max_span is None and span + 1 < n_events and not (self.late or self.settled):
             span += 1
-            if not self.solve(n_events, span):
+            if not self.improve(n_events, span):
                 break
         self.ask_for_any_schedule()
 
@@ -431,22 +548,24 @@ class _Attempts:
                 return
         n_events, span = start, max_span or 0
         # Without any schedule yet, one event more is the cheaper question.
-        stalled = not self.solve(n_events, span) and self.best is not None
+        found = self.improve(n_events, span, more_events=_MORE_EVENTS)
+        n_events, span = found or (n_events, span)
+        stalled = found is None and self.best is not None
         fruitless = 0
-        while not self.late:
+        while not (self.late or self.settled):
             if stalled:
                 self.ask_for_any_schedule()
-            gained = None
+            found = None
             for place in self._candidates(n_events, span, free=max_span is None):
                 if self.settled or self.late:
                     return
-                if self.solve(*place):
-                    gained = place
+                found = self.improve(*place, more_events=_MORE_EVENTS)
+                if found is not None:
                     break
                 self.ask_for_any_schedule()
-            if gained is not None:
-                stalled = gained[1] > span
-                n_events, span = gained
+            if found is not None:
+                stalled = found[1] > span
+                n_events, span = found
                 continue
             # Too few event points make a demand infeasible rather than worse: without any schedule
             # the search goes on for a while.
@@ -468,26 +587,17 @@ class _Attempts:
         """Ask, once per best schedule, whether there is a better one on any event points."""
         value = None if self.best is None else self.best.result.objective
         limit = share * self._remaining_proof_limit()
-        if self.settled or (self.asked and value == self.asked_about) or limit <= 0:
+        asked_before = self.asked and value == self.asked_about
+        if self.settled or asked_before or limit <= 0 or not self.may_ask:
             return
         self.asked, self.asked_about = True, value
-        started = time.perf_counter()
         if self.best is not None and self.problem.objective == "makespan":
-            known = self.best.result.objective
-            if known:
-                self._tighten(
-                    bound_makespan(
-                        self.network,
-                        self.problem,
-                        known=known,
-                        time_limit=_SHARE_OF_TIME * limit,
-                    )
-                )
-            self.settled = self._closes(self.any_bound)
-        left = limit - (time.perf_counter() - started)
-        if not self.settled and left > 0:
-            self._ask_for_better(left)
-        self.proof_spent += time.perf_counter() - started
+            self._bound_makespan(_SHARE_OF_TIME * limit)
+            limit = share * self._remaining_proof_limit()
+        if not self.settled and limit > 0:
+            started = time.perf_counter()
+            self._ask_for_better(limit)
+            self.proof_spent += time.perf_counter() - started
 
     def _remaining_proof_limit(self) -> float:
         if self.formulation != "unit_events":
