@@ -310,6 +310,7 @@ class TargetOracle:
         """Return a bound on a weighted sum of the products from the relaxation without integers."""
         self.model.missed.fix(0.0)
         binaries = [v for v in self.model.component_data_objects(pyo.Var) if v.is_binary()]
+        refine = self.model.refine
         with self._without_target():
             for var in binaries:
                 var.domain = pyo.NonNegativeReals
@@ -317,10 +318,10 @@ class TargetOracle:
             try:
                 pairs = zip(self.products, direction, strict=True)
                 self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
-                refine, self.model.refine = self.model.refine, None
+                self.model.refine = None
                 result = self._solve(1e-9, {})
-                self.model.refine = refine
             finally:
+                self.model.refine = refine
                 for var in binaries:
                     var.domain = pyo.Binary
         if result.status is Status.INFEASIBLE:

@@ -143,12 +143,18 @@ class Refinement:
     def run(self, bar: tqdm) -> None:
         """Ask until the undecided share is below the tolerance, or the budget is spent."""
         for j, axis in enumerate(np.eye(self.p)):
-            _, reach = self._maximise(np.zeros(self.p), axis)
+            limit, reach = self._maximise(np.zeros(self.p), axis)
             most = 0.0 if reach is None else float(reach.amounts[j])
             if reach is None or most <= 0:
+                proven = limit is not None and limit.bound <= self.slack
                 raise InvalidInputError(
-                    f"product {self.oracle.products[j]!r}: the plant can make none of it within"
-                    f" {self.oracle.horizon}"
+                    f"product {self.oracle.products[j]!r}: "
+                    + (
+                        "the plant can make none of it"
+                        if proven
+                        else f"undecided whether the plant can make any: none in {_NODES} nodes"
+                    )
+                    + f" within {self.oracle.horizon}"
                 )
             self.upper[j] = most
             self._include(reach)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import stnopt
+from stnopt.feasibility.oracle import TargetOracle
 from stnopt.feasibility.refinement import halfspaces_below, is_below
+from stnopt.solve import SolveResult, Status
 
 PRODUCTS = ("S8", "S9", "S5")
 SETTINGS = {"horizon": 8, "n_events": 4, "max_span": 0}
@@ -117,6 +119,22 @@ def test_below_a_mean_of_points():
     single = halfspaces_below(points[:1])
     assert is_below(single, points[:1])[0]
     assert not is_below(single, np.array([[1.0, 0.1, 1.0]]))[0]
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ({"status": Status.INFEASIBLE}, "can make none of it within 8"),
+        ({"status": Status.OPTIMAL, "bound": 0.0}, "can make none of it within 8"),
+        ({"status": Status.NO_SOLUTION, "bound": 50.0}, "undecided whether the plant can make any"),
+        ({"status": Status.NO_SOLUTION}, "undecided whether the plant can make any"),
+    ],
+)
+def test_a_limit_does_not_say_that_nothing_can_be_made(network, result, message, monkeypatch):
+    answer = (SolveResult(**result), None)
+    monkeypatch.setattr(TargetOracle, "maximise", lambda *_args, **_options: answer)
+    with pytest.raises(stnopt.InvalidInputError, match=f"'S8': .*{message}"):
+        stnopt.trace_frontier(network, products=PRODUCTS, **SETTINGS)
 
 
 def test_one_product_is_refused(network):
