@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from random_plants import draw_cases
 from small_plants import plant, run, task
 from time_grid import best_on_grid
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
-from stnopt.plant.problem import Delivery
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.scheduling import search
+from stnopt.scheduling.bounds import bound_makespan
 from stnopt.scheduling.schedule import find_violations, schedule_value
 from stnopt.scheduling.search import fewest_events, find_schedule, suggest_events
 from stnopt.solve import Status
@@ -318,3 +321,87 @@ def test_fewest_events_count_the_batches_that_a_demand_needs():
     # 2000 through U3, at most 200 at a time: ten batches, one event for what comes before and one
     # for what comes after.
     assert fewest_events(load_example("ex1"), {"S4": 2000}) == 12
+
+
+@pytest.fixture(scope="module")
+def shortest():
+    """Plants, amounts of P and the shortest times for them: on an exact grid, hour by hour."""
+    cases = []
+    drawn_plants = (case for case in draw_cases(22) if "P" in case[0].states)
+    for network, hours, _ in drawn_plants:
+        entries = network.to_dict()
+        for name, state in entries["states"].items():
+            state["price"] = float(name == "P")
+        for drawn in entries["tasks"].values():
+            for fit in drawn["units"].values():
+                fit.pop("fixed_cost", None)
+        of_p = read_network(entries)
+        most = best_on_grid(of_p, hours)
+        if most > network.states["P"].initial + 0.01:
+            least = next(h for h in range(1, hours + 1) if best_on_grid(of_p, h) > most - 1e-6)
+            cases.append((network, {"P": most - 1e-6}, least))
+    return cases
+
+
+def test_shortest_makespan_by_its_bound_is_that_of_the_grid(shortest, monkeypatch):
+    monkeypatch.setattr(search, "_COSTLY_MAKESPAN", 0)  # every makespan is a costly one
+    monkeypatch.setattr(search, "lies_on_short_grid", lambda *_: False)
+    looked = []
+    look = search._Attempts._solve_within
+    monkeypatch.setattr(
+        search._Attempts,
+        "_solve_within",
+        lambda self, *place: looked.append(look(self, *place)) or looked[-1],
+    )
+    for network, targets, least in shortest:
+        found = find_schedule(network, horizon=20, objective="makespan", targets=targets)
+        assert found.result.objective == pytest.approx(least, rel=2e-4), network.to_dict()
+        assert find_violations(found.schedule, network) == []
+        assert found.schedule.final_stock["P"] >= targets["P"] - 1e-4
+        assert found.proof.bound <= least * (1 + 1e-9)
+    assert looked.count(True) > 3
+    assert looked.count(False) > 3
+
+
+def test_bound_of_a_makespan_is_reached_or_below(shortest):
+    tight = 0
+    for network, targets, least in shortest:
+        problem = Problem(objective="makespan", horizon=20, targets=targets)
+        from_below = bound_makespan(network, problem, time_limit=20)
+        from_above = bound_makespan(network, problem, known=float(least), time_limit=20)
+        for bound in (from_below, from_above):
+            assert bound is None or bound <= least * (1 + 1e-9), network.to_dict()
+        if from_above is not None:
+            assert from_below == pytest.approx(from_above, rel=3e-4)
+            tight += from_above > least * (1 - 3e-4)
+    assert tight > 5
+
+
+def test_horizon_that_is_too_short_for_a_demand_is_its_bound():
+    # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
+    network = load_example("motivating")
+    problem = Problem(objective="makespan", horizon=5, targets={"S4": 50})
+    assert bound_makespan(network, problem, time_limit=20) == 5
+
+
+def test_demand_that_no_horizon_given_allows_is_infeasible_for_any_schedule(monkeypatch):
+    monkeypatch.setattr(search, "_COSTLY_MAKESPAN", 0)
+    network = load_example("ex1")
+    found = find_schedule(network, horizon=20, objective="makespan", targets={"S4": 2000})
+    assert (found.schedule, found.result.status) == (None, Status.INFEASIBLE)
+    assert found.proof.scope == "any schedule"
+
+
+def test_makespan_on_given_events_is_proven_for_any_schedule_where_that_is_cheap():
+    network = load_example("ex2")
+    found = find_schedule(
+        network,
+        horizon=50,
+        objective="makespan",
+        targets={"S8": 200, "S9": 200},
+        n_events=9,
+        max_span=0,
+    )
+    assert found.result.objective == pytest.approx(19.3404, abs=2e-4)
+    assert (found.proof.scope, found.n_events) == ("any schedule", 9)
+    assert find_violations(found.schedule, network) == []
