@@ -1,4 +1,8 @@
-"""The exact boundary of what a plant can make of two products, every piece with a proof."""
+"""What a plant can make of its products, and what it provably cannot.
+
+Of two products the boundary itself, walked line by line, each with its proof; more are enclosed
+(`refinement`).
+"""
 
 from __future__ import annotations
 
