@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyomo.environ as pyo
 
 from stnopt.scheduling.storage_in_time import leaves_early
-from stnopt.scheduling.unit_event_model import available_at
+from stnopt.scheduling.unit_event_model import available_at, soonest_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,12 @@ _BETTER = {"profit": "upper", "production": "upper", "cost": "lower", "makespan"
 
 
 def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
-    """Add what every schedule obeys: makers of a state, then its takers, within the horizon."""
+    """Add what every schedule obeys: makers of a state, then its takers, within the horizon.
+
+    Where no such maker runs, the takers may start before the makers' unit could.
+    """
     on = {unit: [b for b in m.BATCHES if b[1] == unit] for unit in m.UNITS}
+    soonest, _ = soonest_times(network)
 
     @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
     def makers_then_takers(m, state, maker, taker, event):
@@ -42,7 +46,7 @@ def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
         if maker == taker or early or not before or not after:
             return pyo.Constraint.Skip
         busy = sum(m.duration[b] for b in [*before, *after])
-        start = m.unit_time[maker, m.POINTS.first()].lb
+        start = min(m.unit_time[maker, m.POINTS.first()].lb, min(soonest[b[0]] for b in after))
         return start + busy <= m.latest_finish + m.idle_until[maker]
 
 

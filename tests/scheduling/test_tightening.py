@@ -174,6 +174,19 @@ def best(network, **options):
     return result.objective
 
 
+def test_takers_of_a_stock_do_not_wait_for_a_maker_that_never_runs():
+    """`use` has 40 from stock to take in four hours; `late` could run from the third on."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "J": {}, "I": {"initial": 100}, "P": {"price": 1}},
+        ("first", "U1", 3, {"A": 1}, {"J": 1}),
+        ("late", "U2", 1, {"J": 1}, {"I": 1}),
+        ("use", "U3", 1, {"I": 1}, {"P": 1}),
+    )
+    for n_events in (4, 5):
+        assert best(network, horizon=4, n_events=n_events) == pytest.approx(40)
+    assert best(network, horizon=4, n_events=5, kind="production") == pytest.approx(40)
+
+
 def test_batch_stays_after_a_taker_that_must_not_wait_for_it():
     """The slow maker's batch counts after the first `finish` [2, 5], for the second [5, 8]."""
     network = plant(
