@@ -271,11 +271,12 @@ def _add_order_inside_intervals(m: pyo.ConcreteModel, network: Network) -> None:
     start_offset[v] >= end_offset[u] - width * (1 - after[u, v, g]).
     """
     taken, released = m.taken, m.released
-    early = {
-        fit.task: [s for s in network.tasks[fit.task].produces if leaves_early(fit, s)]
+    unordered = {
+        state
         for fit in network.suitabilities
+        for state in network.tasks[fit.task].produces
+        if leaves_early(fit, state)
     }
-    unordered = {state for states in early.values() for state in states}
     ordered = [state for state in m.STORED if state not in unordered]
     links = [
         (state, maker, taker, interval)

@@ -273,7 +273,8 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
 
     @m.Constraint(list(tasks_on))
     def one_first_batch(m, unit):
-        return sum(m.first[b] for b in m.first if b[1] == unit) <= 1
+        first = [m.first[b] for b in m.first if b[1] == unit]
+        return sum(first) <= 1 if first else pyo.Constraint.Skip
 
 
 def _shares(network: Network, state: str, side: str) -> dict[str, float]:

@@ -108,6 +108,34 @@ def test_bound_is_never_below_the_exact_grid_with_rules(seed):
         assert bound(network, 6, deliveries=deliveries) >= served.objective - 1e-5
 
 
+def test_what_leaves_early_on_one_of_two_units_is_there_at_once():
+    # U1 releases 10 of I at 1, and Use has the second hour for it; U2, which is away, releases at
+    # the end only.
+    entries = {
+        "name": "two units",
+        "states": {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 1}},
+        "tasks": {
+            "Make": {
+                "consumes": {"A": 1},
+                "produces": {"I": 1},
+                "units": {
+                    "U1": {"max_batch": 10, "fixed_time": 2, "release_time": {"I": 1}},
+                    "U2": {"max_batch": 10, "fixed_time": 1},
+                },
+            },
+            "Use": {
+                "consumes": {"I": 1},
+                "produces": {"P": 1},
+                "units": {"V": {"max_batch": 10, "fixed_time": 1}},
+            },
+        },
+        "units": {"U2": {"unavailable": [[0, 2]]}},
+    }
+    network = read_network(entries)
+    assert best_on_grid(network, 2) == pytest.approx(10)
+    assert bound(network, 2) >= 10 - 1e-5
+
+
 ONE_UNIT = read_network(
     {
         "name": "one unit",

@@ -100,6 +100,13 @@ def test_changeovers_count_for_what_follows_directly():
     assert [batch.task for batch in schedule.batches] == ["P", "Q"]
 
 
+def test_a_unit_that_is_cleaned_and_never_there_runs_nothing():
+    rules = {"unavailable": [[0, 4]], "changeovers": {"P": {"Q": 1}}}
+    result, schedule = on_grid(plant(*TWO_PRODUCTS, units={"U1": rules}), horizon=4, n_events=4)
+    assert result.objective == pytest.approx(0)
+    assert schedule.batches == ()
+
+
 def test_maintenance_leaves_its_hours_out():
     network = plant(*TWO_PRODUCTS, units={"U1": {"unavailable": [[2, 4]]}})
     result, schedule = on_grid(network, horizon=6, n_events=6)
