@@ -51,13 +51,15 @@ _FIRST_SHARE = 0.25
 _COSTLY = 500
 #: Where a solve takes more nodes than this, the next one is asked for something better only.
 _LONG_PROOF = 100
-#: Where the shortest makespan takes more nodes than this, a bound for any schedule is sought first,
-#: and schedules that are as short, or longer by these shares: each of them on so many event points
-#: at most, within so many nodes.
-_COSTLY_MAKESPAN = 200
-_LONGER = (0.0, 0.02, 0.08, 0.32)
+#: Where the shortest makespan takes more nodes than this, its bound for any schedule comes first.
+_COSTLY_MAKESPAN = 100
+#: Then schedules as short as that are sought, or longer by this share, and between until both are
+#: as close as that; each on so many more event points at most, within so many nodes.
+_LONGER, _CLOSE = 0.32, 0.02
 _MORE_EVENTS = 3
-_SHORT_LOOK = 2000
+_SHORT_LOOK = 1000
+#: Gap of the stock that they keep: it is to be small, and need not be the smallest.
+_ANY_STOCK = 0.9
 #: Of the time that is left, a solve may take this share once there is a schedule to prove.
 _SHARE_OF_TIME = 0.5
 
@@ -482,28 +484,55 @@ class _Attempts:
         self.proof_spent += time.perf_counter() - started
 
     def _shorten(self, places: list[tuple[int, int]]) -> None:
-        """Look for a schedule that is as short as the bound, or little longer."""
-        known = None if self.best is None else self.best.result.objective
+        """Look for a schedule as short as the bound; else close in on how short it can be."""
         if self.any_bound is None or self.settled:
             return
-        for share in _LONGER:
-            horizon = self.any_bound * (1 + max(share, self.relative_gap / 2))
-            if horizon > self._horizon or (known is not None and horizon >= known):
-                return
-            if any(self._solve_within(horizon, *place) for place in places if not self.late):
-                return
+        low = self.any_bound
+        horizons = [low * (1 + self.relative_gap / 2), low * (1 + _LONGER)]
+        while horizons and not (self.settled or self.late):
+            horizon = min(horizons.pop(0), self._horizon)
+            known = None if self.best is None else self.best.result.objective
+            if known is not None and horizon >= known:
+                continue
+            found = next(
+                (p for p in places if not self.late and self._solve_within(horizon, *p)), None
+            )
+            if found is None:
+                low = horizon
+            else:  # what did before may do again
+                places.sort(key=lambda place: place != found)
+            if self.best is None or self.best.result.objective is None:
+                continue
+            if not horizons and self.best.result.objective > low * (1 + _CLOSE):
+                horizons = [(low + self.best.result.objective) / 2]
 
     def _solve_within(self, horizon: float, n_events: int, max_span: int) -> bool:
-        """Look for any schedule within a horizon, and make its batches end as early as they can."""
+        """Look for any schedule within a horizon, and make its batches end as early as they can.
+
+        One with little in stock at the event points is unlikely to break a capacity between them.
+        """
         started = time.perf_counter()
         model = build_scheduling_model(
             self.network, horizon=horizon, n_events=n_events, max_span=max_span
         )
         demand(model, self.problem)
+        limited = [s for s in model.storage_in_time.index_set() if model.stock[s, n_events].ub > 0]
+        model.objective = pyo.Objective(
+            expr=sum(
+                model.stock[s, point] / model.stock[s, n_events].ub
+                for s in limited
+                for point in model.POINTS
+            )
+        )
         remaining = None
         if self.deadline is not None:
             remaining = max(self.deadline - time.perf_counter(), 0.01)
-        result = solve(model, time_limit=remaining, options={"mip_max_nodes": _SHORT_LOOK})
+        result = solve(
+            model,
+            time_limit=remaining,
+            relative_gap=_ANY_STOCK,
+            options={"mip_max_nodes": _SHORT_LOOK},
+        )
         schedule = None
         if result.has_solution:
             for run in model.run.values():
