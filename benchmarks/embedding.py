@@ -144,21 +144,18 @@ def compare(
     name: str, region: Region, limit: float, *, margin: float = 0.0, judge: Region | None = None
 ) -> list[str]:
     """Solve Case 2 by one method: status, cost, bound, violation (of `judge`), wall and CPU s."""
-    solver = METHODS[name]
-    try:
-        if solver is None:
-            milp, products = case_2(5)
-            result, wall, cpu = median_of(
-                lambda: so.solve_over_region(
-                    milp, region, products, margin=margin, time_limit=limit
-                )
-            )
-        else:
-            milp, products = case_2(5)
-            so.add_region_constraint(milp, region, products, margin=margin, form=solver[1])
-            result, wall, cpu = timed(lambda: so.solve(milp, solver=solver[0], time_limit=limit))
-    except Exception as error:  # a licence or an interface refuses in its own ways
-        return [f"not shown: {first_clause(error)}", *[""] * 5]
+    milp, products = case_2(5)
+    if METHODS[name] is None:
+        result, wall, cpu = median_of(
+            lambda: so.solve_over_region(milp, region, products, margin=margin, time_limit=limit)
+        )
+    else:
+        solver, form = METHODS[name]
+        so.add_region_constraint(milp, region, products, margin=margin, form=form)
+        try:
+            result, wall, cpu = timed(lambda: so.solve(milp, solver=solver, time_limit=limit))
+        except so.SolverUnavailableError as error:
+            return [f"not shown: {first_clause(error)}", *[""] * 5]
     if result.status is so.Status.ERROR:
         return [f"not shown: {first_clause(result.message)}", *[""] * 5]
     return [

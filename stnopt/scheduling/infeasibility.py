@@ -100,7 +100,7 @@ class FeasibleFrom:
     schedule : Schedule or None
         It meets the demand, and was replayed.
     n_events, max_span : int
-        Of the model that it was found on.
+        Of the model that it was found on; 0 where none was asked.
     bound : float or None
         No schedule on these event points is shorter; None when nothing is known.
     bound_any : float
