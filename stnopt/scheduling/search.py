@@ -44,8 +44,10 @@ _MOST_DOUBLINGS = 6
 #: Unless said otherwise, proving may take this many times as long as the search did, or this long.
 _PROOF_SHARE = 3.0
 _LEAST_PROOF_LIMIT = 20.0
-#: Share of it that a time grid may take before event points are tried.
+#: Share of it that a time grid may take before event points are tried, and that all models without
+#: event points may take before the search has ended.
 _FIRST_SHARE = 0.25
+_MIDWAY_SHARE = 1 / 3
 #: Where a solve takes more nodes than this, a longer span is tried before one more event. (Nodes,
 #: not seconds: what is tried must not depend on the machine's load.)
 _COSTLY = 500
@@ -259,6 +261,7 @@ def _search(
         attempts.climb(fewest_events(network, problem.targets), max_span)
     else:
         attempts.widen(n_events, max_span)
+    attempts.ask_for_any_schedule()
     return attempts.outcome()
 
 
@@ -268,9 +271,9 @@ class _Attempts:
 
     `any_bound` holds for every schedule; `settled` says that it closes the gap, or that no schedule
     exists; `may_choose` that the caller left the event points and the span open, `may_ask` that
-    models without event points may follow the search. `asked_about` is the value that any schedule
-    was last asked to beat, `n_nodes` what the last solve took, `bounded` that a makespan was
-    bounded for any schedule.
+    models without event points may follow the search. `asked` is the value that any schedule was
+    last asked to beat, and the share of the time that this was given; `n_nodes` what the last solve
+    took; `bounded` that a makespan was bounded for any schedule.
     """
 
     network: Network
@@ -288,8 +291,7 @@ class _Attempts:
     last: ScheduleSearch | None = None
     any_bound: float | None = None
     settled: bool = False
-    asked: bool = False
-    asked_about: float | None = None
+    asked: tuple[float | None, float] | None = None
     n_nodes: int = 0
     bounded: bool = False
     tried: list[Attempt] = field(default_factory=list)
@@ -563,7 +565,6 @@ class _Attempts:
             span += 1
             if not self.improve(n_events, span):
                 break
-        self.ask_for_any_schedule()
 
     def climb(self, start: int, max_span: int | None) -> None:
         """Add events while that helps; where it does not, or is costly, try longer spans.
@@ -583,7 +584,7 @@ class _Attempts:
         fruitless = 0
         while not (self.late or self.settled):
             if stalled:
-                self.ask_for_any_schedule()
+                self.ask_for_any_schedule(_MIDWAY_SHARE)
             found = None
             for place in self._candidates(n_events, span, free=max_span is None):
                 if self.settled or self.late:
@@ -591,7 +592,7 @@ class _Attempts:
                 found = self.improve(*place, more_events=_MORE_EVENTS)
                 if found is not None:
                     break
-                self.ask_for_any_schedule()
+                self.ask_for_any_schedule(_MIDWAY_SHARE)
             if found is not None:
                 stalled = found[1] > span
                 n_events, span = found
@@ -613,29 +614,29 @@ class _Attempts:
         return places
 
     def ask_for_any_schedule(self, share: float = 1.0) -> None:
-        """Ask, once per best schedule, whether there is a better one on any event points."""
+        """Ask whether there is anything better on any event points: once, and again at the end."""
         value = None if self.best is None else self.best.result.objective
-        limit = share * self._remaining_proof_limit()
-        asked_before = self.asked and value == self.asked_about
+        limit = self._remaining_proof_limit(share)
+        asked_before = self.asked is not None and self.asked[0] == value and self.asked[1] >= share
         if self.settled or asked_before or limit <= 0 or not self.may_ask:
             return
-        self.asked, self.asked_about = True, value
+        self.asked = (value, share)
         if self.best is not None and self.problem.objective == "makespan":
             self._bound_makespan(_SHARE_OF_TIME * limit)
-            limit = share * self._remaining_proof_limit()
+            limit = self._remaining_proof_limit(share)
         if not self.settled and limit > 0:
             started = time.perf_counter()
             self._ask_for_better(limit)
             self.proof_spent += time.perf_counter() - started
 
-    def _remaining_proof_limit(self) -> float:
+    def _remaining_proof_limit(self, share: float = 1.0) -> float:
         if self.formulation != "unit_events":
             return 0.0
         limit = self.proof_limit
         if limit is None:
             searching = self.elapsed - self.proof_spent
             limit = max(_LEAST_PROOF_LIMIT, _PROOF_SHARE * searching)
-        limit -= self.proof_spent
+        limit = share * limit - self.proof_spent
         if self.deadline is not None:
             limit = min(limit, self.deadline - time.perf_counter())
         return limit
