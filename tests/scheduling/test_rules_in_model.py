@@ -13,6 +13,7 @@ from time_grid import add_rules, best_on_grid, draw_deliveries, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant import Delivery, load_example, read_network
+from stnopt.scheduling import utilities
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -216,6 +217,43 @@ def test_batches_that_draw_by_their_size_share_what_there_is(horizon, optimum):
     assert_best(network, optimum, horizon=horizon, n_events=2)
 
 
+def test_a_utility_of_four_units_is_proven_in_few_nodes():
+    # With all points in one order, and energies alone: 48, bound 84, after 2988 nodes.
+    def draws(constant):
+        return {"draws": {"steam": constant}, "draws_per_amount": {"steam": 0.25}}
+
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {"capacity": 8}, "P": {"price": 2}},
+        {
+            "Heat": task("A", "I", H1=run(1, 8, **draws(2)), H2=run(2, 12, **draws(3))),
+            "Cook": task("I", "P", C1=run(2, 8, **draws(3)), C2=run(3, 16, **draws(1))),
+        },
+        utilities={"steam": {"capacity": 9}},
+    )
+    model = build_scheduling_model(network, horizon=8, n_events=5)
+    set_objective(model, "profit")
+    result = solve(model, options={"mip_max_nodes": 1000})
+    assert result.status is Status.OPTIMAL
+    assert result.objective == pytest.approx(best_on_grid(network, 8), rel=2e-4)
+    assert find_violations(extract_schedule(model, network), network) == []
+
+
+def test_batches_that_run_side_by_side_are_counted_in_whole_numbers():
+    # Two at a time of 2 h each: 8 in 9 h. Their durations alone would let 9 pass.
+    units = {f"U{number}": run(2, 10, draws={"steam": 3}) for number in range(4)}
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 1}},
+        {"Make": task("A", "P", **units)},
+        utilities={"steam": {"capacity": 7}},
+    )
+    assert best_on_grid(network, 9) == pytest.approx(80)
+    model = build_scheduling_model(network, horizon=9, n_events=4)
+    set_objective(model, "profit")
+    result = solve(model, options={"mip_max_nodes": 100})
+    assert result.status is Status.OPTIMAL
+    assert result.objective == pytest.approx(80)
+
+
 def test_a_utility_of_one_unit_that_cannot_start_at_once():
     # Batches of 4 from t=1 and t=2: more would draw too much.
     network = plant(
@@ -312,6 +350,11 @@ DRAWN = [(kind, seed) for kind, seeds in SEEDS.items() for seed in seeds]
 
 @pytest.mark.parametrize(("kind", "seed"), DRAWN)
 def test_rules_lose_nothing_and_allow_nothing_more_than_the_time_grid(kind, seed):
+    assert_best_on_grid_is_reached(kind, seed)
+
+
+def assert_best_on_grid_is_reached(kind, seed):
+    """Growing through the ladder, a drawn plant's model reaches the grid's value and no more."""
     network, hours = draw_plant(seed), 7 + seed % 3
     rules = [name for name in kind.split("+") if name != "deliveries"]
     network = add_rules(network, seed, **dict.fromkeys(rules, True)) if rules else network
@@ -327,6 +370,14 @@ def test_rules_lose_nothing_and_allow_nothing_more_than_the_time_grid(kind, seed
         if value is not None and value >= reference - tolerance:
             return
     pytest.fail(f"stays at {value} below {reference}: {network.to_dict()}")
+
+
+@pytest.mark.parametrize("most_sets", [0, 15])
+@pytest.mark.parametrize("seed", SEEDS["utilities"])
+def test_points_in_one_order_lose_nothing_and_allow_nothing_more(monkeypatch, most_sets, seed):
+    monkeypatch.setattr(utilities, "_MOST_CLIQUES", 0)
+    monkeypatch.setattr(utilities, "_MOST_SETS", most_sets)
+    assert_best_on_grid_is_reached("utilities", seed)
 
 
 def test_a_second_call_replaces_the_deliveries():
@@ -468,6 +519,23 @@ def at(name, *index, value=1):
     return {(name, index): value}
 
 
+BEFORE = at("ends_before", *PAIR)
+#: Sets of classes that run together: the small batches of Make beside Use, and Use alone.
+BESIDE_USE, USE_ALONE = 3, 2
+FOUR_KG = at("number", "Make", "U1", 0) | at("amount", "Make", "U1", 0, value=4)
+#: What is there where too many batches may run together.
+IN_ORDER = {
+    "later_in_time",
+    "earlier_in_time",
+    "later_points_later",
+    "earlier_points_earlier",
+    "higher_rank_if_later",
+    "lower_rank_if_earlier",
+    "ended_before",
+    "drawn_while_running",
+    "utility_capacity",
+}
+
 #: constraint -> (its index, values that it forbids, values next to them that it allows)
 SHOWN_BY_RULES = {
     "start_after_period": (
@@ -553,6 +621,79 @@ SHOWN_BY_RULES = {
         ("steam", 1),
         USED | at("run", *MADE3) | end(2.9),
         USED | at("run", *MADE3) | end(3),
+    ),
+    # in 10 h one after the other
+    "large_draws_counted": (
+        ("steam", 1, "Use", "U2"),
+        at("run", *USE1, value=6),
+        at("run", *USE1, value=5),
+    ),
+    "number_by_size": (("Make", "U1"), RUN0, RUN0 | at("number", "Make", "U1", 0)),
+    "amount_by_size": (
+        ("Make", "U1"),
+        {("size", MAKE0): 5},
+        {("size", MAKE0): 5} | at("amount", "Make", "U1", 1, value=5),
+    ),
+    # 8 at most can run, with 2 + 0.5 * 8
+    "sizes_from": (
+        ("Make", "U1", 1),
+        at("number", "Make", "U1", 1) | at("amount", "Make", "U1", 1, value=3.9),
+        at("number", "Make", "U1", 1) | at("amount", "Make", "U1", 1, value=4),
+    ),
+    "sizes_up_to": (
+        ("Make", "U1", 0),
+        at("number", "Make", "U1", 0) | at("amount", "Make", "U1", 0, value=4.1),
+        at("number", "Make", "U1", 0) | at("amount", "Make", "U1", 0, value=4),
+    ),
+    "time_of_batches": (
+        ("Use", "U2", 0),
+        at("number", "Use", "U2", 0),
+        at("number", "Use", "U2", 0) | at("time", USE_ALONE, value=2),
+    ),
+    # (2 + 0.5 * 4) * (1 + 0.1 * 4), touched there
+    "energy_of_batches": (
+        ("Make", "U1", 0, 3),
+        FOUR_KG | at("energy", 0, "Make", "U1", 0, value=5.5),
+        FOUR_KG | at("energy", 0, "Make", "U1", 0, value=5.6),
+    ),
+    "energy_at_least": (
+        (0, "Make", "U1", 0),
+        at("time", 0, value=2) | at("energy", 0, "Make", "U1", 0, value=3.9),
+        at("time", 0, value=2) | at("energy", 0, "Make", "U1", 0, value=4),
+    ),
+    "energy_at_most": (
+        (0, "Make", "U1", 0),
+        at("time", 0, value=2) | at("energy", 0, "Make", "U1", 0, value=8.1),
+        at("time", 0, value=2) | at("energy", 0, "Make", "U1", 0, value=8),
+    ),
+    "energy_together": (
+        BESIDE_USE,
+        at("time", BESIDE_USE) | at("energy", BESIDE_USE, "Make", "U1", 0, value=2.1),
+        at("time", BESIDE_USE) | at("energy", BESIDE_USE, "Make", "U1", 0, value=2),
+    ),
+    "sets_in_turn": (
+        "steam",
+        end(4) | at("time", 0, value=3) | at("time", USE_ALONE, value=1.1),
+        end(4) | at("time", 0, value=3) | at("time", USE_ALONE),
+    ),
+    "start_after_end": (
+        PAIR,
+        BEFORE | RUN0 | {("size", MAKE0): 5} | when("U2", 1, 1.4),
+        BEFORE | RUN0 | {("size", MAKE0): 5} | when("U2", 1, 1.5),
+    ),
+    "one_ends_before": (PAIR, BEFORE | at("ends_before", "U2", 1, "U1", 0), BEFORE),
+    "ends_only_if_run": (PAIR, BEFORE, BEFORE | RUN0),
+    "starts_only_if_run": (PAIR, BEFORE, BEFORE | USED),
+    "maker_ends_before": (("I", *PAIR), RUN0 | USED, RUN0 | USED | BEFORE),
+    "draws_together": (
+        0,
+        RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1},
+        RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1} | at("ends_before", "U3", 0, "U1", 0),
+    ),
+    "not_all_together": (
+        0,
+        {("run", MADE3): 1} | at("run", "Use", "U2", 0, 0),
+        {("run", MADE3): 1} | at("run", "Use", "U2", 0, 0) | at("ends_before", "U3", 0, "U2", 0),
     ),
     "later_in_time": (PAIR, LATER | when("U1", 0, 1), LATER | when("U1", 0, 1) | when("U2", 1, 1)),
     "earlier_in_time": (PAIR, when("U2", 1, 1), when("U2", 1, 1) | LATER),
@@ -698,10 +839,20 @@ def ruled():
     return everything(ALL, DUE)
 
 
+@pytest.fixture(scope="module")
+def ordered():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utilities, "_MOST_CLIQUES", 0)
+        return everything(ALL, DUE)
+
+
 @pytest.mark.parametrize("constraint", SHOWN_BY_RULES)
-def test_constraint_forbids_what_it_says(ruled, constraint):
+def test_constraint_forbids_what_it_says(ruled, ordered, constraint):
     index, bad, good = SHOWN_BY_RULES[constraint]
-    homes = [ruled, ruled.deliveries, ruled.storage_in_time["I"], ruled.utility_in_time["steam"]]
+    if constraint in IN_ORDER:
+        ruled = ordered
+    steam = ruled.utility_in_time["steam"], ruled.utility_shares["steam"]
+    homes = [ruled, ruled.deliveries, ruled.storage_in_time["I"], *steam]
 
     def component(name):
         return next(home.component(name) for home in homes if home.component(name) is not None)
@@ -715,17 +866,20 @@ def test_constraint_forbids_what_it_says(ruled, constraint):
         assert (row.slack() >= -1e-9) is allowed
 
 
-def test_every_constraint_of_the_rules_is_shown(ruled):
+def test_every_constraint_of_the_rules_is_shown(ruled, ordered):
     def names(model):
         return {c.local_name for c in model.component_objects(pyo.Constraint) if len(c)}
 
-    assert names(ruled) - names(everything(without_rules(), ())) == set(SHOWN_BY_RULES)
+    plain = names(everything(without_rules(), ()))
+    assert names(ruled) - plain == set(SHOWN_BY_RULES) - IN_ORDER
+    assert names(ordered) - names(ruled) == IN_ORDER
 
 
-def test_every_variable_of_the_rules_is_bounded(ruled):
-    for var in ruled.component_data_objects(pyo.Var):
-        assert math.isfinite(var.lb), var.name
-        assert math.isfinite(var.ub), var.name
+def test_every_variable_of_the_rules_is_bounded(ruled, ordered):
+    for model in (ruled, ordered):
+        for var in model.component_data_objects(pyo.Var):
+            assert math.isfinite(var.lb), var.name
+            assert math.isfinite(var.ub), var.name
 
 
 def test_every_constraint_of_the_rules_stands_beside_its_equation():
