@@ -82,10 +82,11 @@ CASES = (
         plant="ex1", horizon=50, n_events=14, objective="makespan",
         targets={"S4": 2000}, storage=False,
     ),
+    Case(plant="ex1", horizon=50, n_events=13, objective="makespan", targets={"S4": 2000}),
     Case(plant="ex2", horizon=8, n_events=4),
     Case(plant="ex2", horizon=10, n_events=6, max_span=1),
     Case(plant="ex2", horizon=12, n_events=7),
-    Case(plant="ex2", horizon=16, n_events=9),
+    Case(plant="ex2", horizon=16, n_events=8),
     Case(
         plant="ex2", horizon=50, n_events=9, objective="makespan", targets={"S8": 200, "S9": 200}
     ),
