@@ -20,7 +20,7 @@ from stnopt.scheduling.unit_event_model import available_at, soonest_times
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stnopt.plant.network import Network, Task
+    from stnopt.plant.network import Network, Suitability, Task
 
 BatchKey = tuple[str, str, int, int]  # task, unit, event, span
 
@@ -204,6 +204,7 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
 
     A task whose products nobody wants as such is run for others. A batch of it that no later batch
     draws on could be left out, unless its input then had to be stored or is counted at the end.
+    What a taker releases early is taken on before it ends.
     """
 
     def can_be_left_out(task: Task) -> bool:
@@ -215,14 +216,24 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
         )
 
     tails = {t.name: math.inf if can_be_left_out(t) else 0.0 for t in network.tasks.values()}
+
+    def time_from_start(fit: Suitability) -> float:
+        """Least time from the start of a taker to the end of those that it is run for."""
+        lasts = fit.duration(fit.min_batch)
+        if tails[fit.task] == 0:
+            return lasts
+        gives = network.tasks[fit.task].produces
+        first_release = min(fit.release_time.get(state, lasts) for state in gives)
+        return max(lasts, first_release + tails[fit.task])
+
     for _ in network.tasks:
         for task in network.tasks.values():
             if tails[task.name] > 0:
                 tails[task.name] = min(
-                    tails[taker] + min(fit.duration(fit.min_batch) for fit in fits)
+                    time_from_start(fit)
                     for state in task.produces
                     for taker in network.consumers(state)
-                    if (fits := network.tasks[taker].units.values())
+                    for fit in network.tasks[taker].units.values()
                 )
     return tails
 

@@ -187,6 +187,19 @@ def test_takers_of_a_stock_do_not_wait_for_a_maker_that_never_runs():
     assert best(network, horizon=4, n_events=5, kind="production") == pytest.approx(40)
 
 
+def test_the_time_that_a_batch_leaves_counts_early_releases():
+    """`first` [0, 1], `slow` [1, 4], which may give I at 3, and then `last` [3, 4]."""
+    entries = plant(
+        {"A": {"initial": "unlimited"}, "J": {}, "I": {}, "P": {"price": 1}},
+        ("first", "U1", 1, {"A": 1}, {"J": 1}),
+        ("slow", "U2", 3, {"J": 1}, {"I": 1}),
+        ("last", "U3", 1, {"I": 1}, {"P": 1}),
+    ).to_dict()
+    assert best(so.read_network(entries), horizon=4, n_events=3) == pytest.approx(0)
+    entries["tasks"]["slow"]["units"]["U2"]["release_time"] = {"I": 2}
+    assert best(so.read_network(entries), horizon=4, n_events=3) == pytest.approx(10)
+
+
 def test_batch_stays_after_a_taker_that_must_not_wait_for_it():
     """The slow maker's batch counts after the first `finish` [2, 5], for the second [5, 8]."""
     network = plant(
