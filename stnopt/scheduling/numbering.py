@@ -40,7 +40,8 @@ def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
 
     Each start and each end gets the least number that keeps the order the model needs: along a
     unit, from what makes to what takes, and not the other way round where the taker starts before
-    the maker has released (docs/formulation.md).
+    the maker has released (docs/formulation.md). Where material leaves batches early there may be
+    no such numbers; then every distinct start counts.
 
     Parameters
     ----------
