@@ -167,8 +167,9 @@ def find_schedule(
     and proves it. Otherwise the search adds event points while they help, and lengthens the span
     where that is cheaper. When an attempt gives nothing better, a model without event points is
     asked whether there is anything better at all. If it says no, the search ends, with a proof for
-    any schedule. If it cannot tell within `proof_limit`, the search goes on, and ends when neither
-    one more event point nor spans longer by one and by two give anything better.
+    any schedule. If it cannot tell within a third of `proof_limit`, the search goes on, and ends when
+    neither one more event point nor spans longer by one and by two give anything better. A makespan
+    that takes long is bounded for any schedule first, and a schedule as short as that is looked for.
 
     Parameters
     ----------
@@ -187,7 +188,8 @@ def find_schedule(
         Seconds for the whole search; the best so far is returned.
     proof_limit : float, optional
         Seconds for models without event points; 0 leaves them out. Left out: three times what the
-        search has taken so far, at least 20, and 0 if both `n_events` and `max_span` are given.
+        search has taken so far, at least 20; if both `n_events` and `max_span` are given, for the
+        bound of a makespan only.
     relative_gap : float
         For each solve, and the least improvement that keeps the search going.
     formulation : {"unit_events", "state_sequence"}
