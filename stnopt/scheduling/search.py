@@ -167,9 +167,9 @@ def find_schedule(
     and proves it. Otherwise the search adds event points while they help, and lengthens the span
     where that is cheaper. When an attempt gives nothing better, a model without event points is
     asked whether there is anything better at all. If it says no, the search ends, with a proof for
-    any schedule. If it cannot tell within a third of `proof_limit`, the search goes on, and ends when
-    neither one more event point nor spans longer by one and by two give anything better. A makespan
-    that takes long is bounded for any schedule first, and a schedule as short as that is looked for.
+    any schedule. If it cannot tell within a third of `proof_limit`, the search goes on, and ends
+    when neither one more event point nor spans longer by one and by two give anything better. A
+    makespan that takes long is bounded for any schedule first, and one as short as that is sought.
 
     Parameters
     ----------
