@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyomo.environ as pyo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stnopt.plant.network import Network, Suitability
 
 #: Draws that exceed a capacity by less than this share fit.
 _SAME_DRAW = 1e-9
 #: With more sets of tasks than this that may run together, how they share the time is left out.
-_MOST_SETS = 100
+_MOST_SETS = 50
 #: With more sets of event points than this that may have to be kept apart, all points are ordered.
 _MOST_CLIQUES = 3000
 #: Tangents to the energy of a batch, which grows with the square of its size.
@@ -271,7 +269,7 @@ def _units_drawing(network: Network, name: str) -> list[str]:
 
 
 def add_utility_in_time(m: pyo.ConcreteModel, network: Network, name: str, horizon: float) -> None:
-    """Limit what is drawn of a utility at every instant (docs/formulation.md, U56-U60, U34-U39)."""
+    """Limit what is drawn of a utility at every instant (docs/formulation.md, U56-U59, U34-U39)."""
     block = m.utility_in_time[name]
     starting = _starting(m, network, name)
     cliques = _cliques(network, name, starting)
@@ -387,17 +385,13 @@ def _add_cliques(
     starting: dict[Slot, list[tuple]],
     cliques: list[tuple[Slot, ...]],
 ) -> None:
-    """Keep what runs together within the capacity, if no two of it are apart (eq. U59-U60).
+    """Keep what runs together within the capacity, if no two of it are apart (eq. U59).
 
-    sum of draws <= capacity + M * (pairs that are apart); and of what exceeds the capacity even at
-    its least draws, one does not run or two are apart.
+    sum of draws <= capacity + M * (pairs that are apart)
     """
     capacity = network.utilities[name].capacity
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
     most = {unit: _most_drawn(network, name, unit) for unit, _ in starting}
-    least = {
-        b: fits[b[:2]].draw(name, fits[b[:2]].min_batch) for bs in starting.values() for b in bs
-    }
 
     def apart(clique: tuple[Slot, ...]) -> pyo.Expression:
         before = block.ends_before
@@ -409,35 +403,6 @@ def _add_cliques(
         drawn = sum(_draw(m, fits[c[:2]], name, c) for slot in clique for c in starting[slot])
         loose = sum(most[unit] for unit, _ in clique) - capacity
         return drawn <= capacity + loose * apart(clique)
-
-    exceeding = [
-        (clique, draws)
-        for clique in cliques
-        for draws in _least_exceeding([{least[b] for b in starting[s]} for s in clique], capacity)
-    ]
-
-    @block.Constraint(range(len(exceeding)))
-    def not_all_together(_, number):
-        clique, draws = exceeding[number]
-        large = [
-            m.run[c]
-            for slot, draw in zip(clique, draws, strict=True)
-            for c in starting[slot]
-            if least[c] >= draw
-        ]
-        return sum(large) <= len(clique) - 1 + apart(clique)
-
-
-def _least_exceeding(choices: list[set[float]], capacity: float) -> Iterator[tuple[float, ...]]:
-    """Yield one draw of each choice, together too many, unless one may be smaller and still so."""
-    limit = capacity * (1 + _SAME_DRAW)
-    for draws in product(*(sorted(choice) for choice in choices)):
-        smaller = (
-            sum(draws) - draw + max((d for d in choice if d < draw), default=-math.inf)
-            for draw, choice in zip(draws, choices, strict=True)
-        )
-        if sum(draws) > limit >= max(smaller):
-            yield draws
 
 
 def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:

@@ -690,11 +690,6 @@ SHOWN_BY_RULES = {
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1},
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1} | at("ends_before", "U3", 0, "U1", 0),
     ),
-    "not_all_together": (
-        0,
-        {("run", MADE3): 1} | at("run", "Use", "U2", 0, 0),
-        {("run", MADE3): 1} | at("run", "Use", "U2", 0, 0) | at("ends_before", "U3", 0, "U2", 0),
-    ),
     "later_in_time": (PAIR, LATER | when("U1", 0, 1), LATER | when("U1", 0, 1) | when("U2", 1, 1)),
     "earlier_in_time": (PAIR, when("U2", 1, 1), when("U2", 1, 1) | LATER),
     "later_points_later": (PAIR, LATER, LATER | at("comes_after", "U1", 0, "U2", 2)),
