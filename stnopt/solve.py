@@ -238,8 +238,9 @@ def _refine(
                 break
             _set_values(values)
         result = run(start=best is not None, bound=bound)
-        if result.bound is not None and bound is not None:
-            bound = min(bound, result.bound) if maximise else max(bound, result.bound)
+        proven = [b for b in (bound, result.bound) if b is not None]
+        if proven:
+            bound = min(proven) if maximise else max(proven)
     if best is not None and not _is_better(result, best, maximise=maximise):
         _set_values(values)
         result = replace(best, message=result.message)

@@ -819,7 +819,7 @@ def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
     proof = f"no schedule on {here} is shorter"
     if not start.is_proven:
         proof = f"undecided whether one on {here} is shorter"
-        if start.bound is not None:
+        if start.bound is not None and start.bound > start.bound_any:
             proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
     return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
 

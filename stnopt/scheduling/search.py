@@ -56,8 +56,9 @@ _LONG_PROOF = 100
 #: Where the shortest makespan takes more nodes than this, its bound for any schedule comes first.
 _COSTLY_MAKESPAN = 100
 #: Then schedules as short as that are sought, or longer by this share, and between until both are
-#: as close as that; each on so many more event points at most, within so many nodes.
-_LONGER, _CLOSE = 0.32, 0.02
+#: as close as that; each on so many more event points at most, within so many nodes. Not where a
+#: schedule is known that is farther than that from the bound.
+_LONGER, _CLOSE, _NEAR = 0.32, 0.02, 0.03
 _MORE_EVENTS = 3
 _SHORT_LOOK = 1000
 #: Gap of the stock that they keep: it is to be small, and need not be the smallest.
@@ -456,8 +457,9 @@ class _Attempts:
             assert self.last is not None
             if self.last.result.status not in (Status.OPTIMAL, Status.INFEASIBLE):
                 self._bound_makespan(self._remaining_proof_limit())
+                before = self.best
                 self._shorten([(n_events + more, max_span) for more in range(more_events + 1)])
-                if self.best is not None:
+                if self.best is not None and self.best is not before:
                     n_events, max_span = self.best.n_events, self.best.max_span
                 if not (self.settled or self.late):
                     self.solve(n_events, max_span)
@@ -488,10 +490,15 @@ class _Attempts:
         self.proof_spent += time.perf_counter() - started
 
     def _shorten(self, places: list[tuple[int, int]]) -> None:
-        """Look for a schedule as short as the bound; else close in on how short it can be."""
+        """Look for a schedule as short as the bound; else close in on how short it can be.
+
+        A schedule that is there already and much longer says that the bound will not be reached.
+        """
         if self.any_bound is None or self.settled:
             return
         low = self.any_bound
+        if self.best is not None and (self.best.result.objective or 0.0) > low * (1 + _NEAR):
+            return
         horizons = [low * (1 + self.relative_gap / 2), low * (1 + _LONGER)]
         while horizons and not (self.settled or self.late):
             horizon = min(horizons.pop(0), self._horizon)
@@ -725,6 +732,10 @@ class _Attempts:
         proof = replace(found.proof, any_schedule_bound=self.any_bound)
         if self.best is not None and self.settled:
             proof = replace(proof, scope="any schedule", bound=self.any_bound)
+        elif self.best is not None and self.any_bound is not None:
+            # What holds for any schedule holds on these event points.
+            known = [self.any_bound] if proof.bound is None else [self.any_bound, proof.bound]
+            proof = replace(proof, bound=min(known) if self.maximises else max(known))
         elapsed = self.elapsed
         found_after = self.found_after if self.best is not None else elapsed
         return replace(
@@ -811,7 +822,7 @@ def _fewest_for_amounts(
         )
         m.limits.add(state.initial + balance >= targets.get(state.name, 0.0))
     result = solve(m, time_limit=5.0)
-    return math.ceil(result.objective - 1e-6) if result.objective is not None else 1
+    return math.ceil(result.bound - 1e-6) if result.bound is not None else 1
 
 
 def suggest_events(
@@ -863,4 +874,11 @@ def _find_without_horizon(
         if found.schedule is not None or (deadline and time.perf_counter() >= deadline):
             break
         guess *= 2
+    if found.result.status is Status.INFEASIBLE:
+        # No horizon that was tried is long enough; another might be.
+        undecided = SolveResult(
+            status=Status.NO_SOLUTION, message=f"no schedule within {guess / 2:g}"
+        )
+        proof = replace(found.proof, scope="these event points")
+        found = replace(found, result=undecided, proof=proof)
     return replace(found, search_time=before + found.search_time)

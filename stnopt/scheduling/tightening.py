@@ -98,7 +98,7 @@ def _may_dominate(m: pyo.ConcreteModel, network: Network) -> bool:
     They keep the final stock of the wanted states, and make no value worse. A fixed `run` names
     batches at events that need not be the earliest.
     """
-    if network.unit_rules or network.utilities or getattr(m, "required_deliveries", None):
+    if network.unit_rules or getattr(m, "required_deliveries", None):
         return False
     if any(run.fixed for run in m.run.values()):
         return False
