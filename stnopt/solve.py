@@ -144,7 +144,8 @@ def solve(
     threads : int
         Threads for the solver.
     options : mapping, optional
-        Passed on under the solver's own names, such as ``{"mip_max_nodes": 1000}`` for HiGHS.
+        Passed on under the solver's own names, such as ``{"mip_max_nodes": 1000}`` for HiGHS (of
+        all the solves that a refinement takes).
     log : bool
         Print the solver's log.
     warm_start : bool
@@ -175,20 +176,30 @@ def solve(
     tighten = getattr(model, "tighten", None)
     results: list[SolveResult] = []
 
+    max_nodes = (options or {}).get("mip_max_nodes")
+
+    def count_nodes() -> int:
+        return sum(result.n_nodes or 0 for result in results)
+
     def late() -> bool:
+        if max_nodes is not None and count_nodes() >= max_nodes:
+            return True
         return time_limit is not None and time.perf_counter() - started >= time_limit
 
     def run(*, start: bool, bound: float | None = None) -> SolveResult:
         elapsed = time.perf_counter() - started
         remaining = None if time_limit is None else max(time_limit - elapsed, 1e-3)
+        settings = dict(options or {})
+        if max_nodes is not None and results:  # for all solves together
+            settings["mip_max_nodes"] = max(max_nodes - count_nodes(), 0)
         with nullcontext() if tighten is None else tighten(model):
             if solver == "highs":
                 result = _solve_with_highs(
-                    model, remaining, relative_gap, threads, options or {}, log, start, bound
+                    model, remaining, relative_gap, threads, settings, log, start, bound
                 )
             else:
                 result = _solve_with_pyomo(
-                    model, solver, remaining, relative_gap, threads, options or {}, log
+                    model, solver, remaining, relative_gap, threads, settings, log
                 )
         results.append(result)
         return result
@@ -200,7 +211,7 @@ def solve(
         result,
         wall_time=time.perf_counter() - started,
         n_solves=sum(r.n_solves for r in results),
-        n_nodes=None if result.n_nodes is None else sum(r.n_nodes or 0 for r in results),
+        n_nodes=None if result.n_nodes is None else count_nodes(),
     )
 
 
@@ -231,7 +242,7 @@ def _refine(
         if found is not None and _is_better(found, best, maximise=maximise):
             best, values = found, [(v, v.value) for v in _free_variables(model)]
         if late():
-            result = replace(result, message="time limit while refining")
+            result = replace(result, message="limit while refining")
             break
         if best is not None:
             if status_of(best.objective, bound, relative_gap=relative_gap) is Status.OPTIMAL:

@@ -419,6 +419,14 @@ def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest
     assert calls == [True, False]
 
 
+def test_node_limit_holds_for_all_solves_of_a_refinement_together():
+    m = either_of_two(lambda m: m.y >= m.x)
+    result = solve(m, options={"mip_max_nodes": 0})
+    assert (result.status, result.objective, result.n_solves) == (Status.NO_SOLUTION, None, 1)
+    assert result.bound == pytest.approx(15)
+    assert solve(either_of_two(lambda m: m.y >= m.x), options={"mip_max_nodes": 10}).has_solution
+
+
 def test_time_limit_while_refining_keeps_only_the_bound():
     m = free_pair()
     m.gain = pyo.Objective(expr=m.x, sense=pyo.maximize)
