@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 import pytest
+import small_plants
 from hypothesis import HealthCheck, Phase, given, settings
 from random_plants import plants
+from small_plants import run, task
 
 import stnopt as so
 from stnopt.scheduling.tightening import dominance
 
-STORED_FIRST = {
-    "name": "chain",
-    "states": {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 10}},
-    "tasks": {
-        "make": {
-            "consumes": {"A": 1},
-            "produces": {"I": 1},
-            "units": {"U1": {"max_batch": 10, "fixed_time": 2}},
-        },
-        "finish": {
-            "consumes": {"I": 1},
-            "produces": {"P": 1},
-            "units": {"U2": {"max_batch": 10, "fixed_time": 3}},
-        },
-    },
-}
+
+def plant(states, *tasks):
+    """Each task as (name, unit, hours, consumes, produces), batches of up to 10."""
+    made = {
+        name: task(consumes, produces, **{unit: run(hours, 10)})
+        for name, unit, hours, consumes, produces in tasks
+    }
+    return small_plants.plant(states, made)
+
+
+STORED_FIRST = plant(
+    {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 10}},
+    ("make", "U1", 2, "A", "I"),
+    ("finish", "U2", 3, "I", "P"),
+)
 
 
 def build(network, *, horizon=8.0, n_events=4, max_span=0, kind="profit", tightened=True):
@@ -133,7 +134,7 @@ def test_plain_model_is_left_as_it_was():
 
 def test_batch_for_nobody_is_cut_off_and_no_other():
     """Two batches of `make`, one of them too late for `finish`."""
-    model = build(so.read_network(STORED_FIRST), horizon=8, n_events=3)
+    model = build(STORED_FIRST, horizon=8, n_events=3)
     model.objective.deactivate()
     model.late = pyo.Objective(expr=-model.final_stock["P"])
     with dominance(model):
@@ -146,24 +147,6 @@ def test_batch_for_nobody_is_cut_off_and_no_other():
         model.run["make", "U1", 0, 0].set_value(1)
         model.run["finish", "U2", 1, 0].set_value(1)
         assert all(pyo.value(row.body) <= 1e-9 for row in rows.used.values())
-
-
-def plant(states, *tasks):
-    """Each task as (name, unit, hours, consumes, produces), batches of up to 10."""
-    return so.read_network(
-        {
-            "name": "case",
-            "states": states,
-            "tasks": {
-                name: {
-                    "consumes": consumes,
-                    "produces": produces,
-                    "units": {unit: {"max_batch": 10, "fixed_time": hours}},
-                }
-                for name, unit, hours, consumes, produces in tasks
-            },
-        }
-    )
 
 
 def best(network, **options):
@@ -289,7 +272,7 @@ def test_batch_for_nobody_that_uses_up_a_product_stays():
     ],
 )
 def test_whoever_asks_for_what_they_change_is_served(ask):
-    network = so.read_network(STORED_FIRST)
+    network = STORED_FIRST
     values = []
     for tightened in (True, False):
         model = build(network, n_events=3, tightened=tightened)
@@ -313,7 +296,7 @@ def test_whoever_asks_for_what_they_change_is_served(ask):
     ids=["target", "wanted", "profit", "makespan"],
 )
 def test_rows_stay_where_the_question_is_about_products(ask):
-    model = build(so.read_network(STORED_FIRST), n_events=3)
+    model = build(STORED_FIRST, n_events=3)
     ask(model)
     assert rows_there(model)
 
@@ -321,7 +304,7 @@ def test_rows_stay_where_the_question_is_about_products(ask):
 def test_model_inside_another_is_plain():
     """Only `solve` of the scheduling model itself puts the rows in."""
     whole = pyo.ConcreteModel()
-    whole.plant = build(so.read_network(STORED_FIRST), n_events=3)
+    whole.plant = build(STORED_FIRST, n_events=3)
     whole.kept = pyo.Constraint(expr=whole.plant.final_stock["I"] >= 10)
     result = so.solve(whole)
     assert result.status is so.Status.OPTIMAL
