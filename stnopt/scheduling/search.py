@@ -859,6 +859,7 @@ def _find_without_horizon(
     largest = max(fit.max_batch for fit in network.suitabilities)
     latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
     guess = latest + longest * (2 + len(network.tasks) + amount / largest)
+    tried = 0.0
     for _ in range(_MOST_DOUBLINGS):
         before = time.perf_counter() - started
         found = _search(
@@ -871,14 +872,13 @@ def _find_without_horizon(
             relative_gap=relative_gap,
             formulation=formulation,
         )
+        tried = guess
         if found.schedule is not None or (deadline and time.perf_counter() >= deadline):
             break
         guess *= 2
     if found.result.status is Status.INFEASIBLE:
         # No horizon that was tried is long enough; another might be.
-        undecided = SolveResult(
-            status=Status.NO_SOLUTION, message=f"no schedule within {guess / 2:g}"
-        )
+        undecided = SolveResult(status=Status.NO_SOLUTION, message=f"none within {tried:g}")
         proof = replace(found.proof, scope="these event points")
         found = replace(found, result=undecided, proof=proof)
     return replace(found, search_time=before + found.search_time)

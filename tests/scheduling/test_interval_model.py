@@ -9,7 +9,7 @@ from time_grid import best_on_grid, draw_plant
 
 from stnopt.plant import load_example, read_network
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.scheduling import interval_model
+from stnopt.scheduling import bounds, interval_model
 from stnopt.scheduling.bounds import bound_makespan, solve_for_any_schedule
 from stnopt.scheduling.interval_model import count_intervals
 from stnopt.scheduling.model import (
@@ -20,7 +20,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import find_violations
-from stnopt.solve import Status, solve
+from stnopt.solve import SolveResult, Status, solve
 
 
 def bound(network, horizon, *, deliveries=()):
@@ -185,6 +185,27 @@ def test_nothing_better_than_the_best_is_infeasible_and_less_is_not():
     assert answer.result.status is Status.INFEASIBLE
     answer = solve_for_any_schedule(network, problem, better_than=71.51)
     assert answer.result.has_solution
+
+
+def test_infeasible_of_the_presolve_is_looked_at_once_more(monkeypatch):
+    network = load_example("motivating")
+    seen = []
+
+    def lost_in_presolve(model, **settings):
+        seen.append(settings.get("options", {}).get("presolve"))
+        if seen[-1] is None:
+            return SolveResult(status=Status.INFEASIBLE, n_nodes=0)
+        return solve(model, **settings)
+
+    monkeypatch.setattr(bounds, "solve", lost_in_presolve)
+    answer = solve_for_any_schedule(network, Problem(horizon=12), better_than=71.0)
+    assert seen == [None, "off"]
+    assert answer.result.objective >= 71
+    assert answer.schedule is not None
+    seen.clear()
+    answer = solve_for_any_schedule(network, Problem(horizon=12), better_than=1e4)
+    assert seen == [None, "off"]
+    assert answer.result.status is Status.INFEASIBLE
 
 
 def test_makespan_has_a_bound_for_any_schedule():

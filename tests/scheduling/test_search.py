@@ -392,6 +392,18 @@ def test_demand_that_no_horizon_given_allows_is_infeasible_for_any_schedule(monk
     assert found.proof.scope == "any schedule"
 
 
+def test_demand_that_no_horizon_allows_is_undecided_where_none_is_given():
+    # 8 of A make 8 of P, in four batches; no horizon makes 9, but only some can be tried.
+    network = plant(
+        {"A": {"initial": 8}, "P": {"price": 1}},
+        {"Make": task("A", "P", U1=run(2, 2))},
+    )
+    found = find_schedule(network, objective="makespan", targets={"P": 9}, n_events=5, max_span=0)
+    assert (found.schedule, found.result.status) == (None, Status.NO_SOLUTION)
+    assert found.proof.scope == "these event points"
+    assert float(found.result.message.removeprefix("none within ")) > 100
+
+
 def test_makespan_on_given_events_is_proven_for_any_schedule_where_that_is_cheap():
     network = load_example("ex2")
     found = find_schedule(
