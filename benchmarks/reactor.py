@@ -33,8 +33,8 @@ from reactor_yield import (
     sorted_series,
     split_dataset,
 )
-from reactor_yield.dataset import OLD_TOLERANCES, draw_conditions
-from reactor_yield.runaway import (
+from reactor_yield.data.dataset import OLD_TOLERANCES, draw_conditions
+from reactor_yield.monitoring.runaway import (
     AlarmCount,
     coolant_failure_probability,
     fit_hot_spot_forecaster,

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
-from reactor_yield.aws import download, is_s3, upload
-from reactor_yield.dataset import check_dataset, generate_dataset, split_dataset
-from reactor_yield.drift import detect_drift
+from reactor_yield.data.dataset import check_dataset, generate_dataset, split_dataset
 from reactor_yield.errors import InvalidConditionsError, ReactorYieldError
-from reactor_yield.yield_alarm import low_yield_alarm
+from reactor_yield.monitoring.alarms import low_yield_alarm
+from reactor_yield.monitoring.drift import detect_drift
+from reactor_yield.serving.aws import download, is_s3, upload
 from reactor_yield.yield_model import (
     CANDIDATES,
     evaluate_yield_model,
@@ -241,7 +241,7 @@ def _alarm_yield(options: argparse.Namespace) -> int:
 
 
 def _alarm_hot_spot(options: argparse.Namespace) -> int:
-    from reactor_yield.runaway import forecast_hot_spot
+    from reactor_yield.monitoring.runaway import forecast_hot_spot
 
     history, recent = _read_csv(options.history), _read_csv(options.recent)
     for name, table in (("history", history), ("recent", recent)):
@@ -267,7 +267,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from reactor_yield.serve import serve
+    from reactor_yield.serving.app import serve
 
     _read_file(options.model, lambda path: serve(path, host=options.host, port=options.port))
     return OK

@@ -9,15 +9,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from reactor_yield.columns import COLUMNS
+from reactor_yield.data.columns import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-    from reactor_yield.drift import DriftReport
-    from reactor_yield.runaway import AlarmCount
+    from reactor_yield.monitoring.drift import DriftReport
+    from reactor_yield.monitoring.runaway import AlarmCount
 
 MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
 ALARM_COLOR = "#cc3311"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.columns import FEATURES, column_table
+from reactor_yield.data.columns import FEATURES, column_table
 from reactor_yield.plot import (
     draw_panels,
     plot_correlations,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reactor_yield.dataset import DataReport
-    from reactor_yield.drift import DriftReport
+    from reactor_yield.data.dataset import DataReport
+    from reactor_yield.monitoring.drift import DriftReport
 
 _STYLE = (
     "body{font-family:sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"

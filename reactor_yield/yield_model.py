@@ -27,9 +27,9 @@ from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
-from reactor_yield.columns import FEATURES, TARGET
+from reactor_yield.data.columns import FEATURES, TARGET
 from reactor_yield.errors import InvalidConditionsError, InvalidModelFileError
-from reactor_yield.reactor import inlet_concentration
+from reactor_yield.simulation.tube import inlet_concentration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

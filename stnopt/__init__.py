@@ -1,8 +1,8 @@
 """Schedules, certified feasible regions and learned constraints for batch plants (STN)."""
 
+from stnopt.embedding.branch_and_bound import solve_over_region as solve_over_region
 from stnopt.embedding.constraint import RegionBlock as RegionBlock
 from stnopt.embedding.constraint import add_region_constraint as add_region_constraint
-from stnopt.embedding.global_search import solve_over_region as solve_over_region
 from stnopt.embedding.reduction import ReductionReport as ReductionReport
 from stnopt.embedding.reduction import reduce_region as reduce_region
 from stnopt.errors import InvalidInputError as InvalidInputError
@@ -13,15 +13,16 @@ from stnopt.errors import StnoptError as StnoptError
 from stnopt.errors import UnsupportedModelError as UnsupportedModelError
 from stnopt.errors import UntrainableError as UntrainableError
 from stnopt.feasibility.active import sample_boundary as sample_boundary
+from stnopt.feasibility.certified_region import CertifiedRegion as CertifiedRegion
+from stnopt.feasibility.certified_region import trace_frontier as trace_frontier
 from stnopt.feasibility.classifier import FitReport as FitReport
 from stnopt.feasibility.classifier import FittedRegion as FittedRegion
 from stnopt.feasibility.classifier import class_region_from_sklearn as class_region_from_sklearn
 from stnopt.feasibility.classifier import duels_from_sklearn as duels_from_sklearn
 from stnopt.feasibility.classifier import fit_region as fit_region
 from stnopt.feasibility.classifier import region_from_sklearn as region_from_sklearn
-from stnopt.feasibility.frontier import CertifiedRegion as CertifiedRegion
-from stnopt.feasibility.frontier import trace_frontier as trace_frontier
 from stnopt.feasibility.labelling import label_targets as label_targets
+from stnopt.feasibility.one_vs_one import UnionRegion as UnionRegion
 from stnopt.feasibility.region import KernelRegion as KernelRegion
 from stnopt.feasibility.region import LinearRegion as LinearRegion
 from stnopt.feasibility.region import load_region as load_region
@@ -29,7 +30,6 @@ from stnopt.feasibility.samples import RegionScore as RegionScore
 from stnopt.feasibility.samples import TargetSamples as TargetSamples
 from stnopt.feasibility.samples import sample_targets as sample_targets
 from stnopt.feasibility.samples import score_region as score_region
-from stnopt.feasibility.votes import UnionRegion as UnionRegion
 from stnopt.plant.network import Network as Network
 from stnopt.plant.network import State as State
 from stnopt.plant.network import Suitability as Suitability
@@ -48,8 +48,8 @@ from stnopt.plot import plot_network as plot_network
 from stnopt.plot import plot_region as plot_region
 from stnopt.plot import plot_samples as plot_samples
 from stnopt.plot import plot_stock as plot_stock
-from stnopt.scheduling.infeasibility import Shortfall as Shortfall
-from stnopt.scheduling.infeasibility import explain_infeasible as explain_infeasible
+from stnopt.scheduling.diagnosis.explain import Shortfall as Shortfall
+from stnopt.scheduling.diagnosis.explain import explain_infeasible as explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
 from stnopt.scheduling.model import extract_schedule as extract_schedule
 from stnopt.scheduling.model import require_deliveries as require_deliveries
@@ -62,10 +62,10 @@ from stnopt.scheduling.schedule import Violation as Violation
 from stnopt.scheduling.schedule import find_violations as find_violations
 from stnopt.scheduling.schedule import replay_stock as replay_stock
 from stnopt.scheduling.schedule import schedule_value as schedule_value
-from stnopt.scheduling.search import Attempt as Attempt
-from stnopt.scheduling.search import Proof as Proof
-from stnopt.scheduling.search import ScheduleSearch as ScheduleSearch
-from stnopt.scheduling.search import find_schedule as find_schedule
-from stnopt.solve import SolveResult as SolveResult
-from stnopt.solve import Status as Status
-from stnopt.solve import solve as solve
+from stnopt.scheduling.search.find_schedule import Attempt as Attempt
+from stnopt.scheduling.search.find_schedule import Proof as Proof
+from stnopt.scheduling.search.find_schedule import ScheduleSearch as ScheduleSearch
+from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+from stnopt.solvers.solve import SolveResult as SolveResult
+from stnopt.solvers.solve import Status as Status
+from stnopt.solvers.solve import solve as solve

@@ -20,26 +20,31 @@ import pandas as pd
 
 from stnopt import plot
 from stnopt.errors import InvalidInputError, SolverUnavailableError, StnoptError
+from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.classifier import fit_region
-from stnopt.feasibility.frontier import CertifiedRegion, trace_frontier
 from stnopt.feasibility.labelling import label_targets
 from stnopt.feasibility.samples import TargetSamples, sample_targets
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
 from stnopt.plant.read import list_examples, load_example, read_network, read_problem
-from stnopt.scheduling.infeasibility import explain_infeasible
+from stnopt.scheduling.diagnosis.aggregate_balance import (
+    Demand,
+    check_demand,
+    find_reasons,
+    write_amount,
+)
+from stnopt.scheduling.diagnosis.explain import explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model, check_deliveries, set_objective
-from stnopt.scheduling.reasons import Demand, check_demand, find_reasons, write_amount
 from stnopt.scheduling.schedule import replay_stock, schedule_value
-from stnopt.scheduling.search import find_schedule
-from stnopt.solve import Status, solve
+from stnopt.scheduling.search.find_schedule import find_schedule
+from stnopt.solvers.solve import Status, solve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stnopt.plant.network import Network
-    from stnopt.scheduling.infeasibility import Shortfall
+    from stnopt.scheduling.diagnosis.explain import Shortfall
     from stnopt.scheduling.schedule import Schedule
-    from stnopt.scheduling.search import Proof, ScheduleSearch
+    from stnopt.scheduling.search.find_schedule import Proof, ScheduleSearch
 
 OK, BAD_INPUT, IMPOSSIBLE, UNDECIDED = 0, 2, 3, 4
 _PLANT = "plant file (.yaml, .yml or .json), or the name of an example"

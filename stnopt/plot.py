@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.frontier import CertifiedRegion
+from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.feasibility.region import KernelRegion
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE
 from stnopt.scheduling.schedule import replay_stock

@@ -12,7 +12,7 @@ import yaml
 
 import stnopt
 from stnopt.cli import main
-from stnopt.feasibility.frontier import CertifiedRegion
+from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.plant import load_example
 
 #: A -> B in R (10 in 2 h), B -> P in S (20 in 1 h), 40 of A in stock.

@@ -17,7 +17,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from mpl_toolkits.mplot3d import Axes3D
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.frontier import CertifiedRegion
+from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.feasibility.refinement import Limit
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.feasibility.samples import TargetSamples

@@ -12,7 +12,7 @@ import pyomo.environ as pyo
 import pytest
 
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
-from stnopt.solve import Status, bound_variables, relative_gap_between, solve, status_of
+from stnopt.solvers.solve import Status, bound_variables, relative_gap_between, solve, status_of
 
 
 def knapsack(n=3, *, sense=pyo.maximize):
@@ -293,7 +293,7 @@ def test_missing_solver_names_the_extra(solver, extra, monkeypatch):
         def available(self):
             return False
 
-    module = importlib.import_module("stnopt.solve")
+    module = importlib.import_module("stnopt.solvers.solve")
     factory = type("Factory", (dict,), {"__call__": lambda self, name: Absent()})
     names = factory(scip_direct=None, gurobi_direct_minlp=None)
     monkeypatch.setattr(module, "SolverFactory", names)
@@ -315,7 +315,7 @@ def test_licence_that_refuses_a_model_is_an_error_and_other_exceptions_are_not(m
         def solve(self, model, **settings):
             raise self.reason
 
-    module = importlib.import_module("stnopt.solve")
+    module = importlib.import_module("stnopt.solvers.solve")
     factory = type("Factory", (dict,), {"__call__": lambda self, name: Limited()})
     monkeypatch.setattr(module, "SolverFactory", factory(gurobi_direct=None))
     result = solve(knapsack(), solver="gurobi_direct")

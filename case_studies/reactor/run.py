@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 import reactor_yield as ry
-from reactor_yield.dataset import MODE_1
+from reactor_yield.data.dataset import MODE_1
+from reactor_yield.monitoring.runaway import fit_hot_spot_forecaster
 from reactor_yield.plot import (
     draw_panels,
     plot_histogram,
@@ -26,7 +27,6 @@ from reactor_yield.plot import (
     plot_scatter,
 )
 from reactor_yield.report import write_data_summary, write_drift_page
-from reactor_yield.runaway import fit_hot_spot_forecaster
 
 MINUTE_LAGS = (1, 3, 5, 10, 20, 30, 45, 60)
 LEAD = 10  # minutes

@@ -18,7 +18,7 @@ import pyomo.environ as pyo
 
 import reactor_yield as ry
 import stnopt as so
-from reactor_yield.dataset import MODE_1
+from reactor_yield.data.dataset import MODE_1
 
 HANDLES = ("m", "P")  # what the operator sets: coolant flow (mol/min) and pressure (atm)
 N_SPREADS = 3.0  # the envelope reaches this many of the recipe's spreads to either side of its mean

@@ -21,7 +21,6 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
-from stnopt.embedding.cells import bound_decision, describe_extrapolation
 from stnopt.embedding.piecewise import (
     DEFAULT_TOLERANCE,
     TRANSFORMATIONS,
@@ -30,8 +29,9 @@ from stnopt.embedding.piecewise import (
     pieces_of,
 )
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.decision_bounds import bound_decision, describe_extrapolation
+from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
-from stnopt.feasibility.votes import UnionRegion
 
 if TYPE_CHECKING:
     from stnopt.embedding.pieces import Pieces

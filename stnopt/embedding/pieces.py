@@ -17,8 +17,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
-from stnopt.embedding.cells import Cover, bound_decision, cover_box
 from stnopt.errors import UnsupportedModelError
+from stnopt.feasibility.decision_bounds import Cover, bound_decision, cover_box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

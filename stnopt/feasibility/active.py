@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.frontier import CertifiedRegion, trace_frontier
+from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.labelling import Labelling, ask
 from stnopt.feasibility.oracle import Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import (
@@ -25,7 +25,7 @@ from stnopt.feasibility.samples import (
     sample_targets,
 )
 from stnopt.feasibility.store import LabelStore
-from stnopt.scheduling.search import find_schedule
+from stnopt.scheduling.search.find_schedule import find_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

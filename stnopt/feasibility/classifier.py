@@ -21,20 +21,20 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSV
 from sklearn.utils.validation import check_is_fitted
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError, UntrainableError
+from stnopt.feasibility.certified_margin import certify_margin, check_certificate
+from stnopt.feasibility.one_vs_one import UnionRegion, winning_alternatives
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
-from stnopt.feasibility.safety import certify_margin, check_certificate
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, RegionScore
-from stnopt.feasibility.votes import UnionRegion, winning_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from stnopt.feasibility.frontier import CertifiedRegion
+    from stnopt.feasibility.certified_region import CertifiedRegion
+    from stnopt.feasibility.one_vs_one import Condition
     from stnopt.feasibility.region import Scalar
     from stnopt.feasibility.samples import TargetSamples
-    from stnopt.feasibility.votes import Condition
 
     FloatArray: TypeAlias = NDArray[np.float64]
 

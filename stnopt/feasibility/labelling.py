@@ -17,7 +17,7 @@ from stnopt.feasibility.oracle import AMOUNT_TOLERANCE, Answer, Reach, Rule, Sen
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.store import LabelStore
 from stnopt.scheduling.model import check_targets
-from stnopt.scheduling.search import suggest_events
+from stnopt.scheduling.search.find_schedule import suggest_events
 
 if TYPE_CHECKING:
     from pathlib import Path

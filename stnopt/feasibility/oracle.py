@@ -16,6 +16,8 @@ import numpy as np
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
+from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.model import (
     Runs,
     build_scheduling_model,
@@ -26,9 +28,7 @@ from stnopt.scheduling.model import (
     set_structure,
 )
 from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
-from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.scheduling.utilities import add_utility_in_time
-from stnopt.solve import SolveResult, Status, solve
+from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,7 +17,7 @@ from scipy.stats import qmc
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.samples import wilson_interval
-from stnopt.solve import Status
+from stnopt.solvers.solve import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,17 +19,13 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.network import did_you_mean
-from stnopt.scheduling import (
-    interval_model,
-    state_sequence_model,
-    time_grid_model,
-    unit_event_model,
-)
-from stnopt.scheduling.deliveries import add_deliveries
+from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
+from stnopt.scheduling.formulations.unit_specific import model as unit_specific
+from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveries
+from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
+from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
+from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
-from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.scheduling.tightening import add_loads, dominance
-from stnopt.scheduling.utilities import add_utility_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,15 +38,15 @@ Objective = Literal["profit", "production", "cost", "makespan"]
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
 _FORMULATIONS = {
-    "unit_events": (unit_event_model, unit_event_model.build_unit_event_model),
-    "state_sequence": (state_sequence_model, state_sequence_model.build_state_sequence_model),
-    "time_grid": (time_grid_model, time_grid_model.build_time_grid_model),
+    "unit_events": (unit_specific, unit_specific.build_unit_event_model),
+    "state_sequence": (state_sequence, state_sequence.build_state_sequence_model),
+    "time_grid": (time_grid, time_grid.build_time_grid_model),
 }
 _RELAXATION = "intervals"
 _SERVES_DELIVERIES = {
     "unit_events": add_deliveries,
-    "time_grid": time_grid_model.serve_on_grid,
-    _RELAXATION: interval_model.serve_in_intervals,
+    "time_grid": time_grid.serve_on_grid,
+    _RELAXATION: interval_relaxation.serve_in_intervals,
 }
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
@@ -161,10 +157,10 @@ def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
     -------
     pyo.ConcreteModel
     """
-    m = interval_model.build_interval_model(
+    m = interval_relaxation.build_interval_model(
         network,
         horizon=float(horizon),
-        n_intervals=interval_model.count_intervals(network, float(horizon)),
+        n_intervals=interval_relaxation.count_intervals(network, float(horizon)),
     )
     m.network, m.horizon, m.formulation = network, float(horizon), _RELAXATION
     _add_amounts(m, network)
@@ -406,7 +402,7 @@ def require_value(
 
 def _module(model: pyo.ConcreteModel) -> ModuleType:
     if model.formulation == _RELAXATION:
-        return interval_model
+        return interval_relaxation
     return _FORMULATIONS[model.formulation][0]
 
 
@@ -472,7 +468,7 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     if violations:
         raise InvalidScheduleError(
             "the model's schedule breaks the plant's rules when replayed (solve it with "
-            "stnopt.solve, which adds what is missing):\n  - "
+            "stnopt.solvers.solve, which adds what is missing):\n  - "
             + "\n  - ".join(v.message for v in violations[:10])
         )
     return schedule

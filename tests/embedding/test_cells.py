@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stnopt.embedding.cells import bound_decision, cover_box, nearest_in_hull
+from stnopt.feasibility.decision_bounds import bound_decision, cover_box, nearest_in_hull
 from stnopt.feasibility.region import KernelRegion
 
 

@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 from stnopt.embedding import RegionBlock, add_region_constraint
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion
-from stnopt.solve import solve
+from stnopt.solvers.solve import solve
 
 INPUTS = ("A", "B", "C")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from stnopt.solve import Status
+from stnopt.solvers.solve import Status
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 

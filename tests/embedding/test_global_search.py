@@ -9,10 +9,10 @@ import pyomo.environ as pyo
 import pytest
 from random_problems import NAMES, knapsack, random_region, variables_of
 
-from stnopt.embedding import add_region_constraint, global_search, solve_over_region
+from stnopt.embedding import add_region_constraint, branch_and_bound, solve_over_region
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def point_of(m):
@@ -302,7 +302,7 @@ def test_model_comes_back_after_an_interrupt(monkeypatch, error, call):
             raise error
         return solve(*args, **settings)
 
-    monkeypatch.setattr(global_search, "solve", interrupted)
+    monkeypatch.setattr(branch_and_bound, "solve", interrupted)
     with pytest.raises(error):
         solve_over_region(m, added)
     assert state_of(m) == before

@@ -7,9 +7,14 @@ import pyomo.environ as pyo
 import pytest
 from random_problems import random_region
 
-from stnopt.embedding import add_region_constraint, global_search, many_regions, solve_over_region
+from stnopt.embedding import (
+    add_region_constraint,
+    branch_and_bound,
+    multi_region,
+    solve_over_region,
+)
 from stnopt.feasibility.region import KernelRegion
-from stnopt.solve import Status
+from stnopt.solvers.solve import Status
 
 
 def planning_model(n_periods, *, seed=0, overtime=True):
@@ -55,7 +60,7 @@ def test_pieces_and_boxes_certify_the_same_optimum(seed, monkeypatch):
     objectives = {}
     for method in ("pieces", "boxes"):
         monkeypatch.setattr(
-            many_regions, "MANY_REGIONS", many_regions.MANY_REGIONS if method == "pieces" else 99
+            multi_region, "MANY_REGIONS", multi_region.MANY_REGIONS if method == "pieces" else 99
         )
         m = planning_model(3)
         result = solve_over_region(m, *copies_of(m, region, 3), relative_gap=1e-3, time_limit=60)
@@ -125,7 +130,7 @@ def test_regions_of_too_many_inputs_or_pieces_are_left_to_boxes():
         upper=np.ones(5),
     )  # fmt: skip
     parts = [
-        global_search._Part(region=many, inputs=dict.fromkeys(many.inputs), margin=0.0)
+        branch_and_bound._Part(region=many, inputs=dict.fromkeys(many.inputs), margin=0.0)
         for _ in range(3)
     ]
-    assert many_regions.groups_of(parts, []) is None
+    assert multi_region.groups_of(parts, []) is None

@@ -12,7 +12,7 @@ from random_problems import random_region
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.region import LinearRegion
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def test_the_library_does_not_need_omlt():

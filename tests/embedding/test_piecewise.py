@@ -16,7 +16,7 @@ from stnopt.embedding.pieces import divide_region, refine_pieces
 from stnopt.embedding.piecewise import BACK_OFF
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def divided(region, form, tolerance, *, upper=100.0, margin=0.0):

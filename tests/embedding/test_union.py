@@ -9,7 +9,7 @@ from sklearn.svm import SVC
 
 import stnopt as so
 from stnopt.errors import UnsupportedModelError
-from stnopt.solve import Status
+from stnopt.solvers.solve import Status
 
 CLASSES = ("first", "second", "third")
 

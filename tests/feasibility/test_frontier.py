@@ -8,11 +8,11 @@ import pyomo.environ as pyo
 import pytest
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.frontier import trace_frontier
+from stnopt.feasibility.certified_region import trace_frontier
 from stnopt.plant import load_example, read_network
 from stnopt.scheduling.model import build_scheduling_model, extract_schedule, require_targets
 from stnopt.scheduling.schedule import find_violations
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def plant(states, tasks):

@@ -11,7 +11,7 @@ import pytest
 import stnopt
 from stnopt.feasibility.oracle import TargetOracle
 from stnopt.feasibility.refinement import halfspaces_below, is_below
-from stnopt.solve import SolveResult, Status
+from stnopt.solvers.solve import SolveResult, Status
 
 PRODUCTS = ("S8", "S9", "S5")
 SETTINGS = {"horizon": 8, "n_events": 4, "max_span": 0}

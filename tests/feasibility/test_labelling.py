@@ -19,7 +19,7 @@ from stnopt.scheduling.model import (
     require_value,
     set_objective,
 )
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 FEASIBLE, UNDECIDED, INFEASIBLE = -1, 0, 1
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stnopt import InvalidInputError, KernelRegion, LinearRegion, TargetSamples, fit_region
-from stnopt.feasibility.safety import _lowest, certify_margin
+from stnopt.feasibility.certified_margin import _lowest, certify_margin
 
 NAMES = ("A", "B")
 

@@ -12,7 +12,7 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 
 import stnopt as so
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.votes import UnionRegion, winning_alternatives
+from stnopt.feasibility.one_vs_one import UnionRegion, winning_alternatives
 
 
 @pytest.mark.parametrize(("count", "chosen"), [(3, 0), (3, 1), (3, 2), (4, 0), (4, 2), (5, 1)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stnopt.plant import list_examples, load_example, read_network
-from stnopt.scheduling.search import find_schedule
+from stnopt.scheduling.search.find_schedule import find_schedule
 
 # Fingerprints of the published data as typed in by another hand than the examples.
 PUBLISHED = {

@@ -20,7 +20,7 @@ from reactor_yield import (
     simulate_reactor,
     split_dataset,
 )
-from reactor_yield.dataset import MODE_1, OperatingMode, draw_conditions
+from reactor_yield.data.dataset import MODE_1, OperatingMode, draw_conditions
 from reactor_yield.errors import InvalidConditionsError
 
 OLD_CSV = Path(__file__).parents[3] / "shared" / "data" / "reactor_performance_data.csv"

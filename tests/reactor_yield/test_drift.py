@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from reactor_yield import DriftReport, detect_drift, fit_yield_model, generate_dataset
-from reactor_yield.dataset import draw_conditions
-from reactor_yield.drift import _holm, population_stability_index
+from reactor_yield.data.dataset import draw_conditions
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.monitoring.drift import _holm, population_stability_index
 
 
 @pytest.fixture(scope="module")

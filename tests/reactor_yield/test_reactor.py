@@ -9,8 +9,8 @@ from scalar_reactor import BASE_CASE, simulate_row
 
 from reactor_yield import Kinetics, Reaction, generate_dataset, simulate_reactor
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.integrator import integrate
-from reactor_yield.reactor import REFERENCE
+from reactor_yield.simulation.integrator import integrate
+from reactor_yield.simulation.tube import REFERENCE
 
 OUTLETS = list(REFERENCE.outlet_columns)
 

@@ -9,7 +9,8 @@ import pytest
 from scalar_reactor import BASE_CASE
 
 from reactor_yield import check_dataset, detect_drift, simulate_reactor
-from reactor_yield.dataset import draw_conditions
+from reactor_yield.data.dataset import draw_conditions
+from reactor_yield.monitoring.runaway import AlarmCount
 from reactor_yield.plot import (
     draw_panels,
     plot_correlations,
@@ -23,7 +24,6 @@ from reactor_yield.plot import (
     plot_scatter,
 )
 from reactor_yield.report import write_data_summary, write_drift_page
-from reactor_yield.runaway import AlarmCount
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from reactor_yield import (
     realistic_series,
     sorted_series,
 )
-from reactor_yield.dataset import MODE_1
+from reactor_yield.data.dataset import MODE_1
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.runaway import coolant_failure_probability, fit_hot_spot_forecaster
+from reactor_yield.monitoring.runaway import coolant_failure_probability, fit_hot_spot_forecaster
 
 
 @pytest.fixture(scope="module")

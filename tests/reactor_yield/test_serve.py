@@ -17,7 +17,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 
-from reactor_yield import serve  # noqa: E402 - only where fastapi is
+from reactor_yield.serving import app as serve  # noqa: E402 - only where fastapi is
 
 
 class Client:
@@ -166,7 +166,7 @@ def test_missing_fastapi_names_the_extra(monkeypatch):
 
 
 def test_a_location_is_an_address_with_bucket_and_key():
-    from reactor_yield.aws import is_s3, upload
+    from reactor_yield.serving.aws import is_s3, upload
 
     assert is_s3("s3://bucket/key")
     assert not is_s3("data.csv")
@@ -199,7 +199,7 @@ def test_the_command_reads_and_writes_s3(cloud, tmp_path, monkeypatch):
     assert main(["train", *arguments, "--points", "80"]) == 0
     arguments = ["s3://plant/model.zip", "s3://plant/data/train.csv", "s3://plant/out.csv"]
     assert main(["predict", *arguments]) == 0
-    from reactor_yield.aws import download
+    from reactor_yield.serving.aws import download
 
     download("s3://plant/out.csv", tmp_path / "out.csv")
     assert len(pd.read_csv(tmp_path / "out.csv")) == 200
@@ -214,7 +214,7 @@ def test_the_command_reads_and_writes_s3(cloud, tmp_path, monkeypatch):
 
 
 def test_training_and_endpoint_are_created_with_our_image(cloud):
-    from reactor_yield.aws import deploy, invoke, start_training
+    from reactor_yield.serving.aws import deploy, invoke, start_training
 
     role = "arn:aws:iam::123456789012:role/SageMaker"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/reactor-yield:1"
@@ -239,7 +239,7 @@ def test_training_and_endpoint_are_created_with_our_image(cloud):
 
 
 def test_missing_boto3_names_the_extra(monkeypatch):
-    from reactor_yield.aws import upload
+    from reactor_yield.serving.aws import upload
 
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingDependencyError, match=r"stnopt\[aws\]"):

@@ -20,7 +20,7 @@ from time_grid import best_on_grid
 from stnopt.plant import Network, read_network
 from stnopt.scheduling.model import build_scheduling_model, extract_schedule, set_objective
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
-from stnopt.solve import solve
+from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
     from collections.abc import Container

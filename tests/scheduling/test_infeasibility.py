@@ -13,11 +13,16 @@ from time_grid import best_on_grid
 import stnopt
 from stnopt.errors import InvalidInputError
 from stnopt.plant import Delivery, load_example, read_network
-from stnopt.scheduling import infeasibility
-from stnopt.scheduling.infeasibility import double, explain_infeasible
-from stnopt.scheduling.reasons import Demand, find_reasons, missing_in_sums, write_number
+from stnopt.scheduling.diagnosis import explain as infeasibility
+from stnopt.scheduling.diagnosis.aggregate_balance import (
+    Demand,
+    find_reasons,
+    missing_in_sums,
+    write_number,
+)
+from stnopt.scheduling.diagnosis.explain import double, explain_infeasible
 from stnopt.scheduling.schedule import find_violations
-from stnopt.solve import SolveResult, Status
+from stnopt.solvers.solve import SolveResult, Status
 
 
 def two_steps(**changes):

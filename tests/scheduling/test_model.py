@@ -20,7 +20,7 @@ from stnopt.scheduling.model import (
     set_structure,
 )
 from stnopt.scheduling.schedule import find_violations, schedule_value
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 # One unit makes P or Q from bought A, an hour a batch; what is made of Q is half waste.
 SHOP = read_network(

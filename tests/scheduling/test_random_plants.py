@@ -13,7 +13,7 @@ import pytest
 from random_plants import MUTATIONS, climb, draw_cases, is_possible, mutate, on_whole_hours
 
 from stnopt.scheduling.schedule import find_violations, schedule_value
-from stnopt.scheduling.search import find_schedule
+from stnopt.scheduling.search.find_schedule import find_schedule
 
 
 @pytest.fixture(scope="module")

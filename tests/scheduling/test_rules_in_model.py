@@ -13,7 +13,9 @@ from time_grid import add_rules, best_on_grid, draw_deliveries, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant import Delivery, load_example, read_network
-from stnopt.scheduling import utilities
+from stnopt.scheduling.formulations.unit_specific import utilities
+from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
+from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -22,9 +24,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import find_violations, schedule_value
-from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.scheduling.utilities import add_utility_in_time
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def solved(network, *, horizon, n_events, max_span=0, deliveries=(), everywhere=False):

@@ -10,11 +10,11 @@ from time_grid import best_on_grid
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.scheduling import search
-from stnopt.scheduling.bounds import bound_makespan
 from stnopt.scheduling.schedule import find_violations, schedule_value
-from stnopt.scheduling.search import fewest_events, find_schedule, suggest_events
-from stnopt.solve import Status
+from stnopt.scheduling.search import find_schedule as search
+from stnopt.scheduling.search.bounds import bound_makespan
+from stnopt.scheduling.search.find_schedule import fewest_events, find_schedule, suggest_events
+from stnopt.solvers.solve import Status
 
 
 def test_search_adds_events_until_they_no_longer_help():

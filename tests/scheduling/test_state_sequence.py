@@ -11,6 +11,7 @@ from time_grid import best_on_grid, draw_plant
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant import load_example, read_network
+from stnopt.scheduling.formulations.state_sequence import effective_state
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -21,9 +22,8 @@ from stnopt.scheduling.model import (
     set_structure,
 )
 from stnopt.scheduling.schedule import schedule_value
-from stnopt.scheduling.search import find_schedule
-from stnopt.scheduling.state_sequence_model import effective_state
-from stnopt.solve import Status, solve
+from stnopt.scheduling.search.find_schedule import find_schedule
+from stnopt.solvers.solve import Status, solve
 
 
 def sequence_model(network, *, horizon, n_events, max_span=0, objective="profit"):

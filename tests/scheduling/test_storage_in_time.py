@@ -7,10 +7,10 @@ import pytest
 from small_plants import plant, run, task
 from time_grid import best_on_grid, draw_plant
 
+from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
 from stnopt.scheduling.model import build_scheduling_model, extract_schedule, set_objective
 from stnopt.scheduling.schedule import find_violations, replay_stock, schedule_value
-from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def solved(network, *, horizon, n_events, max_span=0, everywhere=False):

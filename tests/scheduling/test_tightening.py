@@ -14,7 +14,7 @@ from random_plants import plants
 from small_plants import run, task
 
 import stnopt as so
-from stnopt.scheduling.tightening import dominance
+from stnopt.scheduling.formulations.unit_specific.tightening import dominance
 
 
 def plant(states, *tasks):

@@ -8,6 +8,7 @@ from time_grid import best_on_grid, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant.problem import Delivery
+from stnopt.scheduling.formulations.time_grid import find_grid_width
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -15,11 +16,10 @@ from stnopt.scheduling.model import (
     require_targets,
     set_objective,
 )
-from stnopt.scheduling.numbering import number_events
 from stnopt.scheduling.schedule import find_violations
-from stnopt.scheduling.search import find_schedule
-from stnopt.scheduling.time_grid_model import find_grid_width
-from stnopt.solve import Status, solve
+from stnopt.scheduling.search.event_assignment import number_events
+from stnopt.scheduling.search.find_schedule import find_schedule
+from stnopt.solvers.solve import Status, solve
 
 
 def on_grid(network, *, horizon, n_events, objective="profit", targets=None, deliveries=()):

@@ -11,6 +11,7 @@ from test_storage_in_time import SHOWN_IN_BLOCK
 from time_grid import best_on_grid, draw_plant
 
 from stnopt.plant import load_example, read_network
+from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -18,8 +19,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import find_violations, schedule_value
-from stnopt.scheduling.storage_in_time import add_storage_in_time
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 
 def best(network, *, horizon, n_events, max_span=0, objective="profit", gap=1e-6):

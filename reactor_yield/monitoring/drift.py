@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from reactor_yield.columns import FEATURES
+from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:

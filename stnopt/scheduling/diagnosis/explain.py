@@ -18,17 +18,7 @@ from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.network import Network, ReadOnlyMapping
-from stnopt.scheduling.interval_model import count_intervals
-from stnopt.scheduling.model import (
-    build_relaxation,
-    build_scheduling_model,
-    check_deliveries,
-    extract_schedule,
-    read_runs,
-    require_deliveries,
-    set_structure,
-)
-from stnopt.scheduling.reasons import (
+from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
     Reason,
     add_elastic_demand,
@@ -39,8 +29,18 @@ from stnopt.scheduling.reasons import (
     write_amount,
     write_number,
 )
-from stnopt.scheduling.search import fewest_events, find_schedule
-from stnopt.solve import SolveResult, Status, solve
+from stnopt.scheduling.formulations.interval_relaxation import count_intervals
+from stnopt.scheduling.model import (
+    build_relaxation,
+    build_scheduling_model,
+    check_deliveries,
+    extract_schedule,
+    read_runs,
+    require_deliveries,
+    set_structure,
+)
+from stnopt.scheduling.search.find_schedule import fewest_events, find_schedule
+from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

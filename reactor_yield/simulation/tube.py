@@ -8,7 +8,7 @@ and along the volume `V` (Fogler, Essentials of Chemical Reaction Engineering, s
     dT / dV   = (sum_j (-dH_j) r_j - Ua (T - T_a)) / sum_i F_i Cp_i
     dT_a / dV = Ua (T - T_a) / (m Cp_c)
 
-Columns and their units are in `reactor_yield.columns`.
+Columns and their units are in `reactor_yield.data.columns`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.integrator import Integration, integrate
+from reactor_yield.simulation.integrator import Integration, integrate
 
 Array = NDArray[np.float64]
 

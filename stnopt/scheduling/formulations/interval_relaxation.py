@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.storage_in_time import leaves_early
-from stnopt.scheduling.unit_event_model import soonest_times
+from stnopt.scheduling.formulations.unit_specific.model import soonest_times
+from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

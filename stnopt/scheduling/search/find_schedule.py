@@ -11,14 +11,6 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.bounds import (
-    MAXIMISED,
-    ask,
-    bound_makespan,
-    demand,
-    lies_on_short_grid,
-    solve_for_any_schedule,
-)
 from stnopt.scheduling.model import (
     Formulation,
     Objective,
@@ -29,8 +21,16 @@ from stnopt.scheduling.model import (
     require_value,
     set_objective,
 )
-from stnopt.scheduling.numbering import number_events
-from stnopt.solve import SolveResult, Status, relative_gap_between, solve, status_of
+from stnopt.scheduling.search.bounds import (
+    MAXIMISED,
+    ask,
+    bound_makespan,
+    demand,
+    lies_on_short_grid,
+    solve_for_any_schedule,
+)
+from stnopt.scheduling.search.event_assignment import number_events
+from stnopt.solvers.solve import SolveResult, Status, relative_gap_between, solve, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

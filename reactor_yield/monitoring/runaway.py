@@ -13,9 +13,9 @@ from scipy.signal import lfilter
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from reactor_yield.dataset import MODE_1
+from reactor_yield.data.dataset import MODE_1
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.reactor import REFERENCE, Kinetics, simulate_reactor
+from reactor_yield.simulation.tube import REFERENCE, Kinetics, simulate_reactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

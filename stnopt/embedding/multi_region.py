@@ -17,14 +17,14 @@ import pyomo.environ as pyo
 from stnopt.embedding.pieces import MAX_INPUTS, Pieces, divide_region, refine_pieces
 from stnopt.embedding.piecewise import BACK_OFF, add_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.solve import SolveResult, Status, relative_gap_between
+from stnopt.solvers.solve import SolveResult, Status, relative_gap_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from stnopt.embedding.cells import Cover
+    from stnopt.feasibility.decision_bounds import Cover
     from stnopt.feasibility.region import KernelRegion
 
     FloatArray = NDArray[np.float64]

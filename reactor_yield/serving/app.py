@@ -23,7 +23,7 @@ except ImportError as error:
     message = 'serving needs fastapi and uvicorn: pip install "stnopt[serve]"'
     raise MissingDependencyError(message) from error
 
-from reactor_yield.dataset import check_dataset, split_dataset
+from reactor_yield.data.dataset import check_dataset, split_dataset
 from reactor_yield.errors import InvalidConditionsError, ReactorYieldError
 from reactor_yield.yield_model import (
     YieldModel,

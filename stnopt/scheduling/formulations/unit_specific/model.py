@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.storage_in_time import leaves_early
-from stnopt.scheduling.unit_rules import (
+from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.formulations.unit_specific.unit_rules import (
     add_changeovers,
     add_unavailable_periods,
     first_free_time,
 )
-from stnopt.scheduling.utilities import add_utility_cuts
+from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

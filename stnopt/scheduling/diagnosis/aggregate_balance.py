@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.scheduling.formulations.unit_specific.model import soonest_times
 from stnopt.scheduling.model import check_targets
-from stnopt.scheduling.unit_event_model import soonest_times
-from stnopt.solve import Status, solve
+from stnopt.solvers.solve import Status, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

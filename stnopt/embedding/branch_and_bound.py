@@ -23,14 +23,6 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from tqdm import tqdm
 
-from stnopt.embedding.cells import (
-    MAX_INPUTS,
-    Cover,
-    bound_decision,
-    cover_box,
-    describe_extrapolation,
-    nearest_in_hull,
-)
 from stnopt.embedding.constraint import (
     RegionBlock,
     checked_margin,
@@ -38,11 +30,19 @@ from stnopt.embedding.constraint import (
     nonlinear_constraints,
     stated_bounds,
 )
-from stnopt.embedding.many_regions import groups_of, search_pieces
+from stnopt.embedding.multi_region import groups_of, search_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.decision_bounds import (
+    MAX_INPUTS,
+    Cover,
+    bound_decision,
+    cover_box,
+    describe_extrapolation,
+    nearest_in_hull,
+)
+from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
-from stnopt.feasibility.votes import UnionRegion
-from stnopt.solve import (
+from stnopt.solvers.solve import (
     SolveResult,
     Status,
     bound_variables,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.unit_rules import cleaning_time, period_begins
+from stnopt.scheduling.formulations.unit_specific.unit_rules import cleaning_time, period_begins
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network, Suitability

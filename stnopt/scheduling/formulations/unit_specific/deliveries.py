@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.storage_in_time import leaves_early
+from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.interval_model import count_intervals
+from stnopt.scheduling.formulations.interval_relaxation import count_intervals
+from stnopt.scheduling.formulations.time_grid import find_grid_width
 from stnopt.scheduling.model import (
     build_relaxation,
     build_scheduling_model,
@@ -21,8 +22,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import Schedule, find_violations
-from stnopt.scheduling.time_grid_model import find_grid_width
-from stnopt.solve import SolveResult, Status, solve
+from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network

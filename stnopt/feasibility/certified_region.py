@@ -21,8 +21,8 @@ from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
 from stnopt.scheduling.schedule import Batch, Schedule
-from stnopt.scheduling.search import suggest_events
-from stnopt.solve import Status
+from stnopt.scheduling.search.find_schedule import suggest_events
+from stnopt.solvers.solve import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from reactor_yield.columns import COLUMNS, FEATURES, TARGET, UNIT_RELATIVES, Column
+from reactor_yield.data.columns import COLUMNS, FEATURES, TARGET, UNIT_RELATIVES, Column
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.reactor import REFERENCE, Kinetics, inlet_concentration, simulate_reactor
+from reactor_yield.simulation.tube import REFERENCE, Kinetics, inlet_concentration, simulate_reactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +102,7 @@ def generate_dataset(
     Returns
     -------
     (n_samples, 20) DataFrame
-        `reactor_yield.columns.COLUMNS`, then `status` and `reason`.
+        `reactor_yield.data.columns.COLUMNS`, then `status` and `reason`.
     """
     if n_samples < 1:
         message = f"n_samples must be at least 1, got {n_samples}"

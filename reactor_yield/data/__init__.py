@@ -1,0 +1,1 @@
+"""Columns with their units, and data sets."""

@@ -1,0 +1,1 @@
+"""Alarms, runaway forecasts and drift."""

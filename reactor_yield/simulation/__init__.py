@@ -1,0 +1,1 @@
+"""The reactor: balances, kinetics, integration."""

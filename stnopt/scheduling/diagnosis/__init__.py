@@ -1,0 +1,1 @@
+"""Why a demand cannot be met."""

@@ -1,0 +1,1 @@
+"""The formulations: each builds a Pyomo model of a plant and reads its schedule back."""

@@ -1,0 +1,1 @@
+"""The unit-specific event-based formulation, one file per group of rules."""

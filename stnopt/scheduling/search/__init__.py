@@ -1,0 +1,1 @@
+"""The search for the best schedule, and bounds that hold for any schedule."""

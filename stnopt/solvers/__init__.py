@@ -1,0 +1,1 @@
+"""Solving models: status, bound and gap, one file per engine."""
