@@ -42,10 +42,10 @@ from stnopt.feasibility.decision_bounds import (
 )
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.solvers.bound_tightening import bound_variables
 from stnopt.solvers.solve import (
     SolveResult,
     Status,
-    bound_variables,
     relative_gap_between,
     solve,
     status_of,

@@ -33,8 +33,6 @@ MAXIMISED = ("profit", "production")
 _MOST_INTERVALS = 200
 #: A grid with more points than this for each interval is the larger model of the two.
 _LONGER_GRID = 2
-#: Nodes that a second look at an "infeasible" may take.
-_SECOND_LOOK = 100
 #: Factor between horizons while none is long enough: long ones make the larger models.
 _GROWTH = 1.25
 #: Factor between the distances from a known makespan while none is short enough.
@@ -127,19 +125,7 @@ def solve_for_any_schedule(
     if better_than is not None:
         side = "at_least" if problem.objective in MAXIMISED else "at_most"
         require_value(model, problem.objective, **{side: better_than})
-    started = time.perf_counter()
-    result = solve(model, time_limit=time_limit, relative_gap=relative_gap)
-    if result.status is Status.INFEASIBLE and not result.n_nodes:
-        # HiGHS 1.15 can lose what is feasible by little in its presolve: without it, it is found.
-        left = None if time_limit is None else started + time_limit - time.perf_counter()
-        if left is None or left > 0:
-            again = solve(
-                model,
-                time_limit=left,
-                relative_gap=relative_gap,
-                options={"presolve": "off", "mip_max_nodes": _SECOND_LOOK},
-            )
-            result = again if again.has_solution else result
+    result = solve(model, time_limit=time_limit, relative_gap=relative_gap, confirm_infeasible=True)
     schedule = _read(model, network, problem) if result.has_solution else None
     return AnyScheduleAnswer(
         result=result, schedule=schedule, formulation=formulation, n_points=n_points

@@ -327,7 +327,7 @@ class _Attempts:
             model,
             time_limit=remaining,
             relative_gap=self.relative_gap,
-            options={} if max_nodes is None else {"mip_max_nodes": max_nodes},
+            node_limit=max_nodes,
         )
         # The solver's own tolerance may let the limit through with nothing gained.
         gains = result.has_solution and (better is None or self._gain(result) >= self._step / 2)
@@ -542,7 +542,7 @@ class _Attempts:
             model,
             time_limit=remaining,
             relative_gap=_ANY_STOCK,
-            options={"mip_max_nodes": _SHORT_LOOK},
+            node_limit=_SHORT_LOOK,
         )
         schedule = None
         if result.has_solution:
