@@ -532,15 +532,10 @@ def _add_scaled_inputs(block: Any, region: KernelRegion, variables: dict[str, An
 
 
 def _kernel_expression(block: Any, region: KernelRegion, i: int) -> Any:
-    """K(v_i, x'): exp(-gamma |v - x'|^2), (gamma v . x' + coef0)^degree or tanh(the same)."""
+    """K(v_i, x'), as the kernel writes it."""
     vector = [float(v) for v in region.support_vectors[i]]
     scaled = [block.scaled_input[name] for name in region.inputs]
-    if region.kernel == "rbf":
-        return pyo.exp(
-            -region.gamma * sum((x - v) ** 2 for x, v in zip(scaled, vector, strict=True))
-        )
-    argument = region.gamma * sum(v * x for x, v in zip(scaled, vector, strict=True)) + region.coef0
-    return argument**region.degree if region.kernel == "poly" else pyo.tanh(argument)
+    return region.kernel_function.expression(vector, scaled, pyo)
 
 
 def _add_kernels(block: Any, region: KernelRegion) -> None:
@@ -557,30 +552,16 @@ def _add_split_kernels(
 ) -> None:
     """Add kernel[i] == K(v_i, x') with kernel[i] a bounded variable."""
     block.VECTORS = pyo.RangeSet(0, len(region.dual_coefs) - 1)
-    lower, upper = _kernel_ranges(region, bounds)
-    block.kernel = pyo.Var(block.VECTORS, bounds=lambda _, i: (float(lower[i]), float(upper[i])))
+    box = (np.array(list(bounds.values())) - region.center[:, None]) / region.scale[:, None]
+    center, radius = box.mean(axis=1), 0.5 * (box[:, 1] - box[:, 0])
+    lower, upper = region.kernel_function.ranges(center[None], radius[None], region.support_vectors)
+    block.kernel = pyo.Var(
+        block.VECTORS, bounds=lambda _, i: (float(lower[0, i]), float(upper[0, i]))
+    )
 
     @block.Constraint(block.VECTORS)
     def kernel_value(b: Any, i: int) -> Any:
         return b.kernel[i] == _kernel_expression(b, region, i)
-
-
-def _kernel_ranges(
-    region: KernelRegion, bounds: dict[str, tuple[float, float]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest value of each kernel term over the box of the inputs, (m,) each."""
-    n_vectors = len(region.dual_coefs)
-    if region.kernel == "rbf":
-        return np.zeros(n_vectors), np.ones(n_vectors)
-    if region.kernel == "sigmoid":
-        return -np.ones(n_vectors), np.ones(n_vectors)
-    box = (np.array(list(bounds.values())) - region.center[:, None]) / region.scale[:, None]
-    ends = region.gamma * region.support_vectors[:, :, None] * box[None, :, :]
-    low = ends.min(axis=2).sum(axis=1) + region.coef0
-    high = ends.max(axis=2).sum(axis=1) + region.coef0
-    powers = np.stack([low**region.degree, high**region.degree])
-    straddles = (low < 0) & (high > 0) & (region.degree % 2 == 0)
-    return np.where(straddles, 0.0, powers.min(axis=0)), powers.max(axis=0)
 
 
 def _add_decision(

@@ -97,8 +97,7 @@ def reduce_region(
     lower, upper = _checked(region, max_vectors, tolerance, bounds)
     m = len(region.dual_coefs)
     points = _training_points(region, lower, upper)
-    scaled = (points - region.center) / region.scale
-    kernels = region._kernel_matrix(scaled)
+    kernels = region.kernel_matrix(points)
     goal = region.decision(points)
     chosen: list[int] = []
     most = m if max_vectors is None else min(max_vectors, m)

@@ -31,7 +31,6 @@ MAX_INPUTS = 8
 _CHUNK_ENTRIES = 1 << 19  # kernel entries held at once
 _ROUNDING = 1e-12  # of the sum of the terms' magnitudes: far above the rounding of that sum
 _PAD = 1e-9  # of the cover's width: moves every half-space outwards by more than qhull's rounding
-_STEP = 0.05  # of the table of the third derivative's bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +60,11 @@ class DecisionBounds:
 
 
 def bound_decision(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> DecisionBounds:
-    """Bound the decision over boxes, by the terms' ranges and by a Taylor series around the center.
+    """Bound the decision over boxes, by the terms' ranges and by an expansion around the center.
 
-    The series takes the exact Hessian of the whole sum, where large coefficients of opposite sign
-    cancel, and a bound on each term's third derivative. It wins on small boxes, the ranges on large
-    ones.
+    The expansion takes the exact slope and curvature of the whole sum, where large coefficients of
+    opposite sign cancel, and a bound on what each term leaves (`Kernel.bound_sum`). It wins on
+    small boxes, the ranges on large ones.
 
     Parameters
     ----------
@@ -91,132 +90,23 @@ def _bound_chunk(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> 
     scaled = (center - region.center) / region.scale
     # one part in 1e12 more, so that rounding never leaves a corner outside
     radius = 0.5 * (upper - lower) / region.scale * (1 + 1e-12) + 1e-15 * np.abs(scaled)
-    if region.kernel == "rbf":
-        value, slope, hessian, third, low, high, size = _rbf_derivatives(region, scaled, radius)
-    else:
-        value, slope, hessian, third, low, high, size = _projected_derivatives(
-            region, scaled, radius
-        )
-    rounding = _ROUNDING * size
-    value = value + region.offset
-    diagonal = np.einsum("kjj->kj", hessian)
-    squares = radius**2
-    crossed = 0.5 * (
-        np.einsum("kij,ki,kj->k", np.abs(hessian), radius, radius)
-        - np.einsum("kj,kj->k", np.abs(diagonal), squares)
+    terms = region.kernel_function.bound_sum(
+        scaled, radius, region.support_vectors, region.dual_coefs
     )
-    curved_down = 0.5 * np.einsum("kj,kj->k", np.minimum(diagonal, 0), squares) - crossed
-    curved_up = 0.5 * np.einsum("kj,kj->k", np.maximum(diagonal, 0), squares) + crossed
-    below = curved_down - third - rounding
-    above = curved_up + third + rounding
-    reach = np.einsum("kj,kj->k", np.abs(slope), radius)
+    rounding = _ROUNDING * (terms.size + abs(region.offset))
+    value = terms.value + region.offset
+    below = terms.below - rounding
+    above = terms.above + rounding
+    reach = np.einsum("kj,kj->k", np.abs(terms.slope), radius)
     return DecisionBounds(
         center=center,
         value=value,
-        gradient=slope / region.scale,
+        gradient=terms.slope / region.scale,
         below=below,
         above=above,
-        lower=np.maximum(low + region.offset - rounding, value - reach + below),
-        upper=np.minimum(high + region.offset + rounding, value + reach + above),
+        lower=np.maximum(terms.low + region.offset - rounding, value - reach + below),
+        upper=np.minimum(terms.high + region.offset + rounding, value + reach + above),
     )
-
-
-def _rbf_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArray) -> tuple:
-    """Value, gradient, Hessian, remainder and range of sum_i a_i exp(-gamma |x - v_i|^2)."""
-    coefs, gamma = region.dual_coefs, region.gamma
-    n = x.shape[1]
-    apart = [x[:, j, None] - region.support_vectors[None, :, j] for j in range(n)]
-    squared = sum((d**2 for d in apart), np.zeros((len(x), len(coefs))))
-    term = coefs * np.exp(-gamma * squared)
-    value = term.sum(axis=1)
-    pulled = [term * d for d in apart]
-    slope = np.stack([-2 * gamma * p.sum(axis=1) for p in pulled], axis=1)
-    hessian = np.empty((len(x), n, n))
-    for i in range(n):
-        for j in range(i, n):
-            entry = 4 * gamma**2 * np.einsum("km,km->k", pulled[i], apart[j])
-            hessian[:, i, j] = hessian[:, j, i] = entry - (2 * gamma * value if i == j else 0.0)
-    half_diagonal = np.sqrt((radius**2).sum(axis=1))
-    unit = math.sqrt(2 * gamma)
-    nearest = unit * np.maximum(np.sqrt(squared) - half_diagonal[:, None], 0.0)
-    table = _third_derivative_table()
-    steepest = table[np.minimum(nearest / _STEP, len(table) - 1).astype(np.intp)]
-    third = (steepest @ np.abs(coefs)) * (unit * half_diagonal) ** 3 / 6
-    low = np.full(len(x), -np.inf)
-    high = np.full(len(x), np.inf)
-    coarse = np.flatnonzero(unit * half_diagonal > 0.2)  # elsewhere the series is far tighter
-    if len(coarse):
-        near = np.zeros((len(coarse), len(coefs)))
-        far = np.zeros_like(near)
-        for j in range(n):
-            away = np.abs(apart[j][coarse])
-            near += np.maximum(away - radius[coarse, j, None], 0.0) ** 2
-            far += (away + radius[coarse, j, None]) ** 2
-        largest, smallest = np.exp(-gamma * near), np.exp(-gamma * far)
-        pushing, pulling = np.maximum(coefs, 0), np.minimum(coefs, 0)
-        low[coarse] = smallest @ pushing + largest @ pulling
-        high[coarse] = largest @ pushing + smallest @ pulling
-    size = np.full(len(x), np.abs(coefs).sum() + abs(region.offset))
-    return value, slope, hessian, third, low, high, size
-
-
-@cache
-def _third_derivative_table() -> FloatArray:
-    """Largest |third derivative| of exp(-|t|^2 / 2) along any direction, at distance >= k _STEP.
-
-    It is |He3(s)| exp(-|t|^2 / 2) with s the component along the direction and He3(s) = s^3 - 3 s:
-    at most max over |s| <= r of |He3(s)|, times exp(-r^2 / 2), for every r from the distance on.
-    That product is highest at 0.742 (1.381), falls, and has a second hill at 2.334 (0.375).
-    """
-    r = _STEP * np.arange(200)
-    decay = np.exp(-0.5 * r**2)
-    hill = np.where(r < 2.334, 0.3750, 0.0)
-    steepest = np.select(
-        [r < 0.742, r < 1, r < 2],
-        [np.full_like(r, 1.3802), (3 * r - r**3) * decay, 2 * decay],
-        (r**3 - 3 * r) * decay,
-    )
-    return np.maximum(steepest, hill)
-
-
-def _projected_derivatives(region: KernelRegion, x: FloatArray, radius: FloatArray) -> tuple:
-    """Value, gradient, Hessian, remainder and range of sum_i a_i phi(gamma v_i . x + coef0)."""
-    coefs, vectors = region.dual_coefs, region.gamma * region.support_vectors
-    n = x.shape[1]
-    z = x @ vectors.T + region.coef0
-    spread = radius @ np.abs(vectors).T
-    spread += 1e-14 * (np.abs(x) @ np.abs(vectors).T + abs(region.coef0))
-    first_end, last_end = z - spread, z + spread
-    if region.kernel == "poly":
-        d = region.degree
-        phi = z**d
-        rise = d * z ** (d - 1)
-        bend = d * (d - 1) * z ** (d - 2) if d >= 2 else np.zeros_like(z)
-        cube = (
-            d * (d - 1) * (d - 2) * (np.abs(z) + spread) ** (d - 3) if d >= 3 else np.zeros_like(z)
-        )
-        ends = np.stack([first_end**d, last_end**d])
-        straddles = (first_end < 0) & (last_end > 0) & (d % 2 == 0)
-        smallest = np.where(straddles, 0.0, ends.min(axis=0))
-        largest = ends.max(axis=0)
-    else:
-        phi = np.tanh(z)
-        rise = 1 - phi**2
-        bend = -2 * phi * rise
-        closest = np.maximum(np.abs(z) - spread, 0.0)
-        # |tanh'''| = 2 sech^2 |3 tanh^2 - 1| is at most 2 anywhere and at most 4 sech^2
-        cube = np.minimum(2.0, 4 * (1 - np.tanh(closest) ** 2))
-        smallest, largest = np.tanh(first_end), np.tanh(last_end)
-    value = phi @ coefs
-    slope = (rise * coefs) @ vectors
-    products = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(coefs), n * n)
-    hessian = ((bend * coefs) @ products).reshape(len(x), n, n)
-    third = (cube * spread**3) @ np.abs(coefs) / 6
-    pushing, pulling = np.maximum(coefs, 0), np.minimum(coefs, 0)
-    low = smallest @ pushing + largest @ pulling
-    high = largest @ pushing + smallest @ pulling
-    size = np.maximum(np.abs(smallest), np.abs(largest)) @ np.abs(coefs) + abs(region.offset)
-    return value, slope, hessian, third, low, high, size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
