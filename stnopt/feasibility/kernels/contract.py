@@ -91,12 +91,12 @@ class Kernel(ABC):
     # -- scikit-learn -----------------------------------------------------------------------------
 
     def __call__(self, points: FloatArray, vectors: FloatArray) -> FloatArray:
-        """Kernel matrix, (k, m), of rows of scaled points: a machine may take this as its kernel."""
+        """Kernel matrix, (k, m), of rows of scaled points: a machine takes this as its kernel."""
         return self.values(np.asarray(points, dtype=float), np.asarray(vectors, dtype=float))
 
     @classmethod
     def scaled_gamma(cls, inputs: FloatArray) -> float:
-        """What ``gamma="scale"`` comes to: 1 / (p * variance) over all entries, as in sklearn."""
+        """Return what ``gamma="scale"`` comes to: 1 / (p * variance), as in scikit-learn."""
         variance = float(np.asarray(inputs, dtype=float).var())
         return 1.0 / (inputs.shape[1] * variance) if variance > 0 else 1.0
 
@@ -114,7 +114,7 @@ class Kernel(ABC):
         return {"kernel": cls(gamma=float(gamma), coef0=coef0, degree=degree)}
 
     @classmethod
-    def from_machine(cls, machine: Any) -> Self | None:
+    def from_machine(cls, machine: Any, n_inputs: int) -> Self | None:
         """Read the kernel of a fitted machine; None if it is another one.
 
         It may be given to the machine by its name, as an object of this class, or as the function
@@ -130,7 +130,7 @@ class Kernel(ABC):
             return cls(
                 gamma=float(machine._gamma), coef0=float(machine.coef0), degree=int(machine.degree)
             )
-        return cls._from_function(given, int(machine.n_features_in_))
+        return cls._from_function(given, n_inputs)
 
     @classmethod
     def _from_function(cls, function: Any, n_inputs: int) -> Self | None:
@@ -199,7 +199,7 @@ def weighted_range(
 
 
 def quadratic_range(hessian: FloatArray, radius: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Range of ``d . H d / 2`` over ``|d_j| <= radius_j``: a lower and an upper bound, (k,) each."""
+    """Bounds on ``d . H d / 2`` over ``|d_j| <= radius_j``: lower and upper, (k,) each."""
     diagonal = np.einsum("kjj->kj", hessian)
     squares = radius**2
     crossed = 0.5 * (

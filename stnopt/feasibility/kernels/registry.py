@@ -22,9 +22,9 @@ KERNEL_CLASSES: dict[str, type[Kernel]] = {
 KERNELS: tuple[str, ...] = tuple(KERNEL_CLASSES)
 
 
-def kernel_of_machine(machine: Any) -> Kernel | None:
+def kernel_of_machine(machine: Any, n_inputs: int) -> Kernel | None:
     """Kernel of a fitted support vector machine of scikit-learn; None if it is none of these."""
     for each in KERNEL_CLASSES.values():
-        if (kernel := each.from_machine(machine)) is not None:
+        if (kernel := each.from_machine(machine, n_inputs)) is not None:
             return kernel
     return None
