@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnopt.feasibility.decision_bounds import bound_decision, cover_box, nearest_in_hull
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion
 
 
@@ -34,7 +35,7 @@ def random_region(seed, *, n, kernel="rbf", gamma=0.5, n_vectors=25, size=3.0, d
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 4),
-    kernel=st.sampled_from(["rbf", "poly", "sigmoid"]),
+    kernel=st.sampled_from(KERNELS),
     degree=st.integers(1, 5),
     log_gamma=st.floats(-3, 2),
     log_radius=st.floats(-4, 1.7),
@@ -67,7 +68,7 @@ def test_series_bounds_shrink_with_the_square_of_the_box():
     assert spans[2] < spans[1] / 50
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "sigmoid"])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 @pytest.mark.parametrize("focused", [False, True])
 def test_half_spaces_and_cells_hold_every_feasible_point(kernel, n, focused):

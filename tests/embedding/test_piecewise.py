@@ -15,6 +15,7 @@ from stnopt.embedding import add_region_constraint, pieces, solve_over_region
 from stnopt.embedding.pieces import divide_region, refine_pieces
 from stnopt.embedding.piecewise import BACK_OFF
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.solvers.solve import Status, solve
 
@@ -65,7 +66,7 @@ def test_pieces_lie_between_the_two_levels(n, kernel, tolerance, form):
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
-    kernel=st.sampled_from(["rbf", "poly", "sigmoid"]),
+    kernel=st.sampled_from(KERNELS),
     form=st.sampled_from(["inner", "outer"]),
     gamma=st.floats(0.2, 6.0),
     share=st.floats(0.02, 0.98),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stnopt.feasibility.kernels.dot_product import PolynomialKernel, SigmoidKernel
+from stnopt.feasibility.kernels.laplacian import LaplacianKernel
 from stnopt.feasibility.kernels.rbf import RbfKernel
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ KERNEL_CLASSES: dict[str, type[Kernel]] = {
         RbfKernel,
         PolynomialKernel,
         SigmoidKernel,
+        LaplacianKernel,
     )
 }
 #: Names of the kernels that a `KernelRegion` may have.
