@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.embedding.outer_approximation import MAX_INPUTS
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.decision_bounds import MAX_INPUTS, bound_decision
+from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.feasibility.region import KernelRegion
 
 if TYPE_CHECKING:

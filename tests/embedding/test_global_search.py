@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 import pytest
 from random_problems import NAMES, knapsack, random_region, variables_of
 
-from stnopt.embedding import add_region_constraint, branch_and_bound, solve_over_region
+from stnopt.embedding import add_region_constraint, master_problem, solve_over_region
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion
@@ -303,7 +303,7 @@ def test_model_comes_back_after_an_interrupt(monkeypatch, error, call):
             raise error
         return solve(*args, **settings)
 
-    monkeypatch.setattr(branch_and_bound, "solve", interrupted)
+    monkeypatch.setattr(master_problem, "solve", interrupted)
     with pytest.raises(error):
         solve_over_region(m, added)
     assert state_of(m) == before

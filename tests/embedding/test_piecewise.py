@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_problems import NAMES, random_region
 
-from stnopt.embedding import add_region_constraint, pieces, solve_over_region
-from stnopt.embedding.pieces import divide_region, refine_pieces
-from stnopt.embedding.piecewise import BACK_OFF
+from stnopt.embedding import add_region_constraint, polyhedral_cover, solve_over_region
+from stnopt.embedding.piecewise_form import BACK_OFF
+from stnopt.embedding.polyhedral_cover import divide_region, refine_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion
@@ -163,8 +163,8 @@ def test_inputs_in_tiny_and_huge_units_are_held_alike():
 def test_copies_share_one_division(monkeypatch):
     region = random_region(21, n=2)
     calls = []
-    original = pieces._divide_box
-    monkeypatch.setattr(pieces, "_divide_box", lambda *a: calls.append(1) or original(*a))
+    original = polyhedral_cover._divide_box
+    monkeypatch.setattr(polyhedral_cover, "_divide_box", lambda *a: calls.append(1) or original(*a))
     m = pyo.ConcreteModel()
     m.x = pyo.Var(range(5), range(2), bounds=(0, 100))
     added = [
