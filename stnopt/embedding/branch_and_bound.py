@@ -188,7 +188,7 @@ def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
     # without a limit nothing goes silent: after a while the line shows itself
     silent = not progress and state.limits.deadline is not None
     delay = 0 if progress else _SILENT_SECONDS
-    with tqdm(disable=silent, delay=delay, unit=unit, desc="solve_over_region", leave=True) as line:
+    with tqdm(disable=silent, delay=delay, unit=unit, desc="solve_over_region") as line:
 
         def show(bound: float) -> None:
             if not silent:

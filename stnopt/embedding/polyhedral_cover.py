@@ -36,6 +36,7 @@ MAX_INPUTS = 4
 MAX_PIECES = 1000
 _CACHED = 64
 _SILENT_SECONDS = 10
+_THIN = 0.05  # of a box's longest side: a shorter one is not divided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +166,9 @@ def divide_region(
     level = Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
     silent = not progress and deadline is not None
     delay = 0 if progress else _SILENT_SECONDS
-    with tqdm(disable=silent, delay=delay, unit=" boxes", desc="dividing the region") as line:
+    with tqdm(
+        disable=silent, delay=delay, mininterval=1.0, unit=" boxes", desc="dividing the region"
+    ) as line:
         watch = _Watch(deadline=deadline, line=line)
         found = _divide_box(
             region, low, high, low, widths_of(low, high), level, back_off, max_pieces, watch
@@ -275,7 +278,7 @@ def _divide_box(
         if worst is None:
             found.append(piece)
         else:
-            axis, at = _best_split(cover, origin + width * worst)
+            axis, at = _best_split(cover, origin + width * worst, width)
             first_high, second_low = cover.upper.copy(), cover.lower.copy()
             first_high[axis] = second_low[axis] = at
             queue += [(cover.lower, first_high, cover), (second_low, cover.upper, cover)]
@@ -331,15 +334,22 @@ def _precision(
     return float(np.clip(0.25 * (admit - keep) / max(np.quantile(slope, 0.8), 1e-12), 1e-5, 2e-2))
 
 
-def _best_split(cover: OuterApproximation, worst: FloatArray) -> tuple[int, float]:
-    """Axis and place that leave the least volume in the hulls of both halves."""
+def _best_split(
+    cover: OuterApproximation, worst: FloatArray, width: FloatArray
+) -> tuple[int, float]:
+    """Axis and place that leave the least volume in the hulls of both halves.
+
+    Volumes are in the box's own widths: a thin side would be divided again and again, and is left
+    out.
+    """
     rows, columns = np.nonzero(~np.isnan(cover.vertices[:, :, 0]))
     points = cover.vertices[rows, columns]
     cell_lower, cell_upper = cover.cell_lower[rows], cover.cell_upper[rows]
     best: tuple[float, int, float] | None = None
+    length = (cover.upper - cover.lower) / width
     for j in range(len(worst)):
         low, high = cover.lower[j], cover.upper[j]
-        if high <= low:
+        if high <= low or length[j] < _THIN * length.max():
             continue
         places = {0.5 * (low + high), 0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high}
         if 0.02 < (worst[j] - low) / (high - low) < 0.98:
