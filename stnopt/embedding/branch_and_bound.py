@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyomo.environ as pyo
-from tqdm import tqdm
 
 from stnopt.embedding.branching import best_split
 from stnopt.embedding.constraint import RegionBlock, nonlinear_constraints
@@ -36,6 +35,7 @@ from stnopt.embedding.master_problem import (
 )
 from stnopt.embedding.multi_region import groups_of, search_pieces
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
+from stnopt.embedding.progress import ProgressLine
 from stnopt.embedding.region_parts import collect_parts
 from stnopt.embedding.search_result import SearchEnd, checked_result
 from stnopt.errors import UnsupportedModelError
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-_SILENT_SECONDS = 10
 _MAX_REFINEMENTS = 8  # of a box's cuts, before it is divided
 
 
@@ -185,15 +184,11 @@ def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
         improve(state, root.outer, state.master.points())
     groups = groups_of(state.master.kernel_parts, root.outer, state.limits.deadline)
     unit = " boxes" if groups is None else " rounds"
-    # without a limit nothing goes silent: after a while the line shows itself
-    silent = not progress and state.limits.deadline is not None
-    delay = 0 if progress else _SILENT_SECONDS
-    with tqdm(disable=silent, delay=delay, unit=unit, desc="solve_over_region") as line:
+    limited = state.limits.deadline is not None
+    with ProgressLine("solve_over_region", unit, progress=progress, limited=limited) as line:
 
         def show(bound: float) -> None:
-            if not silent:
-                line.update(state.n_boxes - line.n)
-                line.set_postfix_str(_progress_text(state, bound))
+            line.move(state.n_boxes, lambda: _progress_text(state, bound))
 
         if groups is None:
             bound = _search_boxes(state, root, show)

@@ -12,6 +12,7 @@ from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.arguments import checked_non_negative
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 
@@ -55,9 +56,7 @@ def checked_margin(margin: float) -> float:
     InvalidInputError
         It is negative or no finite number.
     """
-    if isinstance(margin, bool) or not isinstance(margin, Real) or not 0 <= margin < math.inf:
-        raise InvalidInputError(f"margin: expected a finite number of at least 0, got {margin!r}")
-    return float(margin)
+    return checked_non_negative("margin", margin)
 
 
 def checked_model(model: Any) -> None:

@@ -11,15 +11,15 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from stnopt.embedding.half_spaces import widths_of
 from stnopt.embedding.level_proof import Level, point_above
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
 from stnopt.embedding.polytope import Piece, box_piece, common_hull, piece_within, volume_of
+from stnopt.embedding.progress import ProgressLine
 from stnopt.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MAX_INPUTS = 4
 MAX_PIECES = 1000
 _CACHED = 64
-_SILENT_SECONDS = 10
 _THIN = 0.05  # of a box's longest side: a shorter one is not divided
 
 
@@ -94,15 +93,16 @@ class _Watch:
     """Ends a division at its deadline, and moves its progress line."""
 
     deadline: float | None
-    line: Any = None
+    line: ProgressLine | None = None
+    looked: int = 0
 
     def look(self, n_pieces: int) -> None:
         """Note that another box or pair is looked at."""
         if self.deadline is not None and time.perf_counter() >= self.deadline:
             raise TimeoutError("the pieces were not divided in time")
+        self.looked += 1
         if self.line is not None:
-            self.line.update(1)
-            self.line.set_postfix_str(f"{n_pieces} pieces", refresh=False)
+            self.line.move(self.looked, lambda: f"{n_pieces} pieces")
 
 
 _NOWHERE = np.empty((0, 1))
@@ -164,10 +164,8 @@ def divide_region(
         _cache.move_to_end(key)
         return _cache[key]
     level = Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
-    silent = not progress and deadline is not None
-    delay = 0 if progress else _SILENT_SECONDS
-    with tqdm(
-        disable=silent, delay=delay, mininterval=1.0, unit=" boxes", desc="dividing the region"
+    with ProgressLine(
+        "dividing the region", " boxes", progress=progress, limited=deadline is not None
     ) as line:
         watch = _Watch(deadline=deadline, line=line)
         found = _divide_box(

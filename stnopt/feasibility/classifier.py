@@ -5,7 +5,6 @@ scikit-learn is imported when something is fitted.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stnopt.errors import InvalidInputError, UntrainableError
+from stnopt.feasibility.arguments import checked_degree, checked_number, checked_truth
 from stnopt.feasibility.certified_margin import certify_margin, check_certificate
 from stnopt.feasibility.fit_report import FitReport as FitReport
 from stnopt.feasibility.fit_report import FittedRegion as FittedRegion
@@ -248,7 +248,7 @@ def _checked_settings(
         raise InvalidInputError(f"kernel: expected one of {list(FIT_KERNELS)}, got {kernel!r}")
     known = kernel == "linear" or KERNEL_CLASSES[kernel].built_in
     if not isinstance(gamma, str):
-        gamma = _checked_number("gamma", gamma)
+        gamma = checked_number("gamma", gamma)
     if (not known or not isinstance(gamma, str)) and (
         gamma not in ("scale", "auto") if isinstance(gamma, str) else not gamma > 0
     ):
@@ -256,11 +256,9 @@ def _checked_settings(
             "gamma: expected a positive number, 'scale' or 'auto' (the 'gamma' parameter of SVC),"
             f" got {gamma!r}"
         )
-    if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 1:
-        raise InvalidInputError(f"degree: expected an integer of at least 1, got {degree!r}")
     if isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
-            if not _checked_number(f"class_weight[{label!r}]", weight) > 0:
+            if not checked_number(f"class_weight[{label!r}]", weight) > 0:
                 raise InvalidInputError(
                     f"class_weight[{label!r}]: expected a positive number, got {weight!r}"
                 )
@@ -273,28 +271,13 @@ def _checked_settings(
         )
     return _Settings(
         kernel=kernel,
-        C=_checked_number("C", penalty),
+        C=checked_number("C", penalty),
         gamma=gamma,
-        degree=int(degree),
-        coef0=_checked_number("coef0", coef0),
+        degree=checked_degree(degree),
+        coef0=checked_number("coef0", coef0),
         class_weight=class_weight,
-        scale=_checked_truth("scale", scale),
+        scale=checked_truth("scale", scale),
     )
-
-
-def _checked_number(name: str, value: object) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
-    return number
-
-
-def _checked_truth(name: str, value: object) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise InvalidInputError(f"{name}: expected True or False, got {value!r}")
-    return bool(value)
 
 
 def _check_fit_arguments(
@@ -314,7 +297,7 @@ def _check_fit_arguments(
         raise InvalidInputError(f"test_size: expected a share between 0 and 1, got {test_size!r}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise InvalidInputError(f"seed: expected a non-negative integer, got {seed!r}")
-    _checked_truth("tune", tune)
+    checked_truth("tune", tune)
     if not isinstance(margin, str) or margin not in ("none", "certified"):
         raise InvalidInputError(f"margin: expected 'none' or 'certified', got {margin!r}")
     if certified is None:

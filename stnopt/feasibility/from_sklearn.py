@@ -418,7 +418,9 @@ def _check_steps(steps: list[Any]) -> tuple[list[Any], Any]:
                     f"{name}(refit=False) keeps no fitted estimator: search with refit=True"
                 )
             raise InvalidInputError(f"{name} is not fitted: call fit on the search first")
-        raise UnsupportedModelError(f"{name} is not a support vector machine: {_SUPPORTED}")
+        raise UnsupportedModelError(
+            f"estimator: {name} is not a support vector machine: {_SUPPORTED}"
+        )
     for scaler in scalers:
         step = type(scaler).__name__
         if not isinstance(scaler, StandardScaler | MinMaxScaler | RobustScaler | MaxAbsScaler):

@@ -48,7 +48,14 @@ class UnionRegion:
     origin: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        alternatives = tuple(tuple(one) for one in self.alternatives)
+        given = self.alternatives
+        if not isinstance(given, tuple | list) or not all(
+            isinstance(one, tuple | list) for one in given
+        ):
+            raise InvalidInputError(
+                f"alternatives: expected a tuple of tuples of regions, got {type(given).__name__}"
+            )
+        alternatives = tuple(tuple(one) for one in given)
         if not alternatives or not all(alternatives):
             raise InvalidInputError(
                 "alternatives: expected at least one, each with at least one region"

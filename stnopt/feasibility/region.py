@@ -16,6 +16,7 @@ import numpy as np
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility import equation, region_file
+from stnopt.feasibility.arguments import checked_degree, float_array
 from stnopt.feasibility.kernels.registry import KERNEL_CLASSES, KERNELS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _Region:
         digits : int
             Significant digits of each number; 17 reproduce the region exactly.
         """
-        if style not in ("text", "latex"):
+        if not isinstance(style, str) or style not in ("text", "latex"):
             raise InvalidInputError(f"style: expected 'text' or 'latex', got {style!r}")
         if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 17:
             raise InvalidInputError(f"digits: expected an integer from 1 to 17, got {digits!r}")
@@ -272,7 +273,7 @@ class KernelRegion(_Region):
             object.__setattr__(self, "scale", np.ones(p))
         m = len(np.atleast_1d(np.asarray(self.dual_coefs)))
         _set_array(self, "dual_coefs", (m,))
-        _set_array(self, "support_vectors", (m, p))
+        _set_array(self, "support_vectors", (m, p), hint="; a row for each of dual_coefs")
         _set_array(self, "center", (p,))
         _set_array(self, "scale", (p,))
         for name, scale in zip(self.inputs, self.scale, strict=True):
@@ -284,10 +285,7 @@ class KernelRegion(_Region):
             _set_number(self, name)
         if not self.gamma > 0:
             raise InvalidInputError(f"gamma: expected a positive number, got {self.gamma}")
-        degree = self.degree
-        if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 1:
-            raise InvalidInputError(f"degree: expected an integer of at least 1, got {degree!r}")
-        object.__setattr__(self, "degree", int(degree))
+        object.__setattr__(self, "degree", checked_degree(self.degree))
 
     @property
     def kernel_function(self) -> Kernel:
@@ -414,11 +412,18 @@ def _kind_of(region: _Region) -> str:
     return "linear" if isinstance(region, LinearRegion) else "kernel"
 
 
-def _set_array(region: _Region, name: str, shape: tuple[int, ...], *, finite: bool = True) -> None:
+def _set_array(
+    region: _Region,
+    name: str,
+    shape: tuple[int, ...],
+    *,
+    finite: bool = True,
+    hint: str = "",
+) -> None:
     """Replace a field by a checked, read-only copy."""
     value = getattr(region, name)
     try:
-        array = np.array(value, dtype=np.float64)
+        array = float_array(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInputError(
             f"{name}: expected numbers of shape {shape}, got {region_file.shown(value)}"
@@ -428,6 +433,7 @@ def _set_array(region: _Region, name: str, shape: tuple[int, ...], *, finite: bo
     if array.shape != shape:
         raise InvalidInputError(
             f"{name}: expected shape {shape} for inputs {list(region.inputs)}, found {array.shape}"
+            f"{hint}"
         )
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
         raise InvalidInputError(
@@ -465,7 +471,7 @@ def _as_points(points: Points, inputs: tuple[str, ...]) -> FloatArray:
         values = values[list(inputs)].to_numpy()
     try:
         # one memory layout, so that a table and an array give the same bits
-        x = np.ascontiguousarray(values, dtype=np.float64)
+        x = np.ascontiguousarray(float_array(values))
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"points: expected numbers, {error}") from error
     if x.ndim != 2 or x.shape[1] != len(inputs):

@@ -64,7 +64,7 @@ def read(source: Path | str) -> tuple[str, str]:
         with Path(source).open("rb") as file:
             content = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise InvalidInputError(f"{where} cannot be read: {error}") from error
+        raise InvalidInputError(f"source: {where} cannot be read: {error}") from error
     if len(content) > MAX_SIZE:
         raise InvalidInputError(f"{where}: {_too_large(Path(source).stat().st_size)}")
     try:
