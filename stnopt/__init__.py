@@ -20,6 +20,7 @@ from stnopt.feasibility.classifier import FittedRegion as FittedRegion
 from stnopt.feasibility.classifier import class_region_from_sklearn as class_region_from_sklearn
 from stnopt.feasibility.classifier import duels_from_sklearn as duels_from_sklearn
 from stnopt.feasibility.classifier import fit_region as fit_region
+from stnopt.feasibility.classifier import one_vs_one_from_sklearn as one_vs_one_from_sklearn
 from stnopt.feasibility.classifier import region_from_sklearn as region_from_sklearn
 from stnopt.feasibility.labelling import label_targets as label_targets
 from stnopt.feasibility.one_vs_one import UnionRegion as UnionRegion

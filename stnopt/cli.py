@@ -22,6 +22,7 @@ from stnopt import plot
 from stnopt.errors import InvalidInputError, SolverUnavailableError, StnoptError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.classifier import fit_region
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.labelling import label_targets
 from stnopt.feasibility.samples import TargetSamples, sample_targets
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
@@ -447,7 +448,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     command.add_argument("region", type=Path, help="JSON file to write")
     command.add_argument("--inputs", nargs="+", help="columns of records that hold the targets")
     command.add_argument("--label", help="column of records that says whether a target was met")
-    command.add_argument("--kernel", choices=("linear", "rbf", "poly", "sigmoid"), default="rbf")
+    command.add_argument("--kernel", choices=("linear", *KERNELS), default="rbf")
     command.add_argument("--tune", action="store_true", help="choose C and gamma by validation")
     command.add_argument("--penalty", type=float, default=1.0, metavar="C")
     command.add_argument("--test-size", type=float, default=0.25)
