@@ -146,9 +146,9 @@ class ProgramBuilder:
         row, column, factor = np.broadcast_arrays(rows, columns, np.asarray(factors, dtype=float))
         self._entries.append((row.ravel(), column.ravel(), factor.ravel()))
 
-    def set_cost(self, cost: NDArray[np.float64]) -> None:
-        """Replace the cost of all columns there are so far, (n_columns,) array."""
-        self._cost = [np.array(cost, dtype=float)]
+    def add_cost(self, cost: NDArray[np.float64]) -> None:
+        """Add to the cost of all columns there are so far, (n_columns,) array."""
+        self._cost = [np.concatenate(self._cost) + cost]
 
     def build(self) -> Program:
         """Return the program."""

@@ -108,7 +108,7 @@ def _bound_makespan(
     """
 
     def is_too_short(length: float) -> bool:
-        sums = build_period_sums(network, problem, n_periods=n_periods, length=length)
+        sums = build_period_sums(network, problem, n_periods=n_periods, until=length)
         answer = solve_program(
             replace(sums.program, cost=np.zeros_like(sums.program.cost)), time_limit=time_limit
         )
@@ -146,8 +146,8 @@ class PeriodSums:
         started, and that have ended, up to and at each point.
     n_started, n_ended : (n, k) arrays of columns
         Their numbers.
-    balance_rows : mapping of str to (k,) array
-        Per state of limited supply, the rows that keep its stock at or above zero.
+    opening : mapping of str to column
+        Per state of limited supply, what there is at the start: fixed, unless it was left open.
     """
 
     program: Program
@@ -156,7 +156,7 @@ class PeriodSums:
     ended: NDArray[np.int64]
     n_started: NDArray[np.int64]
     n_ended: NDArray[np.int64]
-    balance_rows: dict[str, NDArray[np.int64]]
+    opening: dict[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,6 +173,11 @@ class _Sums:
     ended: NDArray[np.int64]
     n_started: NDArray[np.int64]
     n_ended: NDArray[np.int64]
+    opening: dict[str, int]
+    soonest: dict[str, float]
+    origin: float
+    missed: list[tuple[str, float, int]]  # state, time and column of what is not delivered
+    missed_cost: float | None
 
     @property
     def last(self) -> int:
@@ -188,7 +193,8 @@ class _Sums:
 
     def periods_away(self, unit: str) -> list[tuple[float, float]]:
         rule = self.network.unit_rules.get(unit)
-        return list(rule.unavailable) if rule else []
+        periods = rule.unavailable if rule else ()
+        return [(start - self.origin, end - self.origin) for start, end in periods]
 
     def hours(self, unit: str, begin: float, end: float) -> float:
         """Return how long a unit is there between two times."""
@@ -205,15 +211,41 @@ def build_period_sums(
     *,
     n_periods: int,
     whole_batches: bool = False,
-    length: float | None = None,
+    until: float | None = None,
+    after: float | None = None,
+    missed_cost: float | None = None,
 ) -> PeriodSums:
-    """Build the sums of a problem over `length`, by default its horizon (docs/long_horizons.md).
+    """Build the sums of a problem up to its horizon (docs/long_horizons.md).
 
-    Deliveries after `length` must be met by what there is then.
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+    n_periods : int
+    whole_batches : bool
+        Whether numbers of batches are whole at the end.
+    until : float, optional
+        An end before the horizon. Deliveries after it must be met by what there is then.
+    after : float, optional
+        Only what comes after this time: deliveries before it are left out, what there is at that
+        time is free, and every task may start at once.
+    missed_cost : float, optional
+        Cost of an amount by which the demand is missed; left out, it must be met.
     """
-    if length is None:
+    if until is None:
         assert problem.horizon is not None
-        length = problem.horizon
+        until = problem.horizon
+    soonest, _ = soonest_times(network)
+    open_stock = after is not None
+    if after is not None:
+        soonest = dict.fromkeys(network.tasks, 0.0)
+        due = tuple(
+            replace(d, time=d.time - after)
+            for d in problem.deliveries
+            if d.time > after + _SAME_TIME * until
+        )
+        problem = replace(problem, deliveries=due, horizon=None)
+    length = until - (after or 0.0)
     points = _choose_points(problem, length, n_periods)
     fits = network.suitabilities
     rows = ProgramBuilder()
@@ -225,6 +257,13 @@ def build_period_sums(
         numbers[:, -1] = rows.columns(shape[0], integer=integer_end)
         return numbers
 
+    stocks = [s for s in network.states.values() if not s.unlimited]
+    initial = np.array([s.initial for s in stocks])
+    opening = rows.columns(
+        len(stocks),
+        lower=0.0 if open_stock else initial,
+        upper=math.inf if open_stock else initial,
+    )
     sums = _Sums(
         rows=rows,
         network=network,
@@ -236,13 +275,23 @@ def build_period_sums(
         ended=columns(),
         n_started=columns(),
         n_ended=columns(integer_end=whole_batches),
+        opening={s.name: int(column) for s, column in zip(stocks, opening, strict=True)},
+        soonest=soonest,
+        origin=after or 0.0,
+        missed=[]
+        if missed_cost is None
+        else [
+            (due.state, due.time, rows.column(upper=due.amount, cost=-missed_cost))
+            for due in problem.deliveries
+        ],
+        missed_cost=missed_cost,
     )
     _add_value(sums)
     _add_order_of_sums(sums)
     _add_batch_sizes(sums)
     _add_durations(sums)
     _add_unit_hours(sums)
-    balances = _add_balances(sums)
+    _add_balances(sums)
     _add_storage(sums)
     _add_utilities(sums)
     _add_demand(sums)
@@ -253,7 +302,7 @@ def build_period_sums(
         ended=sums.ended,
         n_started=sums.n_started,
         n_ended=sums.n_ended,
-        balance_rows=balances,
+        opening=sums.opening,
     )
 
 
@@ -271,7 +320,7 @@ def _add_value(sums: _Sums) -> None:
     cost[sums.ended[:, -1]] = per_amount
     cost[sums.n_ended[:, -1]] = per_batch
     sums.rows.offset = offset
-    sums.rows.set_cost(cost)
+    sums.rows.add_cost(cost)
 
 
 def value_terms(
@@ -328,16 +377,12 @@ def _add_batch_sizes(sums: _Sums) -> None:
     rows = sums.rows
     largest = np.array([fit.max_batch for fit in sums.fits])
     smallest = np.array([fit.min_batch for fit in sums.fits])
-    pairs = [
-        (sums.started, sums.n_started, None, None, slice(0, None)),
-        (sums.ended, sums.n_ended, None, None, slice(0, None)),
-    ]
-    differences = []
-    for amounts, numbers, *_ in pairs:
-        differences.append((amounts[:, :1], numbers[:, :1], None, None))
+    differences: list[tuple[NDArray[np.int64], ...]] = []
+    for amounts, numbers in ((sums.started, sums.n_started), (sums.ended, sums.n_ended)):
+        differences.append((amounts[:, :1], numbers[:, :1]))
         differences.append((amounts[:, 1:], numbers[:, 1:], amounts[:, :-1], numbers[:, :-1]))
     differences.append((sums.started, sums.n_started, sums.ended, sums.n_ended))
-    for amounts, numbers, less_amounts, less_numbers in differences:
+    for amounts, numbers, *less in differences:
         count = amounts.shape[1]
         for size, low, high in ((largest, -math.inf, 0.0), (smallest, 0.0, math.inf)):
             if size is smallest and not smallest.any():
@@ -346,9 +391,8 @@ def _add_batch_sizes(sums: _Sums) -> None:
             factor = np.repeat(size, count)
             rows.put(limit, amounts.ravel(), 1.0)
             rows.put(limit, numbers.ravel(), -factor)
-            if less_amounts is not None and less_numbers is not None:
-                rows.put(limit, less_amounts.ravel(), -1.0)
-                rows.put(limit, less_numbers.ravel(), factor)
+            for column, sign in zip(less, (-1.0, factor), strict=False):
+                rows.put(limit, column.ravel(), sign)
 
 
 def _add_durations(sums: _Sums) -> None:
@@ -359,10 +403,9 @@ def _add_durations(sums: _Sums) -> None:
     started[k] = 0 before the task can start at all, ended[k] = 0 up to the shortest duration.
     """
     rows, points = sums.rows, sums.points
-    soonest, _ = soonest_times(sums.network)
     for number, fit in enumerate(sums.fits):
         shortest, longest = fit.duration(fit.min_batch), fit.duration(fit.max_batch)
-        earliest = soonest[fit.task]
+        earliest = sums.soonest[fit.task]
         for k, time in enumerate(points):
             for begun, done in ((sums.started, sums.ended), (sums.n_started, sums.n_ended)):
                 if time < earliest - sums.same:
@@ -385,7 +428,6 @@ def _add_unit_hours(sums: _Sums) -> None:
     Batches that start at or after point i and end by point j: at least ended[j] - started[i].
     """
     rows, points, last = sums.rows, sums.points, sums.last
-    soonest, _ = soonest_times(sums.network)
     fixed = np.array([fit.fixed_time for fit in sums.fits])
     slope = np.array([fit.time_per_amount for fit in sums.fits])
     spans = [(0, j) for j in range(1, last + 1)] + [(i, last) for i in range(1, last)]
@@ -395,7 +437,7 @@ def _add_unit_hours(sums: _Sums) -> None:
         width *= 2
     for unit in sums.network.units:
         on_unit = np.array([n for n, fit in enumerate(sums.fits) if fit.unit == unit])
-        head = min(soonest[sums.fits[n].task] for n in on_unit)
+        head = min(sums.soonest[sums.fits[n].task] for n in on_unit)
         for i, j in spans:
             begin = max(points[i], min(head, points[j]))
             row = rows.rows(1, upper=sums.hours(unit, begin, points[j]))
@@ -426,6 +468,15 @@ def _taken(sums: _Sums, state: str, point: int) -> list[tuple[int, float]]:
     ]
 
 
+def _not_delivered(sums: _Sums, state: str, point: int) -> list[tuple[int, float]]:
+    everything = point == sums.last
+    return [
+        (column, 1.0)
+        for name, time, column in sums.missed
+        if name == state and (everything or time <= sums.points[point] + sums.same)
+    ]
+
+
 def _delivered(sums: _Sums, state: str, point: int) -> float:
     """Sum what is due up to a point; at the last one, all of it."""
     everything = point == sums.last
@@ -436,19 +487,15 @@ def _delivered(sums: _Sums, state: str, point: int) -> float:
     )
 
 
-def _add_balances(sums: _Sums) -> dict[str, NDArray[np.int64]]:
+def _add_balances(sums: _Sums) -> None:
     """Initial + released - taken - delivered >= 0 at each point.
 
     Released at most: what has ended, and for a part that leaves early what had started that long
     before.
     """
-    balances = {}
-    for name, state in sums.network.states.items():
-        if state.unlimited:
-            continue
-        numbers = []
+    for name, opening in sums.opening.items():
         for k, time in enumerate(sums.points):
-            terms = [(column, -q) for column, q in _taken(sums, name, k)]
+            terms = [(opening, 1.0), *((column, -q) for column, q in _taken(sums, name, k))]
             for n, fit in enumerate(sums.fits):
                 share = sums.network.tasks[fit.task].produces.get(name)
                 if not share:
@@ -460,10 +507,8 @@ def _add_balances(sums: _Sums) -> dict[str, NDArray[np.int64]]:
                         continue
                     column = sums.started[n, sums.first_point_from(time - early)]
                 terms.append((int(column), share))
-            due = _delivered(sums, name, k)
-            numbers.append(sums.rows.row(terms, lower=due - state.initial))
-        balances[name] = np.array(numbers)
-    return balances
+            terms += _not_delivered(sums, name, k)
+            sums.rows.row(terms, lower=_delivered(sums, name, k))
 
 
 def _add_storage(sums: _Sums) -> None:
@@ -478,7 +523,8 @@ def _add_storage(sums: _Sums) -> None:
         most = {} if state.zero_wait else sums.network.most_made(name)
         capacity = 0.0 if state.zero_wait else state.capacity
         for k in range(sums.last + 1):
-            terms = [(column, -q) for column, q in _taken(sums, name, k)]
+            terms = [(sums.opening[name], 1.0)]
+            terms += [(column, -q) for column, q in _taken(sums, name, k)]
             for n, fit in enumerate(sums.fits):
                 share = sums.network.tasks[fit.task].produces.get(name)
                 if share:
@@ -491,10 +537,8 @@ def _add_storage(sums: _Sums) -> None:
                 amount * (1.0 if k == sums.last else _is_there(sums, unit, sums.points[k]))
                 for unit, amount in most.items()
             )
-            due = _delivered(sums, name, k)
-            if k == sums.last and sums.problem.horizon and sums.length < sums.problem.horizon:
-                due = sum(d.amount for d in sums.problem.deliveries if d.state == name)
-            sums.rows.row(terms, upper=room - state.initial + due)
+            terms += _not_delivered(sums, name, k)
+            sums.rows.row(terms, upper=room + _delivered(sums, name, k))
 
 
 def _add_utilities(sums: _Sums) -> None:
@@ -531,12 +575,17 @@ def _add_utilities(sums: _Sums) -> None:
 def _add_demand(sums: _Sums) -> None:
     """Final stock, after all deliveries, >= target (== for `exactly`)."""
     for name, amount in sums.problem.targets.items():
-        state = sums.network.states[name]
-        terms = [(column, -q) for column, q in _taken(sums, name, sums.last)]
+        terms = [(sums.opening[name], 1.0)]
+        terms += [(column, -q) for column, q in _taken(sums, name, sums.last)]
         for n, fit in enumerate(sums.fits):
             share = sums.network.tasks[fit.task].produces.get(name)
             if share:
                 terms.append((int(sums.ended[n, sums.last]), share))
-        needed = amount + _delivered(sums, name, sums.last) - state.initial
+        needed = amount + _delivered(sums, name, sums.last)
         exact = sums.problem.sense == "exactly"
+        terms += _not_delivered(sums, name, sums.last)
+        if sums.missed_cost is not None:
+            terms.append((sums.rows.column(upper=amount, cost=-sums.missed_cost), 1.0))
+            if exact:
+                terms.append((sums.rows.column(cost=-sums.missed_cost), -1.0))
         sums.rows.row(terms, lower=needed, upper=needed if exact else math.inf)

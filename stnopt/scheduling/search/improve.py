@@ -323,8 +323,7 @@ def _group_instants(order: _Order) -> None:
     times = [0.0, order.horizon, *(d.time for d in order.problem.deliveries)]
     for batch in order.placed:
         times += [batch.start, batch.finish, *batch.releases.values()]
-    for number, batch in enumerate(order.placed):
-        del number
+    for batch in order.placed:
         times += [start for start, _ in _periods(order, batch.suitability.unit)]
         times += [
             batch.start - gap
@@ -537,14 +536,12 @@ def _add_limited_store(order: _Order, state: State, marks: list[_Mark]) -> None:
     on_hand = rows.column(lower=0.0)
     rows.row([(on_hand, 1.0)], lower=(have := state.initial / order.amount_unit), upper=have)
     waiting: dict[int, int] = {}
-    unloads = {mark.batch for mark in marks if mark.kind == "unload"}
     early = {
         mark.batch
         for mark in marks
         if mark.kind == "unload"
         and state.name in order.placed[mark.batch].suitability.release_time
     }
-    stays = {mark.batch for mark in marks if mark.kind == "release"} - unloads
 
     def shrink() -> None:
         for number, column in waiting.items():
@@ -568,8 +565,7 @@ def _add_limited_store(order: _Order, state: State, marks: list[_Mark]) -> None:
             rows.row(terms, lower=mark.amount, upper=mark.amount)
             on_hand = after
         if mark.kind == "release":
-            waits_nowhere = mark.batch in early
-            if not waits_nowhere and (mark.batch in unloads or mark.batch in stays):
+            if mark.batch not in early:
                 column = rows.column()
                 rows.row([(column, 1.0), (order.sizes[mark.batch], -mark.share)], upper=0.0)
                 waiting[mark.batch] = column
