@@ -33,7 +33,7 @@ class ProgramStatus(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """Maximise `cost @ x + offset` over `row_lower <= matrix @ x <= row_upper`, `lower <= x <= upper`.
+    """Maximise cost @ x + offset: row_lower <= matrix @ x <= row_upper, lower <= x <= upper.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Program:
     matrix : (m, n) sparse array
     row_lower, row_upper : (m,) arrays
     offset : float
-    """  # noqa: E501
+    """
 
     cost: NDArray[np.float64]
     lower: NDArray[np.float64]
@@ -111,9 +111,7 @@ class ProgramBuilder:
         self.n_columns += count
         return numbers
 
-    def column(
-        self, *, lower: float = 0.0, upper: float = math.inf, cost: float = 0.0
-    ) -> int:
+    def column(self, *, lower: float = 0.0, upper: float = math.inf, cost: float = 0.0) -> int:
         """Add one column; return its number."""
         return int(self.columns(1, lower=lower, upper=upper, cost=cost)[0])
 
@@ -205,6 +203,8 @@ def solve_program(
     -------
     ProgramSolution
     """
+    if not len(program.cost):  # HiGHS has no status for it
+        return _empty_answer(program)
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
@@ -225,6 +225,19 @@ def solve_program(
         highs.setSolution(len(columns), columns, np.asarray(start, dtype=float))
     highs.run()
     return _read(highs, program, has_integers)
+
+
+def _empty_answer(program: Program) -> ProgramSolution:
+    """Answer for a program without columns: its rows hold at zero, or they do not."""
+    if (program.row_lower > 0).any() or (program.row_upper < 0).any():
+        return ProgramSolution(status=ProgramStatus.INFEASIBLE)
+    return ProgramSolution(
+        status=ProgramStatus.OPTIMAL,
+        x=np.zeros(0),
+        objective=program.offset,
+        bound=program.offset,
+        duals=np.zeros(len(program.row_lower)),
+    )
 
 
 def _to_highs(program: Program) -> highspy.HighsLp:

@@ -199,8 +199,7 @@ class _Sums:
     def hours(self, unit: str, begin: float, end: float) -> float:
         """Return how long a unit is there between two times."""
         away = sum(
-            max(0.0, min(stop, end) - max(start, begin))
-            for start, stop in self.periods_away(unit)
+            max(0.0, min(stop, end) - max(start, begin)) for start, stop in self.periods_away(unit)
         )
         return max(0.0, end - begin - away)
 
@@ -391,12 +390,13 @@ def _add_batch_sizes(sums: _Sums) -> None:
             factor = np.repeat(size, count)
             rows.put(limit, amounts.ravel(), 1.0)
             rows.put(limit, numbers.ravel(), -factor)
-            for column, sign in zip(less, (-1.0, factor), strict=False):
-                rows.put(limit, column.ravel(), sign)
+            if less:
+                rows.put(limit, less[0].ravel(), -1.0)
+                rows.put(limit, less[1].ravel(), factor)
 
 
 def _add_durations(sums: _Sums) -> None:
-    """What has ended by a point started at least the shortest duration before it, and so on.
+    """Say that what has ended by a point started at least the shortest duration before it, and so on.
 
     ended[k] <= started[j] for the first point j >= k - shortest duration;
     ended[k] >= started[j] for the last point j <= k - longest duration;
@@ -417,9 +417,7 @@ def _add_durations(sums: _Sums) -> None:
                 rows.row([(begun[number, first], 1.0), (done[number, k], -1.0)], lower=0.0)
                 before = np.flatnonzero(points <= time - longest + sums.same)
                 if len(before):
-                    rows.row(
-                        [(done[number, k], 1.0), (begun[number, before[-1]], -1.0)], lower=0.0
-                    )
+                    rows.row([(done[number, k], 1.0), (begun[number, before[-1]], -1.0)], lower=0.0)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
@@ -488,7 +486,7 @@ def _delivered(sums: _Sums, state: str, point: int) -> float:
 
 
 def _add_balances(sums: _Sums) -> None:
-    """Initial + released - taken - delivered >= 0 at each point.
+    """Keep initial + released - taken - delivered >= 0 at each point.
 
     Released at most: what has ended, and for a part that leaves early what had started that long
     before.
@@ -512,7 +510,7 @@ def _add_balances(sums: _Sums) -> None:
 
 
 def _add_storage(sums: _Sums) -> None:
-    """Initial + ended - taken - delivered <= capacity + what can wait in units that do not run.
+    """Keep initial + ended - taken - delivered <= capacity + what can wait in idle units.
 
     What waits of a state in a unit is at most the largest amount that one batch makes there. A
     state with zero wait has neither store nor units.
@@ -573,7 +571,7 @@ def _add_utilities(sums: _Sums) -> None:
 
 
 def _add_demand(sums: _Sums) -> None:
-    """Final stock, after all deliveries, >= target (== for `exactly`)."""
+    """Require final stock, after all deliveries, >= target (== for `exactly`)."""
     for name, amount in sums.problem.targets.items():
         terms = [(sums.opening[name], 1.0)]
         terms += [(column, -q) for column, q in _taken(sums, name, sums.last)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,9 +116,7 @@ def improve_schedule(schedule: Schedule, network: Network, problem: Problem) -> 
     )
     broken = [v.message for v in find_violations(given, network)]
     broken += _missed_targets(given, problem)
-    improved = retime_repeatedly(
-        placed_from_schedule(schedule.batches, network), network, problem
-    )
+    improved = retime_repeatedly(placed_from_schedule(schedule.batches, network), network, problem)
     if broken and improved is None:
         raise InvalidScheduleError(
             "no times and sizes for this order of batches keep the plant's rules and meet the "
@@ -149,9 +148,7 @@ def placed_from_schedule(batches: Iterable[Batch], network: Network) -> list[Pla
             for state in network.tasks[batch.task].produces
         }
         placed.append(
-            PlacedBatch(
-                suitability=fit, start=batch.start, finish=batch.finish, releases=releases
-            )
+            PlacedBatch(suitability=fit, start=batch.start, finish=batch.finish, releases=releases)
         )
     return placed
 
@@ -180,9 +177,7 @@ def retime_repeatedly(
     return best
 
 
-def retime(
-    placed: Sequence[PlacedBatch], network: Network, problem: Problem
-) -> Schedule | None:
+def retime(placed: Sequence[PlacedBatch], network: Network, problem: Problem) -> Schedule | None:
     """Return the best schedule in this order; None if there is none, or the replay rejects it."""
     assert problem.horizon is not None
     order = _Order(network=network, problem=problem, placed=list(placed))
@@ -248,7 +243,7 @@ class _Order:
         return _Moment(terms=(), constant=time / self.time_unit)
 
     def not_before(self, later: _Moment, earlier: _Moment, gap: float = 0.0) -> None:
-        """later >= earlier + gap (in the plant's time)."""
+        """Later >= earlier + gap (in the plant's time)."""
         terms = [*later.terms, *((column, -factor) for column, factor in earlier.terms)]
         constant = earlier.constant - later.constant + gap / self.time_unit
         if terms and later != earlier:
@@ -270,7 +265,7 @@ class _Moment:
 
 
 def _add_batches(order: _Order) -> bool:
-    """Starts within the horizon and between the periods away; what sizes are worth.
+    """Add starts, between the periods away, and sizes, with what they are worth.
 
     False if a batch stands across a period in which its unit is away.
     """
@@ -278,9 +273,7 @@ def _add_batches(order: _Order) -> bool:
     _, per_amount, _ = value_terms(network, problem.objective)
     worth = {(f.task, f.unit): v for f, v in zip(network.suitabilities, per_amount, strict=True)}
     scale = max(1e-12, float(np.max(np.abs(per_amount), initial=0.0)))
-    latest = (
-        rows.column(upper=_SCALE, cost=-1.0) if problem.objective == "makespan" else None
-    )
+    latest = rows.column(upper=_SCALE, cost=-1.0) if problem.objective == "makespan" else None
     for number, batch in enumerate(order.placed):
         fit = batch.suitability
         window = _window(order, batch)
@@ -319,7 +312,7 @@ def _window(order: _Order, batch: PlacedBatch) -> tuple[float, float] | None:
 
 
 def _group_instants(order: _Order) -> None:
-    """Number the instants of all times in the order; near-equal ones are one."""
+    """Number all times of the order; near-equal ones are one instant."""
     times = [0.0, order.horizon, *(d.time for d in order.problem.deliveries)]
     for batch in order.placed:
         times += [batch.start, batch.finish, *batch.releases.values()]
@@ -351,13 +344,13 @@ def _changeover(order: _Order, first: int, following: int) -> float:
 
 
 def _add_unit_order(order: _Order) -> None:
-    """start of the next >= finish + changeover, on each unit."""
+    """Start of the next >= finish + changeover, on each unit."""
     by_unit: dict[str, list[int]] = defaultdict(list)
     for number, batch in enumerate(order.placed):
         by_unit[batch.suitability.unit].append(number)
     for numbers in by_unit.values():
         numbers.sort(key=lambda n: (order.placed[n].start, order.placed[n].finish))
-        for one, following in zip(numbers, numbers[1:], strict=False):
+        for one, following in pairwise(numbers):
             order.next_on_unit[one] = following
             gap = _changeover(order, one, following)
             order.not_before(order.start_of(following), order.finish_of(one), gap)
@@ -393,6 +386,11 @@ def _marks(order: _Order, state: State) -> list[_Mark]:
         if share:
             released = order.instants[batch.releases[state.name]]
             moment = order.release_of(number, state.name)
+            if limited and state.name not in batch.suitability.release_time:
+                # It may stay in its unit at first: what counts is when the others may have it.
+                column = order.rows.column(upper=_SCALE)
+                order.not_before(_Moment(terms=((column, 1.0),)), moment)
+                moment = _Moment(terms=((column, 1.0),))
             marks.append(
                 _Mark(instant=released, kind="release", moment=moment, batch=number, share=share)
             )
@@ -499,7 +497,7 @@ def _add_zero_wait(order: _Order, marks: list[_Mark]) -> None:
 
 
 def _add_unlimited_store(order: _Order, state: State, marks: list[_Mark]) -> None:
-    """Takings in their order, each after the releases before it; stock after each >= 0."""
+    """Keep takings in their order, each after the releases before it; stock after each >= 0."""
     level: list[tuple[int, float]] = []
     have = state.initial / order.amount_unit
     released: list[_Mark] = []
@@ -539,8 +537,7 @@ def _add_limited_store(order: _Order, state: State, marks: list[_Mark]) -> None:
     early = {
         mark.batch
         for mark in marks
-        if mark.kind == "unload"
-        and state.name in order.placed[mark.batch].suitability.release_time
+        if mark.kind == "unload" and state.name in order.placed[mark.batch].suitability.release_time
     }
 
     def shrink() -> None:
@@ -586,9 +583,7 @@ def _add_utilities(order: _Order) -> None:
     as running.
     """
     for name, utility in order.network.utilities.items():
-        drawing = [
-            n for n, batch in enumerate(order.placed) if name in batch.suitability.utilities
-        ]
+        drawing = [n for n, batch in enumerate(order.placed) if name in batch.suitability.utilities]
         drawing.sort(key=lambda n: order.instants[order.placed[n].start])
         unended: list[int] = []
         for position, number in enumerate(drawing):

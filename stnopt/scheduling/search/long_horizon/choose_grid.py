@@ -1,4 +1,4 @@
-"""How wide the steps of a grid should be: what rounding up costs, against how much there is to search."""  # noqa: E501
+"""How wide the steps of a grid should be: what rounding up costs, against what is to search."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.plant.network import Network, Suitability, Task
 from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
 
 if TYPE_CHECKING:
+    from stnopt.plant.network import Network, Suitability, Task
     from stnopt.plant.problem import Problem
 
 #: Widths are full durations divided by these, and the like of the time unit.
@@ -78,7 +78,11 @@ def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[
 def _worth(network: Network, problem: Problem, width: float) -> float | None:
     """Bound the problem on a plant whose batches last whole steps; None if nothing is possible."""
     rounded = round_durations(network, width)
-    bound = bound_by_periods(rounded, problem, n_periods=_PERIODS)
+    if problem.objective == "makespan":
+        problem = replace(problem, horizon=None)
+    bound = bound_by_periods(
+        rounded, problem, n_periods=1 if problem.objective == "makespan" else _PERIODS
+    )
     if bound is None or not np.isfinite(bound):
         return None
     return bound if problem.objective in MAXIMISED else -bound

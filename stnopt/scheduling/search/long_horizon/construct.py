@@ -101,9 +101,7 @@ def _fill(
     program = part.program
     if not last:
         program = _with_future(grid, part, x, end)
-    start = part.start
-    if len(program.cost) > len(start):
-        start = None
+    start = part.start if last else None
     answer = solve_program(
         program, time_limit=time_limit, relative_gap=_GAP, start=start, heuristic_effort=0.2
     )
@@ -159,7 +157,7 @@ def _link_stocks(
     x: NDArray[np.float64],
     end: int,
 ) -> tuple[tuple[csc_array, csc_array], NDArray[np.float64]]:
-    """opening stock of the future - movement of the stock at the window's end = where it stood."""
+    """Link each opening stock of the future to the stock at the window's end."""
     group_of = {int(group[0]): number for number, group in enumerate(part.groups)}
     moved = [len(part.free) + group_of[int(columns[end])] for _, columns in stocks]
     opened = [future.opening[name] for name, _ in stocks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
+#: Share of the largest batch that may be missed of a demand on the grid before times are given.
+_MET = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
 _MODES = 2
 #: Shares of the time: for bounds, and for constructing.
@@ -44,6 +47,14 @@ _WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
 _RETIME_SHARE = 0.1
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
+#: A makespan is first sought within its bound times this, then within longer horizons.
+_FIRST_LENGTH, _LONGER = 1.15, 1.2
+#: Once there is one, this far from what failed to what is known; down to so close.
+_SHORTER, _CLOSE = 0.5, 0.003
+#: Widths that are tried in turn.
+_MAKESPAN_WIDTHS = 3
+#: Share of the time for one horizon.
+_LENGTH_SHARE = 0.2
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96)
 
@@ -51,8 +62,8 @@ _PERIODS = (12, 36, 96)
 def engine_supports(network: Network, problem: Problem) -> str | None:
     """Say what keeps the engine from a problem; None if nothing does."""
     del network
-    if problem.horizon is None:
-        return "a problem without a horizon"
+    if problem.horizon is None and problem.objective != "makespan":
+        return "a problem without a horizon, which only a makespan can be"
     return None
 
 
@@ -116,10 +127,8 @@ def search_long_horizon(
         should_stop=should_stop,
         clock=clock,
     )
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # what was found so far is the answer
         search.run(warm)
-    except KeyboardInterrupt:
-        pass  # what was found so far is the answer
     return search.best, search.bound
 
 
@@ -167,10 +176,45 @@ class _Search:
         if warm is not None:
             self.offer(replace(warm, horizon=self.problem.horizon or warm.horizon))
         self.tighten_bound()
+        if self.problem.objective == "makespan":
+            self.shorten()
+            return
         for each in rank_widths(self.network, self.problem, most_modes=_MODES):
             if self.over:
                 break
             self.search_grid(self.problem, each.width)
+
+    def shorten(self) -> None:
+        """Look for the demand within shorter and shorter horizons.
+
+        One that fails says nothing of the next: it only moves the look halfway back to what is
+        known to be long enough.
+        """
+        least = max(self.bound or 0.0, 1e-6)
+        most = self.problem.horizon or math.inf
+        failed, length = least, min(_FIRST_LENGTH * least, most)
+        widths: list[float] = []
+        while not self.over:
+            problem = replace(self.problem, horizon=length)
+            if not widths:
+                ranked = rank_widths(self.network, problem, most_modes=_MODES)
+                widths = [each.width for each in ranked[:_MAKESPAN_WIDTHS]]
+            if not widths:
+                return
+            before = self.value
+            self.search_grid(problem, widths[0])
+            if self.value is None:
+                if length >= most:
+                    widths.pop(0)
+                failed, length = length, min(_LONGER * length, most)
+                continue
+            if self.value == before:
+                failed = max(failed, length)
+            if self.value - failed <= max(self.relative_gap, _CLOSE) * self.value:
+                # From the start again, on another grid: what failed may do there.
+                failed = max(least, self.bound or 0.0)
+                widths.pop(0)
+            length = failed + _SHORTER * (self.value - failed)
 
     def tighten_bound(self) -> None:
         """Sum over more and more periods while that takes a small share of the time."""
@@ -189,9 +233,7 @@ class _Search:
 
     def note_bound(self, found: float | None) -> None:
         """Keep the tighter of two bounds."""
-        if found is not None and (
-            self.bound is None or self.sign * found < self.sign * self.bound
-        ):
+        if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
             self.bound = found
 
     def search_grid(self, problem: Problem, width: float) -> None:
@@ -208,7 +250,10 @@ class _Search:
             seconds=min(_CONSTRUCT_SHARE * self.time_limit, self.left),
             clock=self.clock,
         )
-        self.retime(grid, x, problem)
+        if grid.missed_amount(x) <= _MET * grid.largest:
+            self.retime(grid, x, problem)
+            if problem.objective == "makespan":
+                return
         self.improve(grid, x, problem)
 
     def improve(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> None:
@@ -216,20 +261,28 @@ class _Search:
         windows = WindowSearch(
             grid=grid,
             random=self.random,
-            seconds=float(
-                np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW)
-            ),
+            seconds=float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW)),
             x=x,
             value=float(grid.program.cost @ x) + grid.program.offset,
         )
-        gained, retimed_at = False, self.clock()
+        started = self.clock()
+        gained, retimed_at = False, started
         while not self.over and not windows.exhausted:
             if windows.idle > _IDLE_SWEEPS * windows.sweep:
                 break
             if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
                 gained = True
+            if problem.objective == "makespan":
+                if grid.missed_amount(windows.x) <= _MET * grid.largest:
+                    break
+                if self.clock() - started > _LENGTH_SHARE * self.time_limit:
+                    return
             since = self.clock() - retimed_at
-            if gained and since > max(_RETIME_SHARE * self.time_limit, 5 * self.retime_seconds):
+            if (
+                problem.objective != "makespan"
+                and gained
+                and since > max(_RETIME_SHARE * self.time_limit, 5 * self.retime_seconds)
+            ):
                 windows.resize(seconds=max(0.1, self.left))
                 self.retime(grid, windows.x, problem)
                 gained, retimed_at = False, self.clock()
@@ -239,7 +292,9 @@ class _Search:
     def retime(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> Schedule | None:
         """Give the batches of a solution their times and sizes, and offer what comes of it."""
         started = self.clock()
-        schedule = retime_repeatedly(grid.place(x), self.network, problem)
+        latest = max((due.time for due in problem.deliveries), default=0.0)
+        horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
+        schedule = retime_repeatedly(grid.place(x), self.network, replace(problem, horizon=horizon))
         self.retime_seconds = self.clock() - started
         if schedule is not None:
             self.offer(schedule)

@@ -92,6 +92,11 @@ class Grid:
     missed_at: NDArray[np.int64]
     penalty: float
 
+    @property
+    def largest(self) -> float:
+        """Largest batch of the plant."""
+        return max(mode.suitability.max_batch for mode in self.modes)
+
     def missed_amount(self, x: NDArray[np.float64]) -> float:
         """Return how much of the demand a solution misses."""
         return float(np.sum(x[self.missed]))
@@ -188,9 +193,7 @@ class _Draft:
         return column
 
 
-def build_grid(
-    network: Network, problem: Problem, *, width: float, modes: Sequence[Mode]
-) -> Grid:
+def build_grid(network: Network, problem: Problem, *, width: float, modes: Sequence[Mode]) -> Grid:
     """Build the program of a problem on a grid (docs/long_horizons.md).
 
     References
@@ -297,9 +300,7 @@ def _add_unit_allocation(draft: _Draft) -> None:
         _put_busy(draft, busy, unit, 1.0)
 
 
-def _put_busy(
-    draft: _Draft, rows: NDArray[np.int64], unit: str, factor: float
-) -> None:
+def _put_busy(draft: _Draft, rows: NDArray[np.int64], unit: str, factor: float) -> None:
     """Add factor * (a batch runs) to one row per step."""
     for n in draft.on_unit(unit):
         for step in range(draft.modes[n].steps):
@@ -381,7 +382,7 @@ def _add_stocks(draft: _Draft) -> None:
 
 
 def _add_storage(draft: _Draft) -> None:
-    """Stored = stock - waiting, from 0 to the capacity; what waits in units.
+    """Keep stored = stock - waiting between 0 and the capacity.
 
     waiting[p] <= M (1 - runs in step p - is cleaned), <= waiting[p-1] + released at the end of a
     batch at p; none while the unit is away. What is delivered between two points is still there.

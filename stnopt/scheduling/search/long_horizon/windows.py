@@ -149,9 +149,7 @@ class WindowSearch:
         begin = int(self.waiting_list.pop())
         return begin, begin + length, None
 
-    def _free(
-        self, begin: int, end: int, units: NDArray[np.int64] | None
-    ) -> NDArray[np.bool_]:
+    def _free(self, begin: int, end: int, units: NDArray[np.int64] | None) -> NDArray[np.bool_]:
         grid = self.grid
         free = (grid.start_of + grid.steps_of > begin) & (grid.start_of < end)
         if units is not None:
