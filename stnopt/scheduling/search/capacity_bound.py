@@ -396,7 +396,7 @@ def _add_batch_sizes(sums: _Sums) -> None:
 
 
 def _add_durations(sums: _Sums) -> None:
-    """Say that what has ended by a point started at least the shortest duration before it, and so on.
+    """Say that what has ended by a point started the shortest duration before it, and so on.
 
     ended[k] <= started[j] for the first point j >= k - shortest duration;
     ended[k] >= started[j] for the last point j <= k - longest duration;

@@ -312,7 +312,7 @@ def _window(order: _Order, batch: PlacedBatch) -> tuple[float, float] | None:
 
 
 def _group_instants(order: _Order) -> None:
-    """Number all times of the order; near-equal ones are one instant."""
+    """Give each time of the order an instant; near-equal ones share it."""
     times = [0.0, order.horizon, *(d.time for d in order.problem.deliveries)]
     for batch in order.placed:
         times += [batch.start, batch.finish, *batch.releases.values()]
