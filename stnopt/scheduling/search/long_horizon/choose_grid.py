@@ -21,8 +21,8 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
-#: Worth lost that halving the number of columns is worth.
-_PER_HALVING = 0.012
+#: Share of the worth that halving the number of batches is worth, while there are many of them.
+_PER_HALVING, _MANY_BATCHES = 0.012, 2500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,10 @@ def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[
     scale = max(abs(each.worth) for each in best.values()) or 1.0
 
     def score(each: Width) -> float:
-        return each.worth / scale - _PER_HALVING * math.log2(each.n_batches)
+        return each.worth / scale - _PER_HALVING * (
+            0.25 * math.log2(each.n_batches)
+            + 0.75 * max(0.0, math.log2(each.n_batches / _MANY_BATCHES))
+        )
 
     return sorted(best.values(), key=score, reverse=True)
 
