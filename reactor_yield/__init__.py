@@ -13,8 +13,8 @@ from reactor_yield.errors import MissingDependencyError as MissingDependencyErro
 from reactor_yield.errors import ReactorYieldError as ReactorYieldError
 from reactor_yield.monitoring.alarms import LowYieldAlarms as LowYieldAlarms
 from reactor_yield.monitoring.alarms import low_yield_alarm as low_yield_alarm
-from reactor_yield.monitoring.drift import DriftReport as DriftReport
 from reactor_yield.monitoring.drift import detect_drift as detect_drift
+from reactor_yield.monitoring.drift_report import DriftReport as DriftReport
 from reactor_yield.monitoring.runaway import CoolantFailure as CoolantFailure
 from reactor_yield.monitoring.runaway import choose_alarm_level as choose_alarm_level
 from reactor_yield.monitoring.runaway import count_alarms as count_alarms
