@@ -119,7 +119,7 @@ def _read_baseline(
     model: YieldModel, baseline: Mapping[str, float] | pd.DataFrame | None
 ) -> dict[str, float]:
     if baseline is None:
-        return dict(model.baseline)
+        return {name: float(value) for name, value in model.baseline.items()}
     needed = _players(model)
     given = baseline.mean(numeric_only=True) if isinstance(baseline, pd.DataFrame) else baseline
     missing = [c for c in needed if c not in given]
