@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from reactor_yield.data.dataset import check_dataset
+    from reactor_yield.data.check import check_dataset
 
     if options.summary:
         check_output(options.summary)

@@ -28,7 +28,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from reactor_yield.data.dataset import check_dataset, generate_dataset, split_dataset
+    from reactor_yield.data.check import check_dataset
+    from reactor_yield.data.dataset import generate_dataset
+    from reactor_yield.data.split import split_dataset
 
     for output in (options.output, options.summary):
         if output:

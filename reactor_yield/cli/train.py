@@ -24,12 +24,18 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--points", type=int, default=2_500, help="of the Gaussian process")
     command.add_argument("--test", help=f"CSV to measure the model on, {S3}")
     command.add_argument("--report", type=Path, help="JSON with fit, test and importances")
+    command.add_argument(
+        "--gaps",
+        choices=("refuse", "impute", "keep"),
+        help="gaps in features: refuse, fill with what is typical, or fill and remember; default: "
+        "impute for your own columns, refuse for the reactor's",
+    )
     add_own_columns(command)
     command.set_defaults(run=_train)
 
 
 def _train(options: argparse.Namespace) -> int:
-    from reactor_yield.data.dataset import check_dataset
+    from reactor_yield.data.check import check_dataset
     from reactor_yield.yield_model import fit_yield_model
 
     for output in (options.output, options.report):
@@ -38,18 +44,25 @@ def _train(options: argparse.Namespace) -> int:
     own = read_own_columns(options)
     data = read_csv(options.data)
     own.check_present(data, name=options.data)
-    if not own.given:
+    if own.given:
+        said_gaps = [f"{c}: {n} gaps" for c in own.features if (n := int(data[c].isna().sum()))]
+    else:
         check_dataset(data).raise_if_bad()
+        said_gaps = []
     model = fit_yield_model(
         data,
         model=options.model,
         seed=options.seed,
         n_points=options.points,
         progress=True,
-        **_own_arguments(own, data),
+        **_own_arguments(own, options.gaps),
     )
     report: dict[str, object] = {"fit": model.report.to_dict()}
     said = [f"{model.report.kind} fitted to {model.report.n_rows} rows, saved to {options.output}"]
+    if said_gaps:
+        said.append(f"  {'; '.join(said_gaps)} ({model.encoding.gaps})")
+    if model.report.n_without_target:
+        said.append(f"  {model.report.n_without_target} rows without {own.target!r} left out")
     said += [
         f"  cross-validation {name:9s} mean absolute error {sum(errors) / len(errors):.5f}"
         for name, errors in model.report.cross_validation.items()
@@ -64,10 +77,9 @@ def _train(options: argparse.Namespace) -> int:
     return OK
 
 
-def _own_arguments(own: OwnColumns, data: pd.DataFrame) -> dict[str, Any]:
-    if not own.given and own.group is None and own.time is None:
-        return {}
+def _own_arguments(own: OwnColumns, gaps: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {"features": own.features, "target": own.target}
+    found["gaps"] = gaps or ("impute" if own.given else "refuse")
     if own.group is not None:
         found["groups"] = own.group
     if own.time is not None:

@@ -134,9 +134,9 @@ def _judge(
     caution = _CAUTION * (after["predicted"] - after["lower"])
     margin = after["predicted"] - caution - target
     before = predict_table(model, row)
-    if bool(before["joint_in_range"].iloc[0]):
+    if bool(before["in_range"].iloc[0]):
         # A mended row must stay where the model knows its way.
-        margin = margin.where(after["joint_in_range"].astype(bool), -np.inf)
+        margin = margin.where(after["in_range"].astype(bool), -np.inf)
     return after.assign(margin=margin.fillna(-np.inf))
 
 
