@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reactor_yield.data.dataset import DataReport
+    from reactor_yield.data.check import DataReport
     from reactor_yield.monitoring.drift_report import DriftReport
 
 _STYLE = (
