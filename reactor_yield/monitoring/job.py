@@ -81,7 +81,7 @@ def write_job(report: DriftReport, folder: str | Path, *, now: datetime | None =
 
 
 def read_history(folder: str | Path) -> pd.DataFrame:
-    """Read the runs so far: `time`, `drifted`, `n_current`, `largest_distance`, `column`, `causes`."""
+    """Read the runs so far, a line each; an empty table before the first one."""
     location = f"{str(folder).rstrip('/')}/{HISTORY}"
     if is_s3(location):
         from reactor_yield.serving.aws import list_keys

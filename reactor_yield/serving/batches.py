@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from reactor_yield.prediction import predict_table
+from reactor_yield.serving.conditions import number_columns
 
 if TYPE_CHECKING:
     from reactor_yield.yield_model import YieldModel
 
-_PIECE = 500
+_PIECE = 250
 """Rows predicted at once."""
 
 
@@ -151,9 +152,12 @@ class BatchPredictor:
             name: [v for j, first, last in batch for v in j.columns[name][first:last]]
             for name in job.columns
         }
-        numeric = job.model.training_range
+        numeric = number_columns(job.model)
         table = pd.DataFrame(
-            {n: pd.array(v, dtype=object) if n not in numeric else _floats(v) for n, v in mixed.items()}
+            {
+                n: _floats(v) if n in numeric else pd.Series(v, dtype=object)
+                for n, v in mixed.items()
+            }
         )
         found = predict_table(job.model, table)
         answer = {}

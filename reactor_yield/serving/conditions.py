@@ -1,4 +1,4 @@
-"""Conditions out of a request's body: limits first, then parsing, then types, each refused by name."""
+"""Conditions out of a request's body: limits first, then parsing, then types."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CHARSETS |= {"iso-8859-1": "latin-1", "latin-1": "latin-1", "latin1": "latin-1"
 _CHARSETS |= {"windows-1252": "cp1252", "cp1252": "cp1252"}
 
 
-class RequestProblem(Exception):  # noqa: N818 - not ours to raise at callers: it becomes an answer
+class RequestProblem(Exception):
     """A request that cannot be answered as it is.
 
     Parameters
@@ -101,6 +101,11 @@ def needed_columns(model: YieldModel) -> list[str]:
     return [c for c in model.features if c not in derived]
 
 
+def number_columns(model: YieldModel) -> frozenset[str]:
+    """Columns of numbers; the others are text or time stamps."""
+    return frozenset(f.name for f in model.encoding.features if f.kind == "number")
+
+
 def read_conditions(
     body: bytes, media: MediaType, model: YieldModel, settings: ServiceSettings
 ) -> dict[str, list[Any]]:
@@ -123,10 +128,6 @@ def read_conditions(
     else:
         kind = media.name or "nothing"
         raise RequestProblem(415, f"send text/csv or application/json, not {kind!r}")
-    missing = [c for c in needed_columns(model) if c not in columns]
-    if missing:
-        found = list(columns)[:20]
-        raise RequestProblem(400, f"conditions lack the columns {missing}; found {found}")
     return columns
 
 
@@ -155,11 +156,11 @@ def _read_json(
     widest = max(map(len, content))
     if widest > settings.max_columns:
         raise RequestProblem(413, f"{widest} columns; at most {settings.max_columns}")
-    needed = needed_columns(model)
+    needed, numeric = needed_columns(model), number_columns(model)
     wanted = [c for c in model.features if c in needed or any(c in r for r in content)]
     columns = {}
     for name in wanted:
-        text = name not in model.training_range
+        text = name not in numeric
         columns[name] = [_cell(record, name, i, text) for i, record in enumerate(content)]
     return columns
 
@@ -233,10 +234,15 @@ def _read_csv(
         raise RequestProblem(400, str(problem)) from None
     if len(table) > settings.max_rows:
         raise RequestProblem(413, f"{len(table)} rows; at most {settings.max_rows} at once")
+    missing = [c for c in needed_columns(model) if c not in table.columns]
+    if missing:
+        found = list(table.columns)[:20]
+        raise RequestProblem(400, f"conditions lack the columns {missing}; found {found}")
+    numeric = number_columns(model)
     columns: dict[str, list[Any]] = {}
     for name in (c for c in model.features if c in table.columns):
         values = table[name]
-        if name in model.training_range and values.dtype.kind not in "if":
+        if name in numeric and values.dtype.kind not in "if":
             found = pd.to_numeric(values, errors="coerce")
             bad = (found.isna() & values.notna()).to_numpy()
             at = int(bad.argmax())
@@ -248,7 +254,7 @@ def _read_csv(
 
 
 def _with_header(body: bytes, media: MediaType, model: YieldModel) -> bytes:
-    """CSV without a header (RFC 4180, `header=absent`; batch transform splits so) gets the model's."""
+    """Give CSV without a header (RFC 4180, `header=absent`; batch transform) the model's names."""
     told = media.parameters.get("header")
     if told == "present":
         return body

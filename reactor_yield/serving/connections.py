@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> type[H11Protocol]:
@@ -22,13 +24,17 @@ def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> typ
     answer_seconds
         From then until its answer has been taken by the client.
     """
+    stopping = False
 
     class TimedProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._wait(read_seconds)
+            if stopping:  # it waited to be accepted while the service began to stop
+                transport.close()
+            else:
+                self._wait(read_seconds)
 
         def connection_lost(self, exc: Exception | None) -> None:
             if self._timer is not None:
@@ -40,6 +46,8 @@ def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> typ
             super().on_response_complete()
 
         def shutdown(self) -> None:
+            nonlocal stopping
+            stopping = True
             if self._is_receiving():
                 self.transport.close()
             else:

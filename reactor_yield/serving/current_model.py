@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reactor_yield.yield_model import load_yield_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reactor_yield.yield_model import YieldModel
 
 

@@ -86,7 +86,7 @@ class ServiceSettings:
 
 
 def read_settings(environment: Mapping[str, str]) -> ServiceSettings:
-    """Settings from environment variables such as `REACTOR_YIELD_MAX_ROWS=1000`.
+    """Read settings from environment variables such as `REACTOR_YIELD_MAX_ROWS=1000`.
 
     Raises
     ------
