@@ -31,7 +31,10 @@ def _predict(options: argparse.Namespace) -> int:
         model = load_yield_model(path)
     conditions = read_csv(options.conditions)
     added = predict_table(model, conditions, coverage=options.coverage)
-    answer = conditions.drop(columns=added.columns, errors="ignore").join(added)
+    # A measured yield stays beside the predicted one.
+    measured = {model.target: f"{model.target}_measured"}
+    answer = conditions.rename(columns=measured).drop(columns=added.columns, errors="ignore")
+    answer = answer.join(added)
     unknown = added[model.target].isna().to_numpy()
     if unknown.all():
         first = added["outside"].iloc[0]

@@ -215,7 +215,7 @@ def test_the_command_reads_and_writes_s3(cloud, tmp_path, monkeypatch):
 
 
 def test_training_and_endpoint_are_created_with_our_image(cloud):
-    from reactor_yield.serving.aws import deploy, invoke, start_training
+    from reactor_yield.serving.sagemaker import deploy, invoke, start_training
 
     role = "arn:aws:iam::123456789012:role/SageMaker"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/reactor-yield:1"
