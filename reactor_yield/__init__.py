@@ -1,20 +1,23 @@
 """A reactor's performance, its alarms, and the targets it gives a scheduler."""
 
+from reactor_yield.data.check import check_dataset as check_dataset
 from reactor_yield.data.columns import COLUMNS as COLUMNS
 from reactor_yield.data.columns import FEATURES as FEATURES
 from reactor_yield.data.columns import Column as Column
 from reactor_yield.data.columns import column_table as column_table
-from reactor_yield.data.dataset import check_dataset as check_dataset
+from reactor_yield.data.dataset import MODE_1 as MODE_1
+from reactor_yield.data.dataset import MODE_2 as MODE_2
+from reactor_yield.data.dataset import OperatingMode as OperatingMode
 from reactor_yield.data.dataset import generate_dataset as generate_dataset
-from reactor_yield.data.dataset import split_dataset as split_dataset
+from reactor_yield.data.split import split_dataset as split_dataset
 from reactor_yield.errors import InvalidConditionsError as InvalidConditionsError
 from reactor_yield.errors import InvalidModelFileError as InvalidModelFileError
 from reactor_yield.errors import MissingDependencyError as MissingDependencyError
 from reactor_yield.errors import ReactorYieldError as ReactorYieldError
 from reactor_yield.monitoring.alarms import LowYieldAlarms as LowYieldAlarms
 from reactor_yield.monitoring.alarms import low_yield_alarm as low_yield_alarm
-from reactor_yield.monitoring.drift import DriftReport as DriftReport
 from reactor_yield.monitoring.drift import detect_drift as detect_drift
+from reactor_yield.monitoring.drift_report import DriftReport as DriftReport
 from reactor_yield.monitoring.runaway import CoolantFailure as CoolantFailure
 from reactor_yield.monitoring.runaway import choose_alarm_level as choose_alarm_level
 from reactor_yield.monitoring.runaway import count_alarms as count_alarms
@@ -22,9 +25,10 @@ from reactor_yield.monitoring.runaway import failure_runaways as failure_runaway
 from reactor_yield.monitoring.runaway import forecast_hot_spot as forecast_hot_spot
 from reactor_yield.monitoring.runaway import realistic_series as realistic_series
 from reactor_yield.monitoring.runaway import sorted_series as sorted_series
-from reactor_yield.simulation.tube import REFERENCE as REFERENCE
-from reactor_yield.simulation.tube import Kinetics as Kinetics
-from reactor_yield.simulation.tube import Reaction as Reaction
+from reactor_yield.simulation.kinetics import REFERENCE as REFERENCE
+from reactor_yield.simulation.kinetics import Kinetics as Kinetics
+from reactor_yield.simulation.kinetics import Reaction as Reaction
+from reactor_yield.simulation.tube import simulate_profiles as simulate_profiles
 from reactor_yield.simulation.tube import simulate_reactor as simulate_reactor
 from reactor_yield.yield_model import YieldModel as YieldModel
 from reactor_yield.yield_model import evaluate_yield_model as evaluate_yield_model
