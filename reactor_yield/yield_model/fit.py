@@ -165,7 +165,6 @@ def fit_yield_model(
         neighbourhood, points = learn_neighbourhood(
             training.inputs,
             continuous=encoding.continuous,
-            folds=folds,
             blocks=blocks,
             seed=seed,
         )

@@ -1,0 +1,1 @@
+"""What a scheduler takes from a reactor."""
