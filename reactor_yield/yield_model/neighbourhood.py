@@ -89,6 +89,10 @@ class Neighbourhood:
         """Mean distance to the nearest points, (n,), of rows in coordinates."""
         return mean_distance(self._tree, coordinates, self.n_neighbours)
 
+    def nearest(self, coordinates: Array) -> Indices:
+        """Find the number of the nearest point, (n,)."""
+        return np.asarray(self._tree.query(coordinates)[1])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, as they are saved."""
         return {
