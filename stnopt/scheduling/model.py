@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
-from stnopt.plant.network import did_you_mean
+from stnopt.plant.checks import did_you_mean
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
 from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveries
@@ -26,7 +26,8 @@ from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_
 from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
-from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

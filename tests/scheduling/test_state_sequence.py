@@ -490,8 +490,6 @@ def test_storage_is_limited_at_the_events():
     model = sequence_model(network, horizon=3, n_events=3)
     # Which of many schedules of that value comes back is left open.
     scheduling_handle(model).complete = None
-        model
-    ).complete = None  # which of many schedules of that value comes back is left open
     assert solve(model, relative_gap=1e-6).objective == pytest.approx(9)
 
 

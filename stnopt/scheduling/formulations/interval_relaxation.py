@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.model import soonest_times
+from stnopt.plant.reachability import soonest_times
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.recipe import Suitability
 
 #: Times closer than this, as a share of the horizon, are one time.
 _SAME_TIME = 1e-9

@@ -20,8 +20,9 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.recipe import Suitability
 
 #: A time this close to a multiple of the width, as a share of the horizon, is one.
 _SAME_TIME = 1e-9

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import Suitability
 
 #: Times closer than this share of the horizon are one time.
 _SAME_TIME = 1e-9
