@@ -39,6 +39,7 @@ from stnopt.plant.read import read_problem as read_problem
 from stnopt.plant.recipe import State as State
 from stnopt.plant.recipe import Suitability as Suitability
 from stnopt.plant.recipe import Task as Task
+from stnopt.plant.rules import CleanAfter as CleanAfter
 from stnopt.plant.rules import Unit as Unit
 from stnopt.plant.rules import Utility as Utility
 from stnopt.plant.source import list_examples as list_examples

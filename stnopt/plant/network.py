@@ -82,7 +82,7 @@ class Network:
         problems.extend(rule_problems(rules, utilities, terms))
         refuse(problems)
         # A unit without any rule is as if it had been left out.
-        ruled = {name: unit for name, unit in rules.items() if unit.unavailable or unit.changeovers}
+        ruled = {name: unit for name, unit in rules.items() if unit.has_rules}
         object.__setattr__(self, "unit_rules", ReadOnlyMapping(ruled))
 
     def _settle_parts(
@@ -233,4 +233,8 @@ def _rules_entry(unit: Unit) -> dict[str, Any]:
     changeovers: dict[str, dict[str, float]] = {}
     for (first, following), time in unit.changeovers.items():
         changeovers.setdefault(first, {})[following] = time
-    return entry | ({"changeovers": changeovers} if changeovers else {})
+    if changeovers:
+        entry["changeovers"] = changeovers
+    if unit.clean_after:
+        entry["clean_after"] = changed_fields(unit.clean_after, but=())
+    return entry

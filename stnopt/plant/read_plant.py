@@ -13,7 +13,7 @@ from typing import Any
 from stnopt.errors import InvalidNetworkError
 from stnopt.plant.network import Network, reference_problems
 from stnopt.plant.recipe import State, Suitability, Task
-from stnopt.plant.rules import Unit, Utility, rule_problems
+from stnopt.plant.rules import CleanAfter, Unit, Utility, rule_problems
 from stnopt.plant.values import (
     described,
     known_entries,
@@ -249,7 +249,7 @@ def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) 
 def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
     """Read a unit's rules; harmless ones about the same tasks if they have problems."""
     owner = f"unit {name!r}"
-    known = ("unavailable", "changeovers")
+    known = ("unavailable", "changeovers", "clean_after")
     entries = known_entries({} if entry is None else entry, owner, known, (), problems)
     periods = []
     if "unavailable" in entries:
@@ -262,9 +262,36 @@ def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
         for first, following in named_entries(entries["changeovers"], where, problems).items():
             times = read_numbers(following, f"{where} from {first!r}", "time", problems)
             changeovers |= {(first, task): time for task, time in times.items()}
+    cleaning = None
+    if "clean_after" in entries:
+        cleaning = _read_clean_after(entries["clean_after"], owner, problems)
     return made(
-        Unit, problems, name=name, unavailable=periods, changeovers=readable_numbers(changeovers)
+        Unit,
+        problems,
+        name=name,
+        unavailable=periods,
+        changeovers=readable_numbers(changeovers),
+        clean_after=cleaning,
     ) or Unit(name=name, changeovers=dict.fromkeys(changeovers, 1.0))
+
+
+def _read_clean_after(value: object, owner: str, problems: list[str]) -> CleanAfter | None:
+    """Read how often a unit is cleaned; None if that has problems."""
+    keys = ("batches", "duration")
+    later = {"running_time": "not supported yet; give `batches` instead"}
+    n_before = len(problems)
+    where = f"{owner}: clean_after"
+    entries = known_entries(value, where, keys, keys, problems, later)
+    values = {
+        key: read_number(entries[key], f"{where}: {key}", problems)
+        for key in keys
+        if key in entries
+    }
+    if len(problems) > n_before:
+        return None
+    rule = made(CleanAfter, problems, **values)
+    problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
+    return rule
 
 
 def _read_periods(

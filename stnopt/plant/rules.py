@@ -25,6 +25,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanAfter:
+    """How often a unit must be cleaned, and how long that takes.
+
+    A cleaning takes `duration`, directly before the next batch, with the unit present and empty.
+    It may fall together with a changeover, which is no cleaning: the longer of the two counts.
+    None is owed when the horizon ends.
+
+    Parameters
+    ----------
+    batches : int
+        Most batches between two cleanings, at least 1.
+    duration : float
+        In the plant's time unit, more than 0.
+
+    Raises
+    ------
+    InvalidNetworkError
+        With every problem of this rule.
+    """
+
+    batches: int
+    duration: float
+
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        batches = checked_number(self.batches, "clean_after: batches", problems, least=1.0)
+        if batches == batches and batches != int(batches):
+            problems.append(f"clean_after: batches must be a whole number, got {batches:g}")
+        elif batches == batches:
+            object.__setattr__(self, "batches", int(batches))
+        settle_number(self, "duration", "clean_after", problems, above=0.0)
+        refuse(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """What a unit allows besides its tasks: when it is away, and what it needs between batches.
 
@@ -41,6 +76,8 @@ class Unit:
         finish of the first batch and the start of the next. The unit is cleaned right before the
         next batch: until the changeover begins, the first batch may wait in it. A pair that is
         left out needs no time, nor does a time of 0.
+    clean_after : CleanAfter or None
+        How often the unit must be cleaned.
 
     Raises
     ------
@@ -51,13 +88,21 @@ class Unit:
     name: str
     unavailable: tuple[tuple[float, float], ...] = ()
     changeovers: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    clean_after: CleanAfter | None = None
 
     def __post_init__(self) -> None:
         owner = f"unit {self.name!r}"
         problems = name_problems("a unit", self.name)
         self._settle_unavailable(owner, problems)
         self._settle_changeovers(owner, problems)
+        if self.clean_after is not None and not isinstance(self.clean_after, CleanAfter):
+            problems.append(f"{owner}: clean_after must be a CleanAfter, got {self.clean_after!r}")
         refuse(problems)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anything is said about the unit; one without rules is as if left out."""
+        return bool(self.unavailable or self.changeovers or self.clean_after)
 
     def _settle_unavailable(self, owner: str, problems: list[str]) -> None:
         """Check that the periods have an end after their start and do not overlap; sort them."""

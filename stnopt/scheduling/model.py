@@ -20,6 +20,7 @@ import pyomo.environ as pyo
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.checks import did_you_mean
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
+from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
 from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveries
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
@@ -114,7 +115,8 @@ def build_scheduling_model(
         raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
     if max_span < 0 or max_span != int(max_span):
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
-    _, build = _FORMULATIONS[formulation]
+    module, build = _FORMULATIONS[formulation]
+    refuse_unsupported(formulation, module.SUPPORTS, network)
     m = build(network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span))
     handle = make_handle(
         SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=formulation)
@@ -156,6 +158,7 @@ def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
     -------
     pyo.ConcreteModel
     """
+    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network)
     m = interval_relaxation.build_interval_model(
         network,
         horizon=float(horizon),

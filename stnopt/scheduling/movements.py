@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
+from stnopt.scheduling.cleanings import Cleanings, choose_cleanings
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -63,9 +64,18 @@ class Replay:
     movements: dict[str, Movements]  # per state
     instantaneous: dict[int, list[Batch]]  # batches that start and end within one instant
     amount_tolerance: dict[str, float]  # per state
+    cleanings: Cleanings
+    by_unit: dict[str, list[Batch]]  # in the order they run
 
 
-def gather_movements(schedule: Schedule, network: Network) -> Replay:
+def possible_movements(schedule: Schedule, network: Network) -> Iterator[Replay]:
+    """Yield what moves when, for each choice of the cleanings that a schedule leaves open."""
+    by_unit = batches_by_unit(batch for batch in schedule.batches if batch.task in network.tasks)
+    for cleanings in choose_cleanings(by_unit, network, schedule.horizon, since={}):
+        yield gather_movements(schedule, network, cleanings)
+
+
+def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings) -> Replay:
     """Cut time into instants and put every release and every taking on its instant.
 
     Batches of unknown tasks and deliveries that nobody can serve move nothing.
@@ -85,9 +95,18 @@ def gather_movements(schedule: Schedule, network: Network) -> Replay:
     ]
     must_leave = {
         id(batch): time
-        for in_order in by_unit.values()
-        for batch, following in zip_longest(in_order, in_order[1:])
-        if (time := _last_time_in_unit(batch, following, network, schedule.horizon)) is not None
+        for unit, in_order in by_unit.items()
+        for number, (batch, following) in enumerate(zip_longest(in_order, in_order[1:]), 1)
+        if (
+            time := _last_time_in_unit(
+                batch,
+                following,
+                network,
+                schedule.horizon,
+                cleaned=number in cleanings.before.get(unit, ()),
+            )
+        )
+        is not None
     }
     times, instant_of = _cut_into_instants(
         [
@@ -151,18 +170,23 @@ def gather_movements(schedule: Schedule, network: Network) -> Replay:
         },
         instantaneous=dict(instantaneous),
         amount_tolerance={name: amount_tolerance(network, name) for name in network.states},
+        cleanings=cleanings,
+        by_unit=by_unit,
     )
 
 
 def _last_time_in_unit(
-    batch: Batch, following: Batch | None, network: Network, horizon: float
+    batch: Batch, following: Batch | None, network: Network, horizon: float, *, cleaned: bool
 ) -> float | None:
     """When a unit must be empty of what a batch left in it; None if it may stay to the end."""
     tolerance = time_tolerance(horizon)
     limits = []
-    if following is not None:
-        limits.append(following.start - changeover_time(batch, following, network))
     rules = network.unit_rules.get(batch.unit)
+    if following is not None:
+        takes = changeover_time(batch, following, network)
+        if cleaned and rules and rules.clean_after:
+            takes = max(takes, rules.clean_after.duration)
+        limits.append(following.start - takes)
     if rules:
         limits += [
             start

@@ -21,7 +21,7 @@ from stnopt.scheduling.movements import (
     Replay,
     batches_by_unit,
     changeover_time,
-    gather_movements,
+    possible_movements,
     store,
 )
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_suitability
@@ -39,6 +39,7 @@ ViolationKind = Literal[
     "overlap",
     "unit_unavailable",
     "changeover",
+    "clean_after",
     "over_utility",
     "stock_below_zero",
     "over_capacity",
@@ -56,16 +57,16 @@ class Violation:
     ----------
     kind : str
         Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
-        "overlap", "unit_unavailable", "changeover", "over_utility", "stock_below_zero",
-        "over_capacity", "zero_wait", "missed_delivery" or "final_stock".
+        "overlap", "unit_unavailable", "changeover", "clean_after", "over_utility",
+        "stock_below_zero", "over_capacity", "zero_wait", "missed_delivery" or "final_stock".
     element : str
         The state, unit, utility or task that breaks it.
     time : float
         When, in the plant's time unit.
     amount : float
-        By how much: a time for "duration", "horizon", "overlap", "unit_unavailable" and
-        "changeover", in the utility's unit for "over_utility", else an amount; 0 where the rule
-        has no measure.
+        By how much: a time for "duration", "horizon", "overlap", "unit_unavailable",
+        "changeover" and "clean_after", in the utility's unit for "over_utility", else an amount;
+        0 where the rule has no measure.
     message : str
         The same as a sentence, in the plant's words and units.
     """
@@ -82,11 +83,11 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
 
     Checked are: the task runs on a unit that suits it; its size lies within the unit's limits and
     is positive; it takes `fixed_time + size * time_per_amount`; it lies within [0, horizon]; a
-    unit runs one batch at a time, none while it is unavailable, and lets the changeover's time
-    pass between two; running batches together draw no more of a utility than its capacity at any
-    instant; every stock stays between zero and its capacity at every instant; a `zero_wait` state
-    is consumed or delivered whole at the instant it is released; every delivery is served; the
-    stated final stock is what the batches and deliveries leave.
+    unit runs one batch at a time, none while it is unavailable, lets the changeover's time pass
+    between two, and is cleaned as often as it must be; running batches together draw no more of a
+    utility than its capacity at any instant; every stock stays between zero and its capacity at
+    every instant; a `zero_wait` state is consumed or delivered whole at the instant it is released;
+    every delivery is served; the stated final stock is what the batches and deliveries leave.
 
     Parameters
     ----------
@@ -119,6 +120,9 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     the two deadlines storage holds less, at other times the same. Repeating the exchange turns
     any valid policy into this one, so this one breaks a capacity only if every policy does.
 
+    *Cleanings* (`clean_after`) are not part of a schedule: they are put where they cost no storage,
+    and else as late as possible; where that breaks a rule, other choices are tried, up to 200.
+
     *Tolerances.* Times within 1e-6 of the horizon are one instant. A chain of such times is cut
     at its widest gap once it is longer than three times that. Amounts are compared within 1e-6 of
     the largest batch that makes or takes the state, times the number of movements behind the
@@ -132,14 +136,32 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
         *_check_changeovers(schedule, network),
         *_check_deliveries(schedule, network),
     ]
-    replay = gather_movements(schedule, network)
-    violations += _check_utilities(schedule, replay, network)
-    for name, state in network.states.items():
-        if not state.unlimited:
-            violations += _check_stock(state, replay.movements[name], replay, network)
-    violations += _check_instantaneous_batches(replay, network)
-    violations += _check_final_stock(schedule, replay, network)
+    violations += _judge_movements(schedule, network)[1]
     return sorted(violations, key=lambda violation: violation.time)
+
+
+def _judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
+    """Return what moves, and what that breaks, for the cleanings with which least is broken."""
+    best: tuple[Replay, list[Violation]] | None = None
+    for replay in possible_movements(schedule, network):
+        broken = [
+            *_check_cleanings(replay, network),
+            *_check_utilities(schedule, replay, network),
+            *(
+                violation
+                for name, state in network.states.items()
+                if not state.unlimited
+                for violation in _check_stock(state, replay.movements[name], replay, network)
+            ),
+            *_check_instantaneous_batches(replay, network),
+            *_check_final_stock(schedule, replay, network),
+        ]
+        if best is None or len(broken) < len(best[1]):
+            best = replay, broken
+        if not broken:
+            break
+    assert best is not None  # there is always a choice
+    return best
 
 
 def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
@@ -158,7 +180,7 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         horizon's end. States with unlimited supply have no rows. Material waits in its unit only
         for states whose capacity it would otherwise exceed.
     """
-    replay = gather_movements(schedule, network)
+    replay, _ = _judge_movements(schedule, network)
     frames = []
     for name, state in network.states.items():
         if state.unlimited:
@@ -308,6 +330,28 @@ def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
                         f"after {batch.task}, but the changeover takes {_time(needed, network)}",
                     )
                 )
+    return violations
+
+
+def _check_cleanings(replay: Replay, network: Network) -> list[Violation]:
+    """Check that no unit runs more batches between two cleanings than it may."""
+    violations = []
+    for unit, positions in replay.cleanings.overdue.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        for position in positions:
+            batch = replay.by_unit[unit][position]
+            violations.append(
+                Violation(
+                    kind="clean_after",
+                    element=unit,
+                    time=batch.start,
+                    amount=rule.duration,
+                    message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
+                    f"after {rule.batches} batches without a cleaning, which takes "
+                    f"{_time(rule.duration, network)} right before a batch",
+                )
+            )
     return violations
 
 

@@ -28,6 +28,21 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Delivery
     from stnopt.plant.recipe import Suitability
 
+#: Names of the rules that it expresses or relaxes (`stnopt.plant.demands`). What only restricts may
+#: be left out: changeovers and cleanings take no time here.
+SUPPORTS = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "size_dependent_time",
+        "unavailable",
+        "changeovers",
+        "clean_after",
+        "utilities",
+        "deliveries",
+    }
+)
 #: Times closer than this, as a share of the horizon, are one time.
 _SAME_TIME = 1e-9
 

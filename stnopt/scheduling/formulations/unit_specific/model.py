@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.plant.reachability import batches_before, soonest_times
+from stnopt.scheduling.formulations.unit_specific.clean_after import add_cleanings
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 from stnopt.scheduling.formulations.unit_specific.unit_rules import (
     add_changeovers,
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stnopt.plant.network import Network
+
+#: Names of the rules that these equations express (`stnopt.plant.demands`).
+SUPPORTS = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "size_dependent_time",
+        "unavailable",
+        "changeovers",
+        "clean_after",
+        "utilities",
+        "deliveries",
+    }
+)
 
 #: In the place of a span: what leaves its batch early, whatever the batch spans.
 _EARLY = -1
@@ -50,6 +66,7 @@ def build_unit_event_model(
     _add_earliest_starts(m, network)
     add_unavailable_periods(m, network, horizon)
     add_changeovers(m, network)
+    add_cleanings(m, network)
     add_utility_cuts(m, network)
     return m
 

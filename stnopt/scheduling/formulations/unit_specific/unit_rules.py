@@ -254,4 +254,6 @@ def _shortens(network: Network, unit: str, task: str) -> bool:
 
 def cleaning_time(m: pyo.ConcreteModel, unit: str, point: int) -> pyo.Expression:
     """Return how long before a unit's point it is cleaned for the batch that starts there."""
+    if m.component("cleaning_length") is not None and (unit, point) in m.cleaning_length:
+        return m.cleaning_length[unit, point]
     return m.changeover_time[unit, point] if unit in m.cleaned else 0.0
