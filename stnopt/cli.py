@@ -26,7 +26,8 @@ from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.labelling import label_targets
 from stnopt.feasibility.samples import TargetSamples, sample_targets
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
-from stnopt.plant.read import list_examples, load_example, read_network, read_problem
+from stnopt.plant.read import load_example, read_network, read_problem
+from stnopt.plant.source import list_examples
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
     check_demand,
@@ -35,7 +36,8 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
 )
 from stnopt.scheduling.diagnosis.explain import explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model, check_deliveries, set_objective
-from stnopt.scheduling.schedule import replay_stock, schedule_value
+from stnopt.scheduling.replay import replay_stock
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.solvers.solve import Status, solve
 

@@ -28,7 +28,8 @@ from stnopt.scheduling.model import (
     schedule_from_runs,
     set_structure,
 )
-from stnopt.scheduling.schedule import Schedule, find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:

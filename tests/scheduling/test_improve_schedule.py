@@ -12,13 +12,8 @@ from small_plants import plant, run, task
 from stnopt.errors import InvalidScheduleError
 from stnopt.plant import Delivery
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.schedule import (
-    Batch,
-    Schedule,
-    compute_final_stock,
-    find_violations,
-    schedule_value,
-)
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.improve import improve_schedule, retime
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes

@@ -15,7 +15,8 @@ from stnopt import load_example
 from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Delivery
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.long_horizon.engine import engine_supports, search_long_horizon
 
 RULES = ("periods", "changeovers", "utilities")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
-from stnopt.scheduling.formulations.unit_specific.model import soonest_times
+from stnopt.plant.reachability import soonest_times
 from stnopt.scheduling.model import check_targets
 from stnopt.solvers.solve import Status, solve
 

@@ -17,7 +17,7 @@ import pyomo.environ as pyo
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import Network, ReadOnlyMapping
+from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
@@ -49,6 +49,7 @@ from stnopt.solvers.solve import SolveResult, Status, solve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
     from stnopt.scheduling.model import Runs
     from stnopt.scheduling.schedule import Schedule

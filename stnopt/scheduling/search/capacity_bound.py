@@ -21,8 +21,9 @@ from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_p
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import Suitability
     from stnopt.solvers.linear_program import Program
 
 MAXIMISED = ("profit", "production")

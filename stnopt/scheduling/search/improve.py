@@ -17,21 +17,17 @@ import numpy as np
 
 from stnopt.errors import InvalidScheduleError
 from stnopt.scheduling.model import check_deliveries, check_targets
-from stnopt.scheduling.schedule import (
-    Batch,
-    Schedule,
-    compute_final_stock,
-    find_violations,
-    schedule_value,
-)
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import MAXIMISED, value_terms
 from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from stnopt.plant.network import Network, State, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import State, Suitability
 
 #: Times this close, as a share of the horizon, are one instant (as in the replay).
 _ONE_INSTANT = 1e-6

@@ -12,8 +12,9 @@ from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network, Suitability, Task
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import Suitability, Task
 
 #: Widths are full durations divided by these, and the like of the time unit.
 _PARTS = (1, 2, 3, 4, 5, 6, 8)

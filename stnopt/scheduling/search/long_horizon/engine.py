@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import UnsupportedModelError
-from stnopt.scheduling.schedule import compute_final_stock, find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
     MAXIMISED,
     bound_by_capacity,

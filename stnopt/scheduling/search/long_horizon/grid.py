@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network, State, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import State, Suitability
     from stnopt.solvers.linear_program import Program
 
 #: Rounding in a number of steps.
