@@ -527,8 +527,8 @@ def _missed(demand: Demand, schedule: Schedule | None) -> tuple[dict[str, float]
         return {}, {}
     exact = demand.sense == "exactly"
     less = {s: amount - schedule.final_stock[s] for s, amount in demand.targets.items()}
-    short = {s: amount for s, amount in less.items() if amount > demand.tolerance}
-    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance}
+    short = {s: amount for s, amount in less.items() if amount > demand.tolerance_of(s)}
+    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance_of(s)}
 
 
 def _without_idle_runs(demand: Demand, attempt: _Attempt) -> Schedule:
