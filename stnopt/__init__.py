@@ -63,10 +63,10 @@ from stnopt.scheduling.schedule import Violation as Violation
 from stnopt.scheduling.schedule import find_violations as find_violations
 from stnopt.scheduling.schedule import replay_stock as replay_stock
 from stnopt.scheduling.schedule import schedule_value as schedule_value
-from stnopt.scheduling.search.find_schedule import Attempt as Attempt
-from stnopt.scheduling.search.find_schedule import Proof as Proof
-from stnopt.scheduling.search.find_schedule import ScheduleSearch as ScheduleSearch
 from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+from stnopt.scheduling.search.result import Attempt as Attempt
+from stnopt.scheduling.search.result import Proof as Proof
+from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
 from stnopt.solvers.solve import SolveResult as SolveResult
 from stnopt.solvers.solve import Status as Status
 from stnopt.solvers.solve import solve as solve

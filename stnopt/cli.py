@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.scheduling.diagnosis.explain import Shortfall
     from stnopt.scheduling.schedule import Schedule
-    from stnopt.scheduling.search.find_schedule import Proof, ScheduleSearch
+    from stnopt.scheduling.search.result import Proof, ScheduleSearch
 
 OK, BAD_INPUT, IMPOSSIBLE, UNDECIDED = 0, 2, 3, 4
 _PLANT = "plant file (.yaml, .yml or .json), or the name of an example"
@@ -191,7 +191,7 @@ def _print_impossible(
     if problem.horizon is not None:
         return _explain(network, problem, options, clock)
     print("\n".join(reason.message for reason in reasons))
-    print("Feasible from no horizon.")
+    print("Infeasible for every horizon.")
     return IMPOSSIBLE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
+from contextlib import nullcontext
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,14 @@ import pyomo.environ as pyo
 import pytest
 
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
-from stnopt.solvers.solve import Status, bound_variables, relative_gap_between, solve, status_of
+from stnopt.solvers import (
+    Status,
+    bound_variables,
+    relative_gap_between,
+    solve,
+    status_of,
+)
+from stnopt.solvers.handle import attach_handle, handle_of
 
 
 def knapsack(n=3, *, sense=pyo.maximize):
@@ -78,7 +86,7 @@ def test_bound_lies_beyond_an_incumbent_that_is_not_optimal(sense):
         expression = -m.miss.expr
         m.del_component("miss")
         m.miss = pyo.Objective(expr=expression, sense=pyo.maximize)
-    result = solve(m, options={"mip_max_nodes": 20})
+    result = solve(m, node_limit=20)
     assert result.status is Status.FEASIBLE
     assert result.objective == pytest.approx(pyo.value(m.miss))
     beyond = result.bound - result.objective
@@ -156,7 +164,7 @@ def test_integers_without_a_solution_are_not_called_unbounded():
 
 def test_node_limit_with_an_incumbent_is_feasible():
     m = hard()
-    result = solve(m, options={"mip_max_nodes": 5})
+    result = solve(m, node_limit=5)
     assert result.status is Status.FEASIBLE
     assert m.pick[0].value in (0, 1)
 
@@ -216,8 +224,8 @@ def test_without_objective_any_solution_will_do():
 
 def test_warm_start_hands_over_the_incumbent():
     m = hard()
-    first = solve(m, options={"mip_max_nodes": 200})
-    second = solve(m, options={"mip_max_nodes": 0}, warm_start=True)
+    first = solve(m, node_limit=200)
+    second = solve(m, node_limit=0, warm_start=True)
     assert second.objective <= first.objective + 1e-6
 
 
@@ -293,7 +301,7 @@ def test_missing_solver_names_the_extra(solver, extra, monkeypatch):
         def available(self):
             return False
 
-    module = importlib.import_module("stnopt.solvers.solve")
+    module = importlib.import_module("stnopt.solvers.pyomo_engines")
     factory = type("Factory", (dict,), {"__call__": lambda self, name: Absent()})
     names = factory(scip_direct=None, gurobi_direct_minlp=None)
     monkeypatch.setattr(module, "SolverFactory", names)
@@ -315,7 +323,7 @@ def test_licence_that_refuses_a_model_is_an_error_and_other_exceptions_are_not(m
         def solve(self, model, **settings):
             raise self.reason
 
-    module = importlib.import_module("stnopt.solvers.solve")
+    module = importlib.import_module("stnopt.solvers.pyomo_engines")
     factory = type("Factory", (dict,), {"__call__": lambda self, name: Limited()})
     monkeypatch.setattr(module, "SolverFactory", factory(gurobi_direct=None))
     result = solve(knapsack(), solver="gurobi_direct")
@@ -324,6 +332,21 @@ def test_licence_that_refuses_a_model_is_an_error_and_other_exceptions_are_not(m
     Limited.reason = RuntimeError("a bug")
     with pytest.raises(RuntimeError, match="a bug"):
         solve(knapsack(), solver="gurobi_direct")
+
+
+class Completed:
+    """A handle that completes its block as a function says."""
+
+    weak_relaxation = False
+
+    def __init__(self, block, complete):
+        self.block, self.complete = block, complete
+
+    def add_violated(self):
+        return self.complete(self.block)
+
+    def tightened(self):
+        return nullcontext()
 
 
 def test_refine_adds_cuts_until_the_incumbent_obeys_them_all():
@@ -338,7 +361,7 @@ def test_refine_adds_cuts_until_the_incumbent_obeys_them_all():
         model.cuts.add(model.y <= 10 - x * x - 2 * x * (model.x - x))
         return True
 
-    m.refine = refine
+    attach_handle(m, Completed(m, refine))
     result = solve(m)
     assert result.status is Status.OPTIMAL
     assert result.objective == pytest.approx(10.25, abs=1e-4)  # x = 1/2
@@ -355,7 +378,7 @@ def test_refine_that_makes_the_model_infeasible_says_so():
         model.cuts.add(model.x >= 5)
         return True
 
-    m.refine = refine
+    attach_handle(m, Completed(m, refine))
     assert solve(m).status is Status.INFEASIBLE
 
 
@@ -375,7 +398,7 @@ def either_of_two(cut):
         model.cuts.add(cut(model))
         return True
 
-    m.refine = refine
+    attach_handle(m, Completed(m, refine))
     return m
 
 
@@ -402,7 +425,7 @@ def test_refining_keeps_the_integers_first_and_gives_them_up_where_that_costs(
 
 def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest_bound():
     m = either_of_two(lambda m: m.x <= 10 - 7 * m.a)
-    refine = m.refine
+    refine = handle_of(m).complete
     calls = []
 
     def slow(model):
@@ -411,7 +434,7 @@ def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest
             time.sleep(2.0)
         return added
 
-    m.refine = slow
+    attach_handle(m, Completed(m, slow))
     result = solve(m, time_limit=1.5)
     assert result.status is Status.FEASIBLE
     assert (result.objective, m.a.value, m.x.value) == pytest.approx((8, 1, 3))
@@ -421,10 +444,10 @@ def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest
 
 def test_node_limit_holds_for_all_solves_of_a_refinement_together():
     m = either_of_two(lambda m: m.y >= m.x)
-    result = solve(m, options={"mip_max_nodes": 0})
+    result = solve(m, node_limit=0)
     assert (result.status, result.objective, result.n_solves) == (Status.NO_SOLUTION, None, 1)
     assert result.bound == pytest.approx(15)
-    assert solve(either_of_two(lambda m: m.y >= m.x), options={"mip_max_nodes": 10}).has_solution
+    assert solve(either_of_two(lambda m: m.y >= m.x), node_limit=10).has_solution
 
 
 def test_time_limit_while_refining_keeps_only_the_bound():
@@ -436,7 +459,7 @@ def test_time_limit_while_refining_keeps_only_the_bound():
         model.cuts.add(model.x <= model.x.value - 1e-7)
         return True
 
-    m.refine = refine
+    attach_handle(m, Completed(m, refine))
     result = solve(m, time_limit=0.05)
     assert (result.status, result.objective) == (Status.NO_SOLUTION, None)
     assert 3 < result.bound <= 4

@@ -19,7 +19,8 @@ from stnopt.embedding.piecewise_form import add_pieces
 from stnopt.embedding.region_parts import KernelPart, RegionPart
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.region import LinearRegion
-from stnopt.solvers.solve import SolveResult, Status, bound_variables, solve
+from stnopt.solvers.bound_tightening import bound_variables
+from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

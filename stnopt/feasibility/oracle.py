@@ -16,12 +16,13 @@ import numpy as np
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
-from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
-from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
+from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Runs,
     build_scheduling_model,
     check_targets,
+    limit_storage_in_time,
+    limit_utility_in_time,
     read_runs,
     require_value,
     schedule_from_runs,
@@ -148,13 +149,13 @@ class TargetOracle:
         A solve may add states. Starting every question from states that are agreed on makes its
         answer, under a node limit too, independent of what this model was asked before.
         """
-        if self._limited != limited or self.model.limited_in_time != set(limited):
+        if self._limited != limited or self.handle.storage_limited != set(limited):
             self._build(limited)
 
     @property
     def limited(self) -> tuple[str, ...]:
         """States whose storage has been limited in time, those added last in alphabetical order."""
-        return (*self._limited, *sorted(self.model.limited_in_time - set(self._limited)))
+        return (*self._limited, *sorted(self.handle.storage_limited - set(self._limited)))
 
     def _build(self, limited: tuple[str, ...]) -> None:
         network, products, rule, sense = self.network, self.products, self.rule, self.sense
@@ -162,11 +163,9 @@ class TargetOracle:
             network, horizon=self.horizon, n_events=self.n_events, max_span=self.max_span
         )
         for state in limited:
-            add_storage_in_time(m, network, state, self.horizon)
-            m.limited_in_time.add(state)
+            limit_storage_in_time(m, state)
         for name in network.utilities:  # from the start: no answer depends on earlier questions
-            add_utility_in_time(m, network, name, self.horizon)
-            m.utilities_limited.add(name)
+            limit_utility_in_time(m, name)
         self._limited = limited
         if rule is not None:
             require_value(m, rule.kind, at_least=rule.at_least, at_most=rule.at_most)  # type: ignore[arg-type]
@@ -180,7 +179,7 @@ class TargetOracle:
         )
         if sense == "at_least":
             m.asked_at_most.deactivate()
-        self.model = m
+        self.model, self.handle = m, scheduling_handle(m)
 
     def ask(
         self,
@@ -205,8 +204,7 @@ class TargetOracle:
         # Big-M rows want every column bounded: no target is missed by more than all that can be.
         self.model.missed.setub((float(np.max(target)) + self._most) / self.scale)
         self._aim(self.model.missed, pyo.minimize)
-        options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
-        result = self._solve(_DISTANCE_GAP, options, time_limit)
+        result = self._solve(_DISTANCE_GAP, solve_limit, time_limit)
         n_solves = result.n_solves
         if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
             return Answer(missed_by=np.inf, reach=None, n_solves=n_solves)
@@ -232,8 +230,7 @@ class TargetOracle:
             self.model.asked[product] = float(lower.get(product, -self.scale))
         self.model.missed.fix(0.0)
         self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
-        options = {} if solve_limit is None else {"mip_max_nodes": solve_limit}
-        result = self._solve(relative_gap, options)
+        result = self._solve(relative_gap, solve_limit)
         return result, self._read_reach() if result.has_solution else None
 
     @contextmanager
@@ -263,7 +260,7 @@ class TargetOracle:
             for direction in directions:
                 pairs = zip(self.products, direction, strict=True)
                 self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
-                result = self._solve(1e-9, {})
+                result = self._solve(1e-9)
                 if result.status is Status.OPTIMAL:
                     reach = self._read_reach()
                     if self.is_valid(reach):
@@ -303,25 +300,22 @@ class TargetOracle:
 
     def _corner(self, weights: Mapping[str, float]) -> Reach | None:
         self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
-        result = self._solve(1e-9, {})
+        result = self._solve(1e-9)
         return self._read_reach() if result.status is Status.OPTIMAL else None
 
     def relaxed_limit(self, direction: NDArray[np.float64]) -> float:
         """Return a bound on a weighted sum of the products from the relaxation without integers."""
         self.model.missed.fix(0.0)
         binaries = [v for v in self.model.component_data_objects(pyo.Var) if v.is_binary()]
-        refine = self.model.refine
-        with self._without_target():
+        with self._without_target(), self.handle.left_incomplete():
             for var in binaries:
                 var.domain = pyo.NonNegativeReals
                 var.setub(1.0)
             try:
                 pairs = zip(self.products, direction, strict=True)
                 self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
-                self.model.refine = None
-                result = self._solve(1e-9, {})
+                result = self._solve(1e-9)
             finally:
-                self.model.refine = refine
                 for var in binaries:
                     var.domain = pyo.Binary
         if result.status is Status.INFEASIBLE:
@@ -389,10 +383,15 @@ class TargetOracle:
         self.model.objective = pyo.Objective(expr=expression, sense=sense)
 
     def _solve(
-        self, relative_gap: float, options: dict[str, int], time_limit: float | None = None
+        self,
+        relative_gap: float,
+        node_limit: int | None = None,
+        time_limit: float | None = None,
     ) -> SolveResult:
         self.n_solves += 1
-        return solve(self.model, relative_gap=relative_gap, options=options, time_limit=time_limit)
+        return solve(
+            self.model, relative_gap=relative_gap, node_limit=node_limit, time_limit=time_limit
+        )
 
     def _read_reach(self) -> Reach:
         return self._reach_of(read_runs(self.model))

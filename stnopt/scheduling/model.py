@@ -25,6 +25,7 @@ from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveri
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
 from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
+from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def build_scheduling_model(
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
     _, build = _FORMULATIONS[formulation]
     m = build(network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span))
-    m.network, m.horizon, m.formulation = network, float(horizon), formulation
+    handle = make_handle(
+        SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=formulation)
+    )
     _add_amounts(m, network)
     _add_values(m, network)
     if formulation == "unit_events":
@@ -124,20 +127,15 @@ def build_scheduling_model(
             if not s.zero_wait and not s.unlimited and math.isfinite(s.capacity)
         ]
         m.storage_in_time = pyo.Block(limited)
-        m.limited_in_time = set()
         m.utility_in_time = pyo.Block(list(network.utilities))
-        m.utilities_limited = set()
-        m.refine = _limit_in_time
         add_loads(m, network)
-        m.own_components = {part.local_name for part in m.component_objects(descend_into=False)}
-        m.tighten = dominance
-        # Cuts of these big-M rows at the nodes, and restarts, cost more than they save.
-        m.highs_settings = {
-            "mip_allow_cut_separation_at_nodes": False,
-            "mip_allow_restart": False,
-        }
+        handle.own_components = frozenset(
+            part.local_name for part in m.component_objects(descend_into=False)
+        )
+        handle.complete, handle.dominance = _limit_in_time, dominance
+        handle.weak_relaxation = True
     elif formulation == "state_sequence":
-        m.refine = _refuse_overfull_storage
+        handle.complete = _refuse_overfull_storage
     return m
 
 
@@ -162,7 +160,9 @@ def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
         horizon=float(horizon),
         n_intervals=interval_relaxation.count_intervals(network, float(horizon)),
     )
-    m.network, m.horizon, m.formulation = network, float(horizon), _RELAXATION
+    make_handle(
+        SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=_RELAXATION)
+    )
     _add_amounts(m, network)
     _add_values(m, network)
     return m
@@ -230,7 +230,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
         Another kind, or production for a plant in which nothing has a price.
     """
     _check_kind(kind)
-    network: Network = model.network
+    network = scheduling_handle(model).network
     sold = [s.name for s in network.states.values() if s.price > 0]
     if kind == "production" and not sold:
         raise InvalidInputError(
@@ -270,11 +270,12 @@ def require_targets(
     InvalidInputError
         A state that the plant does not have or does not produce, a negative or non-finite amount.
     """
-    check_targets(model.network, targets)
+    network = scheduling_handle(model).network
+    check_targets(network, targets)
     if sense not in ("at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     if model.component("target") is None:
-        states = [s for s in model.network.states if model.network.producers(s)]
+        states = [s for s in network.states if network.producers(s)]
         model.target = pyo.Param(states, mutable=True, default=0.0)
         model.target_met = pyo.Constraint(states, rule=lambda m, s: m.final_stock[s] >= m.target[s])
         model.target_not_exceeded = pyo.Constraint(
@@ -331,18 +332,19 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
         The model's formulation has no equations for deliveries.
     """
     deliveries = tuple(deliveries)
-    check_deliveries(model.network, deliveries, horizon=model.horizon)
-    serve = _SERVES_DELIVERIES.get(model.formulation)
+    handle = scheduling_handle(model)
+    check_deliveries(handle.network, deliveries, horizon=handle.horizon)
+    serve = _SERVES_DELIVERIES.get(handle.formulation)
     if serve is None:
         if deliveries:
             raise UnsupportedModelError(
-                f"formulation {model.formulation!r} has no equations for deliveries; use one of "
+                f"formulation {handle.formulation!r} has no equations for deliveries; use one of "
                 f"{', '.join(repr(f) for f in _SERVES_DELIVERIES if f in _FORMULATIONS)}"
             )
         return
-    serve(model, model.network, deliveries, model.horizon)
-    model.required_deliveries = deliveries
-    for state in model.network.states:
+    serve(model, handle.network, deliveries, handle.horizon)
+    handle.deliveries = deliveries
+    for state in handle.network.states:
         amounts = [delivery.amount for delivery in deliveries if delivery.state == state]
         model.delivered[state] = math.fsum(amounts)
 
@@ -401,21 +403,22 @@ def require_value(
 
 
 def _module(model: pyo.ConcreteModel) -> ModuleType:
-    if model.formulation == _RELAXATION:
+    formulation = scheduling_handle(model).formulation
+    if formulation == _RELAXATION:
         return interval_relaxation
-    return _FORMULATIONS[model.formulation][0]
+    return _FORMULATIONS[formulation][0]
 
 
-def _refuse_overfull_storage(model: pyo.ConcreteModel) -> bool:
+def _refuse_overfull_storage(handle: SchedulingHandle) -> bool:
     """Refuse an incumbent that overfills a storage between event points; nothing is ever added.
 
     The model is a relaxation of the plant: what it proves holds, but this is no schedule.
     """
-    violations = find_violations(_read_schedule(model), model.network)
+    violations = find_violations(_read_schedule(handle.block), handle.network)
     overfull = [v.message for v in violations if v.kind == "over_capacity"]
     if overfull:
         raise UnsupportedModelError(
-            f"formulation {model.formulation!r} limits storage at its event points only, and the "
+            f"formulation {handle.formulation!r} limits storage at its event points only, and the "
             "schedule overfills one between them:\n  - "
             + "\n  - ".join(overfull)
             + "\nuse formulation='unit_events', whose capacities hold at every instant"
@@ -423,18 +426,30 @@ def _refuse_overfull_storage(model: pyo.ConcreteModel) -> bool:
     return False
 
 
-def _limit_in_time(model: pyo.ConcreteModel) -> bool:
+def _limit_in_time(handle: SchedulingHandle) -> bool:
     """Add the capacities that the incumbent breaks between its points; say if there were any."""
-    violations = find_violations(_read_schedule(model), model.network)
-    broken = {v.element for v in violations if v.kind == "over_capacity"} - model.limited_in_time
+    violations = find_violations(_read_schedule(handle.block), handle.network)
+    broken = {v.element for v in violations if v.kind == "over_capacity"} - handle.storage_limited
+    drawn = {v.element for v in violations if v.kind == "over_utility"} - handle.utilities_limited
     for state in sorted(broken):
-        add_storage_in_time(model, model.network, state, model.horizon)
-        model.limited_in_time.add(state)
-    drawn = {v.element for v in violations if v.kind == "over_utility"} - model.utilities_limited
+        limit_storage_in_time(handle.block, state)
     for name in sorted(drawn):
-        add_utility_in_time(model, model.network, name, model.horizon)
-        model.utilities_limited.add(name)
+        limit_utility_in_time(handle.block, name)
     return bool(broken or drawn)
+
+
+def limit_storage_in_time(model: pyo.ConcreteModel, state: str) -> None:
+    """Have a state's capacity hold at every instant, not at the event points only."""
+    handle = scheduling_handle(model)
+    add_storage_in_time(model, handle.network, state, handle.horizon)
+    handle.storage_limited.add(state)
+
+
+def limit_utility_in_time(model: pyo.ConcreteModel, utility: str) -> None:
+    """Have a utility's capacity hold at every instant, not at the event points only."""
+    handle = scheduling_handle(model)
+    add_utility_in_time(model, handle.network, utility, handle.horizon)
+    handle.utilities_limited.add(utility)
 
 
 def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
@@ -459,7 +474,7 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     InvalidInputError
         Another plant than the model's.
     """
-    if network != model.network:
+    if network != scheduling_handle(model).network:
         raise InvalidInputError(
             f"the model was built from another plant than {network.name!r}; pass the same network"
         )
@@ -526,11 +541,12 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
 
 
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
-    batches = _batches_from_runs(read_runs(model), model.network)
-    stock = {s: float(pyo.value(model.final_stock[s])) for s in model.network.states}
+    handle = scheduling_handle(model)
+    batches = _batches_from_runs(read_runs(model), handle.network)
+    stock = {s: float(pyo.value(model.final_stock[s])) for s in handle.network.states}
     return Schedule(
         batches=batches,
         final_stock=stock,
-        horizon=model.horizon,
-        deliveries=getattr(model, "required_deliveries", ()),
+        horizon=handle.horizon,
+        deliveries=handle.deliveries,
     )

@@ -58,6 +58,6 @@ def test_an_oracle_limits_utilities_before_its_first_question():
         }
     }
     oracle = TargetOracle(read_network(entries), ("P",), horizon=2, n_events=2)
-    assert oracle.model.utilities_limited == {"steam"}
+    assert oracle.handle.utilities_limited == {"steam"}
     assert oracle.ask(np.array([20.0])).reach is not None
     assert oracle.ask(np.array([21.0])).missed_by == pytest.approx(1, abs=1e-3)

@@ -19,6 +19,8 @@ from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_i
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
+    limit_storage_in_time,
+    limit_utility_in_time,
     require_deliveries,
     require_targets,
     set_objective,
@@ -34,11 +36,9 @@ def solved(network, *, horizon, n_events, max_span=0, deliveries=(), everywhere=
     require_deliveries(model, deliveries)
     if everywhere:
         for state in model.storage_in_time.index_set():
-            add_storage_in_time(model, network, state, float(horizon))
-            model.limited_in_time.add(state)
+            limit_storage_in_time(model, state)
         for name in network.utilities:
-            add_utility_in_time(model, network, name, float(horizon))
-            model.utilities_limited.add(name)
+            limit_utility_in_time(model, name)
     result = solve(model, relative_gap=1e-7)
     if result.status is Status.INFEASIBLE:
         return None, None
@@ -232,7 +232,7 @@ def test_a_utility_of_four_units_is_proven_in_few_nodes():
     )
     model = build_scheduling_model(network, horizon=8, n_events=5)
     set_objective(model, "profit")
-    result = solve(model, options={"mip_max_nodes": 1000})
+    result = solve(model, node_limit=1000)
     assert result.status is Status.OPTIMAL
     assert result.objective == pytest.approx(best_on_grid(network, 8), rel=2e-4)
     assert find_violations(extract_schedule(model, network), network) == []
@@ -249,7 +249,7 @@ def test_batches_that_run_side_by_side_are_counted_in_whole_numbers():
     assert best_on_grid(network, 9) == pytest.approx(80)
     model = build_scheduling_model(network, horizon=9, n_events=4)
     set_objective(model, "profit")
-    result = solve(model, options={"mip_max_nodes": 100})
+    result = solve(model, node_limit=100)
     assert result.status is Status.OPTIMAL
     assert result.objective == pytest.approx(80)
 

@@ -12,6 +12,7 @@ from time_grid import best_on_grid, draw_plant
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant import load_example, read_network
 from stnopt.scheduling.formulations.state_sequence import effective_state
+from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -487,7 +488,8 @@ def test_storage_is_limited_at_the_events():
         },
     )
     model = sequence_model(network, horizon=3, n_events=3)
-    del model.refine  # which of many schedules of that value comes back is left open
+    # Which of many schedules of that value comes back is left open.
+    scheduling_handle(model).complete = None
     assert solve(model, relative_gap=1e-6).objective == pytest.approx(9)
 
 

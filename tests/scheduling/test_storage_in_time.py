@@ -8,7 +8,12 @@ from small_plants import plant, run, task
 from time_grid import best_on_grid, draw_plant
 
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
-from stnopt.scheduling.model import build_scheduling_model, extract_schedule, set_objective
+from stnopt.scheduling.model import (
+    build_scheduling_model,
+    extract_schedule,
+    limit_storage_in_time,
+    set_objective,
+)
 from stnopt.scheduling.schedule import find_violations, replay_stock, schedule_value
 from stnopt.solvers.solve import Status, solve
 
@@ -19,8 +24,7 @@ def solved(network, *, horizon, n_events, max_span=0, everywhere=False):
     set_objective(model, "profit")
     if everywhere:
         for state in model.storage_in_time.index_set():
-            add_storage_in_time(model, network, state, float(horizon))
-            model.limited_in_time.add(state)
+            limit_storage_in_time(model, state)
     result = solve(model, relative_gap=1e-7)
     assert result.status is Status.OPTIMAL
     schedule = extract_schedule(model, network)

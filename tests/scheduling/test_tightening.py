@@ -15,6 +15,7 @@ from small_plants import run, task
 
 import stnopt as so
 from stnopt.scheduling.formulations.unit_specific.tightening import dominance
+from stnopt.scheduling.handle import scheduling_handle
 
 
 def plant(states, *tasks):
@@ -44,7 +45,7 @@ def build(network, *, horizon=8.0, n_events=4, max_span=0, kind="profit", tighte
 
 
 def strip(model):
-    model.tighten = None
+    scheduling_handle(model).dominance = None
     model.makers_then_takers.deactivate()
 
 

@@ -22,6 +22,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import Schedule, find_violations
+from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ MAXIMISED = ("profit", "production")
 _MOST_INTERVALS = 200
 #: A grid with more points than this for each interval is the larger model of the two.
 _LONGER_GRID = 2
-#: Nodes that a second look at an "infeasible" may take.
-_SECOND_LOOK = 100
 #: Factor between horizons while none is long enough: long ones make the larger models.
 _GROWTH = 1.25
 #: Factor between the distances from a known makespan while none is short enough.
@@ -105,8 +104,8 @@ def solve_for_any_schedule(
     horizon = problem.horizon
     if problem.objective == "makespan" and better_than is not None:
         # Nothing that counts ends later, so that the shorter horizon excludes nothing.
-        latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
-        horizon = min(horizon, max(better_than, latest))
+        until = max(better_than, latest_delivery(problem))
+        horizon = shorten_horizon(network, until, horizon)
         if horizon <= 0:
             return None
     formulation: Literal["time_grid", "intervals"] = "intervals"
@@ -127,19 +126,7 @@ def solve_for_any_schedule(
     if better_than is not None:
         side = "at_least" if problem.objective in MAXIMISED else "at_most"
         require_value(model, problem.objective, **{side: better_than})
-    started = time.perf_counter()
-    result = solve(model, time_limit=time_limit, relative_gap=relative_gap)
-    if result.status is Status.INFEASIBLE and not result.n_nodes:
-        # HiGHS 1.15 can lose what is feasible by little in its presolve: without it, it is found.
-        left = None if time_limit is None else started + time_limit - time.perf_counter()
-        if left is None or left > 0:
-            again = solve(
-                model,
-                time_limit=left,
-                relative_gap=relative_gap,
-                options={"presolve": "off", "mip_max_nodes": _SECOND_LOOK},
-            )
-            result = again if again.has_solution else result
+    result = solve(model, time_limit=time_limit, relative_gap=relative_gap, confirm_infeasible=True)
     schedule = _read(model, network, problem) if result.has_solution else None
     return AnyScheduleAnswer(
         result=result, schedule=schedule, formulation=formulation, n_points=n_points
@@ -181,7 +168,7 @@ def bound_makespan(
     problem: Problem,
     *,
     known: float | None = None,
-    time_limit: float,
+    time_limit: float | None = None,
     relative_gap: float = 1e-4,
 ) -> float | None:
     """Return a time below which no schedule meets a demand, from linear relaxations in intervals.
@@ -196,7 +183,7 @@ def bound_makespan(
         With objective "makespan" and a horizon.
     known : float, optional
         A makespan that is reached.
-    time_limit : float
+    time_limit : float, optional
         Seconds.
     relative_gap : float
         Between the longest horizon that is too short and one that may do.
@@ -207,8 +194,8 @@ def bound_makespan(
         The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
     assert problem.horizon is not None
-    deadline = time.perf_counter() + time_limit
-    latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    latest = latest_delivery(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
     low, high = max(latest, shortest), known
     proven, step = None, relative_gap
@@ -220,7 +207,8 @@ def bound_makespan(
         demand(model, problem)
         pyo.TransformationFactory("core.relax_integer_vars").apply_to(model)
         remaining = max(deadline - time.perf_counter(), 0.01)
-        if solve(model, time_limit=remaining).status is Status.INFEASIBLE:
+        limit = None if time_limit is None else remaining
+        if solve(model, time_limit=limit).status is Status.INFEASIBLE:
             low = proven = horizon
         else:
             high = horizon

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.handle import scheduling_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +32,10 @@ def add_deliveries(
             for point in m.POINTS:
                 m.stock[state, point].setub(m.deliveries.former_limit[state, point])
         m.del_component("deliveries")
-        for state in m.limited_in_time:  # it knew the former deliveries; added again where needed
+        limited = scheduling_handle(m).storage_limited
+        for state in limited:  # it knew the former deliveries; added again where needed
             del m.storage_in_time[state]
-        m.limited_in_time.clear()
+        limited.clear()
     m.deliveries = pyo.Block()
     m.deliveries.due = {
         (state, number): delivery

@@ -16,6 +16,7 @@ import pyomo.environ as pyo
 
 from stnopt.scheduling.formulations.unit_specific.model import available_at, soonest_times
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.handle import scheduling_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +54,12 @@ def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
 @contextmanager
 def dominance(m: pyo.ConcreteModel) -> Iterator[None]:
     """Keep the dominance rows in the model for as long as the context lasts, if they are sound."""
-    network: Network = m.network
+    handle = scheduling_handle(m)
+    network = handle.network
     if not _may_dominate(m, network):
         yield
         return
-    tails = _tails(network, wanted_states(network), m.limited_in_time)
+    tails = _tails(network, wanted_states(network), handle.storage_limited)
     removed = {t for t, tail in tails.items() if tail > 0}
     # Without a batch its input stays in stock, where it may be over the capacity: the replay sees.
     fuller = {
@@ -98,13 +100,13 @@ def _may_dominate(m: pyo.ConcreteModel, network: Network) -> bool:
     They keep the final stock of the wanted states, and make no value worse. A fixed `run` names
     batches at events that need not be the earliest.
     """
-    if network.unit_rules or getattr(m, "required_deliveries", None):
+    if network.unit_rules or scheduling_handle(m).deliveries:
         return False
     if any(run.fixed for run in m.run.values()):
         return False
     wanted = wanted_states(network)
     harmless = {id(m.final_stock[s]) for s in wanted}
-    own = {id(m.component(name)) for name in m.own_components}
+    own = {id(m.component(name)) for name in scheduling_handle(m).own_components}
     for part in m.component_objects(descend_into=False, active=True):
         if id(part) in own:
             continue
@@ -137,6 +139,7 @@ def _asks_for_better(m: pyo.ConcreteModel, row: pyo.Constraint | pyo.Objective) 
 
 def _speaks_of(m: pyo.ConcreteModel, expression: Any, harmless: set[int]) -> bool:
     """Whether an expression has variables of the formulation outside the harmless expressions."""
+    own = scheduling_handle(m).own_components
     waiting = [expression]
     while waiting:
         node = waiting.pop()
@@ -147,7 +150,7 @@ def _speaks_of(m: pyo.ConcreteModel, expression: Any, harmless: set[int]) -> boo
         elif (
             node.is_variable_type()
             and node.parent_block() is m
-            and node.parent_component().local_name in m.own_components
+            and node.parent_component().local_name in own
         ):
             return True
     return False
@@ -179,12 +182,14 @@ def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
     makers = {s: [b for b in keys if s in network.tasks[b[0]].produces] for s in m.STORED}
     takers = {s: [b for b in keys if s in network.tasks[b[0]].consumes] for s in m.STORED}
 
+    limited = scheduling_handle(m).storage_limited
+
     @rows.Constraint(m.BATCHES)
     def not_shifted(_, task, unit, event, span):
         recipe, earlier = network.tasks[task], (task, unit, event - 1, span)
         if earlier not in keys or any(network.states[s].zero_wait for s in recipe.produces):
             return pyo.Constraint.Skip
-        if any(s in recipe.consumes or _makes(network, unit, s) for s in m.limited_in_time):
+        if any(s in recipe.consumes or _makes(network, unit, s) for s in limited):
             return pyo.Constraint.Skip
         reasons = {b for b in keys if b[1] == unit and b[2] < event <= b[2] + b[3] + 1}
         for s in recipe.consumes:

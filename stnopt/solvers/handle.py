@@ -1,0 +1,53 @@
+"""What a model knows of itself that its equations do not say, kept with its block.
+
+Some models are complete only together with what adds rows to them when an answer breaks a rule. A
+handle says so, and travels with the block: into a larger model, into a clone, through a pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+import pyomo.environ as pyo
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pyomo.core.base.block import BlockData
+
+_OWNER = "stnopt"
+_KEY = "handle"
+
+
+class ModelHandle(Protocol):
+    """What `solve` has to know of a block."""
+
+    @property
+    def weak_relaxation(self) -> bool:
+        """Whether its rows are big-M rows, on which cuts at the nodes do not pay."""
+
+    def add_violated(self) -> bool:
+        """Add the rows that the present values break; say whether there were any."""
+
+    def tightened(self) -> AbstractContextManager[None]:
+        """Keep rows in the block that cut off some solutions and no optimum of it.
+
+        Entered only where the block is the whole model: a larger one may ask for what they cut off.
+        """
+
+
+def attach_handle(block: BlockData, handle: ModelHandle) -> None:
+    """Make a handle part of a block."""
+    block.private_data(_OWNER)[_KEY] = handle
+
+
+def handle_of(block: BlockData) -> ModelHandle | None:
+    """Return the handle of a block itself; None if it has none."""
+    return cast("ModelHandle | None", block.private_data(_OWNER).get(_KEY))
+
+
+def find_handles(model: BlockData) -> list[tuple[BlockData, ModelHandle]]:
+    """List the active blocks with a handle, at any depth."""
+    blocks = model.block_data_objects(active=True, descend_into=pyo.Block)
+    found = ((block, handle_of(block)) for block in blocks)
+    return [(block, handle) for block, handle in found if handle is not None]
