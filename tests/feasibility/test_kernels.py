@@ -266,14 +266,14 @@ def test_global_solvers_take_the_algebra_of_a_laplacian(solver, package, form):
         dual_coefs=[-2.0, -1.0], offset=1.0, gamma=0.8, lower=[-3, -3], upper=[3, 3],
     )  # fmt: skip
     optima = []
-    for given in (solver, None):
+    for engine in (solver, None):
         m = pyo.ConcreteModel()
         m.x = pyo.Var(["A", "B"], bounds=(-3, 3))
         m.o = pyo.Objective(expr=m.x["A"] - 2 * m.x["B"], sense=pyo.maximize)
         inputs = {n: m.x[n] for n in "AB"}
-        if given is None:
+        if engine is None:
             optima.append(so.solve_over_region(m, region, inputs).objective)
         else:
             so.add_region_constraint(m, region, inputs, form=form)
-            optima.append(so.solve(m, solver=given).objective)
+            optima.append(so.solve(m, solver=engine).objective)
     assert optima[0] == pytest.approx(optima[1], rel=1e-3)
