@@ -17,7 +17,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.feasibility.region import KernelRegion
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE
-from stnopt.scheduling.schedule import replay_stock
+from stnopt.scheduling.replay import replay_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

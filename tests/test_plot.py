@@ -21,8 +21,10 @@ from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.feasibility.refinement import Limit
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.feasibility.samples import TargetSamples
-from stnopt.plant.network import Network, State, Suitability, Task
-from stnopt.plant.read import list_examples, load_example
+from stnopt.plant.network import Network
+from stnopt.plant.read import load_example
+from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.plant.source import list_examples
 from stnopt.plot import (
     plot_frontier,
     plot_gantt,

@@ -11,12 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import (
-    ReadOnlyMapping,
-    checked_number,
-    did_you_mean,
-    name_problems,
-)
+from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
 
 ObjectiveKind = Literal["profit", "production", "cost", "makespan"]
 Sense = Literal["at_least", "exactly"]

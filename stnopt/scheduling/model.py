@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
-from stnopt.plant.network import did_you_mean
+from stnopt.plant.checks import did_you_mean
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
+from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
 from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveries
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
 from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
-from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_violations
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,7 +115,8 @@ def build_scheduling_model(
         raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
     if max_span < 0 or max_span != int(max_span):
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
-    _, build = _FORMULATIONS[formulation]
+    module, build = _FORMULATIONS[formulation]
+    refuse_unsupported(formulation, module.SUPPORTS, network)
     m = build(network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span))
     handle = make_handle(
         SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=formulation)
@@ -155,6 +158,7 @@ def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
     -------
     pyo.ConcreteModel
     """
+    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network)
     m = interval_relaxation.build_interval_model(
         network,
         horizon=float(horizon),

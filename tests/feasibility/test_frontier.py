@@ -11,7 +11,7 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.certified_region import trace_frontier
 from stnopt.plant import load_example, read_network
 from stnopt.scheduling.model import build_scheduling_model, extract_schedule, require_targets
-from stnopt.scheduling.schedule import find_violations
+from stnopt.scheduling.replay import find_violations
 from stnopt.solvers.solve import Status, solve
 
 

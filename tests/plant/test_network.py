@@ -27,7 +27,7 @@ from stnopt.plant import (
     load_example,
     read_network,
 )
-from stnopt.plant.network import name_problems
+from stnopt.plant.checks import name_problems
 
 ON_R1 = Suitability(task="React", unit="R1", max_batch=50, fixed_time=1.5, time_per_amount=0.02)
 REACT = Task(name="React", consumes={"A": 1}, produces={"B": 0.5, "C": 0.5}, units={"R1": ON_R1})

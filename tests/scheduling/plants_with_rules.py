@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from stnopt.plant.network import Network, State, Suitability, Task, Unit, Utility
+from stnopt.plant.network import Network
 from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.plant.rules import Unit, Utility
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
 

@@ -21,7 +21,7 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
     write_number,
 )
 from stnopt.scheduling.diagnosis.explain import double, explain_infeasible
-from stnopt.scheduling.schedule import find_violations
+from stnopt.scheduling.replay import find_violations
 from stnopt.solvers.solve import SolveResult, Status
 
 

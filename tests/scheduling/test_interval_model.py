@@ -18,7 +18,7 @@ from stnopt.scheduling.model import (
     require_deliveries,
     set_objective,
 )
-from stnopt.scheduling.schedule import find_violations
+from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.search import bounds
 from stnopt.scheduling.search.bounds import bound_makespan, solve_for_any_schedule
 from stnopt.solvers.solve import SolveResult, Status, solve

@@ -19,7 +19,8 @@ from stnopt.scheduling.model import (
     set_objective,
     set_structure,
 )
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.solve import Status, solve
 
 # One unit makes P or Q from bought A, an hour a batch; what is made of Q is half waste.

@@ -12,7 +12,8 @@ from random import Random
 import pytest
 from random_plants import MUTATIONS, climb, draw_cases, is_possible, mutate, on_whole_hours
 
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.find_schedule import find_schedule
 
 

@@ -17,16 +17,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_plants import can_be_held
 
-from stnopt.plant.network import Network, State, Suitability, Task, Unit, Utility
+from stnopt.plant.network import Network
 from stnopt.plant.problem import Delivery
-from stnopt.scheduling.schedule import (
-    Batch,
-    Schedule,
-    compute_final_stock,
-    find_violations,
-    replay_stock,
-    schedule_value,
-)
+from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.plant.rules import Unit, Utility
+from stnopt.scheduling.replay import find_violations, replay_stock
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 
 MAX_BATCH = 8
 CAPACITIES = (math.inf, 0, 4, 8, math.inf)

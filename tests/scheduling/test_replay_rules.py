@@ -12,14 +12,8 @@ from plants_with_rules import all_cases, make_plant
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.problem import Delivery
-from stnopt.scheduling.schedule import (
-    Batch,
-    Schedule,
-    compute_final_stock,
-    find_violations,
-    replay_stock,
-    schedule_value,
-)
+from stnopt.scheduling.replay import find_violations, replay_stock
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 
 CASES = all_cases()
 

@@ -11,15 +11,10 @@ import re
 import pytest
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import Network, State, Suitability, Task
-from stnopt.scheduling.schedule import (
-    Batch,
-    Schedule,
-    compute_final_stock,
-    find_violations,
-    replay_stock,
-    schedule_value,
-)
+from stnopt.plant.network import Network
+from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.scheduling.replay import find_violations, replay_stock
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 
 
 def make_plant(states, tasks):

@@ -10,7 +10,8 @@ from time_grid import best_on_grid
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search import event_points as search
 from stnopt.scheduling.search.bounds import bound_makespan
 from stnopt.scheduling.search.fewest_events import fewest_events

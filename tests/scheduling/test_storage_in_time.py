@@ -14,7 +14,8 @@ from stnopt.scheduling.model import (
     limit_storage_in_time,
     set_objective,
 )
-from stnopt.scheduling.schedule import find_violations, replay_stock, schedule_value
+from stnopt.scheduling.replay import find_violations, replay_stock
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.solve import Status, solve
 
 

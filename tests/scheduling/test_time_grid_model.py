@@ -16,7 +16,7 @@ from stnopt.scheduling.model import (
     require_targets,
     set_objective,
 )
-from stnopt.scheduling.schedule import find_violations
+from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.solvers.solve import Status, solve

@@ -18,7 +18,8 @@ from stnopt.scheduling.model import (
     require_targets,
     set_objective,
 )
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.solve import Status, solve
 
 

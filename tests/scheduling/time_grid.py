@@ -84,6 +84,7 @@ def best_on_grid(network, hours, deliveries=()):
     for between, finish, following, (time, _) in in_turn:
         if following < finish + time:
             rows.row(between, -math.inf, 1)
+    cleaned = _clean(rows, network, hours, starts)
     for name, utility in network.utilities.items():
         for hour in range(hours):
             drawing = []
@@ -100,7 +101,7 @@ def best_on_grid(network, hours, deliveries=()):
         for delivery in deliveries:
             if delivery.state == state.name:
                 due[delivery.time] += delivery.amount
-        _add_state(rows, network, state, hours, starts, sizes, in_turn, due)
+        _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due)
     initial = sum(s.price * s.initial for s in network.states.values() if not s.unlimited)
     best = rows.maximise()
     return None if best is None else best + initial
@@ -133,7 +134,42 @@ def _pairs_in_turn(network, starts):
     return pairs
 
 
-def _add_state(rows, network, state, hours, starts, sizes, in_turn, due):
+def _clean(rows, network, hours, starts):
+    """Return, by unit and hour, the columns of the cleanings that go on then.
+
+    Of any `batches` + 1 batches in a row, all but the first have a cleaning before one of them.
+    """
+    cleaned = {}
+    for unit in network.units:
+        rule = network.unit_rules[unit].clean_after if unit in network.unit_rules else None
+        if rule is None:
+            continue
+        on = {key: column for key, column in starts.items() if key[1] == unit}
+        begins = {}  # hour at which the next batch starts -> column
+        for hour in range(int(rule.duration), hours + 1):
+            first = hour - int(rule.duration)
+            if any(first < e and s < hour for s, e in _away(network, unit)):
+                continue
+            begins[hour] = rows.column(1, integer=True)
+            starting = [(c, -1) for (_, _, h), c in on.items() if h == hour]
+            rows.row([(begins[hour], 1), *starting], -math.inf, 0)
+            for (task, _, h), column in on.items():
+                if h < hour and h + network.tasks[task].units[unit].fixed_time > first:
+                    rows.row([(begins[hour], 1), (column, 1)], -math.inf, 1)
+        for low in range(hours):
+            for high in range(low + 1, hours):
+                inside = [(c, 1) for (_, _, h), c in on.items() if low <= h <= high]
+                if len(inside) <= rule.batches:
+                    continue
+                between = [(c, -len(inside)) for h, c in begins.items() if low < h <= high]
+                rows.row([*inside, *between], -math.inf, rule.batches)
+        for hour, column in begins.items():
+            for h in range(hour - int(rule.duration), hour):
+                cleaned.setdefault((unit, h), []).append(column)
+    return cleaned
+
+
+def _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due):
     taken = {hour: [] for hour in range(hours + 1)}
     early = {hour: [] for hour in range(hours + 1)}
     ended = {}  # unit -> hour -> terms
@@ -180,6 +216,8 @@ def _add_state(rows, network, state, hours, starts, sizes, in_turn, due):
             rows.row([(waiting, 1), *begins], -math.inf, most)
             if hour < hours and any(s <= hour < e for s, e in _away(network, unit)):
                 rows.row([(waiting, 1)], -math.inf, 0)
+            for cleaning in cleaned.get((unit, hour), ()):
+                rows.row([(waiting, 1), (cleaning, most)], -math.inf, most)
             for both, finish, following, (time, where) in in_turn:
                 if where == unit and max(finish, following - time) <= hour < following:
                     rows.row([(waiting, 1), *((c, most * f) for c, f in both)], -math.inf, 2 * most)
@@ -247,7 +285,7 @@ def draw_plant(seed, *, capacities=(0, 2, 4, None)):
     return read_network({"name": f"drawn_{seed}", "states": states, "tasks": tasks})
 
 
-def add_rules(network, seed, *, periods=False, changeovers=False, utilities=False):
+def add_rules(network, seed, *, periods=False, changeovers=False, utilities=False, cleanings=False):
     """Return the plant with rules drawn at random; the kinds that are asked for are there."""
     random = Random(seed)
     plant = network.to_dict()
@@ -262,6 +300,11 @@ def add_rules(network, seed, *, periods=False, changeovers=False, utilities=Fals
         if changeovers:
             rules[unit]["changeovers"] = {
                 first: {task: random.choice([0, 1, 1, 2]) for task in tasks} for first in tasks
+            }
+        if cleanings:
+            rules[unit]["clean_after"] = {
+                "batches": random.randint(1, 2),
+                "duration": random.randint(1, 2),
             }
     plant["units"] = {unit: rule for unit, rule in rules.items() if rule}
     if utilities:

@@ -17,7 +17,7 @@ import pyomo.environ as pyo
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.network import Network, ReadOnlyMapping
+from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
@@ -49,6 +49,7 @@ from stnopt.solvers.solve import SolveResult, Status, solve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
     from stnopt.scheduling.model import Runs
     from stnopt.scheduling.schedule import Schedule
@@ -526,8 +527,8 @@ def _missed(demand: Demand, schedule: Schedule | None) -> tuple[dict[str, float]
         return {}, {}
     exact = demand.sense == "exactly"
     less = {s: amount - schedule.final_stock[s] for s, amount in demand.targets.items()}
-    short = {s: amount for s, amount in less.items() if amount > demand.tolerance}
-    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance}
+    short = {s: amount for s, amount in less.items() if amount > demand.tolerance_of(s)}
+    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance_of(s)}
 
 
 def _without_idle_runs(demand: Demand, attempt: _Attempt) -> Schedule:

@@ -18,15 +18,31 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.model import soonest_times
+from stnopt.plant.reachability import soonest_times
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.recipe import Suitability
 
+#: Names of the rules that it expresses or relaxes (`stnopt.plant.demands`). What only restricts may
+#: be left out: changeovers and cleanings take no time here.
+SUPPORTS = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "size_dependent_time",
+        "unavailable",
+        "changeovers",
+        "clean_after",
+        "utilities",
+        "deliveries",
+    }
+)
 #: Times closer than this, as a share of the horizon, are one time.
 _SAME_TIME = 1e-9
 

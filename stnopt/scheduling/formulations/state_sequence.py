@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.errors import UnsupportedModelError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stnopt.plant.network import Network
+
+
+#: Names of the rules that eq. 1-8 express; capacities at the events only.
+SUPPORTS = frozenset({"storage", "release_time", "size_dependent_time"})
 
 
 def build_state_sequence_model(
@@ -39,7 +41,6 @@ def build_state_sequence_model(
     Majozi & Zhu (2001), Ind. Eng. Chem. Res. 40, 5935 (state sequence network); Janak, Lin &
     Floudas (2004), Ind. Eng. Chem. Res. 43, 2516, doi:10.1021/ie0341597 (starts and ends apart).
     """
-    _refuse_what_has_no_equation(network)
     m = pyo.ConcreteModel(name=network.name)
     _add_variables(m, network, horizon, n_events, max_span)
     _add_allocation(m)
@@ -50,24 +51,6 @@ def build_state_sequence_model(
     _add_processing_times(m, network, horizon, max_span)
     _add_sequences(m, network, horizon)
     return m
-
-
-def _refuse_what_has_no_equation(network: Network) -> None:
-    """Refuse, by name, rules that eq. 1-8 cannot express."""
-    rules = [f"state {s.name!r} is zero_wait" for s in network.states.values() if s.zero_wait]
-    for unit in network.unit_rules.values():
-        rules += [f"unit {unit.name!r} has unavailable periods"] if unit.unavailable else []
-        rules += [f"unit {unit.name!r} has changeovers"] if unit.changeovers else []
-    rules += [
-        f"task {fit.task!r} on unit {fit.unit!r} draws on {utility!r}"
-        for fit in network.suitabilities
-        for utility in fit.utilities
-    ]
-    if rules:
-        raise UnsupportedModelError(
-            "formulation 'state_sequence' has the paper's equations 1-8, which cannot express:\n"
-            "  - " + "\n  - ".join(rules) + "\nuse formulation='unit_events', which can"
-        )
 
 
 def effective_state(network: Network, task: str) -> str:

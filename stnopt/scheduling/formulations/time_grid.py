@@ -20,9 +20,23 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.recipe import Suitability
 
+#: Names of the rules that the grid expresses (`stnopt.plant.demands`).
+SUPPORTS = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "unavailable",
+        "changeovers",
+        "clean_after",
+        "utilities",
+        "deliveries",
+    }
+)
 #: A time this close to a multiple of the width, as a share of the horizon, is one.
 _SAME_TIME = 1e-9
 #: Largest denominator of a time that a common width is looked for with.
@@ -63,6 +77,7 @@ def build_time_grid_model(
     _add_batch_sizes(m, network)
     _add_unit_allocation(m, network)
     _add_changeovers(m, network)
+    _add_cleanings(m, network)
     _add_material_balances(m, network)
     _add_waiting(m, network)
     _add_zero_wait(m, network)
@@ -107,6 +122,8 @@ def _times_on_grid(network: Network, horizon: float) -> Iterator[tuple[str, floa
         for pair, time in rule.changeovers.items():
             if time > 0:
                 yield f"the changeover {pair[0]!r} to {pair[1]!r} on unit {unit!r}", time
+        if rule.clean_after:
+            yield f"the cleaning of unit {unit!r}", rule.clean_after.duration
         for start, end in rule.unavailable:
             if 0 < start < horizon:
                 yield f"unit {unit!r}'s period from {start:g}", start
@@ -120,11 +137,6 @@ def _is_multiple(time: float, width: float, horizon: float) -> bool:
 
 def _refuse_what_is_off_the_grid(network: Network, width: float, horizon: float) -> None:
     problems = [
-        f"the duration of task {fit.task!r} on unit {fit.unit!r} depends on the batch size"
-        for fit in network.suitabilities
-        if _varies(fit)
-    ]
-    problems += [
         f"{name}, {time:g}, is no multiple of {width:g}"
         for name, time in _times_on_grid(network, horizon)
         if not _is_multiple(time, width, horizon)
@@ -277,6 +289,73 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
         return sum(first) <= 1 if first else pyo.Constraint.Skip
 
 
+def _add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
+    """Count the batches since each cleaning, which takes its time before a start (eq. G11-G13).
+
+    since[p] >= since[p-1] + starts[p] - batches * clean[p];  since[p] >= starts[p];
+    clean[p] <= starts[p]; nothing runs and no period lies in the time before p that it takes.
+    """
+    rules = {u: r.clean_after for u, r in network.unit_rules.items() if r.clean_after}
+    if not rules:
+        return
+    steps = {unit: round(rule.duration / m.width) for unit, rule in rules.items()}
+
+    def starts(unit: str, event: int) -> pyo.Expression:
+        return sum(m.run[b] for b in m.running[unit, event] if b[2] == event)
+
+    m.clean = pyo.Var(
+        [
+            (unit, event)
+            for unit in rules
+            for event in m.EVENTS
+            if event >= steps[unit]
+            and not any(
+                start < event and event - steps[unit] < end
+                for start, end in m.periods.get(unit, ())
+            )
+        ],
+        domain=pyo.Binary,
+    )
+    m.since_cleaning = pyo.Var(
+        list(rules), m.EVENTS, bounds=lambda m, unit, _: (0, rules[unit].batches)
+    )
+    busy: dict[tuple, list] = {}
+    for unit, event in m.clean:
+        for point in range(event - steps[unit], event):
+            busy.setdefault((unit, point), []).append(m.clean[unit, event])
+            m.cleaning.setdefault((unit, point), [])
+    # It may fall together with a changeover: both keep the unit empty, and either does for both.
+    m.being_cleaned = pyo.Var(list(busy), bounds=(0, 1))
+
+    @m.Constraint(list(busy))
+    def cleaned_or_changed(m, unit, point):
+        return m.being_cleaned[unit, point] >= sum(busy[unit, point])
+
+    @m.Constraint(list(busy))
+    def changed_or_cleaned(m, unit, point):
+        changing = m.cleaning[unit, point]
+        return m.being_cleaned[unit, point] >= sum(changing) if changing else pyo.Constraint.Skip
+
+    @m.Constraint(list(busy))
+    def idle_while_cleaned(m, unit, point):
+        running = m.running[unit, point]
+        return sum(m.run[b] for b in running) + sum(busy[unit, point]) <= 1
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def batches_since_cleaning(m, unit, event):
+        before = m.since_cleaning[unit, event - 1] if event else 0
+        cleaned = rules[unit].batches * m.clean[unit, event] if (unit, event) in m.clean else 0
+        return m.since_cleaning[unit, event] >= before + starts(unit, event) - cleaned
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def first_batch_since_cleaning(m, unit, event):
+        return m.since_cleaning[unit, event] >= starts(unit, event)
+
+    @m.Constraint(list(m.clean))
+    def cleaned_before_batch(m, unit, event):
+        return m.clean[unit, event] <= starts(unit, event)
+
+
 def _shares(network: Network, state: str, side: str) -> dict[str, float]:
     return {
         task.name: getattr(task, side)[state]
@@ -382,7 +461,10 @@ def _add_waiting(m: pyo.ConcreteModel, network: Network) -> None:
     @m.Constraint(held, m.EVENTS)
     def wait_only_in_idle_unit(m, state, unit, event):
         busy = sum(m.run[b] for b in m.running[unit, event])
-        busy += sum(m.cleaning.get((unit, event), []))
+        if m.component("being_cleaned") is not None and (unit, event) in m.being_cleaned:
+            busy += m.being_cleaned[unit, event]
+        else:
+            busy += sum(m.cleaning.get((unit, event), []))
         return m.waiting[state, unit, event] <= m.most_made[state, unit] * (1 - busy)
 
     for state, unit in held:

@@ -21,13 +21,14 @@ from stnopt.scheduling.model import (
     schedule_from_runs,
     set_objective,
 )
-from stnopt.scheduling.schedule import Schedule, find_violations
+from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.scheduling.schedule import Schedule
 
 MAXIMISED = ("profit", "production")
 #: More intervals than this are not tried: the model is too large.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from stnopt.scheduling.search.bounds import (
     lies_on_short_grid,
     solve_for_any_schedule,
 )
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
 from stnopt.scheduling.search.limits import seconds_or_none
@@ -99,6 +101,8 @@ class EventPointSearch:
         Models without event points may be asked.
     keeps_on : bool
         A time limit was given: the search goes on until it is reached or the gap is closed.
+    pause_after : float
+        Seconds since the search began after which event points make room for another strategy.
     report : callable
         Told what is being tried.
     best, last : Solved or None
@@ -118,6 +122,7 @@ class EventPointSearch:
     may_choose: bool
     may_ask: bool
     keeps_on: bool
+    pause_after: float
     report: Callable[[str], None]
     best: Solved | None = None
     last: Solved | None = None
@@ -131,7 +136,7 @@ class EventPointSearch:
 
     @property
     def _ended(self) -> bool:
-        return self.settled or self.limits.reached
+        return self.settled or self.limits.reached or self.limits.elapsed >= self.pause_after
 
     @property
     def _horizon(self) -> float:
@@ -157,8 +162,8 @@ class EventPointSearch:
         """
         if self.may_choose and lies_on_short_grid(self.network, self.problem):
             self.ask_for_any_schedule(_FIRST_SHARE)
-            if self.settled:
-                return
+        if self._ended:
+            return
         n_events, span = start, max_span or 0
         # Without any schedule yet, one event more is the cheaper question.
         found = self._improve(n_events, span, more_events=_MORE_EVENTS)
@@ -236,7 +241,7 @@ class EventPointSearch:
         # A limit on the value makes a long proof shorter, and a short search for it longer.
         limited = self._n_nodes > _LONG_PROOF or self.problem.objective == "makespan"
         model = self._build(n_events, max_span, better if limited else None)
-        remaining = self.limits.remaining
+        remaining = self._seconds_left()
         if remaining is not None and self.best is not None:
             remaining *= _SHARE_OF_TIME
         result = solve(
@@ -263,6 +268,11 @@ class EventPointSearch:
             self.best = replace(self.best, proof=self.last.proof)
         self._n_nodes = result.n_nodes or 0
         return gains
+
+    def _seconds_left(self) -> float | None:
+        if self.limits.remaining is None or self.pause_after == math.inf:
+            return self.limits.remaining
+        return max(min(self.limits.remaining, self.pause_after - self.limits.elapsed), 0.01)
 
     def _value(
         self, result: SolveResult, model: pyo.ConcreteModel
@@ -504,29 +514,42 @@ class EventPointSearch:
         if valued is None or not self.may_choose:
             self.settled = self.bound.closes(self.incumbent.value)
         elif self.incumbent.improves(valued[1]):
-            schedule, value = valued
-            n_events, span = number_events(schedule, self.network)
-            proof = Proof(
-                scope="these event points",
+            self.adopt(*valued, result)
+
+    def adopt(self, schedule: Schedule, value: float, result: SolveResult) -> None:
+        """Make a schedule that was found without event points, and valued, the best."""
+        n_events, span = number_events(schedule, self.network)
+        gap = self.limits.relative_gap
+        self._update_incumbent(
+            Solved(
                 n_events=n_events,
                 max_span=span,
-                bound=self.bound.value,
-            )
-            result = replace(
-                result,
-                objective=value,
-                gap=relative_gap_between(value, result.bound),
-                status=status_of(value, result.bound, relative_gap=gap),
-            )
-            self._update_incumbent(
-                Solved(
+                result=replace(
+                    result,
+                    objective=value,
+                    gap=relative_gap_between(value, result.bound),
+                    status=status_of(value, result.bound, relative_gap=gap),
+                ),
+                schedule=schedule,
+                proof=Proof(
+                    scope="these event points",
                     n_events=n_events,
                     max_span=span,
-                    result=result,
-                    schedule=schedule,
-                    proof=proof,
-                )
+                    bound=self.bound.value,
+                ),
             )
+        )
+
+    def bound_by_sums(self) -> None:
+        """Bound the value by sums over the horizon; they may show that no schedule exists."""
+        bound = bound_by_capacity(self.network, self.problem)
+        if bound is None:
+            return
+        worst = -math.inf if self.incumbent.maximises else math.inf
+        if bound == worst:
+            self._conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
+        else:
+            self.bound.update(bound)
 
     def _conclude_infeasible(self, result: SolveResult) -> None:
         """No schedule exists at all."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.plant.reachability import batches_after, batches_before
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
@@ -24,17 +25,8 @@ def fewest_events(network: Network, targets: Mapping[str, float] | None = None) 
     Starting with fewer would let a cheap product that is soon made end the search on a plateau.
     """
     wanted = list(targets or {}) or [s.name for s in network.states.values() if s.price > 0]
-    before = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
-    after = {name: 0.0 if name in wanted else math.inf for name in network.states}
-    first = dict.fromkeys(network.tasks, math.inf)
-    for _ in network.tasks:
-        for task in network.tasks.values():
-            first[task.name] = max((before[s] for s in task.consumes), default=0.0)
-            for state in task.produces:
-                before[state] = min(before[state], first[task.name] + 1)
-            last = min(after[s] for s in task.produces)
-            for state in task.consumes:
-                after[state] = min(after[state], last + 1)
+    first, before = batches_before(network)
+    _, after = batches_after(network, wanted)
     deepest = max((before[s] for s in wanted if math.isfinite(before[s])), default=1.0)
     fewest = max(1, int(deepest))
     if not targets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -11,13 +12,15 @@ from tqdm import tqdm
 from stnopt.errors import InvalidInputError
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.model import Formulation, Objective, check_deliveries, check_targets
-from stnopt.scheduling.search.event_points import EventPointSearch
+from stnopt.scheduling.search.bounds import lies_on_short_grid
+from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_delivery
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.limits import SearchLimits
-from stnopt.scheduling.search.result import Proof, ScheduleSearch, Stopped
+from stnopt.scheduling.search.long_horizon.engine import engine_supports, search_long_horizon
+from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
@@ -25,9 +28,14 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.scheduling.schedule import Schedule
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
+#: A horizon of more typical batches than this, one after the other, is a long one.
+_MANY_BATCHES = 10.0
+#: Of a time limit, what models with few points may take first, on a short and on a long horizon.
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.3
 
 
 def find_schedule(
@@ -189,24 +197,96 @@ def _search(
         may_choose=n_events is None and max_span is None,
         may_ask=limits.proof_limit is not None or not given,
         keeps_on=limits.time_limit is not None and n_events is None,
+        pause_after=math.inf,
         report=report,
     )
-    if n_events is None:
-        points.add_events(fewest_events(network, problem.targets), max_span)
+    interrupted = False
+    try:
+        if limits.proof_limit != 0 and formulation == "unit_events":
+            points.bound_by_sums()
+        if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
+            _use_the_time(points)
+        elif n_events is None:
+            points.add_events(fewest_events(network, problem.targets), max_span)
+        else:
+            points.widen(n_events, max_span)
+        points.ask_for_any_schedule()
+    except KeyboardInterrupt:
+        if points.best is None and points.last is None:
+            raise
+        interrupted = True
+    return _conclude(points, given=given, interrupted=interrupted)
+
+
+def _use_the_time(points: EventPointSearch) -> None:
+    """Use a time limit: event points where few can do, the search for long horizons otherwise.
+
+    Where only event points are left, they have all of the rest.
+    """
+    network, problem, limits = points.network, points.problem, points.limits
+    assert limits.time_limit is not None
+    assert problem.horizon is not None
+    start = fewest_events(network, problem.targets)
+    typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    engine = engine_supports(network, problem) is None
+    if engine:
+        is_long = problem.horizon > _MANY_BATCHES * typical
+        points.pause_after = (_SHORT_SHARE if is_long else _EVENT_SHARE) * limits.time_limit
+    if engine and is_long:
+        if lies_on_short_grid(network, problem):
+            points.ask_for_any_schedule()
     else:
-        points.widen(n_events, max_span)
-    points.ask_for_any_schedule()
-    return _conclude(points, given=given)
+        points.add_events(start, None)
+    if engine and not (points.settled or limits.reached):
+        _search_long(points)
+    points.pause_after = math.inf
+    if points.best is None or not engine:
+        points.add_events(start, None)
 
 
-def _conclude(points: EventPointSearch, *, given: bool) -> ScheduleSearch:
+def _search_long(points: EventPointSearch) -> None:
+    """Give the rest of the time to the search for long horizons, from the best so far."""
+    limits, incumbent = points.limits, points.incumbent
+    remaining = limits.remaining
+    assert remaining is not None
+    points.report("long horizon: construct, improve, retime")
+    started = limits.clock()
+
+    def improved(schedule: Schedule, value: float, bound: float | None) -> None:
+        points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
+
+    schedule, bound = search_long_horizon(
+        points.network,
+        points.problem,
+        time_limit=remaining,
+        relative_gap=limits.relative_gap,
+        warm=incumbent.schedule,
+        on_improvement=improved,
+    )
+    valued = None if schedule is None else incumbent.valued(schedule)
+    points.bound.update(bound, known=incumbent.value)
+    if valued is not None and incumbent.improves(valued[1]):
+        points.bound.check(valued[1])
+        points.adopt(*valued, SolveResult(status=Status.FEASIBLE, bound=points.bound.value))
+    points.settled = points.settled or points.bound.closes(incumbent.value)
+    value, seconds = incumbent.value, limits.clock() - started
+    status = status_of(value, points.bound.value, relative_gap=limits.relative_gap)
+    points.tried.append(Attempt(0, 0, status, value, seconds, "long_horizon"))
+
+
+def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> ScheduleSearch:
     """Derive status, scope and what stopped the search from what was found and proven."""
     limits, incumbent, any_bound = points.limits, points.incumbent, points.bound.value
     found = points.best or points.last
-    assert found is not None, "every search solves at least once"
+    if found is None:  # a limit came before anything was solved
+        nothing = SolveResult(status=Status.NO_SOLUTION, message="a limit came first")
+        none_yet = Proof(scope="these event points", n_events=0, max_span=0, bound=None)
+        found = Solved(n_events=0, max_span=0, result=nothing, schedule=None, proof=none_yet)
     result, proof = found.result, replace(found.proof, any_schedule_bound=any_bound)
     stopped: Stopped = "given event points" if given else "no further gain"
-    if points.settled:
+    if interrupted:
+        stopped = "interrupted"
+    elif points.settled:
         stopped = "proven"
     elif limits.reached:
         stopped = "time limit"

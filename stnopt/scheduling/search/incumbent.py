@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stnopt.scheduling.schedule import find_violations, schedule_value
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import MAXIMISED
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
-    from stnopt.scheduling.schedule import Schedule, Violation
+    from stnopt.scheduling.replay import Violation
+    from stnopt.scheduling.schedule import Schedule
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,12 +7,13 @@ of events. A batch may span `max_span` further events.
 
 from __future__ import annotations
 
-import math
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.plant.reachability import batches_before, soonest_times
+from stnopt.scheduling.formulations.unit_specific.clean_after import add_cleanings
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 from stnopt.scheduling.formulations.unit_specific.unit_rules import (
     add_changeovers,
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stnopt.plant.network import Network
+
+#: Names of the rules that these equations express (`stnopt.plant.demands`).
+SUPPORTS = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "size_dependent_time",
+        "unavailable",
+        "changeovers",
+        "clean_after",
+        "utilities",
+        "deliveries",
+    }
+)
 
 #: In the place of a span: what leaves its batch early, whatever the batch spans.
 _EARLY = -1
@@ -50,6 +66,7 @@ def build_unit_event_model(
     _add_earliest_starts(m, network)
     add_unavailable_periods(m, network, horizon)
     add_changeovers(m, network)
+    add_cleanings(m, network)
     add_utility_cuts(m, network)
     return m
 
@@ -63,7 +80,7 @@ def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: i
     m.TASK_UNITS = pyo.Set(
         dimen=2, initialize=[(fit.task, fit.unit) for fit in network.suitabilities]
     )
-    first = _first_events(network)
+    first = batches_before(network).tasks
     m.BATCHES = pyo.Set(
         dimen=4,
         initialize=[
@@ -74,18 +91,6 @@ def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: i
             if event >= first[fit.task]
         ],
     )
-
-
-def _first_events(network: Network) -> dict[str, float]:
-    """Count the batches in a row that must come before each task (inf: it can never run)."""
-    reached = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
-    first = dict.fromkeys(network.tasks, math.inf)
-    for _ in range(len(network.tasks) + 1):
-        for task in network.tasks.values():
-            first[task.name] = max((reached[s] for s in task.consumes), default=0.0)
-            for state in task.produces:
-                reached[state] = min(reached[state], first[task.name] + 1)
-    return first
 
 
 def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
@@ -357,27 +362,6 @@ def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
         if not any(earliest[b[0]] > m.unit_time[unit, event].lb for b in starting):
             return pyo.Constraint.Skip
         return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
-
-
-def soonest_times(network: Network) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the earliest start of each task, and when each state can first be made (inf: never).
-
-    Every batch is as short as can be, and whatever else it needs is there in time.
-    """
-    made = dict.fromkeys(network.states, math.inf)
-    starts = dict.fromkeys(network.tasks, math.inf)
-    for _ in range(len(network.tasks) + 1):
-        for task in network.tasks.values():
-            starts[task.name] = max(
-                0.0 if network.states[s].initial > 0 else made[s] for s in task.consumes
-            )
-            for state in task.produces:
-                quickest = min(
-                    fit.release_time.get(state, fit.duration(fit.min_batch))
-                    for fit in task.units.values()
-                )
-                made[state] = min(made[state], starts[task.name] + quickest)
-    return starts, made
 
 
 def free_makespan(m: pyo.ConcreteModel) -> None:

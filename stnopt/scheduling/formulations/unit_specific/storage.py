@@ -16,7 +16,8 @@ import pyomo.environ as pyo
 from stnopt.scheduling.formulations.unit_specific.unit_rules import cleaning_time, period_begins
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import Suitability
 
 #: In the place of the unit that takes a state: it leaves the plant, in a delivery.
 _LEAVES_PLANT = -1

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.model import available_at, soonest_times
+from stnopt.plant.reachability import soonest_times
+from stnopt.scheduling.formulations.unit_specific.model import available_at
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 from stnopt.scheduling.handle import scheduling_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stnopt.plant.network import Network, Suitability, Task
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import Suitability, Task
 
 BatchKey = tuple[str, str, int, int]  # task, unit, event, span
 

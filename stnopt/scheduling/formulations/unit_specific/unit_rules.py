@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import Suitability
 
 #: Times closer than this share of the horizon are one time.
 _SAME_TIME = 1e-9
@@ -253,4 +254,6 @@ def _shortens(network: Network, unit: str, task: str) -> bool:
 
 def cleaning_time(m: pyo.ConcreteModel, unit: str, point: int) -> pyo.Expression:
     """Return how long before a unit's point it is cleaned for the batch that starts there."""
+    if m.component("cleaning_length") is not None and (unit, point) in m.cleaning_length:
+        return m.cleaning_length[unit, point]
     return m.changeover_time[unit, point] if unit in m.cleaned else 0.0

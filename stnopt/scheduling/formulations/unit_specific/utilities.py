@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyomo.environ as pyo
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network, Suitability
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import Suitability
 
 #: Draws that exceed a capacity by less than this share fit.
 _SAME_DRAW = 1e-9

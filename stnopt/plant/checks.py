@@ -1,0 +1,133 @@
+"""How a noun checks what it is made of: names, numbers, mappings; every problem, not the first."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields
+from numbers import Real
+from typing import Any, TypeVar
+
+from stnopt.errors import InvalidNetworkError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ReadOnlyMapping(Mapping[K, V]):
+    """A mapping that keeps its order and never changes; unlike a mapping proxy it can be pickled.
+
+    Parameters
+    ----------
+    items : mapping
+        Copied, so that later changes to it do not reach the noun that holds the copy.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[K, V]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: K) -> V:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+def name_problems(what: str, name: object) -> list[str]:
+    """Find what keeps a name from being printed, written to a file and read back as it is."""
+    if isinstance(name, str) and name and name.isprintable() and name == name.strip():
+        return []
+    return [
+        f"{what} needs a name that is text, printable and without blanks around it, got {name!r}"
+    ]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """End an error's sentence with the closest known word, or the empty text if none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def checked_number(
+    value: object,
+    label: str,
+    problems: list[str],
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    finite: bool = True,
+) -> float:
+    """Return a value as a float; NaN, which no comparison holds for, with its problem if bad."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        problems.append(f"{label} must be a number, got {value!r}")
+        return math.nan
+    try:
+        number = float(value) + 0.0  # minus zero becomes zero, so that equal plants hash equally
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number) or (finite and math.isinf(number)):
+        problems.append(f"{label} must be finite, got {number}")
+    elif least is not None and number < least:
+        problems.append(f"{label} must be at least {least:g}, got {number:g}")
+    elif above is not None and number <= above:
+        problems.append(f"{label} must be more than {above:g}, got {number:g}")
+    else:
+        return number
+    return math.nan
+
+
+def settle_number(
+    noun: Any,
+    name: str,
+    owner: str,
+    problems: list[str],
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    finite: bool = True,
+) -> float:
+    """Check a noun's number and store it as a float; NaN, which no comparison holds for, if bad."""
+    label = f"{owner}: {name}"
+    value = checked_number(
+        getattr(noun, name), label, problems, least=least, above=above, finite=finite
+    )
+    object.__setattr__(noun, name, value)
+    return value
+
+
+def settle_mapping(noun: Any, name: str, owner: str, problems: list[str]) -> dict[str, Any]:
+    """Copy a noun's mapping without the keys that are not text; empty if it is no mapping."""
+    given = getattr(noun, name)
+    if not isinstance(given, Mapping):
+        problems.append(f"{owner}: {name} must be a mapping, got {given!r}")
+        return {}
+    for key in given:
+        problems.extend(name_problems(f"{owner}: an entry of {name}", key))
+    return {key: value for key, value in given.items() if isinstance(key, str)}
+
+
+def changed_fields(noun: Any, *, but: tuple[str, ...]) -> dict[str, Any]:
+    """Fields whose value is not the default, in the order of declaration."""
+    return {
+        f.name: getattr(noun, f.name)
+        for f in fields(noun)
+        if f.name not in but and (f.default is MISSING or getattr(noun, f.name) != f.default)
+    }
+
+
+def refuse(problems: list[str]) -> None:
+    """Raise what is wrong with a noun, if anything is."""
+    if problems:
+        raise InvalidNetworkError(problems)

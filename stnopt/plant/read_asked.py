@@ -1,0 +1,126 @@
+"""The section `problem:` of a file: from plain values to what is asked of a plant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stnopt.plant.checks import did_you_mean
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.read_plant import BESIDE_PLANT
+from stnopt.plant.values import described, known_entries, made, read_number, read_numbers, read_text
+
+_PROBLEM_KEYS = ("objective", "horizon", "horizon_upper_bound", "demand", "sense", "deliveries")
+
+
+_DELIVERY_KEYS = ("state", "time", "amount")
+
+
+def is_plant_alone(document: object) -> bool:
+    """Whether a document is a plant with no problem beside it."""
+    if not isinstance(document, Mapping) or "problem" in document:
+        return False
+    return "plant" in document or ("states" in document and "tasks" in document)
+
+
+def read_problem_document(document: object, problems: list[str]) -> Problem | None:
+    """Find the problem in a document and read it; None, with its problems added, if it has any."""
+    if not isinstance(document, Mapping):
+        problems.append(f"expected a mapping with the key problem, got {described(document)}")
+        return None
+    states: object = None
+    if "plant" in document or "problem" in document:
+        entries = known_entries(
+            document, "beside problem", ("plant", *BESIDE_PLANT), ("problem",), problems
+        )
+        if "problem" not in entries:
+            return None
+        plant = entries.get("plant")
+        states = plant.get("states") if isinstance(plant, Mapping) else None
+        given = entries["problem"]
+    elif "states" in document and "tasks" in document:
+        problems.append(
+            "this is a plant without a problem; move it under the key plant and write the key "
+            "problem beside it"
+        )
+        return None
+    else:
+        given = document
+    return _read_problem(given, states if isinstance(states, Mapping) else None, problems)
+
+
+def _read_problem(
+    given: object, states: Mapping[str, object] | None, problems: list[str]
+) -> Problem | None:
+    """Read a problem, and look up the states it names if it is known which there are."""
+    entries = known_entries(given, "problem", _PROBLEM_KEYS, (), problems)
+    values: dict[str, Any] = {}
+    for key in ("objective", "sense"):
+        if key in entries:
+            n_before = len(problems)
+            text = read_text(entries[key], f"problem: {key}", problems)
+            if len(problems) == n_before:
+                values[key] = text
+    horizons = [key for key in ("horizon", "horizon_upper_bound") if key in entries]
+    if len(horizons) == 2:
+        problems.append("problem: horizon and horizon_upper_bound are the same; give one of them")
+    for key in horizons:
+        values["horizon"] = read_number(entries[key], f"problem: {key}", problems)
+    if "demand" in entries:
+        demand = read_numbers(entries["demand"], "problem: demand", "amount", problems)
+        values["targets"] = {s: amount for s, amount in demand.items() if not math.isnan(amount)}
+        problems.extend(_unknown_states(demand, "problem: demand", states))
+    if "deliveries" in entries:
+        values["deliveries"] = _read_deliveries(entries["deliveries"], states, problems)
+    n_before = len(problems)
+    problem = made(Problem, problems, **values)
+    problems[n_before:] = [f"problem: {sentence}" for sentence in problems[n_before:]]
+    return problem
+
+
+def _read_deliveries(
+    value: object, states: Mapping[str, object] | None, problems: list[str]
+) -> list[Delivery]:
+    """Read a list of deliveries, without those that have problems."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            "problem: deliveries must be a list of {state: ..., time: ..., amount: ...}, got "
+            + described(value)
+        )
+        return []
+    deliveries = []
+    for count, row in enumerate(value, 1):
+        n_before = len(problems)
+        owner = f"problem: delivery {count}"
+        entries = known_entries(row, owner, _DELIVERY_KEYS, _DELIVERY_KEYS, problems)
+        values: dict[str, Any] = {
+            key: read_number(entries[key], f"{owner}: {key}", problems)
+            for key in ("time", "amount")
+            if key in entries
+        }
+        if "state" in entries:
+            values["state"] = read_text(entries["state"], f"{owner}: state", problems)
+            if isinstance(entries["state"], str):
+                problems.extend(_unknown_states([values["state"]], owner, states))
+        if len(problems) > n_before:
+            continue
+        delivery = made(Delivery, problems, **values)
+        if delivery is None:
+            problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
+        else:
+            deliveries.append(delivery)
+    return deliveries
+
+
+def _unknown_states(
+    named: Iterable[str], where: str, states: Mapping[str, object] | None
+) -> list[str]:
+    """Problems with the names of states, where it is known which ones the plant has."""
+    if states is None:
+        return []
+    return [
+        f"{where}: the plant has no state {state!r}{did_you_mean(state, map(str, states))}"
+        for state in named
+        if state not in states
+    ]

@@ -1,0 +1,351 @@
+"""The section `plant:` of a file: from plain values to a network.
+
+What can be read is read, what cannot is reported and left out (or replaced by something harmless),
+and the nouns' own checks run on the rest, so that one error holds all there is to mend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stnopt.errors import InvalidNetworkError
+from stnopt.plant.network import Network, reference_problems
+from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.plant.rules import CleanAfter, Unit, Utility, rule_problems
+from stnopt.plant.values import (
+    described,
+    known_entries,
+    made,
+    named_entries,
+    read_number,
+    read_numbers,
+    read_text,
+    readable_numbers,
+)
+
+BESIDE_PLANT = ("problem", "reference")
+
+
+_LABELS = ("citation", "description", "amount_unit", "time_unit")
+
+
+_STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait")
+
+
+_TASK_KEYS = ("consumes", "produces", "units")
+
+
+_UNIT_NUMBERS = (
+    "min_batch",
+    "max_batch",
+    "fixed_time",
+    "time_per_amount",
+    "fixed_cost",
+    "cost_per_amount",
+)
+
+
+_DRAWS = {"draws": "draw", "draws_per_amount": "draw per amount"}
+
+
+_INSIDE_PLANT = dict.fromkeys(
+    ("units", "utilities"), "belongs to the plant; move it under the key plant"
+)
+
+
+_INSTEAD_OF_INFINITY = {
+    "initial": "write `initial: unlimited`",
+    "capacity": "leave capacity out",
+    "price": "",
+    "cost": "",
+}
+
+
+def read_plant_document(document: object, problems: list[str], source: str) -> Network:
+    """Find the plant in a document and read it."""
+    if not isinstance(document, Mapping):
+        raise InvalidNetworkError(
+            [
+                *problems,
+                "expected a mapping with the keys name, states and tasks, got "
+                + described(document),
+            ],
+            source=source,
+        )
+    plant = document
+    if "plant" in document:
+        known_entries(
+            document, "beside plant", ("plant", *BESIDE_PLANT), (), problems, _INSIDE_PLANT
+        )
+        plant = document["plant"]
+    network = _read_plant(plant, problems)
+    if network is None or problems:
+        raise InvalidNetworkError(problems, source=source)
+    return network
+
+
+def _read_plant(plant: object, problems: list[str]) -> Network | None:
+    """Read a plant; None, with its problems added, if it has any."""
+    required = ("states", "tasks")
+    sections = (*required, "units", "utilities")
+    elsewhere = dict.fromkeys(
+        BESIDE_PLANT, "belongs beside the plant; move the plant under the key plant"
+    )
+    entries = known_entries(
+        plant, "the plant", ("name", *_LABELS, *sections), ("name", *required), problems, elsewhere
+    )
+    texts = {
+        key: read_text(entries[key], key, problems) for key in ("name", *_LABELS) if key in entries
+    }
+    given = {key: named_entries(entries[key], key, problems) for key in sections if key in entries}
+    states = {
+        name: _read_state(name, entry, problems) for name, entry in given.get("states", {}).items()
+    }
+    recipes: dict[str, tuple[Iterable[str], Iterable[str]]] = {}
+    terms: list[Suitability] = []
+    tasks: dict[str, Task] = {}
+    for name, entry in given.get("tasks", {}).items():
+        task = _read_task(name, entry, problems, recipes, terms)
+        if task is not None:
+            tasks[name] = task
+    rules = {
+        name: _read_unit_rules(name, entry, problems)
+        for name, entry in given.get("units", {}).items()
+    }
+    utilities = {
+        name: _read_utility(name, entry, problems)
+        for name, entry in given.get("utilities", {}).items()
+    }
+    if not problems:
+        try:
+            return Network(
+                **texts, states=states, tasks=tasks, unit_rules=rules, utilities=utilities
+            )
+        except InvalidNetworkError as error:
+            problems.extend(error.problems)
+            return None
+    # What was named is still looked up, unless a list of names could not be read.
+    if all(isinstance(entries.get(section), Mapping) for section in required):
+        problems.extend(reference_problems(states, recipes))
+        if all(_names_units(entry) for entry in given["tasks"].values()) and isinstance(
+            entries.get("utilities", {}), Mapping
+        ):
+            problems.extend(rule_problems(rules, utilities, terms))
+    return None
+
+
+def _names_units(task: object) -> bool:
+    return isinstance(task, Mapping) and isinstance(task.get("units"), Mapping)
+
+
+def _read_state(name: str, entry: object, problems: list[str]) -> State:
+    """Read a state; a harmless one of that name if it has problems."""
+    owner = f"state {name!r}"
+    # A state with nothing to say about it may be written as `S2:` alone.
+    entries = known_entries({} if entry is None else entry, owner, _STATE_KEYS, (), problems)
+    values: dict[str, Any] = {}
+    for key, value in entries.items():
+        if key == "zero_wait":
+            if isinstance(value, bool):
+                values[key] = value
+            else:
+                problems.append(f"{owner}: zero_wait must be true or false, got {described(value)}")
+        elif key == "initial" and value == "unlimited":
+            values[key] = math.inf
+        else:
+            number = read_number(
+                value, f"{owner}: {key}", problems, instead=_INSTEAD_OF_INFINITY[key]
+            )
+            if number is not None:
+                values[key] = number
+    return made(State, problems, name=name, **values) or State(
+        name=name, zero_wait=values.get("zero_wait", False)
+    )
+
+
+def _read_task(
+    name: str,
+    entry: object,
+    problems: list[str],
+    recipes: dict[str, tuple[Iterable[str], Iterable[str]]],
+    terms: list[Suitability],
+) -> Task | None:
+    """Read a task, and note which states and units it names, whatever else is wrong with it."""
+    owner = f"task {name!r}"
+    entries = known_entries(entry, owner, _TASK_KEYS, _TASK_KEYS, problems)
+    consumes = _read_fractions(entries, "consumes", owner, problems)
+    produces = _read_fractions(entries, "produces", owner, problems)
+    recipes[name] = (consumes or (), produces or ())
+    units: dict[str, Suitability] | None = None
+    if "units" in entries:
+        n_before = len(problems)
+        given = named_entries(entries["units"], f"{owner}: units", problems)
+        if given or len(problems) == n_before:
+            units = {
+                unit: _read_suitability(name, unit, entry, problems)
+                for unit, entry in given.items()
+            }
+            terms.extend(units.values())
+    # What was reported as missing or unreadable must not be reported again as empty.
+    return made(
+        Task,
+        problems,
+        name=name,
+        consumes=_equal_shares(("missing",)) if consumes is None else consumes,
+        produces=_equal_shares(("missing",)) if produces is None else produces,
+        units={"missing": _stand_in(name, "missing", ())} if units is None else units,
+    )
+
+
+def _read_fractions(
+    entries: Mapping[str, object], side: str, owner: str, problems: list[str]
+) -> dict[str, float] | None:
+    """Read `consumes` or `produces`; None if it is missing or no mapping."""
+    if not isinstance(entries.get(side), Mapping):
+        if side in entries:
+            problems.append(
+                f"{owner}: {side} must be a mapping of states to fractions, got "
+                + described(entries[side])
+            )
+        return None
+    n_before = len(problems)
+    shares = read_numbers(entries[side], f"{owner}: {side}", "fraction", problems)
+    # A sum with a term that could not be read says nothing.
+    return shares if len(problems) == n_before else _equal_shares(shares)
+
+
+def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) -> Suitability:
+    """Read what a unit needs for a task; a harmless entry of that name if it has problems."""
+    owner = f"task {task!r} on unit {unit!r}"
+    required = ("max_batch", "fixed_time")
+    known = (*_UNIT_NUMBERS, "release_time", *_DRAWS)
+    entries = known_entries(entry, owner, known, required, problems)
+    values: dict[str, Any] = {}
+    for key in _UNIT_NUMBERS:
+        if key in entries:
+            number = read_number(entries[key], f"{owner}: {key}", problems)
+            if number is not None:
+                values[key] = number
+    releases = {}
+    if "release_time" in entries:
+        releases = read_numbers(entries["release_time"], f"{owner}: release_time", "time", problems)
+    readable = {state: time for state, time in releases.items() if not math.isnan(time)}
+    draws = {
+        key: read_numbers(entries[key], f"{owner}: {key}", words, problems)
+        for key, words in _DRAWS.items()
+        if key in entries
+    }
+    drawn = {key: readable_numbers(numbers) for key, numbers in draws.items()}
+    # Whatever stands in for a number that could not be read must not break a rule of its own.
+    values.setdefault("max_batch", abs(values.get("min_batch", 0.0)) + 1.0)
+    values.setdefault("fixed_time", max((1.0, *readable.values())))
+    return made(
+        Suitability, problems, task=task, unit=unit, **values, release_time=readable, **drawn
+    ) or _stand_in(task, unit, releases, [utility for row in drawn.values() for utility in row])
+
+
+def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
+    """Read a unit's rules; harmless ones about the same tasks if they have problems."""
+    owner = f"unit {name!r}"
+    known = ("unavailable", "changeovers", "clean_after")
+    entries = known_entries({} if entry is None else entry, owner, known, (), problems)
+    periods = []
+    if "unavailable" in entries:
+        for start, end in _read_periods(entries["unavailable"], owner, problems):
+            if start is not None and end is not None:
+                periods.append((start, end))
+    changeovers: dict[tuple[str, str], float] = {}
+    if "changeovers" in entries:
+        where = f"{owner}: changeovers"
+        for first, following in named_entries(entries["changeovers"], where, problems).items():
+            times = read_numbers(following, f"{where} from {first!r}", "time", problems)
+            changeovers |= {(first, task): time for task, time in times.items()}
+    cleaning = None
+    if "clean_after" in entries:
+        cleaning = _read_clean_after(entries["clean_after"], owner, problems)
+    return made(
+        Unit,
+        problems,
+        name=name,
+        unavailable=periods,
+        changeovers=readable_numbers(changeovers),
+        clean_after=cleaning,
+    ) or Unit(name=name, changeovers=dict.fromkeys(changeovers, 1.0))
+
+
+def _read_clean_after(value: object, owner: str, problems: list[str]) -> CleanAfter | None:
+    """Read how often a unit is cleaned; None if that has problems."""
+    keys = ("batches", "duration")
+    later = {"running_time": "not supported yet; give `batches` instead"}
+    n_before = len(problems)
+    where = f"{owner}: clean_after"
+    entries = known_entries(value, where, keys, keys, problems, later)
+    values = {
+        key: read_number(entries[key], f"{where}: {key}", problems)
+        for key in keys
+        if key in entries
+    }
+    if len(problems) > n_before:
+        return None
+    rule = made(CleanAfter, problems, **values)
+    problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
+    return rule
+
+
+def _read_periods(
+    value: object, owner: str, problems: list[str]
+) -> list[tuple[float | None, float | None]]:
+    """Read a list of pairs of times; None where a time could not be read."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            f"{owner}: unavailable must be a list of periods such as [[3, 5]], got "
+            + described(value)
+        )
+        return []
+    periods = []
+    for period in value:
+        if not isinstance(period, list | tuple) or len(period) != 2:
+            problems.append(
+                f"{owner}: unavailable needs pairs of times such as [[3, 5]], got "
+                + (str(period) if isinstance(period, list | tuple) else described(period))
+            )
+            continue
+        start, end = (
+            read_number(time, f"{owner}: unavailable: the {which} of {list(period)}", problems)
+            for time, which in zip(period, ("start", "end"), strict=True)
+        )
+        periods.append((start, end))
+    return periods
+
+
+def _read_utility(name: str, entry: object, problems: list[str]) -> Utility:
+    """Read a utility; a harmless one of that name if it has problems."""
+    owner = f"utility {name!r}"
+    entries = known_entries(entry, owner, ("capacity",), ("capacity",), problems)
+    capacity = None
+    if "capacity" in entries:
+        instead = "leave the utility out"
+        capacity = read_number(entries["capacity"], f"{owner}: capacity", problems, instead=instead)
+    known = 0.0 if capacity is None else capacity
+    return made(Utility, problems, name=name, capacity=known) or Utility(name=name, capacity=0.0)
+
+
+def _equal_shares(states: Iterable[str]) -> dict[str, float]:
+    names = tuple(states)
+    return dict.fromkeys(names, 1.0 / len(names)) if names else {}
+
+
+def _stand_in(
+    task: str, unit: str, released: Iterable[str], drawn: Iterable[str] = ()
+) -> Suitability:
+    """Harmless numbers under the names that were given, so that the names can still be checked."""
+    return Suitability(
+        task=task,
+        unit=unit,
+        max_batch=1.0,
+        fixed_time=1.0,
+        release_time=dict.fromkeys(released, 1.0),
+        draws=dict.fromkeys(drawn, 1.0),
+    )

@@ -1,0 +1,137 @@
+"""When the units of a schedule are cleaned, which a schedule does not say: found from its batches.
+
+A cleaning lies directly before a batch. It costs nothing where the unit holds nothing that would
+need storage for longer; elsewhere several choices may have to be tried.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from stnopt.plant.tolerance import time_tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from stnopt.plant.network import Network
+    from stnopt.plant.rules import CleanAfter
+    from stnopt.scheduling.schedule import Batch
+
+#: So many choices of cleanings are tried before a schedule is refused.
+_MOST_CHOICES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleanings:
+    """Which batches of each unit directly follow a cleaning, and which one lacks it.
+
+    Attributes
+    ----------
+    before : mapping of str to frozenset of int
+        Per unit, positions in the order of its batches.
+    overdue : mapping of str to tuple of int
+        Per unit, positions of batches that should follow one, where none fits in time.
+    """
+
+    before: Mapping[str, frozenset[int]]
+    overdue: Mapping[str, tuple[int, ...]]
+
+
+def choose_cleanings(
+    by_unit: Mapping[str, Sequence[Batch]],
+    network: Network,
+    horizon: float,
+    *,
+    since: Mapping[str, int],
+) -> Iterator[Cleanings]:
+    """Yield choices of cleanings, each as late as it may be first.
+
+    Parameters
+    ----------
+    by_unit : mapping of str to sequence of Batch
+        Per unit, its batches in the order they run.
+    network : Network
+    horizon : float
+    since : mapping of str to int
+        Batches since the last cleaning when the schedule starts, by unit.
+    """
+    units = [u for u in by_unit if u in network.unit_rules and network.unit_rules[u].clean_after]
+    options = [
+        list(islice(_choices(unit, by_unit[unit], network, horizon, since.get(unit, 0)), 50))
+        for unit in units
+    ]
+
+    def combine(position: int) -> Iterator[list[tuple[frozenset[int], tuple[int, ...]]]]:
+        if position == len(units):
+            yield []
+            return
+        for rest in combine(position + 1):
+            for option in options[position]:
+                yield [option, *rest]
+
+    for chosen in islice(combine(0), _MOST_CHOICES):
+        yield Cleanings(
+            before={unit: before for unit, (before, _) in zip(units, chosen, strict=True)},
+            overdue={unit: late for unit, (_, late) in zip(units, chosen, strict=True) if late},
+        )
+
+
+def _choices(
+    unit: str, batches: Sequence[Batch], network: Network, horizon: float, since: int
+) -> Iterator[tuple[frozenset[int], tuple[int, ...]]]:
+    """Yield what one unit may do: positions of batches after a cleaning, and those that lack it."""
+    rule = network.unit_rules[unit].clean_after
+    assert rule is not None
+    fits = [_fits(position, batches, rule, network, horizon) for position in range(len(batches))]
+    free = frozenset(
+        position
+        for position in range(len(batches))
+        if fits[position] and (position == 0 or not _may_wait(batches[position - 1], network))
+    )
+
+    def go_on(position: int, count: int, last: int) -> Iterator[tuple[list[int], list[int]]]:
+        """Run through the batches from a position on; `count` ran since the cleaning at `last`."""
+        while position < len(batches):
+            if position in free:
+                count = 0
+                last = position
+            count += 1
+            if count > rule.batches:
+                places = [p for p in range(position, last, -1) if fits[p] and p not in free]
+                for place in places:
+                    for before, late in go_on(position + 1, position - place + 1, place):
+                        yield [place, *before], late
+                if not places:
+                    for before, late in go_on(position + 1, 1, position):
+                        yield before, [position, *late]
+                return
+            position += 1
+        yield [], []
+
+    for before, late in go_on(0, since, -1):
+        yield free | frozenset(before), tuple(late)
+
+
+def _fits(
+    position: int, batches: Sequence[Batch], rule: CleanAfter, network: Network, horizon: float
+) -> bool:
+    """Whether a cleaning fits directly before a batch, with the unit there and empty."""
+    same = time_tolerance(horizon)
+    end = batches[position].start
+    begin = end - rule.duration
+    earlier = max((b.finish for b in batches[:position]), default=0.0)
+    return begin >= max(earlier, 0.0) - same and all(
+        stop <= begin + same or start >= end - same
+        for start, stop in network.unit_rules[batches[position].unit].unavailable
+    )
+
+
+def _may_wait(batch: Batch, network: Network) -> bool:
+    """Whether something that a batch makes may have to wait in its unit."""
+    if batch.task not in network.tasks:
+        return False
+    states = (network.states[name] for name in network.tasks[batch.task].produces)
+    return any(not s.unlimited and not s.zero_wait and math.isfinite(s.capacity) for s in states)

@@ -1,0 +1,94 @@
+"""Cleaning after so many batches, in the unit-event model: a counter that a cleaning sets back.
+
+A binary says whether a unit is cleaned directly before the batch that starts at an event. The
+cleaning and a changeover may fall together: the longer of the two has to fit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyomo.environ as pyo
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+
+
+def add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
+    """Count the batches since each cleaning, and leave it its time (docs/formulation.md, U60-U65).
+
+    since[n] >= since[n-1] + starts[n] - batches * clean[n];  since[n] >= starts[n];
+    since[n] <= batches;  clean[n] <= starts[n]; the time lies before the start, in no period.
+    """
+    rules = {
+        unit: rule.clean_after
+        for unit, rule in network.unit_rules.items()
+        if rule.clean_after is not None
+    }
+    m.cleaned |= set(rules)
+    if not rules:
+        return
+    changed = {unit for unit in rules if network.unit_rules[unit].changeovers}
+    m.clean = pyo.Var(list(rules), m.EVENTS, domain=pyo.Binary)
+    m.since_cleaning = pyo.Var(
+        list(rules), m.EVENTS, bounds=lambda m, unit, _: (0, rules[unit].batches)
+    )
+    longest = {
+        unit: max(rule.duration, *network.unit_rules[unit].changeovers.values(), 0.0)
+        for unit, rule in rules.items()
+    }
+    m.cleaning_length = pyo.Var(
+        list(rules), m.POINTS, bounds=lambda m, unit, _: (0.0, longest[unit])
+    )
+
+    def starts(unit: str, event: int) -> pyo.Expression:
+        return sum(m.run[b] for b in m.BATCHES if b[1] == unit and b[2] == event)
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def batches_since_cleaning(m, unit, event):
+        before = m.since_cleaning[unit, event - 1] if event else 0
+        counted = before + starts(unit, event) - rules[unit].batches * m.clean[unit, event]
+        return m.since_cleaning[unit, event] >= counted
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def first_batch_since_cleaning(m, unit, event):
+        return m.since_cleaning[unit, event] >= starts(unit, event)
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def cleaned_before_batch(m, unit, event):
+        return m.clean[unit, event] <= starts(unit, event)
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def cleaning_takes(m, unit, event):
+        return m.cleaning_length[unit, event] >= rules[unit].duration * m.clean[unit, event]
+
+    @m.Constraint([unit for unit in rules if unit in changed], m.EVENTS)
+    def changeover_takes(m, unit, event):
+        return m.cleaning_length[unit, event] >= m.changeover_time[unit, event]
+
+    @m.Constraint(list(rules), m.EVENTS, sorted({b[3] for b in m.BATCHES}))
+    def cleaning_before_start(m, unit, event, span):
+        following = event + span + 1
+        if following not in m.EVENTS:
+            return pyo.Constraint.Skip
+        ended = [b for b in m.BATCHES if b[1] == unit and b[2] == event and b[3] <= span]
+        gap = m.unit_time[unit, following] - m.unit_time[unit, event]
+        busy = sum(m.duration[b] for b in ended)
+        return gap >= busy + rules[unit].duration * m.clean[unit, following]
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def cleaning_after_opening(m, unit, event):
+        return m.unit_time[unit, event] >= rules[unit].duration * m.clean[unit, event]
+
+    @m.Constraint([(*key, e) for key in m.periods for e in m.EVENTS if key[0] in rules])
+    def cleaning_after_period(m, unit, number, event):
+        passed = m.periods[unit, number][1] * m.after_period[unit, event, number]
+        cleaning = rules[unit].duration * m.clean[unit, event]
+        return m.unit_time[unit, event] >= passed + cleaning
+
+    @m.Constraint(list(rules), m.EVENTS)
+    def later_cleanings_fit(m, unit, event):
+        later = sum(m.duration[b] for b in m.BATCHES if b[1] == unit and b[2] >= event)
+        between = sum(m.clean[unit, n] for n in m.EVENTS if n > event)
+        end = m.latest_finish + m.idle_until[unit]
+        return m.unit_time[unit, event] + later + rules[unit].duration * between <= end

@@ -1,0 +1,610 @@
+"""The referee: it replays a schedule in continuous time and says which rules of the plant break.
+
+Nothing here knows a model or a solver: `find_violations` reads the batches and the plant, moves
+the material from instant to instant, and says what breaks. It judges every schedule that leaves
+the library. Each rule has one check of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
+from stnopt.scheduling.movements import (
+    Movements,
+    Replay,
+    batches_by_unit,
+    changeover_time,
+    possible_movements,
+    store,
+)
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_suitability
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.plant.recipe import State
+
+ViolationKind = Literal[
+    "unknown_task",
+    "unsuitable_unit",
+    "batch_size",
+    "duration",
+    "horizon",
+    "overlap",
+    "unit_unavailable",
+    "changeover",
+    "clean_after",
+    "over_utility",
+    "stock_below_zero",
+    "over_capacity",
+    "zero_wait",
+    "missed_delivery",
+    "final_stock",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule.
+
+    Parameters
+    ----------
+    kind : str
+        Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
+        "overlap", "unit_unavailable", "changeover", "clean_after", "over_utility",
+        "stock_below_zero", "over_capacity", "zero_wait", "missed_delivery" or "final_stock".
+    element : str
+        The state, unit, utility or task that breaks it.
+    time : float
+        When, in the plant's time unit.
+    amount : float
+        By how much: a time for "duration", "horizon", "overlap", "unit_unavailable",
+        "changeover" and "clean_after", in the utility's unit for "over_utility", else an amount;
+        0 where the rule has no measure.
+    message : str
+        The same as a sentence, in the plant's words and units.
+    """
+
+    kind: ViolationKind
+    element: str
+    time: float
+    amount: float
+    message: str
+
+
+def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
+    """Replay a schedule in continuous time and list every rule of the plant that it breaks.
+
+    Checked are: the task runs on a unit that suits it; its size lies within the unit's limits and
+    is positive; it takes `fixed_time + size * time_per_amount`; it lies within [0, horizon]; a
+    unit runs one batch at a time, none while it is unavailable, lets the changeover's time pass
+    between two, and is cleaned as often as it must be; running batches together draw no more of a
+    utility than its capacity at any instant; every stock stays between zero and its capacity at
+    every instant; a `zero_wait` state is consumed or delivered whole at the instant it is released;
+    every delivery is served; the stated final stock is what the batches and deliveries leave.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+
+    Returns
+    -------
+    list of Violation
+        In order of time; empty for a valid schedule.
+
+    Notes
+    -----
+    *Storage.* A finished batch may wait in its unit, each output state separately and also in
+    part, until that unit starts its next batch, its cleaning for that batch (a changeover, right
+    before the start) or a period of unavailability, or until the horizon ends. Waiting material
+    takes no capacity and may be consumed or delivered from the unit. What a task releases before
+    its batch ends leaves the unit at once. At one instant releases come before consumption and
+    deliveries, and capacity holds for what is left after all of them. A period that starts when
+    the horizon ends is no concern of the schedule.
+
+    The replay leaves material in its unit as long as it may, and consumes from storage first,
+    then from the unit that must be empty soonest. No policy does better. Each state can be judged
+    alone, since batches and deliveries fix how much of it is released and taken when, whatever
+    lies where.
+    Moving material to storage before its deadline only raises the stored amount. And let a valid
+    policy take, at some instant, from a lot with a later deadline while a lot with an earlier one
+    has material left: exchange the two amounts wherever the second is used afterwards. The later
+    lot is still there then (in its unit, or in storage once its deadline has passed), and between
+    the two deadlines storage holds less, at other times the same. Repeating the exchange turns
+    any valid policy into this one, so this one breaks a capacity only if every policy does.
+
+    *Cleanings* (`clean_after`) are not part of a schedule: they are put where they cost no storage,
+    and else as late as possible; where that breaks a rule, other choices are tried, up to 200.
+
+    *Tolerances.* Times within 1e-6 of the horizon are one instant. A chain of such times is cut
+    at its widest gap once it is longer than three times that. Amounts are compared within 1e-6 of
+    the largest batch that makes or takes the state, times the number of movements behind the
+    figure: each batch size may carry that error. A utility's draws may exceed its capacity by
+    what these errors in size draw, and by 1e-6 of the capacity.
+    """
+    violations = [
+        *_check_batches(schedule, network),
+        *_check_unit_overlaps(schedule, network),
+        *_check_unavailability(schedule, network),
+        *_check_changeovers(schedule, network),
+        *_check_deliveries(schedule, network),
+    ]
+    violations += _judge_movements(schedule, network)[1]
+    return sorted(violations, key=lambda violation: violation.time)
+
+
+def _judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
+    """Return what moves, and what that breaks, for the cleanings with which least is broken."""
+    best: tuple[Replay, list[Violation]] | None = None
+    for replay in possible_movements(schedule, network):
+        broken = [
+            *_check_cleanings(replay, network),
+            *_check_utilities(schedule, replay, network),
+            *(
+                violation
+                for name, state in network.states.items()
+                if not state.unlimited
+                for violation in _check_stock(state, replay.movements[name], replay, network)
+            ),
+            *_check_instantaneous_batches(replay, network),
+            *_check_final_stock(schedule, replay, network),
+        ]
+        if best is None or len(broken) < len(best[1]):
+            best = replay, broken
+        if not broken:
+            break
+    assert best is not None  # there is always a choice
+    return best
+
+
+def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
+    """Return what is stored and what waits in units, as levels that are constant between instants.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+
+    Returns
+    -------
+    DataFrame
+        Columns state, time, stored, waiting (amounts in the plant's unit): the level from `time`
+        until the state's next row. The first row of a state is at time 0, the last at the
+        horizon's end. States with unlimited supply have no rows. Material waits in its unit only
+        for states whose capacity it would otherwise exceed.
+    """
+    replay, _ = _judge_movements(schedule, network)
+    frames = []
+    for name, state in network.states.items():
+        if state.unlimited:
+            continue
+        movements = replay.movements[name]
+        stored, waiting = store(movements)
+        if np.max(stored + waiting) <= state.capacity + replay.amount_tolerance[name]:
+            stored, waiting = stored + waiting, np.zeros_like(waiting)
+        frames.append(
+            pd.DataFrame(
+                {"state": name, "time": replay.times, "stored": stored, "waiting": waiting}
+            )
+        )
+    columns = ["state", "time", "stored", "waiting"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check each batch alone: who runs it, how big, how long, when."""
+    same_time = time_tolerance(schedule.horizon)
+    violations = []
+    for batch in schedule.batches:
+        where = f"{batch.task} on {batch.unit} at t = {_time(batch.start, network)}"
+
+        def report(
+            kind: ViolationKind,
+            amount: float,
+            message: str,
+            element: str = batch.task,
+            time: float = batch.start,
+        ) -> None:
+            violations.append(
+                Violation(kind=kind, element=element, time=time, amount=amount, message=message)
+            )
+
+        if batch.start < -same_time:
+            report("horizon", -batch.start, f"{where} starts before 0")
+        if batch.finish > schedule.horizon + same_time:
+            report(
+                "horizon",
+                batch.finish - schedule.horizon,
+                f"{where} ends at t = {_time(batch.finish, network)}, "
+                f"{_number(batch.finish - schedule.horizon)} after the horizon",
+                time=batch.finish,
+            )
+        if batch.task not in network.tasks:
+            report("unknown_task", 0.0, f"{where}: the plant has no task {batch.task}")
+            continue
+        suitability = find_suitability(batch, network)
+        if suitability is None:
+            suited = ", ".join(network.tasks[batch.task].units)
+            report("unsuitable_unit", 0.0, f"{where}: it runs only on {suited}", element=batch.unit)
+            continue
+
+        low, high = suitability.min_batch, suitability.max_batch
+        outside = max(low - batch.size, batch.size - high)
+        if batch.size <= 0:
+            report(
+                "batch_size",
+                -batch.size,
+                f"{where} has size {_amount(batch.size, network)}, not above 0",
+            )
+        elif outside > size_tolerance(network, batch.task):
+            report(
+                "batch_size",
+                outside,
+                f"{where} has size {_amount(batch.size, network)}, "
+                f"outside [{_number(low)}, {_number(high)}]",
+            )
+        expected = suitability.duration(batch.size)
+        actual = batch.finish - batch.start
+        if abs(actual - expected) > same_time:
+            report(
+                "duration",
+                abs(actual - expected),
+                f"{where} lasts {_time(actual, network)}, "
+                f"but {_amount(batch.size, network)} take {_time(expected, network)}",
+            )
+    return violations
+
+
+def _check_unit_overlaps(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that a unit runs one batch at a time."""
+    tolerance = time_tolerance(schedule.horizon)
+    violations = []
+    for unit, batches in batches_by_unit(schedule.batches).items():
+        longest = batches[0]
+        for batch in batches[1:]:
+            shared = min(longest.finish, batch.finish) - batch.start
+            if longest.finish - batch.start > tolerance:
+                violations.append(
+                    Violation(
+                        kind="overlap",
+                        element=unit,
+                        time=batch.start,
+                        amount=shared,
+                        message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
+                        f"while it runs {longest.task} until "
+                        f"t = {_time(longest.finish, network)}",
+                    )
+                )
+            if batch.finish > longest.finish:
+                longest = batch
+    return violations
+
+
+def _check_unavailability(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that no batch runs while its unit is unavailable."""
+    tolerance = time_tolerance(schedule.horizon)
+    violations = []
+    for batch in schedule.batches:
+        rules = network.unit_rules.get(batch.unit)
+        for start, end in rules.unavailable if rules else ():
+            shared = min(batch.finish, end) - max(batch.start, start)
+            if shared > tolerance:
+                violations.append(
+                    Violation(
+                        kind="unit_unavailable",
+                        element=batch.unit,
+                        time=max(batch.start, start),
+                        amount=shared,
+                        message=f"{batch.unit} is unavailable from t = {_time(start, network)} to "
+                        f"{_number(end)}, but runs {batch.task} from "
+                        f"t = {_time(batch.start, network)} to {_number(batch.finish)}",
+                    )
+                )
+    return violations
+
+
+def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check the time between a unit's batches that follow each other directly."""
+    tolerance = time_tolerance(schedule.horizon)
+    violations = []
+    for unit, batches in batches_by_unit(schedule.batches).items():
+        for batch, following in pairwise(batches):
+            needed = changeover_time(batch, following, network)
+            gap = following.start - batch.finish
+            if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
+                violations.append(
+                    Violation(
+                        kind="changeover",
+                        element=unit,
+                        time=following.start,
+                        amount=needed - gap,
+                        message=f"{unit} starts {following.task} at "
+                        f"t = {_time(following.start, network)}, {_time(max(0.0, gap), network)} "
+                        f"after {batch.task}, but the changeover takes {_time(needed, network)}",
+                    )
+                )
+    return violations
+
+
+def _check_cleanings(replay: Replay, network: Network) -> list[Violation]:
+    """Check that no unit runs more batches between two cleanings than it may."""
+    violations = []
+    for unit, positions in replay.cleanings.overdue.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        for position in positions:
+            batch = replay.by_unit[unit][position]
+            violations.append(
+                Violation(
+                    kind="clean_after",
+                    element=unit,
+                    time=batch.start,
+                    amount=rule.duration,
+                    message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
+                    f"after {rule.batches} batches without a cleaning, which takes "
+                    f"{_time(rule.duration, network)} right before a batch",
+                )
+            )
+    return violations
+
+
+def _check_deliveries(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that each delivery can be asked for; whether there is enough, `_check_stock` says."""
+    violations = []
+    for delivery in schedule.deliveries:
+        due = f"{delivery.state} due at t = {_time(delivery.time, network)}"
+        if delivery.state not in network.states:
+            message = f"{due}: the plant has no such state"
+        elif network.states[delivery.state].unlimited:
+            message = f"{due}: a supply that never runs out cannot be delivered"
+        elif delivery.time > schedule.horizon + time_tolerance(schedule.horizon):
+            message = f"{due}: that is after the horizon, {_time(schedule.horizon, network)}"
+        else:
+            continue
+        violations.append(
+            Violation(
+                kind="missed_delivery",
+                element=delivery.state,
+                time=delivery.time,
+                amount=delivery.amount,
+                message=message,
+            )
+        )
+    return violations
+
+
+def _check_utilities(schedule: Schedule, replay: Replay, network: Network) -> list[Violation]:
+    """Check what the running batches draw together, from each instant to the next."""
+    running = []  # instants, batch, terms
+    for batch in schedule.batches:
+        suitability = find_suitability(batch, network)
+        if suitability is not None and suitability.utilities:
+            first, after = replay.instant_of[batch.start], replay.instant_of[batch.finish]
+            running.append((first, after, batch, suitability))
+    violations = []
+    for utility in network.utilities.values():
+        highest = utility.capacity  # report a breach when it begins and whenever it grows
+        for instant, time in enumerate(replay.times):
+            drawing = [
+                (batch, suitability)
+                for first, after, batch, suitability in running
+                if first <= instant < after and utility.name in suitability.utilities
+            ]
+            drawn = math.fsum(s.draw(utility.name, batch.size) for batch, s in drawing)
+            tolerance = SHARE * utility.capacity + math.fsum(
+                s.draws_per_amount.get(utility.name, 0.0) * size_tolerance(network, batch.task)
+                for batch, s in drawing
+            )
+            if drawn > highest + tolerance:
+                highest = drawn
+                who = " and ".join(f"{batch.task} on {batch.unit}" for batch, _ in drawing)
+                over = drawn - utility.capacity
+                violations.append(
+                    Violation(
+                        kind="over_utility",
+                        element=utility.name,
+                        time=float(time),
+                        amount=over,
+                        message=f"{utility.name} at t = {_time(time, network)}: {_number(drawn)} "
+                        f"are drawn by {who}, {_number(over)} over its capacity of "
+                        f"{_number(utility.capacity)}",
+                    )
+                )
+            elif drawn <= utility.capacity + tolerance:
+                highest = utility.capacity
+    return violations
+
+
+def _check_stock(
+    state: State, movements: Movements, replay: Replay, network: Network
+) -> list[Violation]:
+    """Check 0 <= stock <= capacity after every instant, or for `zero_wait` released = taken."""
+    violations = []
+
+    def report(kind: ViolationKind, instant: int, amount: float, message: str) -> None:
+        violations.append(
+            Violation(
+                kind=kind,
+                element=state.name,
+                time=float(replay.times[instant]),
+                amount=float(amount),
+                message=message,
+            )
+        )
+
+    if state.zero_wait:
+        moves_here = np.diff(movements.n_moves, prepend=0)
+        for instant, (released, taken) in enumerate(
+            zip(movements.released, movements.taken, strict=True)
+        ):
+            if abs(released - taken) > replay.amount_tolerance[state.name] * moves_here[instant]:
+                delivered = movements.delivered[instant]
+                how = "consumed or delivered" if delivered else "consumed"
+                report(
+                    "missed_delivery" if delivered and taken > released else "zero_wait",
+                    instant,
+                    abs(released - taken),
+                    f"{state.name} cannot wait: {_amount(released, network)} released at "
+                    f"t = {_time(replay.times[instant], network)}, "
+                    f"{_number(taken)} {how} at that instant",
+                )
+        return violations
+
+    tolerance = replay.amount_tolerance[state.name] * np.maximum(1, movements.n_moves)
+    stored, _ = store(movements)
+    lowest, highest = 0.0, state.capacity  # report a breach when it begins and whenever it grows
+    for instant, on_hand in enumerate(movements.on_hand):
+        when = f"t = {_time(replay.times[instant], network)}"
+        if on_hand < lowest - tolerance[instant]:
+            # Batches are served before deliveries.
+            due = float(movements.delivered[instant])
+            missed = min(due, float(lowest - on_hand))
+            if missed > tolerance[instant]:
+                report(
+                    "missed_delivery",
+                    instant,
+                    missed,
+                    f"{state.name} at {when}: {_amount(due, network)} are due, "
+                    f"{_number(missed)} more than there is",
+                )
+            if lowest - on_hand - missed > tolerance[instant] or missed <= tolerance[instant]:
+                short = -on_hand - missed
+                report(
+                    "stock_below_zero",
+                    instant,
+                    short,
+                    f"{state.name} at {when}: "
+                    f"{_amount(movements.taken[instant] - due, network)} are taken, "
+                    f"{_number(short)} more than there is",
+                )
+            lowest = on_hand
+        elif on_hand >= -tolerance[instant]:
+            lowest = 0.0
+        if stored[instant] > highest + tolerance[instant]:
+            highest = stored[instant]
+            over = stored[instant] - state.capacity
+            emptied = sorted(
+                {lot.unit for lot in movements.lots if lot.leaves == instant and lot.unit}
+            )
+            because = f" ({' and '.join(emptied)} had to be emptied)" if emptied else ""
+            report(
+                "over_capacity",
+                instant,
+                over,
+                f"{state.name} holds {_amount(stored[instant], network)} at {when}, "
+                f"{_number(over)} over its capacity of {_number(state.capacity)}{because}",
+            )
+        elif stored[instant] <= state.capacity + tolerance[instant]:
+            highest = state.capacity
+    return violations
+
+
+def _check_instantaneous_batches(replay: Replay, network: Network) -> list[Violation]:
+    """Check that a batch that takes no time, or a circle of them, does not live on itself.
+
+    Releases come before consumption at one instant, so such batches must be able to run one after
+    another: run any whose inputs are there until none is left. A recipe without cycles always can.
+    """
+    violations = []
+    for instant, batches in replay.instantaneous.items():
+        for batch, name, missing in _find_stuck_batches(batches, instant, replay, network):
+            if replay.movements[name].on_hand[instant] < -replay.amount_tolerance[name]:
+                continue  # a plain shortage, which `_check_stock` reports
+            violations.append(
+                Violation(
+                    kind="stock_below_zero",
+                    element=name,
+                    time=batch.start,
+                    amount=float(missing),
+                    message=f"{name} at t = {_time(batch.start, network)}: {batch.task} on "
+                    f"{batch.unit} lacks {_amount(missing, network)}, which only follows from this "
+                    "batch itself",
+                )
+            )
+    return violations
+
+
+def _find_stuck_batches(
+    batches: list[Batch], instant: int, replay: Replay, network: Network
+) -> list[tuple[Batch, str, float]]:
+    """Return the instantaneous batches that cannot run in any order, with what they lack."""
+    on_hand = {
+        name: math.inf
+        if network.states[name].unlimited
+        else movements.on_hand[instant] + movements.taken[instant]
+        for name, movements in replay.movements.items()
+    }
+
+    def lacking(batch: Batch) -> tuple[str, float] | None:
+        for name, share in network.tasks[batch.task].consumes.items():
+            missing = share * batch.size - on_hand[name]
+            if missing > replay.amount_tolerance[name] * len(batches):
+                return name, missing
+        return None
+
+    for batch in batches:
+        for name, share in network.tasks[batch.task].produces.items():
+            on_hand[name] -= share * batch.size
+    pending = list(batches)
+    while runnable := next((batch for batch in pending if lacking(batch) is None), None):
+        pending.remove(runnable)
+        for name, share in network.tasks[runnable.task].produces.items():
+            on_hand[name] += share * runnable.size
+        for name, share in network.tasks[runnable.task].consumes.items():
+            on_hand[name] -= share * runnable.size
+    return [(batch, *found) for batch in pending if (found := lacking(batch)) is not None]
+
+
+def _check_final_stock(schedule: Schedule, replay: Replay, network: Network) -> list[Violation]:
+    """Check that the stated final stock is what the batches and deliveries leave."""
+    known = [batch for batch in schedule.batches if batch.task in network.tasks]
+    deliveries = [due for due in schedule.deliveries if due.state in network.states]
+    recomputed = compute_final_stock(known, network, deliveries)
+    behind = "the batches and deliveries" if deliveries else "the batches"
+    violations = []
+    for name in [
+        *network.states,
+        *(name for name in schedule.final_stock if name not in network.states),
+    ]:
+        stated = schedule.final_stock.get(name, 0.0)
+        if name not in network.states:
+            difference, message = abs(stated), f"final stock of {name}: the plant has no such state"
+        else:
+            difference = abs(stated - recomputed[name])
+            n_moves = max(1, int(replay.movements[name].n_moves[-1]))
+            if difference <= replay.amount_tolerance[name] * n_moves:
+                continue
+            what = "consumption" if network.states[name].unlimited else "final stock"
+            message = (
+                f"{what} of {name}: stated {_amount(stated, network)}, "
+                f"but {behind} give {_number(recomputed[name])}"
+            )
+        violations.append(
+            Violation(
+                kind="final_stock",
+                element=name,
+                time=schedule.horizon,
+                amount=difference,
+                message=message,
+            )
+        )
+    return violations
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _amount(value: float, network: Network) -> str:
+    return f"{_number(value)} {network.amount_unit}".rstrip()
+
+
+def _time(value: float, network: Network) -> str:
+    return f"{_number(value)} {network.time_unit}".rstrip()

@@ -1,0 +1,154 @@
+"""No formulation ignores a rule: one small plant for each, in which breaking it would pay."""
+
+from __future__ import annotations
+
+import pytest
+from plants_with_rules import make_plant
+
+from stnopt.errors import UnsupportedModelError
+from stnopt.plant import CleanAfter, Delivery, Problem
+from stnopt.plant.demands import RULES, demanded_rules
+from stnopt.scheduling.formulations.features import refuse_unsupported
+from stnopt.scheduling.model import (
+    build_relaxation,
+    build_scheduling_model,
+    extract_schedule,
+    require_deliveries,
+    set_objective,
+)
+from stnopt.solvers.solve import solve
+
+P = {"P": {"price": 1}}
+HOUR = {"fixed_time": 1}
+
+
+def make(task="Make", state="P", unit="U", source="A", **row):
+    return {task: ({source: 1}, {state: 1}, {unit: HOUR | row})}
+
+
+#: Per rule: plant, horizon, best profit (all in one line's arithmetic: 10 per batch and hour).
+CASES = {
+    # 5 in the tank and 10 waiting in U; ignored: 30.
+    "storage": (make_plant("storage", {"P": {"price": 1, "capacity": 5}}, make()), 3, 15),
+    # What is made at 1 finds nobody before 3. Ignored: 10.
+    "zero_wait": (
+        make_plant(
+            "zero_wait",
+            {"I": {"zero_wait": True}} | P,
+            make(state="I") | make("Use", unit="V", source="I"),
+            units={"U": {"unavailable": [(1, 5)]}, "V": {"unavailable": [(0, 3)]}},
+        ),
+        5,
+        0,
+    ),
+    "release_time": (
+        make_plant(
+            "release_time",
+            {"I": {}} | P,
+            {
+                "Make": ({"A": 1}, {"I": 1}, {"U": {"fixed_time": 3, "release_time": {"I": 1}}}),
+                "Use": ({"I": 1}, {"P": 1}, {"V": {"fixed_time": 2}}),
+            },
+        ),
+        3,
+        10,
+    ),
+    "size_dependent_time": (make_plant("size", P, make(time_per_amount=0.1)), 1.5, 5),
+    "unavailable": (make_plant("away", P, make(), units={"U": {"unavailable": [(0, 2)]}}), 3, 10),
+    # One raw material each for 10, whichever comes first; ignored: 20.
+    "changeovers": (
+        make_plant(
+            "changeovers",
+            {"X": {"initial": 5}, "Y": {"initial": 5}} | P,
+            {
+                "Red": ({"A": 0.5, "X": 0.5}, {"P": 1}, {"U": HOUR}),
+                "Blue": ({"A": 0.5, "Y": 0.5}, {"P": 1}, {"U": HOUR}),
+            },
+            units={"U": {"changeovers": {("Red", "Blue"): 2, ("Blue", "Red"): 2}}},
+        ),
+        3,
+        10,
+    ),
+    "clean_after": (
+        make_plant(
+            "cleaned", P, make(), units={"U": {"clean_after": CleanAfter(batches=1, duration=2)}}
+        ),
+        3,
+        10,
+    ),
+    "utilities": (
+        make_plant(
+            "utilities",
+            P,
+            {"Make": ({"A": 1}, {"P": 1}, dict.fromkeys("UV", HOUR | {"draws": {"power": 3}}))},
+            utilities={"power": 4},
+        ),
+        1,
+        10,
+    ),
+    # 0.5 a piece for the 10 of B that are due at 1, and 3 for 10 of R after that; ignored: 60.
+    "deliveries": (
+        make_plant(
+            "deliveries",
+            {"R": {"price": 3}, "B": {"price": 0.5}},
+            make("Red", "R") | make("Blue", "B"),
+        ),
+        2,
+        35,
+    ),
+}
+PROBLEMS = {"deliveries": Problem(horizon=2, deliveries=(Delivery("B", 1, 10),))}
+
+
+def test_there_is_a_case_for_every_rule():
+    assert set(CASES) == set(RULES)
+    for rule, (network, horizon, _) in CASES.items():
+        problem = PROBLEMS.get(rule, Problem(horizon=horizon))
+        assert rule in {d.rule for d in demanded_rules(network, problem)}
+
+
+@pytest.mark.parametrize("rule", CASES)
+@pytest.mark.parametrize("formulation", ["unit_events", "state_sequence", "time_grid"])
+def test_no_formulation_ignores_a_rule(rule, formulation):
+    network, horizon, best = CASES[rule]
+    n_events = 3 if formulation != "time_grid" else int(2 * horizon)
+    try:
+        model = build_scheduling_model(
+            network, horizon=horizon, n_events=n_events, formulation=formulation
+        )
+        if rule in PROBLEMS:
+            require_deliveries(model, PROBLEMS[rule].deliveries)
+        set_objective(model, "profit")
+        result = solve(model, relative_gap=1e-6)
+    except UnsupportedModelError as refusal:
+        assert formulation in str(refusal)  # noqa: PT017
+        assert formulation != "unit_events"
+        return
+    assert result.objective == pytest.approx(best, abs=1e-4)
+    extract_schedule(model, network)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_the_relaxation_is_never_worse(rule):
+    network, horizon, best = CASES[rule]
+    model = build_relaxation(network, horizon=horizon)
+    if rule in PROBLEMS:
+        require_deliveries(model, PROBLEMS[rule].deliveries)
+    set_objective(model, "profit")
+    assert solve(model, relative_gap=1e-6).bound >= best - 1e-4
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_what_supports_nothing_refuses_every_rule(rule):
+    network, horizon, _ = CASES[rule]
+    problem = PROBLEMS.get(rule, Problem(horizon=horizon))
+    where = next(d.where for d in demanded_rules(network, problem) if d.rule == rule)
+    with pytest.raises(UnsupportedModelError) as refusal:
+        refuse_unsupported("new", frozenset(RULES) - {rule}, network, problem)
+    assert where in str(refusal.value)
+
+
+def test_a_rule_that_does_not_exist_cannot_be_supported():
+    network, _, _ = CASES["unavailable"]
+    with pytest.raises(ValueError, match="unknown rules: \\['teleport'\\]"):
+        refuse_unsupported("new", {"teleport"}, network)
