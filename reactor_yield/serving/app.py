@@ -92,7 +92,7 @@ def create_app(
     @app.get("/ping", response_class=PlainTextResponse)
     async def ping() -> Response:
         """Whether the service is ready."""
-        return Response(status_code=200)
+        return PlainTextResponse("")
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
