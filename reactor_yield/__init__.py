@@ -30,6 +30,13 @@ from reactor_yield.simulation.kinetics import Kinetics as Kinetics
 from reactor_yield.simulation.kinetics import Reaction as Reaction
 from reactor_yield.simulation.tube import simulate_profiles as simulate_profiles
 from reactor_yield.simulation.tube import simulate_reactor as simulate_reactor
+from reactor_yield.targets import Certificate as Certificate
+from reactor_yield.targets import Recipe as Recipe
+from reactor_yield.targets import SafeRegion as SafeRegion
+from reactor_yield.targets import certify_point as certify_point
+from reactor_yield.targets import recipe_from_yield as recipe_from_yield
+from reactor_yield.targets import safe_region as safe_region
+from reactor_yield.targets import simulate_campaigns as simulate_campaigns
 from reactor_yield.yield_model import YieldModel as YieldModel
 from reactor_yield.yield_model import evaluate_yield_model as evaluate_yield_model
 from reactor_yield.yield_model import fit_yield_model as fit_yield_model

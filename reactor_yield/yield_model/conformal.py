@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from reactor_yield.yield_model.neighbourhood import nearest_elsewhere
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_NEIGHBOURS = 39
+_NEIGHBOURS = 25
 _SPREAD = 0.9
 """Quantile of the neighbours' scores that is called their usual error."""
-_REMOTENESS = 8.0
+_REMOTENESS = 6.0
 """Weight of the logarithm of the distance from the training rows: the outlying have their own
 neighbours, the outlying of other sides, since errors grow there."""
 _FEWEST_FOR_LOCAL = 100
@@ -143,7 +145,8 @@ def learn_local_errors(
         wanted = min(_NEIGHBOURS, independent // 3)
         n_neighbours = round(wanted * len(rows) / independent)
         group = np.arange(len(rows)) if here.group is None else here.group
-        ratios = scores / _usual_errors_elsewhere(places, scores, group, n_neighbours)
+        _, nearest = nearest_elsewhere(places, group, n_neighbours)
+        ratios = scores / np.quantile(scores[nearest], _SPREAD, axis=1)
     return LocalErrors(
         places=places,
         scores=scores,
@@ -155,17 +158,3 @@ def learn_local_errors(
 
 def _place(coordinates: Array, distance: Array) -> Array:
     return np.column_stack([coordinates, _REMOTENESS * np.log(np.maximum(distance, 1e-9))])
-
-
-def _usual_errors_elsewhere(
-    places: Array, scores: Array, group: Indices, n_neighbours: int
-) -> Array:
-    """Usual error at each row from its nearest rows of other groups."""
-    largest = int(np.bincount(group).max())
-    k = min(n_neighbours + largest, len(places))
-    nearest = cKDTree(places).query(places, k=k)[1]
-    usual = np.empty(len(places))
-    for row, candidates in enumerate(nearest):
-        others = candidates[group[candidates] != group[row]][:n_neighbours]
-        usual[row] = np.quantile(scores[others], _SPREAD) if len(others) else scores.max()
-    return usual

@@ -18,6 +18,7 @@ from reactor_yield.data.columns import FEATURES, PHYSICAL_LIMITS, TARGET
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.yield_model.conformal import learn_local_errors
 from reactor_yield.yield_model.encoding import learn_encoding
+from reactor_yield.yield_model.error_split import split_errors
 from reactor_yield.yield_model.folds import Blocks, make_folds, read_blocks
 from reactor_yield.yield_model.gaussian_process import GaussianProcess, fit_gaussian_process
 from reactor_yield.yield_model.model import YieldModel
@@ -165,13 +166,13 @@ def fit_yield_model(
         neighbourhood, points = learn_neighbourhood(
             training.inputs,
             continuous=encoding.continuous,
-            folds=folds,
             blocks=blocks,
             seed=seed,
         )
         local_errors = learn_local_errors(
             error, error_bar, neighbourhood=neighbourhood, rows=points, blocks=blocks
         )
+        error_split = split_errors(error[points], neighbourhood.points, blocks.take(points))
         steps.update()
     packages = ("numpy", "scikit-learn", "scipy", "skops")
     return YieldModel(
@@ -194,6 +195,7 @@ def fit_yield_model(
         neighbourhood=neighbourhood,
         predictor=predictor,
         local_errors=local_errors,
+        error_split=error_split,
         limits=bounds,
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from reactor_yield.yield_model.conformal import LocalErrors
     from reactor_yield.yield_model.encoding import Encoded, Encoding
+    from reactor_yield.yield_model.error_split import ErrorSplit
     from reactor_yield.yield_model.neighbourhood import Neighbourhood
     from reactor_yield.yield_model.predictor import Predictor
     from reactor_yield.yield_model.report import YieldReport
@@ -47,6 +48,8 @@ class YieldModel:
         Where the training rows lie: whether conditions together are like them.
     predictor, local_errors
         What predicts, and what turns its error bar into an interval.
+    error_split
+        How much of its error batches run alike share.
     limits
         Smallest and largest value that the target can have; predictions and intervals stay inside.
     offset, inflation
@@ -63,6 +66,7 @@ class YieldModel:
     neighbourhood: Neighbourhood
     predictor: Predictor
     local_errors: LocalErrors
+    error_split: ErrorSplit
     limits: tuple[float, float] = (-math.inf, math.inf)
     offset: float = 0.0
     inflation: float = 1.0
@@ -83,7 +87,7 @@ class YieldModel:
             missing and gaps are refused, the prediction is NaN).
         """
         encoded = self.encoding.encode(conditions)
-        mean, _ = self._evaluate(encoded)
+        mean = self._expect(encoded)
         where = self._locate(encoded)
         return self._table(conditions, encoded, where, {self.target: np.clip(mean, *self.limits)})
 
@@ -185,6 +189,33 @@ class YieldModel:
         from reactor_yield.yield_model.storage import save_yield_model
 
         save_yield_model(self, path)
+
+    def expect(self, conditions: pd.DataFrame) -> pd.Series:
+        """Predict the target alone, the quickest way: no interval, no range; (n,)."""
+        encoded = self.encoding.encode(conditions)
+        mean = np.clip(self._expect(encoded), *self.limits)
+        return pd.Series(mean, index=conditions.index, name=self.target)
+
+    def split_error(self, conditions: pd.DataFrame, n_batches: int) -> ErrorSplit:
+        """How much of the error batches share that are run at these conditions.
+
+        Parameters
+        ----------
+        conditions : (n_campaigns * n_batches, ...) DataFrame
+            Campaign by campaign.
+        n_batches
+            Of each campaign.
+        """
+        coordinates, _ = self._locate(self.encoding.encode(conditions))
+        nearest = self.neighbourhood.nearest(coordinates).reshape(-1, n_batches)
+        return self.error_split.within_campaigns(nearest)
+
+    def _expect(self, encoded: Encoded) -> Array:
+        """Mean; NaN where a row cannot be predicted."""
+        mean = np.full(len(encoded.usable), np.nan)
+        if encoded.usable.any():
+            mean[encoded.usable] = self.predictor.expect(encoded.inputs[encoded.usable])
+        return mean + self.offset
 
     def _evaluate(self, encoded: Encoded) -> tuple[Array, Array]:
         """Mean and error bar; NaN where a row cannot be predicted."""

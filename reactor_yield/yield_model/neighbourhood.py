@@ -11,14 +11,14 @@ from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from reactor_yield.yield_model.folds import Blocks
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-MOST_POINTS = 3_000
+MOST_POINTS = 6_000
 _NEIGHBOURS = 20
 _SHARE_IN_RANGE = 0.975
 _MOST_KNOTS = 400
@@ -62,7 +62,7 @@ class Neighbourhood:
     points : (r, q) array
         Coordinates of the training rows, all or a random part.
     distances : (r,) array
-        Of each point to those of other folds.
+        Of each point to those of other blocks.
     n_neighbours
         How many of the nearest points a distance is the mean of.
     limit
@@ -72,7 +72,7 @@ class Neighbourhood:
     -----
     The distance to the nearest neighbours follows operating modes of any shape (Ramaswamy et al.
     2000, doi:10.1145/342009.335437). The limit is the 97.5 % quantile of the distances of training
-    rows to those of other folds, so near copies in one group do not make it small.
+    rows to those of other blocks, so near copies in one group do not make it small.
     """
 
     coordinates: Coordinates
@@ -88,6 +88,10 @@ class Neighbourhood:
     def distance(self, coordinates: Array) -> Array:
         """Mean distance to the nearest points, (n,), of rows in coordinates."""
         return mean_distance(self._tree, coordinates, self.n_neighbours)
+
+    def nearest(self, coordinates: Array) -> Indices:
+        """Find the number of the nearest point, (n,)."""
+        return np.asarray(self._tree.query(coordinates)[1])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, as they are saved."""
@@ -119,11 +123,10 @@ def learn_neighbourhood(
     inputs: Array,
     *,
     continuous: NDArray[np.bool_],
-    folds: Sequence[tuple[Indices, Indices]],
     blocks: Blocks,
     seed: int,
 ) -> tuple[Neighbourhood, Indices]:
-    """Find the coordinates and how far apart rows of different folds usually lie.
+    """Find the coordinates and how far apart rows of different blocks usually lie.
 
     Parameters
     ----------
@@ -131,10 +134,10 @@ def learn_neighbourhood(
         Encoded training rows.
     continuous : (q,) bool array
         Which inputs are not 0 or 1.
-    folds, blocks
-        From `make_folds` and `read_blocks`.
+    blocks
+        Which rows belong together.
     seed
-        Of the choice of rows where there are more than 3,000.
+        Of the choice of rows where there are more than 6,000.
 
     Returns
     -------
@@ -148,16 +151,9 @@ def learn_neighbourhood(
     chosen = np.sort(np.random.default_rng(seed).permutation(n_rows)[:MOST_POINTS])
     points = coordinates.transform(inputs[chosen])
     n_neighbours = int(np.clip(round(_NEIGHBOURS * copies), 1, max(len(points) // 4, 1)))
-    fold = np.zeros(n_rows, dtype=np.int64)
-    for k, (_, test) in enumerate(folds):
-        fold[test] = k
-    fold = fold[chosen]
-    distances = np.zeros(len(points))
-    for k in range(len(folds)):
-        here = fold == k
-        if here.any() and not here.all():
-            tree = cKDTree(points[~here])
-            distances[here] = mean_distance(tree, points[here], n_neighbours)
+    group = np.arange(len(points)) if blocks.group is None else blocks.group[chosen]
+    distances, _ = nearest_elsewhere(points, group, n_neighbours)
+    distances = distances.mean(axis=1)
     limit = float(np.quantile(distances, _SHARE_IN_RANGE)) or 1e-9
     return Neighbourhood(
         coordinates=coordinates,
@@ -166,6 +162,22 @@ def learn_neighbourhood(
         n_neighbours=n_neighbours,
         limit=limit,
     ), chosen
+
+
+def nearest_elsewhere(points: Array, group: Indices, n_neighbours: int) -> tuple[Array, Indices]:
+    """Distances and numbers of each point's nearest points of other groups, both (r, k).
+
+    Where a point has fewer than k near ones elsewhere its last is repeated.
+    """
+    largest = int(np.bincount(np.unique(group, return_inverse=True)[1]).max())
+    k = min(n_neighbours + largest, len(points))
+    found, nearest = cKDTree(points).query(points, k=k)
+    elsewhere = group[nearest] != group[:, None]
+    # Those elsewhere first, in order of distance.
+    order = np.argsort(~elsewhere, axis=1, kind="stable")[:, :n_neighbours]
+    last = np.maximum(elsewhere.sum(axis=1) - 1, 0)
+    order = np.take_along_axis(order, np.minimum(np.arange(order.shape[1]), last[:, None]), axis=1)
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(nearest, order, axis=1)
 
 
 def mean_distance(tree: cKDTree, coordinates: Array, n_neighbours: int) -> Array:
@@ -180,7 +192,7 @@ def mean_distance(tree: cKDTree, coordinates: Array, n_neighbours: int) -> Array
 
 
 def _learn_coordinates(inputs: Array, continuous: NDArray[np.bool_]) -> Coordinates:
-    """Normal scores of mid-ranks for continuous inputs, standard scores for those of 0 and 1."""
+    """Take normal scores of mid-ranks; standard scores for inputs of 0 and 1."""
     knots, scores = [], []
     for values, ranked in zip(inputs.T, continuous, strict=True):
         levels, counts = np.unique(values, return_counts=True)

@@ -16,3 +16,7 @@ class Predictor(Protocol):
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and error bar of each row, both (n,); the bar is 1 where the regressor has none."""
         ...
+
+    def expect(self, inputs: Array) -> Array:
+        """Mean alone, (n,)."""
+        ...

@@ -60,11 +60,17 @@ class RidgePredictor:
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and error bar, both (n,)."""
-        terms = expand_terms((inputs - self.center) / self.scale, self.first, self.second)
-        terms = (terms - self.term_center) / self.term_scale
-        mean = self.intercept + terms @ self.coefficients
+        terms = self._terms(inputs)
         spread = (terms @ self.basis) ** 2 @ self.variances
-        return mean, self.noise * np.sqrt(1 + spread)
+        return self.intercept + terms @ self.coefficients, self.noise * np.sqrt(1 + spread)
+
+    def expect(self, inputs: Array) -> Array:
+        """Mean alone, (n,)."""
+        return np.asarray(self.intercept + self._terms(inputs) @ self.coefficients)
+
+    def _terms(self, inputs: Array) -> Array:
+        terms = expand_terms((inputs - self.center) / self.scale, self.first, self.second)
+        return (terms - self.term_center) / self.term_scale
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, as they are saved."""

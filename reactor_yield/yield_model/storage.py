@@ -18,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from reactor_yield.errors import InvalidModelFileError
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
+from reactor_yield.yield_model.error_split import ErrorSplit
 from reactor_yield.yield_model.gaussian_process import GaussianProcess
 from reactor_yield.yield_model.model import YieldModel
 from reactor_yield.yield_model.neighbourhood import Neighbourhood
@@ -56,6 +57,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
         "training_range": {k: list(v) for k, v in model.training_range.items()},
         "baseline": dict(model.baseline),
         "limits": list(model.limits),
+        "error_split": model.error_split.to_dict(),
         "offset": model.offset,
         "inflation": model.inflation,
         "report": model.report.to_dict(),
@@ -164,6 +166,7 @@ def _rebuild(content: Mapping[str, Any], trees: bytes | None) -> YieldModel:
         neighbourhood=Neighbourhood.from_dict(content["neighbourhood"]),
         predictor=_rebuild_predictor(content, trees),
         local_errors=LocalErrors.from_dict(content["local_errors"]),
+        error_split=ErrorSplit.from_dict(content["error_split"]),
         limits=(float(low), float(high)),
         offset=float(content["offset"]),
         inflation=float(content["inflation"]),

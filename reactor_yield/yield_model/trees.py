@@ -31,17 +31,19 @@ class TreesPredictor:
 
     def predict(self, inputs: Array) -> tuple[Array, Array]:
         """Mean and an error bar of 1, both (n,)."""
+        return self.expect(inputs), np.ones(len(inputs))
+
+    def expect(self, inputs: Array) -> Array:
+        """Mean alone, (n,)."""
         if isinstance(self.estimator, RandomForestRegressor):
             # The trees one by one: the forest's own call starts threads, 40 ms for a single row.
             rows = np.ascontiguousarray(inputs, dtype=np.float32)
             total = np.zeros(len(rows))
             for tree in self.estimator.estimators_:
                 total += tree.tree_.predict(rows).reshape(len(rows))
-            mean = total / len(self.estimator.estimators_)
-        else:
-            with self._threads.limit(limits=1):  # many threads fight over small batches
-                mean = np.asarray(self.estimator.predict(inputs))
-        return mean, np.ones(len(inputs))
+            return total / len(self.estimator.estimators_)
+        with self._threads.limit(limits=1):  # many threads fight over small batches
+            return np.asarray(self.estimator.predict(inputs))
 
 
 def fit_forest(inputs: Array, outputs: Array, *, seed: int, n_trees: int) -> TreesPredictor:
