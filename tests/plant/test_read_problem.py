@@ -65,7 +65,7 @@ BAD_FILES = [
     (
         "objective: makespan",
         "objective: makspan",
-        "problem: objective must be one of profit, production, cost, makespan, got 'makspan' "
+        "problem: objective must be one of profit, production, cost, makespan, batches, tardiness, got 'makspan' "
         "(did you mean 'makespan'?)",
     ),
     ("objective: makespan", "objective: no", "problem: objective must be text, got false"),
