@@ -93,6 +93,8 @@ class ServedOrder:
     order : Order
     parts : tuple of (float, float)
         Time and amount of each part, in order of time; empty where all of it is missing.
+    may_miss : bool or None
+        Whether some of it may be missing. None: if missing has a cost.
 
     Raises
     ------
@@ -102,9 +104,12 @@ class ServedOrder:
 
     order: Order
     parts: tuple[tuple[float, float], ...] = ()
+    may_miss: bool | None = None
 
     def __post_init__(self) -> None:
         problems: list[str] = []
+        if self.may_miss is None:
+            object.__setattr__(self, "may_miss", self.order.missing_cost is not None)
         parts = []
         for time, amount in self.parts:
             owner = f"order {self.order.id!r}: a part"

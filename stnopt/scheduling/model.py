@@ -19,6 +19,7 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.checks import did_you_mean
+from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
 from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
 
-Objective = Literal["profit", "production", "cost", "makespan"]
+Objective = ObjectiveKind
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
 _FORMULATIONS = {
@@ -54,10 +55,8 @@ _SERVES_DELIVERIES = {
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
-    "profit": pyo.maximize,
-    "production": pyo.maximize,
-    "cost": pyo.minimize,
-    "makespan": pyo.minimize,
+    kind: pyo.maximize if objective.maximised else pyo.minimize
+    for kind, objective in OBJECTIVES.items()
 }
 
 
@@ -207,14 +206,24 @@ def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
             for fit in network.suitabilities
         )
     )
+    m.order_cost = pyo.Expression(expr=0.0)  # these two: set where orders are required
+    m.weighted_lateness = pyo.Expression(expr=0.0)
     m.raw_cost = pyo.Expression(
         expr=sum(s.cost * m.consumed[s.name] for s in network.states.values())
     )
-    m.cost = pyo.Expression(expr=m.raw_cost + m.task_cost)
     made = {s.name: m.final_stock[s.name] + m.delivered[s.name] for s in sold}
-    m.profit = pyo.Expression(expr=sum(s.price * made[s.name] for s in sold) - m.cost)
-    m.production = pyo.Expression(expr=sum(made[s.name] for s in sold if s.price > 0))
-    m.makespan = pyo.Expression(expr=m.latest_finish)
+    quantities = Quantities(
+        revenue=sum(s.price * made[s.name] for s in sold),
+        produced=sum(made[s.name] for s in sold if s.price > 0),
+        raw_cost=m.raw_cost,
+        task_cost=m.task_cost,
+        order_cost=m.order_cost,
+        n_batches=sum(m.n_batches[fit.task, fit.unit] for fit in network.suitabilities),
+        latest_finish=m.latest_finish,
+        tardiness=m.weighted_lateness,
+    )
+    for kind, objective in OBJECTIVES.items():
+        m.add_component(kind, pyo.Expression(expr=objective.value(quantities)))
 
 
 def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
