@@ -388,9 +388,7 @@ def _check_starts_inside(schedule: Schedule, network: Network) -> list[Violation
         )
         for kind, periods in kinds:
             for start, end in periods:
-                if start + same < batch.start < end - same or (
-                    abs(batch.start - start) <= same and end - start > same
-                ):
+                if start + same < batch.start < end - same:
                     violations.append(
                         Violation(
                             kind=kind,

@@ -341,7 +341,9 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
             (unit, one, other, event)
             for (unit, one, other), steps in cleaning.items()
             for event in m.EVENTS
-            if (other, unit, event) in starts and event >= m.steps[one, unit] + steps
+            if (other, unit, event) in starts
+            and not m.run[other, unit, event].fixed  # what runs at 0 follows nothing
+            and event >= m.steps[one, unit] + steps
         ],
         bounds=(0, 1),
     )
