@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
 from stnopt.plant.orders import Order
-from stnopt.plant.tolerance import SHARE, amount_tolerance, size_tolerance
+from stnopt.plant.tolerance import SHARE, amount_tolerance, size_tolerance, time_tolerance
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -287,6 +287,12 @@ def _running_problems(batch: RunningBatch, network: Network) -> list[str]:
         problems.append(
             f"{where}: its size, {batch.size:g}, is outside [{fit.min_batch:g}, {fit.max_batch:g}]"
         )
+    rules = network.unit_rules.get(batch.unit)
+    problems += [
+        f"{where}: it still runs for {batch.remaining:g}, but the unit is away from {start:g} on"
+        for start, _ in (rules.unavailable if rules else ())
+        if start < batch.remaining - time_tolerance(batch.remaining)
+    ]
     problems += [
         f"{where}: released names {state!r}, which the task does not produce"
         for state in batch.released or ()

@@ -19,8 +19,9 @@ from stnopt.solvers.solve import Status, solve
 if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule
 
-#: Not 1e-6, the tolerance of the solver's rows: HiGHS 1.15 then takes 2 for the best, where 1 is.
-_SLACK = 1e-5
+#: Far below the tolerance of the solver's rows, which covers rounding. With 1e-6 or more HiGHS 1.15
+#: takes 2 for the best, where 1 is ("partial order without storage").
+_SLACK = 1e-9
 
 
 class Found(NamedTuple):

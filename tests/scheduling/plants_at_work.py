@@ -265,7 +265,7 @@ CASES = {
                 "Make": (
                     {"A": 1},
                     {"P": 1},
-                    dict.fromkeys("UV", {"fixed_time": 2, "draws": {"power": 3}}),
+                    {unit: {"fixed_time": 2, "draws": {"power": 3}} for unit in "UV"},
                 )
             },
             units={"U": {"paused": [(1, 3)]}},

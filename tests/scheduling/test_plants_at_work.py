@@ -1,4 +1,4 @@
-"""Plants that do not start empty: state, orders, calendars, arrivals and steps, against hand values."""
+"""Plants that do not start empty, against values found by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from asking import best_schedule
 from plants_at_work import CASES
 
 from stnopt.errors import UnsupportedModelError
-from stnopt.scheduling.model import build_relaxation, require_deliveries, require_orders
-from stnopt.scheduling.model import require_targets, set_objective
+from stnopt.scheduling.model import (
+    build_relaxation,
+    require_deliveries,
+    require_orders,
+    require_targets,
+    set_objective,
+)
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.solve import Status, solve

@@ -162,13 +162,12 @@ class _Opening:
                 for state, time in running.releases(self.network).items()
             }
             draws = {name: fit.draw(name, running.size) for name in fit.utilities}
+            label = f"{running.task} on {running.unit} (running)"
             if in_units:
-                self._add(
-                    f"{running.task} (running)", running.unit, 0.0, running.remaining, coming, draws
-                )
-                self._follow(f"{running.task} (running)", running.unit, running.task, 0.0)
+                self._add(label, running.unit, 0.0, running.remaining, coming, draws)
+                self._follow(label, running.unit, running.task, 0.0)
             else:
-                self._add_to_plant(f"{running.task} on {running.unit} (running)", coming)
+                self._add_to_plant(label, coming)
                 self._keep_away(running.unit, running.remaining)
         for unit in dict.fromkeys([*self.start.held, *self.start.last]):
             held = {s: (a, self.none) for s, a in self.start.held.get(unit, {}).items()}
@@ -176,7 +175,7 @@ class _Opening:
             rules = self.rules.get(unit)
             if not held and not (last and rules and rules.changeovers):
                 continue
-            name = f"{last.task} (last)" if last else f"held in {unit}"
+            name = f"{last.task} on {unit} (last)" if last else f"held in {unit}"
             if in_units:
                 self._add(name, unit, 0.0, self.none, held, {})
                 if last:
