@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test bench lint style types imports spelling docs lock clean
+.PHONY: help reproduce test bench lint style types imports spelling docs image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench       timings side by side, written to benchmarks/RESULTS.md"
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
+	@echo "make image       the container of the reactor's model (docker, podman or buildah)"
 	@echo "make lock        choose the versions in uv.lock and constraints.txt anew"
 	@echo "make clean       remove caches and built files"
 	@echo
@@ -45,6 +46,10 @@ spelling: $(VENV)/.with-test
 
 docs: $(VENV)/.with-docs
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# BASE=... and RUNTIME=... choose the base images.
+image:
+	container/build.sh
 
 # The addresses that uv writes into its lock belong to whoever locked: only names, versions and
 # markers are kept. Without the project's own requirements uv takes the lock for out of date, so

@@ -27,3 +27,11 @@ class InvalidModelFileError(ReactorYieldError, ValueError):
 
 class MissingDependencyError(ReactorYieldError, ImportError):
     """An optional package is needed for this call and is not installed."""
+
+
+class InvalidFileError(InvalidConditionsError):
+    """A table in a file cannot be read; each problem names file, line and column."""
+
+
+class StorageError(ReactorYieldError, OSError):
+    """A file cannot be read or written: a folder that is missing, a full disk, S3 that refuses."""

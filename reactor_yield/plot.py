@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from reactor_yield.monitoring.drift import DriftReport
+    from reactor_yield.monitoring.drift_report import DriftReport
     from reactor_yield.monitoring.runaway import AlarmCount
 
 MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
@@ -190,6 +190,31 @@ def plot_drift(report: DriftReport, *, ax: Axes | None = None) -> Axes:
     axes.barh(labels, [c.statistic for c in report.columns][::-1], color=colors)
     axes.tick_params(axis="y", labelsize=7)
     axes.set(xlabel="Kolmogorov-Smirnov distance (red: drifted)", xlim=(0, 1))
+    return axes
+
+
+def plot_drift_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Largest distance of each run of the monitoring job over time; runs with drift in red.
+
+    Parameters
+    ----------
+    history
+        From `monitoring.job.read_history`.
+    """
+    axes = _axes(ax)
+    time = pd.to_datetime(history["time"])
+    distance = history["largest_distance"].astype(float)
+    drifted = history["drifted"].astype(str) == "True"
+    axes.plot(time, distance, color=PLAIN_COLOR, linewidth=0.8, label="largest distance")
+    for rows, color, label in (
+        (~drifted, MODE_COLORS[0], "no drift"),
+        (drifted, ALARM_COLOR, "drift"),
+    ):
+        if rows.any():
+            axes.scatter(time[rows], distance[rows], s=18, color=color, label=label, zorder=3)
+    axes.set(xlabel="run", ylabel="largest Kolmogorov-Smirnov distance", ylim=(0, 1))
+    axes.tick_params(axis="x", rotation=30)
+    axes.legend(frameon=False, fontsize="small")
     return axes
 
 

@@ -20,6 +20,7 @@ from stnopt.feasibility.classifier import FittedRegion as FittedRegion
 from stnopt.feasibility.classifier import class_region_from_sklearn as class_region_from_sklearn
 from stnopt.feasibility.classifier import duels_from_sklearn as duels_from_sklearn
 from stnopt.feasibility.classifier import fit_region as fit_region
+from stnopt.feasibility.classifier import one_vs_one_from_sklearn as one_vs_one_from_sklearn
 from stnopt.feasibility.classifier import region_from_sklearn as region_from_sklearn
 from stnopt.feasibility.labelling import label_targets as label_targets
 from stnopt.feasibility.one_vs_one import UnionRegion as UnionRegion
@@ -69,10 +70,10 @@ from stnopt.scheduling.replay import replay_stock as replay_stock
 from stnopt.scheduling.schedule import Batch as Batch
 from stnopt.scheduling.schedule import Schedule as Schedule
 from stnopt.scheduling.schedule import schedule_value as schedule_value
-from stnopt.scheduling.search.find_schedule import Attempt as Attempt
-from stnopt.scheduling.search.find_schedule import Proof as Proof
-from stnopt.scheduling.search.find_schedule import ScheduleSearch as ScheduleSearch
 from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+from stnopt.scheduling.search.result import Attempt as Attempt
+from stnopt.scheduling.search.result import Proof as Proof
+from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
 from stnopt.solvers.solve import SolveResult as SolveResult
 from stnopt.solvers.solve import Status as Status
 from stnopt.solvers.solve import solve as solve

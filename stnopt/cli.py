@@ -22,6 +22,7 @@ from stnopt import plot
 from stnopt.errors import InvalidInputError, SolverUnavailableError, StnoptError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.classifier import fit_region
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.labelling import label_targets
 from stnopt.feasibility.samples import TargetSamples, sample_targets
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.scheduling.diagnosis.explain import Shortfall
     from stnopt.scheduling.schedule import Schedule
-    from stnopt.scheduling.search.find_schedule import Proof, ScheduleSearch
+    from stnopt.scheduling.search.result import ScheduleSearch
 
-OK, BAD_INPUT, IMPOSSIBLE, UNDECIDED = 0, 2, 3, 4
+OK, BAD_INPUT, IMPOSSIBLE, UNDECIDED, INTERRUPTED = 0, 2, 3, 4, 130
 _PLANT = "plant file (.yaml, .yml or .json), or the name of an example"
 _BETTER = {
     "profit": "earns more",
@@ -78,8 +79,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stnopt",
         description="Schedule a batch plant, and learn which targets it can meet.",
-        epilog="Exit codes: 0 done, 2 unusable input, 3 impossible, 4 undecided. Examples: "
-        + ", ".join(list_examples()),
+        epilog="Exit codes: 0 done, 2 unusable input, 3 no schedule whatever exists, 4 undecided, "
+        "130 interrupted. Examples: " + ", ".join(list_examples()),
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_schedule(commands)
@@ -132,23 +133,30 @@ def _schedule(options: argparse.Namespace) -> int:
     _note(f"searching, at most {options.time_limit:g} s ...")
     search = find_schedule(
         network,
-        horizon=problem.horizon,
-        objective=problem.objective,
-        targets=problem.targets,
-        sense=problem.sense,
-        deliveries=problem.deliveries,
+        problem,
         n_events=options.events,
         max_span=options.span,
         time_limit=options.time_limit,
         relative_gap=options.gap,
+        progress=sys.stderr.isatty(),
     )
     if search.schedule is not None:
         _print_schedule(search.schedule, network, clock)
         _print_value(search, network, problem)
         _write_schedule(search.schedule, network, options.out)
-        return OK
-    if asked and problem.horizon is not None:
+        return INTERRUPTED if search.stopped == "interrupted" else OK
+    settled = search.result.status is Status.INFEASIBLE
+    if asked and problem.horizon is not None and settled:
         return _explain(network, problem, options, clock)
+    if search.stopped in ("time limit", "interrupted"):
+        print(
+            f"Undecided: no schedule was found before the {search.stopped} of "
+            f"{options.time_limit:g} s, and none was shown not to exist. Give it more time "
+            "(--time-limit), or tell it event points (--events, --span)."
+            if search.stopped == "time limit"
+            else "Interrupted: no schedule was found so far, and none was shown not to exist."
+        )
+        return INTERRUPTED if search.stopped == "interrupted" else UNDECIDED
     points = f"{search.n_events} event points with span {search.max_span}"
     print(f"No schedule was found on up to {points}: {search.result.status.value}.")
     return UNDECIDED
@@ -192,7 +200,7 @@ def _print_impossible(
     if problem.horizon is not None:
         return _explain(network, problem, options, clock)
     print("\n".join(reason.message for reason in reasons))
-    print("Feasible from no horizon.")
+    print("Infeasible for every horizon.")
     return IMPOSSIBLE
 
 
@@ -223,10 +231,8 @@ def _explain(network: Network, problem: Problem, options: argparse.Namespace, cl
 def _code_of(found: Shortfall) -> int:
     if found.is_met:
         return OK
-    proven = max(found.bound or 0.0, found.bound_any) > 0
-    if found.schedule is None:  # some delivery cannot be served
-        proven = bool(found.settled) or proven
-    return IMPOSSIBLE if proven else UNDECIDED
+    # What holds for some event points only leaves open whether more would do.
+    return IMPOSSIBLE if found.bound_any > 0 else UNDECIDED
 
 
 def _print_schedule(schedule: Schedule, network: Network, clock: _Clock) -> None:
@@ -257,6 +263,7 @@ def _print_schedule(schedule: Schedule, network: Network, clock: _Clock) -> None
         if abs(amount) < 5e-3 and not state.price:
             continue
         what = "used" if state.unlimited else "left"
+        amount = amount if abs(amount) >= 5e-3 else 0.0  # no "-0.00"
         print(f"  {name:<{widest}}  {amount:>10.2f} {network.amount_unit} {what}".rstrip())
 
 
@@ -268,21 +275,27 @@ def _print_value(search: ScheduleSearch, network: Network, problem: Problem) -> 
     )
     value = schedule_value(search.schedule, network, problem.objective)
     print(f"{problem.objective} {value:.6g} {unit}".rstrip())
-    print(_proof(search.proof, search.result.status, problem.objective, unit))
+    print(_proof(search, problem.objective, unit))
 
 
-def _proof(proof: Proof, status: Status, objective: str, unit: str) -> str:
+def _proof(search: ScheduleSearch, objective: str, unit: str) -> str:
+    """Say what is proven, for what, and whether a limit cut the search."""
+    proof, limited = search.proof, search.stopped in ("time limit", "interrupted")
     points = f"{proof.n_events} event point{'s' if proof.n_events != 1 else ''}"
     points += f" with span {proof.max_span}" if proof.max_span else ""
     limit = "" if proof.bound is None else f" than {proof.bound:.6g} {unit}".rstrip()
     claim = f"no schedule on {points} {_BETTER[objective]}{limit}."
     if proof.scope == "any schedule":
-        claim = f"no schedule {_BETTER[objective]}{limit}, whatever its event points."
-    if status is Status.OPTIMAL:
-        return f"Proven: {claim}"
-    if proof.bound is None:
-        return "Not proven best: a limit came first."
-    return f"Not proven best: a limit came first. Proven is that {claim}"
+        return f"Proven: no schedule {_BETTER[objective]}{limit}, whatever its event points."
+    stopped = "The search was interrupted" if search.stopped == "interrupted" else "A limit came"
+    text = f"{stopped} before it was settled whether any schedule {_BETTER[objective]}."
+    if not limited:
+        text = "Whether more event points would do better is not settled."
+    if search.bound is not None:
+        return f"{text} None {_BETTER[objective]} than {search.bound:.6g} {unit}".rstrip() + "."
+    if search.result.status is Status.OPTIMAL and not limited:
+        return f"Proven for its event points: {claim} {text}"
+    return text
 
 
 def _write_schedule(schedule: Schedule, network: Network, folder: Path | None) -> None:
@@ -449,7 +462,7 @@ def _add_fit(commands: argparse._SubParsersAction) -> None:
     command.add_argument("region", type=Path, help="JSON file to write")
     command.add_argument("--inputs", nargs="+", help="columns of records that hold the targets")
     command.add_argument("--label", help="column of records that says whether a target was met")
-    command.add_argument("--kernel", choices=("linear", "rbf", "poly", "sigmoid"), default="rbf")
+    command.add_argument("--kernel", choices=("linear", *KERNELS), default="rbf")
     command.add_argument("--tune", action="store_true", help="choose C and gamma by validation")
     command.add_argument("--penalty", type=float, default=1.0, metavar="C")
     command.add_argument("--test-size", type=float, default=0.25)

@@ -134,7 +134,7 @@ def test_a_demand_that_no_horizon_meets_is_not_searched_for(plant, capsys):
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "The demand takes at least 44 kg of A, and only 40 kg are in stock.",
-        "Feasible from no horizon.",
+        "Infeasible for every horizon.",
     ]
     assert "searching" not in captured.err
 

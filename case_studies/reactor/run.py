@@ -45,7 +45,7 @@ def main(
     cases = {"normal": {}, "coolant at 30 %": {"m": 3.0}, "hot feed": {"To": 330.0}}
     conditions = pd.DataFrame([dict(MODE_1.mean) | c for c in cases.values()], index=list(cases))
     print(ry.simulate_reactor(conditions)[["Xa", "Yc", "T_max", "V_max", "T_max_grid", "status"]])
-    profiles = ry.simulate_reactor(conditions, profiles=True)
+    profiles = ry.simulate_profiles(conditions)
     save(results / "profiles.png", [partial(on, plot_profiles, profiles)], size=4.5)
 
     step("data: the old set with its mistake, the same rows on correct physics, the drifted plant")

@@ -59,6 +59,6 @@ print(f"settings {settings.round(2).tolist()[0]}, predicted: {machine.predict(se
 # %%
 # Where the grade wins all its duels, without the circles, is at most as large.
 m, inputs = build_model()
-duels = so.duels_from_sklearn(machine, ("comonomer", "rate"), feasible_class="fibre")
+duels = so.one_vs_one_from_sklearn(machine, ("comonomer", "rate"), feasible_class="fibre")
 plain = so.solve_over_region(m, *[(duel, inputs) for duel in duels], margin=0.05)
 print(f"winning every duel: {plain.objective:.3f}")

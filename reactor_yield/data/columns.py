@@ -115,6 +115,9 @@ COLUMNS: tuple[Column, ...] = (
 FEATURES = ("Fao", "Fbo", "P", "To", "Cto", "m", "Ta")
 TARGET = "Yc"
 
+PHYSICAL_LIMITS: dict[str, tuple[float, float]] = {"Xa": (0.0, 1.0), "Yc": (0.0, 1.0)}
+"""Outcomes that are shares: no prediction and no interval goes beyond."""
+
 UNIT_RELATIVES: dict[str, tuple[tuple[str, float, float], ...]] = {
     "K": (("degC", 1.0, 273.15), ("degF", 5 / 9, 273.15 - 32 * 5 / 9)),
     "atm": (("Pa", 1 / 101_325, 0.0), ("kPa", 1 / 101.325, 0.0), ("psi", 1 / 14.6959, 0.0)),

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.monitoring.drift_report import ColumnDrift, DriftReport
+from reactor_yield.monitoring.sensors import find_sensor_faults
+from reactor_yield.monitoring.time_axis import read_times, take_out_time
+from reactor_yield.monitoring.two_samples import (
+    TwoSamples,
+    compare,
+    compare_shares,
+    holm,
+    larger_errors,
+    missed_share,
+    population_stability_index,
+)
+from reactor_yield.prediction import predict_table
+from reactor_yield.tables import numbers, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,96 +34,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _MIN_ROWS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnDrift:
-    """How one column differs between two data sets.
-
-    Attributes
-    ----------
-    column
-        Feature, or `prediction`, or `error`.
-    group
-        `all`, or one operating mode such as `mode 1`.
-    statistic
-        Largest distance between the two distribution functions (Kolmogorov-Smirnov).
-    p_value
-        Of the more telling of two tests, location-and-shape (Kolmogorov-Smirnov) and spread
-        (Brown-Forsythe), doubled for having looked twice; of `error`, one-sided Mann-Whitney.
-    adjusted_p_value
-        After Holm's correction for all columns and groups of the report.
-    psi
-        Population stability index over ten bins of equal reference share; above 0.2 is large by
-        custom.
-    drifted
-        Whether the adjusted p-value is below the report's level.
-    reference_mean, current_mean, reference_spread, current_spread
-        What moved, in the column's unit.
-    """
-
-    column: str
-    group: str
-    statistic: float
-    p_value: float
-    adjusted_p_value: float
-    psi: float
-    drifted: bool
-    reference_mean: float
-    current_mean: float
-    reference_spread: float
-    current_spread: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftReport:
-    """What `detect_drift` found.
-
-    Attributes
-    ----------
-    level
-        Chance of any false alarm in the whole report, when nothing drifted.
-    n_reference, n_current
-        Rows compared.
-    columns
-        Every test made.
-    mode_shares
-        Per mode its share in the reference and in the current data; empty without a mode column.
-    mode_p_value
-        Adjusted p-value that the shares are the same; `None` without a mode column.
-    causes
-        What drifted and why, one sentence each; empty when nothing did.
-    """
-
-    level: float
-    n_reference: int
-    n_current: int
-    columns: tuple[ColumnDrift, ...]
-    mode_shares: Mapping[str, tuple[float, float]]
-    mode_p_value: float | None
-    causes: tuple[str, ...]
-
-    @property
-    def drifted(self) -> bool:
-        """Whether anything drifted."""
-        return bool(self.causes)
-
-    def drifted_columns(self, group: str = "all") -> tuple[str, ...]:
-        """Columns that drifted, over all rows or within one mode."""
-        return tuple(c.column for c in self.columns if c.drifted and c.group == group)
-
-    def to_frame(self) -> pd.DataFrame:
-        """All tests, one per row."""
-        return pd.DataFrame([asdict(c) for c in self.columns])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, as written to JSON."""
-        return asdict(self) | {"drifted": self.drifted}
-
-    def to_json(self, path: Path | str) -> None:
-        """Write the report as JSON."""
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+_COVERAGE = 0.9
+_TOO_GOOD = 0.6
+"""Errors below this share of the model's left-out errors are those of its own training rows."""
 
 
 def detect_drift(
@@ -120,8 +44,9 @@ def detect_drift(
     current: pd.DataFrame,
     *,
     model: YieldModel | None = None,
-    features: Sequence[str] = FEATURES,
+    features: Sequence[str] | None = None,
     mode_column: str = "Mode",
+    time: str | None = None,
     level: float = 0.01,
 ) -> DriftReport:
     """Compare current data with the reference a model was trained on.
@@ -134,49 +59,70 @@ def detect_drift(
     Parameters
     ----------
     reference, current
-        Samples, at least 20 rows each. For performance drift the reference must not be the model's
-        own training rows, whose errors are too small.
+        Samples, at least 20 rows each, in the order in which they were taken. Rows with a gap are
+        left out of that column's tests and counted; a share of gaps that grows, and a sensor that
+        is lost or frozen at the end of `current`, is a finding of its own.
     model
-        Whose predictions and errors are to be watched.
+        Whose predictions and errors are to be watched. Its errors count as grown when they are
+        larger than in the reference **and** its intervals miss more rows than they promise: a
+        reference that the model was trained on has errors that are too small.
     features
-        Columns to test.
+        Columns to test; by default the model's, or those of the reference reactor. Columns of text
+        are compared by their shares.
     mode_column
         Name of the operating mode's column, if there is one.
+    time
+        Column of time stamps. What the reference's own trend and seasons say of the current rows
+        is then taken out first, and said.
     level
-        Chance of any false alarm in the whole report (Holm's correction keeps it).
+        Chance of any false alarm in the whole report (Holm's correction keeps it). It holds for
+        correlated rows too: they count as the number of independent rows that they are worth, and
+        where those are too few the column is reported as undecided.
+
+    Raises
+    ------
+    InvalidConditionsError
+        Naming everything unusable at once: columns that are missing, text among numbers, too few
+        rows.
 
     References
     ----------
-    Holm (1979), jstor.org/stable/4615733; Brown & Forsythe (1974),
-    doi:10.1080/01621459.1974.10482955.
+    Holm (1979), jstor.org/stable/4615733; `two_samples.compare` names the tests.
     """
-    _check(reference, current, features, level)
-    groups = {"all": (reference, current)}
-    shared = mode_column in reference.columns and mode_column in current.columns
+    if features is None:
+        features = FEATURES if model is None else model.features
+    read = tuple(dict.fromkeys([*features, *(model.features if model is not None else ())]))
+    kinds = _check(
+        reference, current, tuple(features), None if model is None else model.target, level
+    )
+    old, now = (_readable(t, kinds) for t in (reference, current))
+    if model is not None:
+        old, now = (
+            _with_predictions(t, model, raw) for t, raw in ((old, reference), (now, current))
+        )
+    labels = _mode_labels(reference, current, mode_column)
+    days = None
+    if time is not None:
+        days = tuple(
+            read_times(t, time, what=f"the {n} data")
+            for t, n in ((reference, "reference"), (current, "current"))
+        )
+    notes: list[str] = []
+    raw = _test_all(old, now, tuple(features), kinds, labels, days, model, notes)
     shares: dict[str, tuple[float, float]] = {}
-    raw: list[dict[str, Any]] = []
-    if shared:
-        for mode in sorted(set(reference[mode_column]) | set(current[mode_column])):
-            old = reference[reference[mode_column] == mode]
-            now = current[current[mode_column] == mode]
-            shares[_mode_name(mode)] = (len(old) / len(reference), len(now) / len(current))
-            if min(len(old), len(now)) >= _MIN_ROWS:
-                groups[_mode_name(mode)] = (old, now)
-    for group, (old, now) in groups.items():
-        raw += [
-            _compare(f, group, old[f].to_numpy(float), now[f].to_numpy(float)) for f in features
-        ]
-        if model is not None:
-            raw += _compare_model(model, group, old, now)
     p_values = [r["p_value"] for r in raw]
-    if shared:
-        p_values.append(_compare_shares(reference[mode_column], current[mode_column]))
-    adjusted = _holm(p_values)
+    if labels is not None:
+        shares, test = _test_modes(labels, notes)
+        p_values.append(test.p_value)
+    adjusted = holm(p_values)
     columns = tuple(
-        ColumnDrift(**r, adjusted_p_value=p, drifted=p < level)
+        ColumnDrift(**r, adjusted_p_value=p, drifted=p < level or (r["far"] and not r["decided"]))
         for r, p in zip(raw, adjusted, strict=False)
     )
-    mode_p_value = adjusted[-1] if shared else None
+    mode_p_value = adjusted[-1] if labels is not None else None
+    faults = find_sensor_faults(current, read, reference=reference)
+    gaps, gap_causes = _count_gaps(reference, current, read, level, {f.column for f in faults})
+    notes += [_describe_gaps(name, pair) for name, pair in gaps.items() if any(pair)]
     return DriftReport(
         level=level,
         n_reference=len(reference),
@@ -184,104 +130,344 @@ def detect_drift(
         columns=columns,
         mode_shares=shares,
         mode_p_value=mode_p_value,
-        causes=_find_causes(columns, shares, mode_p_value, level),
+        gaps=gaps,
+        notes=tuple(dict.fromkeys(notes)),
+        causes=(
+            *(f.message for f in faults),
+            *gap_causes,
+            *_find_causes(columns, shares, mode_p_value, level),
+        ),
     )
 
 
-def population_stability_index(reference: Array, current: Array, *, n_bins: int = 10) -> float:
-    """Sum of (q - p) ln(q / p) over bins that hold equal shares p of the reference.
-
-    Half a row is added to every bin, so that an empty one gives a large index and not an infinite
-    one.
-    """
-    edges = np.unique(np.quantile(reference, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    n = len(edges) + 1
-    old = np.bincount(np.searchsorted(edges, reference, side="right"), minlength=n) + 0.5
-    now = np.bincount(np.searchsorted(edges, current, side="right"), minlength=n) + 0.5
-    p, q = old / old.sum(), now / now.sum()
-    return float(np.sum((q - p) * np.log(q / p)))
-
-
 def _check(
-    reference: pd.DataFrame, current: pd.DataFrame, features: Sequence[str], level: float
-) -> None:
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    features: Sequence[str],
+    target: str | None,
+    level: float,
+) -> dict[str, str]:
+    """Whether each column is of numbers or of text; all that is unusable is reported at once."""
     problems = []
-    if not 0 < level < 1:
+    if not (isinstance(level, int | float) and 0 < level < 1):
         problems.append(f"level must be between 0 and 1, got {level}")
-    for name, table in (("reference", reference), ("current", current)):
+    if not features:
+        problems.append("no features to compare")
+    tables = {"reference": reference, "current": current}
+    for name, table in tables.items():
         missing = [f for f in features if f not in table.columns]
         if missing:
             problems.append(f"the {name} data lack {missing}; found {list(table.columns)}")
         if len(table) < _MIN_ROWS:
             problems.append(f"the {name} data have {len(table)} rows; {_MIN_ROWS} are needed")
-        gaps = [
-            f
-            for f in features
-            if f in table.columns
-            and not np.isfinite(pd.to_numeric(table[f], errors="coerce")).all()
-        ]
-        if gaps:
-            problems.append(f"the {name} data have missing values or text in {gaps}")
+    texts = {
+        n: [f for f in features if f in t.columns and _holds_text(t[f])] for n, t in tables.items()
+    }
+    # Text and nothing else on both sides is a category, such as a lot.
+    told = {
+        c
+        for c in set(texts["reference"]) & set(texts["current"])
+        if all(_share_of_numbers(t[c]) == 0 and t[c].nunique() > 1 for t in tables.values())
+    }
+    for name, columns in texts.items():
+        bad = [c for c in columns if c not in told]
+        if bad:
+            first = _first_text(tables[name], bad[0])
+            problems.append(f"the {name} data have missing values or text in {bad}; {first}")
+    kinds = {f: "text" if f in told else "number" for f in features}
+    for name, table in tables.items():
+        for f in features:
+            if kinds[f] == "number" and f in table.columns and f not in texts[name]:
+                n = int(np.isfinite(pd.to_numeric(table[f], errors="coerce")).sum())
+                if n < _MIN_ROWS <= len(table) and name == "reference":
+                    problems.append(
+                        f"the {name} data have {n} readings of {f!r}; {_MIN_ROWS} are needed"
+                    )
+        if target is None or target in features or target not in table.columns:
+            continue
+        if _holds_text(table[target]):
+            try:
+                numbers(table, target, what=f"the {name} data")
+            except InvalidConditionsError as problem:
+                problems += problem.problems
     if problems:
         raise InvalidConditionsError(*problems)
+    return kinds
 
 
-def _mode_name(mode: object) -> str:
-    return f"mode {mode:g}" if isinstance(mode, int | float) else f"mode {mode}"
+def _holds_text(values: pd.Series) -> bool:
+    found = pd.to_numeric(values, errors="coerce")
+    return bool((found.isna() & values.notna()).any())
 
 
-def _compare(column: str, group: str, old: Array, now: Array) -> dict[str, Any]:
-    test = stats.ks_2samp(old, now, method="asymp")
-    spread = 1.0
-    if np.ptp(old) > 0 or np.ptp(now) > 0:
-        spread = float(stats.levene(old, now, center="median").pvalue)
+def _first_text(table: pd.DataFrame, column: str) -> str:
+    found = pd.to_numeric(table[column], errors="coerce")
+    first = int(np.flatnonzero((found.isna() & table[column].notna()).to_numpy())[0])
+    return f"first at {place(table, first)}: {str(table[column].iloc[first])[:60]!r}"
+
+
+def _share_of_numbers(values: pd.Series) -> float:
+    known = values.dropna()
+    return float(pd.to_numeric(known, errors="coerce").notna().mean()) if len(known) else 0.0
+
+
+def _readable(table: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Table with its columns as numbers or text, by position."""
+    columns = {
+        name: (
+            pd.to_numeric(table[name], errors="coerce")
+            .astype(float)
+            .replace([math.inf, -math.inf], math.nan)
+            if kind == "number"
+            else table[name].astype(object)
+        ).to_numpy()
+        for name, kind in kinds.items()
+    }
+    return pd.DataFrame(columns)
+
+
+def _with_predictions(table: pd.DataFrame, model: YieldModel, raw: pd.DataFrame) -> pd.DataFrame:
+    """Add the model's prediction, and with true values its error and whether its interval held."""
+    predicted = predict_table(model, raw, coverage=_COVERAGE)
+    value = predicted[model.target].to_numpy(dtype=float)
+    added: dict[str, Any] = {" prediction": value}
+    if model.target in raw.columns:
+        truth = pd.to_numeric(raw[model.target], errors="coerce").to_numpy(dtype=float)
+        added[" error"] = np.abs(value - truth)
+        lower, upper = (predicted[c].to_numpy(dtype=float) for c in ("lower", "upper"))
+        added[" inside"] = (truth >= lower) & (truth <= upper)
+    return table.assign(**added)
+
+
+def _mode_labels(
+    reference: pd.DataFrame, current: pd.DataFrame, mode_column: str
+) -> tuple[pd.Series, pd.Series] | None:
+    """Mode of each row as text, `None` in a gap; `None` where a table has no modes at all."""
+    if mode_column not in reference.columns or mode_column not in current.columns:
+        return None
+    old, now = (t[mode_column].map(_label).reset_index(drop=True) for t in (reference, current))
+    return (old, now) if old.notna().any() and now.notna().any() else None
+
+
+def _label(mode: object) -> str | None:
+    """`1`, `1.0` and `"1"` are one mode."""
+    if mode is None or mode is pd.NA or mode is pd.NaT or mode != mode:
+        return None
+    try:
+        return f"{float(str(mode)):g}"
+    except ValueError:
+        return str(mode).strip()
+
+
+def _test_all(
+    old: pd.DataFrame,
+    now: pd.DataFrame,
+    features: Sequence[str],
+    kinds: Mapping[str, str],
+    labels: tuple[pd.Series, pd.Series] | None,
+    days: tuple[pd.Series, ...] | None,
+    model: YieldModel | None,
+    notes: list[str],
+) -> list[dict[str, Any]]:
+    """Every test of the report, as the fields of `ColumnDrift`."""
+    everything = (np.ones(len(old), dtype=bool), np.ones(len(now), dtype=bool))
+    groups = {"all": everything}
+    if labels is not None:
+        for mode in sorted({*labels[0].dropna(), *labels[1].dropna()}):
+            rows = tuple((side == mode).to_numpy(dtype=bool) for side in labels)
+            if min(r.sum() for r in rows) >= _MIN_ROWS:
+                groups[f"mode {mode}"] = (rows[0], rows[1])
+    predictions = _predictions_to_test(old, now, model, notes)
+    found = []
+    for group, rows in groups.items():
+        within = labels if group == "all" else None
+        for name in (*features, *predictions):
+            sides = _known(old, now, rows, within, name)
+            if min(len(s) for s in sides[:2]) < _MIN_ROWS:
+                if group == "all":
+                    counts = " and ".join(str(len(s)) for s in sides[:2])
+                    notes.append(f"{name.strip()} not tested: {counts} readings, 20 are needed")
+                continue
+            if kinds.get(name) == "text":
+                found.append(_compare_text(name, group, sides[0], sides[1]))
+                continue
+            values = (sides[0].astype(float), sides[1].astype(float))
+            if name == " error":
+                found.append(_compare_errors(group, values, old, now, rows, model))
+                continue
+            found.append(_compare_numbers(name, group, values, sides, rows, days, old, now, notes))
+    return found
+
+
+def _predictions_to_test(
+    old: pd.DataFrame, now: pd.DataFrame, model: YieldModel | None, notes: list[str]
+) -> list[str]:
+    """Predictions, and errors where both sides have true values."""
+    if model is None:
+        return []
+    if " error" in old.columns:
+        usual = float(np.nanmean(old[" error"])) if old[" error"].notna().any() else math.inf
+        if usual < _TOO_GOOD * model.report.calibration_error:
+            notes.append(
+                f"the reference looks like the model's own training rows (error {usual:.3g}, "
+                f"{model.report.calibration_error:.3g} on rows left out): predictions fitted to "
+                "those rows are no reference, so predictions are not compared; give rows that the "
+                "model was not trained on"
+            )
+            return [" error"] if " error" in now.columns else []
+    both = " error" in old.columns and " error" in now.columns
+    return [" prediction", *([" error"] if both else [])]
+
+
+def _known(
+    old: pd.DataFrame,
+    now: pd.DataFrame,
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    labels: tuple[pd.Series, pd.Series] | None,
+    name: str,
+) -> tuple[Any, Any, Any]:
+    """Both sides of a column without gaps, and the modes of their rows."""
+    masks = [r & t[name].notna().to_numpy() for t, r in ((old, rows[0]), (now, rows[1]))]
+    values = [t[name].to_numpy()[m] for t, m in ((old, masks[0]), (now, masks[1]))]
+    modes = None
+    if labels is not None:
+        modes = tuple(s.fillna("").to_numpy()[m] for s, m in zip(labels, masks, strict=True))
+    return values[0], values[1], modes
+
+
+def _compare_numbers(
+    name: str,
+    group: str,
+    values: tuple[Array, Array],
+    sides: tuple[Any, Any, Any],
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    days: tuple[pd.Series, ...] | None,
+    old: pd.DataFrame,
+    now: pd.DataFrame,
+    notes: list[str],
+) -> dict[str, Any]:
+    """Test one column, after what the reference's trend and seasons say of it."""
+    test = compare(*values, groups=sides[2])
+    explained = ""
+    if days is not None:
+        known = [r & t[name].notna().to_numpy() for t, r in ((old, rows[0]), (now, rows[1]))]
+        times = tuple(d.to_numpy()[k] for d, k in zip(days, known, strict=True))
+        taken = take_out_time((times[0], times[1]), values)
+        if taken is not None:
+            explained, *rest = taken
+            plain = test
+            test = compare(rest[0], rest[1], groups=sides[2])
+            if group == "all" and plain.statistic > 1.5 * test.statistic:
+                notes.append(
+                    f"{name.strip()}: mean {values[0].mean():.4g} -> {values[1].mean():.4g} along "
+                    f"the reference's own {explained}; compared without it"
+                )
+    return _fields(name, group, test, values, explained)
+
+
+def _compare_errors(
+    group: str,
+    values: tuple[Array, Array],
+    old: pd.DataFrame,
+    now: pd.DataFrame,
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    model: YieldModel | None,
+) -> dict[str, Any]:
+    """Errors drift when they grew against the reference and intervals miss more than promised."""
+    known = rows[1] & now[" error"].notna().to_numpy()
+    inside = now[" inside"].to_numpy(dtype=bool)[known]
+    n_calibration = 1 if model is None else model.report.n_rows // 2
+    p_value = max(
+        larger_errors(*values),
+        missed_share(inside, coverage=_COVERAGE, n_calibration=n_calibration),
+    )
+    fields = _fields(" error", group, compare(*values), values, "")
+    return fields | {"p_value": p_value, "far": False}
+
+
+def _compare_text(name: str, group: str, old: Any, now: Any) -> dict[str, Any]:
+    test = compare_shares(pd.Series(old).astype(str), pd.Series(now).astype(str))
+    shares = [pd.Series(x).astype(str).value_counts(normalize=True) for x in (old, now)]
+    p, q = (s.add(1e-4) for s in shares[0].align(shares[1], fill_value=0.0))
+    nothing = np.zeros(1)
+    return _fields(name, group, test, (nothing, nothing), "") | {
+        "psi": float(((q - p) * np.log(q / p)).sum()),
+        "reference_mean": None,
+        "current_mean": None,
+        "reference_spread": None,
+        "current_spread": None,
+    }
+
+
+def _fields(
+    name: str, group: str, test: TwoSamples, values: tuple[Array, Array], explained: str
+) -> dict[str, Any]:
+    old, now = values
     return {
-        "column": column,
+        "column": name.strip(),
         "group": group,
-        "statistic": float(test.statistic),
-        "p_value": min(1.0, 2 * min(float(test.pvalue), spread)),
+        "statistic": test.statistic,
+        "p_value": test.p_value,
         "psi": population_stability_index(old, now),
         "reference_mean": float(old.mean()),
         "current_mean": float(now.mean()),
         "reference_spread": float(old.std()),
         "current_spread": float(now.std()),
+        "independent_rows": test.independent_rows,
+        "decided": test.decided,
+        "far": test.far,
+        "explained": explained,
     }
 
 
-def _compare_model(
-    model: YieldModel, group: str, old: pd.DataFrame, now: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """Predictions and, with labels, absolute errors (only larger ones are a drift)."""
-    predicted = [model.predict(t)[model.target].to_numpy(float) for t in (old, now)]
-    rows = [_compare("prediction", group, *predicted)]
-    if model.target in old.columns and model.target in now.columns:
-        pairs = zip(predicted, (old, now), strict=True)
-        errors = [np.abs(p - t[model.target].to_numpy(float)) for p, t in pairs]
-        errors = [e[np.isfinite(e)] for e in errors]
-        if min(map(len, errors)) >= _MIN_ROWS:
-            found = _compare("error", group, *errors)
-            larger = stats.mannwhitneyu(errors[1], errors[0], alternative="greater")
-            rows.append(found | {"p_value": float(larger.pvalue)})
-    return rows
+def _test_modes(
+    labels: tuple[pd.Series, pd.Series], notes: list[str]
+) -> tuple[dict[str, tuple[float, float]], TwoSamples]:
+    """Shares of the modes, and whether they changed; rows without a mode are counted."""
+    for side, name in zip(labels, ("reference", "current"), strict=True):
+        unknown = int(side.isna().sum())
+        if unknown:
+            notes.append(f"{unknown} {name} rows have no mode; they are in no mode's tests")
+    old, now = (side.dropna().reset_index(drop=True) for side in labels)
+    shares = {
+        f"mode {mode}": (float((old == mode).mean()), float((now == mode).mean()))
+        for mode in sorted({*old, *now})
+    }
+    # Each mode in one run on a side: that table was sorted by mode, and its order says nothing.
+    sorted_ = all((s != s.shift()).sum() == s.nunique() for s in (old, now))
+    test = compare_shares(old, now, in_order=not sorted_)
+    if not test.decided:
+        notes.append("mix of modes undecided: the modes change too seldom for a level to be stated")
+    return shares, test
 
 
-def _compare_shares(old: pd.Series, now: pd.Series) -> float:
-    modes = sorted(set(old) | set(now))
-    table = np.array([[int((t == mode).sum()) for mode in modes] for t in (old, now)])
-    if len(modes) == 1:
-        return 1.0
-    return float(stats.chi2_contingency(table).pvalue)
+def _count_gaps(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    read: Sequence[str],
+    level: float,
+    faulty: set[str],
+) -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """Gaps per column on both sides, and the columns where their share grew."""
+    gaps, causes = {}, []
+    for name in read:
+        if name not in reference.columns or name not in current.columns:
+            continue
+        sides = [t[name].isna().to_numpy() for t in (reference, current)]
+        gaps[name] = (int(sides[0].sum()), int(sides[1].sum()))
+        old, now = (float(s.mean()) for s in sides)
+        if name in faulty or not now > old + 0.02:
+            continue
+        test = compare_shares(*(pd.Series(np.where(s, "gap", "reading")) for s in sides))
+        if test.p_value < level / len(read):
+            causes.append(f"{name}: gaps in {100 * old:.0f} % -> {100 * now:.0f} % of the rows")
+    return gaps, causes
 
 
-def _holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that the chance of any false rejection stays below the level used."""
-    order = np.argsort(p_values)
-    adjusted = [1.0] * len(p_values)
-    running = 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
+def _describe_gaps(name: str, pair: tuple[int, int]) -> str:
+    return (
+        f"{name}: {pair[0]} reference and {pair[1]} current rows have no reading and are left out"
+    )
 
 
 def _find_causes(
@@ -297,21 +483,12 @@ def _find_causes(
         told = ", ".join(f"{m} {100 * a:.0f} % -> {100 * b:.0f} %" for m, (a, b) in shares.items())
         causes.append(f"the mix of operating modes changed: {told}")
     within = {c.column for c in columns if c.drifted and c.group != "all"}
-    causes += [_describe(c) for c in columns if c.drifted and c.group != "all"]
+    causes += [c.describe() for c in columns if c.drifted and c.group != "all"]
     for c in columns:
         if not c.drifted or c.group != "all" or c.column in within:
             continue
         why = (
             "; no mode by itself shows it, so the changed mix of modes explains it" if mixed else ""
         )
-        causes.append(_describe(c) + why)
+        causes.append(c.describe() + why)
     return tuple(causes)
-
-
-def _describe(c: ColumnDrift) -> str:
-    where = "" if c.group == "all" else f" within {c.group}"
-    return (
-        f"{c.column}{where}: mean {c.reference_mean:.4g} -> {c.current_mean:.4g}, spread "
-        f"{c.reference_spread:.3g} -> {c.current_spread:.3g} (distance {c.statistic:.2f}, "
-        f"PSI {c.psi:.2f})"
-    )

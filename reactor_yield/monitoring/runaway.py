@@ -218,6 +218,8 @@ class HotSpotForecaster:
         step = _minutes_per_sample(series)
         table = pd.DataFrame(index=inputs.index)
         table["due_minute"] = series.loc[enough, "minute"] + self.lead * step
+        if not len(inputs):  # scikit-learn predicts nothing for no rows
+            return table.assign(T_max=0.0, persistence=0.0)
         with threadpool_limits(1):
             table["T_max"] = current[enough] + self.regressor.predict(inputs)
             table["persistence"] = _measurement(series, self.target)[enough]

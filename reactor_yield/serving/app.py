@@ -1,164 +1,350 @@
-"""The model behind HTTP, and the two commands of SageMaker's container contract.
-
-`train` reads `input/config/hyperparameters.json` and the CSV files of channel `input/data/train`,
-and writes `model/model.zip`; when it fails it writes why to `output/failure`. `serve` answers `GET
-/ping` and `POST /invocations` on port 8080. All paths are below `/opt/ml`.
-"""
+"""The model behind HTTP: `GET /ping`, `POST /invocations`, `GET /metrics`, `GET /openapi.json`."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import csv
 import io
 import json
-from pathlib import Path
+import logging
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 try:
     import uvicorn
     from fastapi import FastAPI, Request, Response
+    from fastapi.responses import PlainTextResponse
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
 except ImportError as error:
     from reactor_yield.errors import MissingDependencyError
 
     message = 'serving needs fastapi and uvicorn: pip install "stnopt[serve]"'
     raise MissingDependencyError(message) from error
 
-from reactor_yield.data.dataset import check_dataset, split_dataset
-from reactor_yield.errors import InvalidConditionsError, ReactorYieldError
-from reactor_yield.yield_model import (
-    YieldModel,
-    evaluate_yield_model,
-    fit_yield_model,
-    load_yield_model,
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from reactor_yield.errors import ReactorYieldError
+from reactor_yield.serving.batches import BatchPredictor, BusyError, StoppedError
+from reactor_yield.serving.capture import CapturedSample
+from reactor_yield.serving.conditions import (
+    RequestProblem,
+    choose_answer,
+    read_conditions,
+    read_media_type,
 )
+from reactor_yield.serving.connections import protocol_with_timeouts
+from reactor_yield.serving.current_model import CurrentModel, LoadedModel, load_model
+from reactor_yield.serving.envelope import LOGGER, Envelope, JsonLines, log
+from reactor_yield.serving.metrics import Metrics
+from reactor_yield.serving.openapi import describe_invocations
+from reactor_yield.serving.settings import ServiceSettings, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
-ML_ROOT = Path("/opt/ml")
-MODEL_FILE = "model.zip"
-_MOST_ROWS = 100_000
+    from reactor_yield.yield_model import YieldModel
+
+_LARGE_BODY = 20_000
+"""Bytes from which a body is parsed, and rows from which an answer is written, off the loop."""
+_LARGE_ANSWER = 200
 
 
-def create_app(model: YieldModel) -> FastAPI:
+def create_app(
+    model: YieldModel | CurrentModel, settings: ServiceSettings | None = None
+) -> FastAPI:
     """Web application that answers for one model.
 
     `GET /ping` is 200 when it is ready. `POST /invocations` takes conditions as `text/csv` with a
-    header, or as `application/json`, a list of records; it answers in the `Accept` type of the two,
-    CSV unless JSON is asked for, with the prediction, `lower` and `upper` of the 90 % interval,
-    `in_range` and `outside`. Conditions it cannot use are 400 with a message, other content types
-    415.
-    """
-    app = FastAPI(title="reactor_yield", openapi_url=None)
+    header (or without, in the model's order), or as `application/json`, a list of records; it
+    answers in the `Accept` type of the two, CSV unless JSON is asked for, with the prediction,
+    `lower` and `upper` of the 90 % interval, `in_range`, `outside` and, with a target, `alarm`. A
+    row with a gap that cannot be judged has no prediction and says why in `outside`; what cannot be
+    read at all is a 4xx with a sentence.
 
-    @app.get("/ping")
-    def ping() -> Response:
+    Parameters
+    ----------
+    model
+        To answer with, or a holder whose file is watched for a new one.
+    settings
+        Limits and options.
+    """
+    limits = settings or ServiceSettings()
+    current = (
+        model
+        if isinstance(model, CurrentModel)
+        else CurrentModel(LoadedModel(model=model, checksum=""), None)
+    )
+    service = _Service(current, limits)
+    app = FastAPI(title="reactor_yield", lifespan=service.lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(Envelope, metrics=service.metrics, token=limits.token)
+    app.state.service = service
+
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, problem: HTTPException) -> Response:
+        return PlainTextResponse(str(problem.detail), problem.status_code, problem.headers)
+
+    @app.api_route("/ping", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    async def ping() -> Response:
+        """Whether the service is ready."""
         return Response(status_code=200)
 
-    @app.post("/invocations")
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Say what was counted, in Prometheus' text format."""
+        return PlainTextResponse(service.describe(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/execution-parameters")
+    async def execution_parameters() -> dict[str, object]:
+        """Answer what SageMaker's batch transform asks before it begins."""
+        return {
+            "MaxConcurrentTransforms": 4,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": max(1, min(100, limits.max_body // 1_000_000)),
+        }
+
+    described = describe_invocations(current.loaded.model, limits)
+
+    @app.post("/invocations", openapi_extra=described, response_class=Response)
     async def invocations(request: Request) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip()
-        body = await request.body()
+        """Predict the conditions of each row."""
         try:
-            if kind == "text/csv":
-                conditions = pd.read_csv(io.BytesIO(body))
-            elif kind == "application/json":
-                conditions = _records(json.loads(body))
-            else:
-                return Response(f"send text/csv or application/json, not {kind!r}", 415)
-            if len(conditions) > _MOST_ROWS:
-                return Response(f"{len(conditions)} rows; at most {_MOST_ROWS} at once", 413)
-            answer = predict_table(model, conditions)
-        except (ReactorYieldError, ValueError) as problem:
-            return Response(str(problem), 400)
-        accept = request.headers.get("accept", "*/*")
-        if "application/json" in accept:
-            return Response(answer.to_json(orient="records"), media_type="application/json")
-        return Response(answer.to_csv(index=False), media_type="text/csv")
+            return await service.answer(request)
+        except RequestProblem as problem:
+            # What is left of a body that was refused half-read is not waited for.
+            closing = {"connection": "close"} if problem.status == 413 else {}
+            return PlainTextResponse(problem.sentence, problem.status, closing)
+        except ClientDisconnect:
+            return Response(status_code=400)
 
     return app
 
 
-def predict_table(model: YieldModel, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Prediction, 90 % interval and range check of each row, in one table."""
-    predicted = model.predict(conditions)
-    return predicted.join(model.interval(conditions))[
-        [model.target, "lower", "upper", "in_range", "outside"]
-    ]
+class _Service:
+    """What the routes share."""
+
+    def __init__(self, current: CurrentModel, limits: ServiceSettings) -> None:
+        self.current = current
+        self.limits = limits
+        self.metrics = Metrics()
+        self.predictor = BatchPredictor(max_waiting_rows=limits.max_waiting_rows)
+        self.capture = (
+            CapturedSample(limits.capture_folder, share=limits.capture_share)
+            if limits.capture_folder
+            else None
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Watch the model file and write the sample while the application runs."""
+        tasks = [asyncio.create_task(self._tend())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            self.predictor.stop()
+            self._write_sample(force=True)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request for predictions."""
+        told: dict[str, Any] = request.scope["state"]["told"]
+        kind = choose_answer(request.headers.get("accept", "*/*"))
+        media = read_media_type(request.headers.get("content-type", ""))
+        coding = request.headers.get("content-encoding", "identity").lower()
+        if coding != "identity":
+            raise RequestProblem(415, f"send the body without a content encoding, not {coding!r}")
+        body = await self._read_body(request)
+        told["bytes"] = len(body)
+        model = self.current.loaded.model
+        if len(body) > _LARGE_BODY:
+            columns = await asyncio.to_thread(read_conditions, body, media, model, self.limits)
+        else:
+            columns = read_conditions(body, media, model, self.limits)
+        try:
+            future = self.predictor.submit(model, columns)
+            found = await asyncio.wrap_future(future)
+        except BusyError:
+            raise RequestProblem(503, "too many rows are waiting; try again later") from None
+        except StoppedError:
+            raise RequestProblem(503, "the service is shutting down") from None
+        except ReactorYieldError as problem:
+            raise RequestProblem(400, str(problem)) from None
+        self._note(columns, found, model, told)
+        write = _write_json if kind == "application/json" else _write_csv
+        if told["rows"] > _LARGE_ANSWER:
+            content = await asyncio.to_thread(write, found)
+        else:
+            content = write(found)
+        return Response(content, media_type=kind)
+
+    def describe(self) -> str:
+        """Text of `/metrics`."""
+        gauges = {"waiting_rows": float(self.predictor.waiting_rows)}
+        loaded = self.current.loaded
+        told = f'kind="{loaded.model.report.kind}",checksum="{loaded.checksum}"'
+        return self.metrics.text(gauges, told)
+
+    async def _read_body(self, request: Request) -> bytes:
+        """Body within its limit, refused by its announced length before it is read."""
+        limit = self.limits.max_body
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > limit:
+            raise RequestProblem(413, f"{announced} bytes; at most {limit}")
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise RequestProblem(413, f"more than {limit} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _note(
+        self,
+        columns: dict[str, list[Any]],
+        found: dict[str, list[Any]],
+        model: YieldModel,
+        told: dict[str, Any],
+    ) -> None:
+        """Add alarms, count, and keep a sample."""
+        n_rows = len(found["in_range"])
+        outside = found["in_range"].count(False)
+        silent = found[model.target].count(None)
+        if self.limits.target is not None:
+            found["alarm"] = [
+                None if upper is None else upper < self.limits.target for upper in found["upper"]
+            ]
+            told["alarms"] = found["alarm"].count(True)
+            self.metrics.count("alarms_total", amount=told["alarms"])
+        told |= {"rows": n_rows, "out_of_range": outside, "not_judged": silent}
+        self.metrics.count("rows_total", amount=n_rows)
+        self.metrics.count("rows_out_of_range_total", amount=outside)
+        self.metrics.count("rows_not_judged_total", amount=silent)
+        if self.capture is not None:
+            kept = self.capture.add(columns, found)
+            self.metrics.count("captured_rows_total", amount=kept)
+
+    async def _tend(self) -> None:
+        """Look at the model file and the sample every now and then."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ValueError, RuntimeError, AttributeError, NotImplementedError):
+            loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self._exchange()))
+        while True:
+            await asyncio.sleep(self.limits.reload_seconds)
+            if self.current.changed():
+                await self._exchange()
+            if self.capture is not None:
+                await asyncio.to_thread(self._write_sample)
+
+    def _keep(self, work: Any) -> None:
+        self._exchanging = asyncio.ensure_future(work)
+
+    async def _exchange(self) -> None:
+        """Read the new model beside the old one; a file that cannot be used leaves the old."""
+        try:
+            checksum = await asyncio.to_thread(self.current.reload)
+        except (ReactorYieldError, OSError) as problem:
+            self.metrics.count("model_reloads_total", 'outcome="refused"')
+            log(logging.ERROR, "model refused, the old one goes on", reason=str(problem))
+            return
+        self.metrics.count("model_reloads_total", 'outcome="taken"')
+        log(logging.INFO, "model exchanged", checksum=checksum)
+
+    def _write_sample(self, *, force: bool = False) -> None:
+        if self.capture is None:
+            return
+        table = self.capture.take_due(force=force)
+        if table is None:
+            return
+        try:
+            self.capture.write(table)
+        except (ReactorYieldError, OSError) as problem:
+            # A full disk must not stop the service: the sample is lost, and that is said.
+            log(logging.ERROR, "sample not written", reason=str(problem), rows=len(table))
 
 
-def train_in_container(root: Path = ML_ROOT) -> int:
-    """Run SageMaker's `train`; return the exit code."""
-    try:
-        settings = _read_hyperparameters(root / "input" / "config" / "hyperparameters.json")
-        data = _read_channel(root / "input" / "data" / "train")
-        split = split_dataset(data, test_size=settings.pop("test_size"), seed=42)
-        model = fit_yield_model(split.train, **settings)
-        target = root / "model"
-        target.mkdir(parents=True, exist_ok=True)
-        model.save(target / MODEL_FILE)
-        report = {
-            "fit": model.report.to_dict(),
-            "test": evaluate_yield_model(model, split.test).to_dict(orient="index"),
-        }
-        (target / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    except Exception as problem:  # the contract: whatever went wrong is told in this file
-        failure = root / "output" / "failure"
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(f"{type(problem).__name__}: {problem}\n", encoding="utf-8")
-        return 1
-    return 0
+def serve(
+    model_file: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    settings: ServiceSettings | None = None,
+) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    model_file
+        Watched while the service runs: a new model takes over without a restart.
+    host, port
+        To listen on.
+    settings
+        By default those of the environment (`read_settings`).
+    """
+    limits = settings or read_settings(os.environ)
+    current = CurrentModel(load_model(model_file), model_file)
+    _log_to_stderr()
+    loaded = current.loaded
+    log(
+        logging.INFO,
+        "started",
+        host=host,
+        port=port,
+        model=loaded.model.report.kind,
+        checksum=loaded.checksum,
+    )
+    with threadpool_limits(1):  # one prediction at a time, on one core
+        uvicorn.run(
+            create_app(current, limits),
+            host=host,
+            port=port,
+            http=protocol_with_timeouts(
+                read_seconds=limits.read_seconds, answer_seconds=limits.answer_seconds
+            ),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=limits.shutdown_seconds,
+        )
+    log(logging.INFO, "stopped")
 
 
-def serve(model_file: Path, *, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Answer requests until stopped."""
-    uvicorn.run(create_app(load_yield_model(model_file)), host=host, port=port, log_level="warning")
+def _log_to_stderr() -> None:
+    _allow_many_connections()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name, level in ((LOGGER.name, logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
 
 
-def main(arguments: Sequence[str] | None = None, root: Path = ML_ROOT) -> int:
-    """Entry point of the container: `train` or `serve`."""
-    import sys
+def _allow_many_connections() -> None:
+    """Raise the number of open files to what the system allows: each connection is one."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words == ["train"]:
-        return train_in_container(root)
-    if words == ["serve"]:
-        # Inside a container the port is reached from outside only on all interfaces.
-        serve(root / "model" / MODEL_FILE, host="0.0.0.0")
-        return 0
-    sys.stderr.write(f"expected one word, train or serve; got {words}\n")
-    return 2
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _read_channel(folder: Path) -> pd.DataFrame:
-    """All CSV files of a channel as one checked table."""
-    files = sorted(folder.glob("*.csv"))
-    if not files:
-        message = f"no CSV file in {folder}"
-        raise InvalidConditionsError(message)
-    data = pd.concat([pd.read_csv(f) for f in files], ignore_index=True)
-    check_dataset(data).raise_if_bad()
-    return data
+def _write_json(found: dict[str, list[Any]]) -> bytes:
+    names = list(found)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    return json.dumps(rows, allow_nan=False).encode()
 
 
-def _records(content: Any) -> pd.DataFrame:
-    if not isinstance(content, list) or not all(isinstance(r, dict) for r in content):
-        message = "JSON must be a list of records, such as [{'Fao': 5, ...}]"
-        raise InvalidConditionsError(message)
-    return pd.DataFrame(content)
-
-
-def _read_hyperparameters(path: Path) -> dict[str, Any]:
-    """SageMaker passes text only; unknown names are refused."""
-    given = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    readers: dict[str, Any] = {"model": str, "seed": int, "test_size": float, "n_points": int}
-    unknown = sorted(set(given) - set(readers))
-    if unknown:
-        message = f"unknown hyperparameters {unknown}; known are {sorted(readers)}"
-        raise InvalidConditionsError(message)
-    settings = {name: readers[name](value) for name, value in given.items()}
-    return {"model": "best", "seed": 0, "test_size": 0.4} | settings
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _write_csv(found: dict[str, list[Any]]) -> bytes:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(found)
+    writer.writerows(
+        ["" if v is None else v for v in row] for row in zip(*found.values(), strict=True)
+    )
+    return buffer.getvalue().encode()

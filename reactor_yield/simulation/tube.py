@@ -14,249 +14,19 @@ Columns and their units are in `reactor_yield.data.columns`.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.legacy import frozen_parameters, grid_positions
 from reactor_yield.simulation.integrator import Integration, integrate
+from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concentration
 
 Array = NDArray[np.float64]
-
-FROZEN_INLET_TEMPERATURE = 300.0
-FROZEN_INLET_CONCENTRATION = 0.2
-FROZEN_COOLANT_FLOW = 10.0
-GRID_POINTS = 21
-"""The old study read T_max on this many equidistant positions (both ends included)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
-    """One irreversible reaction with a power-law rate.
-
-    Parameters
-    ----------
-    name
-        Used in messages.
-    rate_constant
-        k at `reference_temperature`, in mol, dm3 and min as the orders require.
-    reference_temperature
-        K.
-    activation_energy
-        cal/mol.
-    orders
-        Exponent of each species' concentration (mol/dm3) in the rate.
-    stoichiometry
-        Moles of each species made (positive) or spent (negative) per mole of rate.
-    heat
-        Reaction enthalpy, cal per mole of rate; negative is exothermic.
-    """
-
-    name: str
-    rate_constant: float
-    reference_temperature: float
-    activation_energy: float
-    orders: Mapping[str, float]
-    stoichiometry: Mapping[str, float]
-    heat: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "orders", MappingProxyType(dict(self.orders)))
-        object.__setattr__(self, "stoichiometry", MappingProxyType(dict(self.stoichiometry)))
-        problems = [
-            f"reaction {self.name!r}: {label} must be a positive number, got {value!r}"
-            for label, value in (
-                ("rate_constant", self.rate_constant),
-                ("reference_temperature", self.reference_temperature),
-            )
-            if not (math.isfinite(value) and value > 0)
-        ]
-        if not (math.isfinite(self.activation_energy) and self.activation_energy >= 0):
-            problems.append(
-                f"reaction {self.name!r}: activation_energy must not be negative, "
-                f"got {self.activation_energy!r}"
-            )
-        problems += [
-            f"reaction {self.name!r}: order {order!r} of {species!r} must not be negative"
-            for species, order in self.orders.items()
-            if not (math.isfinite(order) and order >= 0)
-        ]
-        # A rate that does not fall to zero with a species it spends would drive its flow negative.
-        problems += [
-            f"reaction {self.name!r} spends {species!r} but its rate does not depend on it: "
-            f"give {species!r} an order above 0"
-            for species, moles in self.stoichiometry.items()
-            if moles < 0 and not self.orders.get(species, 0) > 0
-        ]
-        if problems:
-            raise InvalidConditionsError(*problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kinetics:
-    """A reactor and its reactions, as data.
-
-    Parameters
-    ----------
-    heat_capacities
-        cal/(mol K) of every species; its keys are the species, in the order of the output columns.
-    reactions
-        At least one.
-    feeds
-        Species in the feed; species `A` is read from column `Fao`.
-    key_reactant, product
-        Conversion is that of the key reactant; yield is product made per key reactant spent.
-    volume
-        dm3.
-    heat_transfer
-        Ua, cal/(dm3 min K).
-    coolant_heat_capacity
-        cal/(mol K).
-    critical_temperature
-        K; a hot spot above it is marked `runaway`.
-    gas_constant
-        R in the rate constants, cal/(mol K).
-    gas_law_constant
-        R in C_T0 = P / (R T_0), dm3 atm/(mol K).
-    """
-
-    heat_capacities: Mapping[str, float]
-    reactions: tuple[Reaction, ...]
-    feeds: tuple[str, ...]
-    key_reactant: str
-    product: str
-    volume: float
-    heat_transfer: float
-    coolant_heat_capacity: float
-    critical_temperature: float
-    gas_constant: float = 1.987
-    gas_law_constant: float = 0.082
-    species: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "heat_capacities", MappingProxyType(dict(self.heat_capacities)))
-        object.__setattr__(self, "reactions", tuple(self.reactions))
-        object.__setattr__(self, "feeds", tuple(self.feeds))
-        object.__setattr__(self, "species", tuple(self.heat_capacities))
-        problems = [] if self.reactions else ["kinetics: at least one reaction is needed"]
-        named = [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.orders]
-        named += [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.stoichiometry]
-        named += [("feeds", s) for s in self.feeds]
-        named += [("key_reactant", self.key_reactant), ("product", self.product)]
-        unknown = {f"{where}: {s!r} has no heat capacity" for where, s in named}
-        unknown -= {
-            f"{where}: {s!r} has no heat capacity" for where, s in named if s in self.species
-        }
-        problems += sorted(unknown)
-        if self.key_reactant not in self.feeds:
-            problems.append(
-                f"key_reactant {self.key_reactant!r} is not among the feeds {self.feeds}"
-            )
-        positive = {f"heat capacity of {s!r}": cp for s, cp in self.heat_capacities.items()}
-        positive |= {
-            name: getattr(self, name)
-            for name in (
-                "volume",
-                "coolant_heat_capacity",
-                "critical_temperature",
-                "gas_constant",
-                "gas_law_constant",
-            )
-        }
-        problems += [
-            f"kinetics: {name} must be a positive number, got {value!r}"
-            for name, value in positive.items()
-            if not (math.isfinite(value) and value > 0)
-        ]
-        if not (math.isfinite(self.heat_transfer) and self.heat_transfer >= 0):
-            problems.append(
-                f"kinetics: heat_transfer must not be negative, got {self.heat_transfer!r}"
-            )
-        if problems:
-            raise InvalidConditionsError(*problems)
-
-    @property
-    def feed_columns(self) -> tuple[str, ...]:
-        """Columns of the feed flows, such as `("Fao", "Fbo")`."""
-        return tuple(f"F{s.lower()}o" for s in self.feeds)
-
-    @property
-    def condition_columns(self) -> tuple[str, ...]:
-        """Columns that `simulate_reactor` reads."""
-        return (*self.feed_columns, "P", "To", "m", "Ta")
-
-    @property
-    def outlet_columns(self) -> tuple[str, ...]:
-        """Columns of the outlet flows, such as `("Fa_out", ...)`."""
-        return tuple(f"F{s.lower()}_out" for s in self.species)
-
-    @property
-    def conversion_column(self) -> str:
-        """Column of the key reactant's conversion, such as `"Xa"`."""
-        return f"X{self.key_reactant.lower()}"
-
-    @property
-    def yield_column(self) -> str:
-        """Column of the product's yield, such as `"Yc"`."""
-        return f"Y{self.product.lower()}"
-
-    @property
-    def concentration_column(self) -> str:
-        """Column of the product's outlet concentration, such as `"Cc_out"`."""
-        return f"C{self.product.lower()}_out"
-
-    def stoichiometric_matrix(self) -> Array:
-        """Moles made per mole of rate, (n_species, n_reactions)."""
-        return np.array(
-            [[r.stoichiometry.get(s, 0.0) for r in self.reactions] for s in self.species]
-        )
-
-    def invariants(self) -> Array:
-        """Find what no reaction changes: orthonormal combinations of flows, a column per species.
-
-        For A + 2 B -> C, 2 A + 3 C -> 3 D they span (F_B spent) / 2 = F_C + F_D and
-        F_A spent = F_C + 5/3 F_D, and those of the inlet equal those of the outlet.
-        """
-        u, singular, _ = np.linalg.svd(self.stoichiometric_matrix())
-        rank = int(np.sum(singular > 1e-12 * singular.max(initial=1.0)))
-        return np.asarray(u[:, rank:].T)
-
-
-REFERENCE = Kinetics(
-    heat_capacities={"A": 10.0, "B": 12.0, "C": 14.0, "D": 16.0},
-    reactions=(
-        Reaction(
-            name="A + 2 B -> C",
-            rate_constant=40.0,
-            reference_temperature=300.0,
-            activation_energy=8000.0,
-            orders={"A": 1, "B": 2},
-            stoichiometry={"A": -1, "B": -2, "C": 1},
-            heat=2 * -10_000.0,  # -10 000 cal per mol of B
-        ),
-        Reaction(
-            name="2 A + 3 C -> 3 D",
-            rate_constant=40.0,
-            reference_temperature=300.0,
-            activation_energy=14_000.0,
-            orders={"A": 2, "C": 3},
-            stoichiometry={"A": -2 / 3, "C": -1, "D": 1},
-            heat=2 / 3 * -8000.0,  # -8 000 cal per mol of A
-        ),
-    ),
-    feeds=("A", "B"),
-    key_reactant="A",
-    product="C",
-    volume=20.0,
-    heat_transfer=80.0,
-    coolant_heat_capacity=18.02,
-    critical_temperature=750.0,
-)
-"""The reference reactor: example 12-7 of Fogler with changed constants (docs/reactor/model.md)."""
 
 
 def simulate_reactor(
@@ -269,7 +39,7 @@ def simulate_reactor(
     rtol: float = 1e-8,
     atol: float = 1e-10,
 ) -> pd.DataFrame:
-    """Outlet, hot spot, conversion and yield of each row, or the profiles along the reactor.
+    """Outlet, hot spot, conversion and yield of each row.
 
     Parameters
     ----------
@@ -282,11 +52,9 @@ def simulate_reactor(
         Repeat the old data set's mistake: To = 300 K, Cto = 0.2 mol/dm3 and m = 10 mol/min in the
         equations of every row (only the inlet T and Ta vary), and T_max read on a 21-point grid.
     profiles
-        Return the state along the reactor instead: one row per condition and position, indexed
-        `(row, V)`, V in dm3, with the flows Fa, Fb, ... (mol/min), `T` and `Ta` (K); rows that
-        could not be simulated are left out.
+        Deprecated: call `simulate_profiles`.
     n_positions
-        Positions of the profiles, both ends included.
+        Deprecated with `profiles`.
     rtol, atol
         Relative and absolute error per step. The old study's results are those of 1e-3 and 1e-6.
 
@@ -308,37 +76,90 @@ def simulate_reactor(
     InvalidConditionsError
         When columns are missing or not numeric; a bad row does not raise, it is marked.
     """
+    if profiles:
+        warnings.warn(
+            "simulate_reactor(profiles=True) is deprecated; call simulate_profiles",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return simulate_profiles(
+            conditions, kinetics, frozen=frozen, n_positions=n_positions, rtol=rtol, atol=atol
+        )
     table = _as_table(conditions)
     inputs = _read_inputs(table, kinetics)
     reasons = _find_invalid(inputs, kinetics)
     valid = np.array([not reason for reason in reasons], dtype=bool)
-    positions = np.linspace(0, kinetics.volume, n_positions if profiles else GRID_POINTS)
     initial, parameters = _initial_values(
         {k: v[valid] for k, v in inputs.items()}, kinetics, frozen
     )
     solution = integrate(
-        _derivative(kinetics),
+        _Balances(kinetics),
+        initial,
+        parameters,
+        length=kinetics.volume,
+        watch=len(kinetics.species),
+        positions=grid_positions(kinetics),
+        whole_state=False,
+        rtol=rtol,
+        atol=atol,
+    )
+    return _outlets(table.index, inputs, valid, reasons, initial, solution, kinetics, frozen=frozen)
+
+
+def simulate_profiles(
+    conditions: pd.DataFrame | Mapping[str, float],
+    kinetics: Kinetics = REFERENCE,
+    *,
+    frozen: bool = False,
+    n_positions: int = 201,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+) -> pd.DataFrame:
+    """State along the reactor.
+
+    Parameters
+    ----------
+    conditions, kinetics, frozen, rtol, atol
+        As in `simulate_reactor`.
+    n_positions
+        Equidistant positions, both ends included.
+
+    Returns
+    -------
+    (rows * n_positions, ...) DataFrame
+        Indexed `(row, V)`, V in dm3, with the flows Fa, Fb, ... (mol/min), `T` and `Ta` (K); rows
+        that could not be simulated are left out.
+
+    Raises
+    ------
+    InvalidConditionsError
+        When columns are missing or `n_positions` is below 2.
+    """
+    if n_positions < 2:
+        message = f"n_positions must be at least 2, got {n_positions}"
+        raise InvalidConditionsError(message)
+    table = _as_table(conditions)
+    inputs = _read_inputs(table, kinetics)
+    valid = np.array([not reason for reason in _find_invalid(inputs, kinetics)], dtype=bool)
+    positions = np.linspace(0, kinetics.volume, n_positions)
+    initial, parameters = _initial_values(
+        {k: v[valid] for k, v in inputs.items()}, kinetics, frozen
+    )
+    solution = integrate(
+        _Balances(kinetics),
         initial,
         parameters,
         length=kinetics.volume,
         watch=len(kinetics.species),
         positions=positions,
-        whole_state=profiles,
         rtol=rtol,
         atol=atol,
     )
-    if profiles:
-        return _profiles(table.index[valid], positions, solution, kinetics)
-    return _outlets(table.index, inputs, valid, reasons, initial, solution, kinetics, frozen=frozen)
-
-
-def inlet_concentration(
-    pressure: Array | pd.Series, temperature: Array | pd.Series, kinetics: Kinetics = REFERENCE
-) -> Array:
-    """C_T0 = P / (R T_0), mol/dm3, from atm and K."""
-    return np.asarray(pressure, float) / (
-        kinetics.gas_law_constant * np.asarray(temperature, float)
-    )
+    solved = np.flatnonzero(~solution.failed)
+    values = solution.samples[:, :, solved].transpose(2, 0, 1).reshape(-1, len(solution.final))
+    levels = pd.MultiIndex.from_product([table.index[valid][solved], positions], names=["row", "V"])
+    names = [*(f"F{s.lower()}" for s in kinetics.species), "T", "Ta"]
+    return pd.DataFrame(values, index=levels, columns=names)
 
 
 def _as_table(conditions: pd.DataFrame | Mapping[str, float]) -> pd.DataFrame:
@@ -393,16 +214,13 @@ def _initial_values(
         initial[kinetics.species.index(feed)] = inputs[column]
     initial[-2], initial[-1] = inputs["To"], inputs["Ta"]
     if frozen:
-        scale = np.full(n_rows, FROZEN_INLET_CONCENTRATION * FROZEN_INLET_TEMPERATURE)
-        coolant = np.full(n_rows, FROZEN_COOLANT_FLOW)
-    else:
-        # C_T0 T_0 = P / R: the inlet temperature cancels out of the concentrations.
-        scale = inputs["P"] / kinetics.gas_law_constant
-        coolant = inputs["m"]
-    return initial, np.vstack([scale, coolant * kinetics.coolant_heat_capacity])
+        return initial, frozen_parameters(n_rows, kinetics)
+    # C_T0 T_0 = P / R: the inlet temperature cancels out of the concentrations.
+    scale = inputs["P"] / kinetics.gas_law_constant
+    return initial, np.vstack([scale, inputs["m"] * kinetics.coolant_heat_capacity])
 
 
-class _derivative:
+class _Balances:
     """Right-hand side of the balances for (n_species + 2, r) states and (2, r) row constants."""
 
     def __init__(self, kinetics: Kinetics) -> None:
@@ -455,17 +273,6 @@ def _power(concentration: Array, order: float) -> Array:
     if float(order).is_integer():
         return concentration**order
     return np.maximum(concentration, 0.0) ** order
-
-
-def _profiles(
-    index: pd.Index, positions: Array, solution: Integration, kinetics: Kinetics
-) -> pd.DataFrame:
-    """Long table of the state along the reactor."""
-    solved = np.flatnonzero(~solution.failed)
-    values = solution.samples[:, :, solved].transpose(2, 0, 1).reshape(-1, len(solution.final))
-    levels = pd.MultiIndex.from_product([index[solved], positions], names=["row", "V"])
-    names = [*(f"F{s.lower()}" for s in kinetics.species), "T", "Ta"]
-    return pd.DataFrame(values, index=levels, columns=names)
 
 
 def _outlets(

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyomo.environ as pyo
 
-from stnopt.embedding.pieces import MAX_INPUTS, Pieces, divide_region, refine_pieces
-from stnopt.embedding.piecewise import BACK_OFF, add_pieces
-from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.embedding.local_search import improve
+from stnopt.embedding.piecewise_form import BACK_OFF
+from stnopt.embedding.polyhedral_cover import (
+    MAX_INPUTS,
+    Pieces,
+    divide_region,
+    refine_pieces,
+)
+from stnopt.errors import UnsupportedModelError
 from stnopt.solvers.solve import SolveResult, Status, relative_gap_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from stnopt.feasibility.decision_bounds import Cover
+    from stnopt.embedding.master_problem import SearchState
+    from stnopt.embedding.outer_approximation import OuterApproximation
+    from stnopt.embedding.region_parts import KernelPart
     from stnopt.feasibility.region import KernelRegion
 
     FloatArray = NDArray[np.float64]
@@ -38,7 +45,7 @@ _FEWER = 0.5  # a round that leaves more of the gap calls for the inner form
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Group:
+class RegionCopies:
     """Copies of one region with one margin: they share the pieces."""
 
     region: KernelRegion
@@ -97,8 +104,8 @@ class _Group:
 
 
 def groups_of(
-    parts: Sequence[Any], covers: Sequence[Cover], deadline: float | None = None
-) -> list[_Group] | None:
+    parts: Sequence[KernelPart], outer: Sequence[OuterApproximation], deadline: float | None = None
+) -> list[RegionCopies] | None:
     """Group the kernel regions of a model by value; None where boxes are the better search.
 
     That is with fewer than `MANY_REGIONS` different sets of inputs, with a region of more than 4
@@ -112,21 +119,21 @@ def groups_of(
         members.setdefault((part.region, part.margin), []).append(i)
     groups = []
     for (region, margin), indices in members.items():
-        own = [covers[i] for i in indices]
-        reached = np.concatenate([cover.reached for cover in own])
-        if not len(reached):
+        own = [outer[i] for i in indices]
+        known = np.concatenate([each.inner_points for each in own])
+        if not len(known):
             return None
-        depth = float((-margin - region.decision(reached)).max())
+        depth = float((-margin - region.decision(known)).max())
         if depth <= 0:
             return None
         try:
             groups.append(
-                _Group(
+                RegionCopies(
                     region=region,
                     margin=margin,
                     members=indices,
-                    lower=np.min([cover.lower for cover in own], axis=0),
-                    upper=np.max([cover.upper for cover in own], axis=0),
+                    lower=np.min([each.lower for each in own], axis=0),
+                    upper=np.max([each.upper for each in own], axis=0),
                     depth=depth,
                     deadline=deadline,
                 )
@@ -136,108 +143,105 @@ def groups_of(
     return groups
 
 
-def search_pieces(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) -> float:
+def search_pieces(
+    state: SearchState,
+    outer: tuple[OuterApproximation, ...],
+    groups: list[RegionCopies],
+    show: Callable[[float], None],
+) -> float:
     """Solve outer forms until their bound meets the incumbent; return the bound (minimisation).
 
     Parameters
     ----------
-    search : the search of `solve_over_region`
-        Solves the model, keeps the incumbent, and knows when to stop.
-    covers : tuple of Cover
+    state : SearchState
+    outer : tuple of OuterApproximation
         One per kernel region.
-    groups : list of groups
+    groups : list of RegionCopies
         From `groups_of`.
+    show : function
+        Called with the bound after each round.
     """
     bound = -math.inf
     try:
-        for bound in _rounds(search, covers, groups):
-            search.show_progress(bound)
+        for bound in _rounds(state, outer, groups):
+            show(bound)
     except TimeoutError:
-        search.out_of_time = True
+        state.limits.reached = True
     return bound
 
 
-def _rounds(search: Any, covers: tuple[Cover, ...], groups: list[_Group]) -> Iterator[float]:
+def _rounds(
+    state: SearchState, outer: tuple[OuterApproximation, ...], groups: list[RegionCopies]
+) -> Iterator[float]:
     """Bounds that never fall: one after each outer form, the last one when nothing is left."""
+    master, limits, incumbent = state.master, state.limits, state.incumbent
     bound = -math.inf
     gap = 1.0
     tried: list[float] = []
-    while not search.is_late():
-        precision = min(max(0.05 * gap, 0.2 * search.relative_gap), 1e-2)
-        outcome = _solve_form(search, groups, [group.outer for group in groups], precision)
-        search.n_boxes += 1
+    while not limits.is_reached():
+        precision = min(max(0.05 * gap, 0.2 * limits.relative_gap), 1e-2)
+        outcome = _solve_form(state, groups, [group.outer for group in groups], precision)
+        state.n_boxes += 1
         if outcome.status is Status.INFEASIBLE:
             yield math.inf
             return
-        if outcome.status in (Status.UNBOUNDED, Status.ERROR):
-            what = "is unbounded" if outcome.status is Status.UNBOUNDED else "failed"
-            raise InvalidInputError(
-                f"the linear part of model {search.model.name!r} {what} within the regions' "
-                f"pieces ({outcome.message}); bound its objective"
-            )
+        master.check_bounded(outcome, "pieces")
         if outcome.bound is not None:
-            bound = max(bound, search.sign * outcome.bound)
+            bound = max(bound, master.sign * outcome.bound)
         yield bound
         if not outcome.has_solution:
-            search.out_of_time = True
+            limits.reached = True
             return
-        points = [part.point() for part in search.parts]
-        accepted = all(p.holds(x) for p, x in zip(search.parts, points, strict=True))
+        points = master.points()
+        accepted = master.accepts(points)
         if accepted:
-            search.offer(outcome.objective)
+            state.update_incumbent()
         else:
-            _approach(search, covers, points)
-        if bound >= search.cutoff() or search.is_late():
+            _approach(state, outer, points)
+        if bound >= state.cutoff() or limits.is_reached():
             return
-        left = _gap(search, bound)
+        left = _gap(state, bound)
         fineness = [group.tolerance for group in groups]
-        if not accepted and fineness != tried and (search.best is None or left > _FEWER * gap):
+        if not accepted and fineness != tried and (incumbent.value is None or left > _FEWER * gap):
             tried = fineness
-            inner = _solve_form(search, groups, [group.inner() for group in groups], precision)
+            inner = _solve_form(state, groups, [group.inner() for group in groups], precision)
             if inner.has_solution:
-                found = [part.point() for part in search.parts]
-                if all(p.holds(x) for p, x in zip(search.parts, found, strict=True)):
-                    search.offer(inner.objective)
-                _approach(search, covers, found)
-            if bound >= search.cutoff() or search.is_late():
+                found = master.points()
+                if master.accepts(found):
+                    state.update_incumbent()
+                _approach(state, outer, found)
+            if bound >= state.cutoff() or limits.is_reached():
                 return
-            left = _gap(search, bound)
+            left = _gap(state, bound)
         gap = min(gap, left)
-        kernel_points = search.kernel_points(points)
+        kernel_points = master.kernel_points(points)
         refined = [
             group.refine(np.array([kernel_points[i] for i in group.members])) for group in groups
         ]
-        if not any(refined) and not (accepted and precision > 0.21 * search.relative_gap):
+        if not any(refined) and not (accepted and precision > 0.21 * limits.relative_gap):
             return
 
 
-def _approach(search: Any, covers: tuple[Cover, ...], points: list[FloatArray]) -> None:
+def _approach(
+    state: SearchState, outer: tuple[OuterApproximation, ...], points: list[FloatArray]
+) -> None:
     """Look for an incumbent near a solution, in small steps first: the more regions, the closer."""
     for shrink in (0.01, 0.1, 1.0):
-        before = search.best
-        search.improve(covers, points, shrink=shrink)
-        if search.best is not None and search.best != before:
+        before = state.incumbent.value
+        improve(state, outer, points, shrink=shrink)
+        if state.incumbent.value is not None and state.incumbent.value != before:
             return
 
 
-def _gap(search: Any, bound: float) -> float:
-    left = relative_gap_between(search.best, bound) if search.best is not None else None
+def _gap(state: SearchState, bound: float) -> float:
+    best = state.incumbent.value
+    left = relative_gap_between(best, bound) if best is not None else None
     return 1.0 if left is None else min(left, 1.0)
 
 
 def _solve_form(
-    search: Any, groups: list[_Group], forms: list[Pieces], precision: float
+    state: SearchState, groups: list[RegionCopies], forms: list[Pieces], precision: float
 ) -> SolveResult:
-    """Solve the model with the regions replaced by pieces, and take those out again."""
-    search.write_rows([], [])
-    search.block.form = pyo.Block(range(len(search.kernel_parts)))
-    for group, pieces in zip(groups, forms, strict=True):
-        for i in group.members:
-            part = search.kernel_parts[i]
-            add_pieces(
-                search.block.form[i], pieces, dict(zip(part.inputs, part.variables, strict=True))
-            )
-    try:
-        return search.solve(precision)
-    finally:
-        search.block.del_component("form")
+    """Solve the model with the regions replaced by pieces."""
+    pieces = {i: form for group, form in zip(groups, forms, strict=True) for i in group.members}
+    return state.master.solve_with_pieces(pieces, precision)

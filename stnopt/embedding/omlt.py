@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
-from stnopt.embedding.constraint import Form, RegionBlock, add_region_constraint
+from stnopt.embedding.constraint import add_region_constraint
 from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 
 if TYPE_CHECKING:
+    from stnopt.embedding.region_block import Form, RegionBlock
     from stnopt.feasibility.region import Region
 
 try:

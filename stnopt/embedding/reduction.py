@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.embedding.outer_approximation import MAX_INPUTS
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.decision_bounds import MAX_INPUTS, bound_decision
+from stnopt.feasibility.arguments import checked_count, checked_positive, float_array
+from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.feasibility.region import KernelRegion
 
 if TYPE_CHECKING:
@@ -97,8 +99,7 @@ def reduce_region(
     lower, upper = _checked(region, max_vectors, tolerance, bounds)
     m = len(region.dual_coefs)
     points = _training_points(region, lower, upper)
-    scaled = (points - region.center) / region.scale
-    kernels = region._kernel_matrix(scaled)
+    kernels = region.kernel_matrix(points)
     goal = region.decision(points)
     chosen: list[int] = []
     most = m if max_vectors is None else min(max_vectors, m)
@@ -162,12 +163,11 @@ def _checked(
         )
     if (max_vectors is None) == (tolerance is None):
         raise InvalidInputError("give one of max_vectors and tolerance, and not both")
-    if max_vectors is not None and (isinstance(max_vectors, bool) or max_vectors < 1):
-        raise InvalidInputError(f"max_vectors: expected at least 1, got {max_vectors!r}")
-    if tolerance is not None and not 0 < tolerance < np.inf:
-        raise InvalidInputError(f"tolerance: expected a positive number, got {tolerance!r}")
-    lower, upper = (region.lower, region.upper) if bounds is None else bounds
-    lower, upper = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
+    if max_vectors is not None:
+        checked_count("max_vectors", max_vectors)
+    if tolerance is not None:
+        checked_positive("tolerance", tolerance)
+    lower, upper = (region.lower, region.upper) if bounds is None else _checked_pair(bounds)
     shape = (len(region.inputs),)
     if lower.shape != shape or upper.shape != shape:
         raise InvalidInputError(f"bounds: expected two arrays of shape {shape}")
@@ -177,6 +177,19 @@ def _checked(
             "bounds=(lower, upper)"
         )
     return lower, upper
+
+
+def _checked_pair(bounds: object) -> tuple[FloatArray, FloatArray]:
+    refusal = "bounds: expected two arrays of numbers, the lower and the upper ends"
+    if not isinstance(bounds, tuple | list | np.ndarray) or len(bounds) != 2:
+        raise InvalidInputError(f"{refusal}, got {bounds!r}")
+    pair = []
+    for side in bounds:
+        try:
+            pair.append(float_array(side))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidInputError(f"{refusal}, got {side!r}") from error
+    return pair[0], pair[1]
 
 
 def _training_points(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> FloatArray:

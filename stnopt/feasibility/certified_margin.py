@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.decision_bounds import bound_decision
+from stnopt.feasibility.region import LinearRegion, Region
 from stnopt.feasibility.samples import FEASIBLE
 
 if TYPE_CHECKING:
@@ -162,45 +163,4 @@ def _lowest(
     if isinstance(region, LinearRegion):
         corners = np.where(region.weights > 0, lower, upper)
         return region.decision(corners)
-    by_intervals, curvature = _bound_terms(region, lower, upper)
-    middle = (lower + upper) / 2
-    first = np.abs(region.gradient(middle)) * (upper - lower) / 2
-    return np.maximum(by_intervals, region.decision(middle) - first.sum(axis=1) - curvature)
-
-
-def _bound_terms(
-    region: KernelRegion, lower: NDArray[np.float64], upper: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of the terms' lower bounds, and how far curvature takes their sum below its tangent."""
-    low = (lower - region.center) / region.scale
-    high = (upper - region.center) / region.scale
-    middle, radius = (low + high) / 2, (high - low) / 2
-    vectors, coefs, gamma = region.support_vectors, region.dual_coefs, region.gamma
-    away = np.abs(middle[:, None, :] - vectors[None, :, :])
-    if region.kernel == "rbf":
-        nearest = np.maximum(away - radius[:, None, :], 0.0)
-        farthest = away + radius[:, None, :]
-        largest = np.exp(-gamma * np.sum(nearest**2, axis=2))
-        smallest = np.exp(-gamma * np.sum(farthest**2, axis=2))
-        # u'Hu / 2 = K (2 gamma^2 ((x - v).u)^2 - gamma |u|^2) for |u_j| <= radius_j
-        stretch = 2 * gamma**2 * np.sum(farthest * radius[:, None, :], axis=2) ** 2
-        shrink = gamma * np.sum(radius**2, axis=1)[:, None]
-        bend = np.where(coefs > 0, shrink, stretch) * largest
-    else:
-        centre = gamma * (middle @ vectors.T) + region.coef0
-        reach = gamma * (radius @ np.abs(vectors).T)
-        first, last = centre - reach, centre + reach
-        if region.kernel == "sigmoid":
-            smallest, largest = np.tanh(first), np.tanh(last)
-            steepest = np.full_like(centre, 4 / (3 * np.sqrt(3)))  # largest |tanh''|
-        else:
-            degree = region.degree
-            ends = first**degree, last**degree
-            smallest, largest = np.minimum(*ends), np.maximum(*ends)
-            if degree % 2 == 0:
-                smallest = np.where((first < 0) & (last > 0), 0.0, smallest)
-            size = np.maximum(np.abs(first), np.abs(last))
-            steepest = degree * (degree - 1) * size ** max(degree - 2, 0)
-        bend = steepest * reach**2 / 2
-    total = np.where(coefs > 0, coefs * smallest, coefs * largest).sum(axis=1) + region.offset
-    return total, (np.abs(coefs) * bend).sum(axis=1)
+    return bound_decision(region, lower, upper).lower

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.oracle import AMOUNT_TOLERANCE, Answer, Reach, Rule, Sense, TargetOracle
+from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.store import LabelStore
 from stnopt.scheduling.model import check_targets
@@ -248,9 +248,9 @@ class Labelling:
         return np.flatnonzero((self.labels == UNDECIDED) & ~self.asked)
 
     @property
-    def slack(self) -> float:
-        """Amount by which a target may be missed and counts as met."""
-        return AMOUNT_TOLERANCE * self.oracle.scale
+    def slack(self) -> NDArray[np.float64]:
+        """Amount by which a target may be missed and counts as met, per product."""
+        return self.oracle.slack
 
     def resume(self) -> None:
         """Take over what the store knows, as if it had been asked just now."""
@@ -298,7 +298,7 @@ class Labelling:
             return
         for direction in _directions_for(self.oracle):
             limit = self.oracle.relaxed_limit(direction)
-            beyond = self.points @ direction > limit + 2 * self.slack
+            beyond = self.points @ direction > limit + 2 * float(np.abs(direction) @ self.slack)
             self._settle(beyond, INFEASIBLE)
 
     @property
@@ -324,7 +324,7 @@ class Labelling:
             self._settle_by_blending(group)
         elif answer.missed_by is not None:
             # Strictly closer than the proven distance: a target there would miss this one by less.
-            short = target - self.points
+            short = (target - self.points) * self.oracle.weights
             away = short if self.is_free else np.abs(short)
             settled = away.max(axis=1) < answer.missed_by * (1 - 1e-9)
             self._settle(settled, INFEASIBLE)
@@ -351,8 +351,9 @@ class Labelling:
             if self.labels[row] != UNDECIDED:
                 continue
             weights, direction, gap = _blending_weights(amounts, self.points[row], self.is_free)
-            if gap > self.slack:
-                highest = (amounts @ direction).max() + self.slack
+            slack = float(np.abs(direction) @ self.slack)
+            if gap > slack:
+                highest = (amounts @ direction).max() + slack
                 rows = rows[self.points[rows] @ direction <= highest]
                 continue
             blend = self.oracle.blend(group, weights)

@@ -1,7 +1,8 @@
-"""A class that wins by votes, as a union of regions: in how many ways, and what each asks for.
+"""A class of a one-vs-one classifier as a union of regions: its ways to win, and what each needs.
 
-Several classes are told apart by duels between pairs. A class is also predicted where it loses a
-duel, as long as nobody has more votes; which duels have to go how is worked out here, exactly.
+Several classes are told apart by a decision between each pair, which gives one of them a vote. A
+class is also predicted where it loses one, as long as nobody has more votes; which decisions have
+to go how is worked out here, exactly.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-#: ("duel", first, second): the first beats the second. ("sum", first, second): the first's sum of
-#: values is the larger one.
-Condition: TypeAlias = tuple[Literal["duel", "sum"], int, int]
+#: ("pair", first, second): the first beats the second. ("sum", first, second): the first's sum of
+#: pairwise values is the larger one.
+Condition: TypeAlias = tuple[Literal["pair", "sum"], int, int]
 
 MAX_ALTERNATIVES = 200
 
@@ -47,7 +48,14 @@ class UnionRegion:
     origin: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        alternatives = tuple(tuple(one) for one in self.alternatives)
+        given = self.alternatives
+        if not isinstance(given, tuple | list) or not all(
+            isinstance(one, tuple | list) for one in given
+        ):
+            raise InvalidInputError(
+                f"alternatives: expected a tuple of tuples of regions, got {type(given).__name__}"
+            )
+        alternatives = tuple(tuple(one) for one in given)
         if not alternatives or not all(alternatives):
             raise InvalidInputError(
                 "alternatives: expected at least one, each with at least one region"
@@ -103,10 +111,10 @@ class UnionRegion:
 def winning_alternatives(
     count: int, chosen: int, *, break_ties: bool = False
 ) -> tuple[tuple[Condition, ...], ...]:
-    """List the ways in which a class wins the vote of all pairs, with no needless condition.
+    """List the ways in which a class wins one-vs-one, with no needless condition.
 
-    Each duel gives its winner a vote. The class with most votes is predicted; of several the first
-    one, or with `break_ties` the one with the largest sum of its duels' values.
+    Each pair gives its winner a vote. The class with most votes is predicted; of several the first
+    one, or with `break_ties` the one with the largest sum of its pairwise values.
 
     Parameters
     ----------
@@ -120,7 +128,7 @@ def winning_alternatives(
     Returns
     -------
     tuple of tuples of (kind, first, second)
-        The class is predicted if and only if all conditions of one of them hold; where a duel is
+        The class is predicted if and only if all conditions of one of them hold; where a pair is
         exactly undecided, either side may be taken.
 
     Raises
@@ -129,8 +137,8 @@ def winning_alternatives(
         More than `MAX_ALTERNATIVES` ways.
     """
     others = [k for k in range(count) if k != chosen]
-    duels = [(chosen, k) for k in others]
-    duels += [(i, j) for i in others for j in others if i < j]
+    pairs = [(chosen, k) for k in others]
+    pairs += [(i, j) for i in others for j in others if i < j]
     found: list[frozenset[Condition]] = []
 
     def wins(known: frozenset[Condition]) -> bool:
@@ -138,7 +146,7 @@ def winning_alternatives(
         votes = [0] * count
         rival = [count - 1] * count
         for kind, first, second in known:
-            if kind == "duel":
+            if kind == "pair":
                 votes[first] += 1
                 rival[second] -= 1
         return all(
@@ -154,7 +162,7 @@ def winning_alternatives(
         """Whether the class is certain to lose."""
         best, least = count - 1, [0] * count
         for kind, first, second in known:
-            if kind == "duel":
+            if kind == "pair":
                 least[first] += 1
                 best -= second == chosen
         return any(
@@ -175,14 +183,14 @@ def winning_alternatives(
             if len(found) > MAX_ALTERNATIVES:
                 raise UnsupportedModelError(
                     f"a class among {count} can win in more than {MAX_ALTERNATIVES} ways: take the"
-                    " points where it wins all its duels instead (duels_from_sklearn)"
+                    " points where it wins against each other class (one_vs_one_from_sklearn)"
                 )
             return
         (kind, first, second), *rest = left
         explore(known | {(kind, first, second)}, rest)
         explore(known | {(kind, second, first)}, rest)
 
-    conditions: list[Condition] = [("duel", i, j) for i, j in duels]
+    conditions: list[Condition] = [("pair", i, j) for i, j in pairs]
     if break_ties:
         conditions += [("sum", chosen, k) for k in others]
     explore(frozenset(), conditions)

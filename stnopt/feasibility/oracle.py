@@ -16,6 +16,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Runs,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 Sense = Literal["at_least", "exactly"]
 
-#: A target missed by less than this share of the largest batch is met (the replay's tolerance).
-AMOUNT_TOLERANCE = 1e-6
 #: How well an infeasible target's distance is resolved: closer costs nodes, looser settles less.
 _DISTANCE_GAP = 0.3
 
@@ -78,7 +77,7 @@ class Rule:
     def holds(self, schedule: Schedule, network: Network) -> bool:
         """Whether a schedule obeys the rule, to the replay's tolerance."""
         value = schedule_value(schedule, network, self.kind)  # type: ignore[arg-type]
-        slack = AMOUNT_TOLERANCE * max(1.0, abs(value))
+        slack = SHARE * max(1.0, abs(value))
         above = self.at_least is None or value >= self.at_least - slack
         return above and (self.at_most is None or value <= self.at_most + slack)
 
@@ -103,7 +102,8 @@ class Answer:
     Attributes
     ----------
     missed_by : float or None
-        Proven: every schedule misses the target by at least this amount in some product.
+        Proven: every schedule misses the target by at least this in some product: an amount for one
+        that the plant's largest batches make, in proportion to its own largest for another.
     reach : Reach or None
         A schedule that meets the target.
     n_solves : int
@@ -138,6 +138,11 @@ class TargetOracle:
         self.network, self.products, self.horizon = network, products, float(horizon)
         self.sense, self.rule = sense, rule
         self.scale = max(fit.max_batch for fit in network.suitabilities)
+        # Grams beside tonnes: each product is measured by the batches that make or take it.
+        self.slack = np.array([amount_tolerance(network, s) for s in products])
+        scales = self.slack / SHARE
+        self._scales = dict(zip(products, map(float, scales), strict=True))
+        self.weights = self.scale / scales
         self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
         stocked = sum(s.initial for s in network.states.values() if not s.unlimited)
@@ -173,10 +178,12 @@ class TargetOracle:
         m.asked = pyo.Param(products, mutable=True, default=0.0)
         m.missed = pyo.Var(domain=pyo.NonNegativeReals)
         m.asked_at_least = pyo.Constraint(
-            products, rule=lambda m, s: m.final_stock[s] >= m.asked[s] - self.scale * m.missed
+            products,
+            rule=lambda m, s: (m.final_stock[s] - m.asked[s]) / self._scales[s] >= -m.missed,
         )
         m.asked_at_most = pyo.Constraint(
-            products, rule=lambda m, s: m.final_stock[s] <= m.asked[s] + self.scale * m.missed
+            products,
+            rule=lambda m, s: (m.final_stock[s] - m.asked[s]) / self._scales[s] <= m.missed,
         )
         if sense == "at_least":
             m.asked_at_most.deactivate()
@@ -203,18 +210,18 @@ class TargetOracle:
             self.model.asked[product] = float(amount)
         self.model.missed.unfix()
         # Big-M rows want every column bounded: no target is missed by more than all that can be.
-        self.model.missed.setub((float(np.max(target)) + self._most) / self.scale)
+        self.model.missed.setub((float(np.max(target)) + self._most) / min(self._scales.values()))
         self._aim(self.model.missed, pyo.minimize)
         result = self._solve(_DISTANCE_GAP, solve_limit, time_limit)
         n_solves = result.n_solves
         if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
             return Answer(missed_by=np.inf, reach=None, n_solves=n_solves)
         missed_by = None if result.bound is None else max(result.bound, 0.0) * self.scale
-        if result.objective is not None and result.objective <= AMOUNT_TOLERANCE:
+        if result.objective is not None and result.objective <= SHARE:
             reach = self._read_reach()
             if self.meets(reach, target):
                 return Answer(missed_by=None, reach=reach, n_solves=n_solves)
-        if missed_by is not None and missed_by <= AMOUNT_TOLERANCE * self.scale:
+        if missed_by is not None and missed_by <= SHARE * self.scale:
             missed_by = None  # no farther than what counts as met: nothing is shown
         return Answer(missed_by=missed_by, reach=None, n_solves=n_solves)
 
@@ -361,8 +368,8 @@ class TargetOracle:
     def meets(self, reach: Reach, target: NDArray[np.float64]) -> bool:
         """Whether a valid schedule makes a target, to the replay's tolerance."""
         short = np.asarray(target) - reach.amounts
-        worst = short.max() if self.sense == "at_least" else np.abs(short).max()
-        return bool(worst <= 2 * AMOUNT_TOLERANCE * self.scale) and self.is_valid(reach)
+        off = short if self.sense == "at_least" else np.abs(short)
+        return bool((off <= 2 * self.slack).all()) and self.is_valid(reach)
 
     def schedule(self, reach: Reach) -> Schedule:
         """Return the schedule behind a reach."""

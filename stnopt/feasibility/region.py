@@ -6,31 +6,32 @@ means feasible. It knows no solver and no estimator: `stnopt.embedding` writes i
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility import equation, region_file
+from stnopt.feasibility.arguments import checked_degree, float_array
+from stnopt.feasibility.kernels.registry import KERNEL_CLASSES, KERNELS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
+
+    from stnopt.feasibility.kernels.contract import Kernel
 
     Points: TypeAlias = ArrayLike | pd.DataFrame
     FloatArray: TypeAlias = NDArray[np.float64]
 
 Scalar: TypeAlias = str | int | float | bool | None
-Kernel: TypeAlias = Literal["rbf", "poly", "sigmoid"]
-KERNELS: tuple[Kernel, ...] = ("rbf", "poly", "sigmoid")
 
-_FORMAT = "stnopt.region"
-_VERSION = 1
 _UNSET = cast("FloatArray", None)  # an array left out, until __post_init__ fills it
 _CHUNK_ENTRIES = 1 << 20  # kernel matrix entries held at once (8 MB)
 
@@ -101,7 +102,7 @@ class _Region:
         digits : int
             Significant digits of each number; 17 reproduce the region exactly.
         """
-        if style not in ("text", "latex"):
+        if not isinstance(style, str) or style not in ("text", "latex"):
             raise InvalidInputError(f"style: expected 'text' or 'latex', got {style!r}")
         if isinstance(digits, bool) or not isinstance(digits, int) or not 1 <= digits <= 17:
             raise InvalidInputError(f"digits: expected an integer from 1 to 17, got {digits!r}")
@@ -110,13 +111,15 @@ class _Region:
     def to_json(self, path: Path | str | None = None) -> str:
         """Strict JSON of the region, exact to the last bit; also written to `path` when given.
 
-        An unknown side of the training box (infinite) is written as ``null``.
+        An unknown side of the training box (infinite) is written as ``null``. The text ends with a
+        checksum of all the rest, which `load_region` compares.
+
+        Raises
+        ------
+        InvalidInputError
+            If the path is none, or cannot be written to.
         """
-        content: dict[str, Any] = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "kind": _kind_of(self),
-        }
+        content: dict[str, Any] = {"kind": _kind_of(self)}
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name in ("lower", "upper"):
@@ -126,9 +129,9 @@ class _Region:
             elif isinstance(value, Mapping):
                 value = dict(value)
             content[each.name] = value
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        text = region_file.encode(content)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            region_file.write(path, text)
         return text
 
     def __eq__(self, other: object) -> bool:
@@ -201,18 +204,10 @@ class LinearRegion(_Region):
         return np.tile(self.weights, (len(x), 1))
 
     def _text(self, digits: int) -> str:
-        terms = [
-            f"{weight:+.{digits}g}*{_text_name(name)}"
-            for name, weight in zip(self.inputs, self.weights, strict=True)
-        ]
-        return f"{_sum([*terms, f'{self.offset:+.{digits}g}'])} <= 0"
+        return equation.linear_text(self.inputs, self.weights, self.offset, digits)
 
     def _latex(self, digits: int) -> str:
-        terms = [
-            rf"{_latex_number(weight, digits, signed=True)}\,{_latex_name(name)}"
-            for name, weight in zip(self.inputs, self.weights, strict=True)
-        ]
-        return rf"{_sum([*terms, _latex_number(self.offset, digits, signed=True)])} \le 0"
+        return equation.linear_latex(self.inputs, self.weights, self.offset, digits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -220,17 +215,15 @@ class KernelRegion(_Region):
     """Level set of a sum of kernels, at most 0 is feasible.
 
     With ``x' = (x - center) / scale`` the decision is ``sum_i dual_coefs[i] * K(v_i, x') + offset``
-    over the support vectors ``v_i``, where ``K(v, x')`` is
-
-    - ``exp(-gamma * |v - x'|**2)`` for ``"rbf"``,
-    - ``(gamma * v . x' + coef0)**degree`` for ``"poly"``,
-    - ``tanh(gamma * v . x' + coef0)`` for ``"sigmoid"``.
+    over the support vectors ``v_i``; each kernel K has a class in `stnopt.feasibility.kernels`,
+    which says its formula.
 
     Parameters
     ----------
     inputs : tuple of str, length p
         Names of the inputs, such as the products' states.
-    kernel : {"rbf", "poly", "sigmoid"}
+    kernel : str
+        A name among `stnopt.feasibility.kernels.registry.KERNELS`.
     support_vectors : (m, p) array, dimensionless
         In scaled coordinates x'; `raw_support_vectors` has them in the plant's units.
     dual_coefs : (m,) array
@@ -240,7 +233,7 @@ class KernelRegion(_Region):
     gamma : float
         Positive.
     coef0 : float
-        Of ``"poly"`` and ``"sigmoid"``; no meaning for ``"rbf"``.
+        Of ``"poly"`` and ``"sigmoid"``; without meaning for the others.
     degree : int
         Of ``"poly"``, at least 1.
     center, scale : (p,) array, amount
@@ -256,7 +249,7 @@ class KernelRegion(_Region):
     Chang and Lin (2011), LIBSVM, doi:10.1145/1961189.1961199.
     """
 
-    kernel: Kernel
+    kernel: str
     support_vectors: FloatArray
     dual_coefs: FloatArray
     offset: float
@@ -268,7 +261,7 @@ class KernelRegion(_Region):
 
     def __post_init__(self) -> None:
         super(KernelRegion, self).__post_init__()  # slots: plain super() misses
-        if self.kernel not in KERNELS:
+        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
             raise InvalidInputError(
                 f"kernel: expected one of {', '.join(KERNELS)}, got {self.kernel!r}"
                 " (a linear kernel is a LinearRegion)"
@@ -280,7 +273,7 @@ class KernelRegion(_Region):
             object.__setattr__(self, "scale", np.ones(p))
         m = len(np.atleast_1d(np.asarray(self.dual_coefs)))
         _set_array(self, "dual_coefs", (m,))
-        _set_array(self, "support_vectors", (m, p))
+        _set_array(self, "support_vectors", (m, p), hint="; a row for each of dual_coefs")
         _set_array(self, "center", (p,))
         _set_array(self, "scale", (p,))
         for name, scale in zip(self.inputs, self.scale, strict=True):
@@ -292,36 +285,35 @@ class KernelRegion(_Region):
             _set_number(self, name)
         if not self.gamma > 0:
             raise InvalidInputError(f"gamma: expected a positive number, got {self.gamma}")
-        degree = self.degree
-        if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 1:
-            raise InvalidInputError(f"degree: expected an integer of at least 1, got {degree!r}")
-        object.__setattr__(self, "degree", int(degree))
+        object.__setattr__(self, "degree", checked_degree(self.degree))
+
+    @property
+    def kernel_function(self) -> Kernel:
+        """The kernel with its parameters."""
+        return KERNEL_CLASSES[self.kernel](gamma=self.gamma, coef0=self.coef0, degree=self.degree)
 
     @property
     def raw_support_vectors(self) -> FloatArray:
         """Support vectors in the plant's own units, (m, p)."""
         return self.support_vectors * self.scale + self.center
 
+    def kernel_matrix(self, points: Points) -> FloatArray:
+        """Kernel of each support vector at each point, (n, m); `points` as in `decision`."""
+        scaled = (_as_points(points, self.inputs) - self.center) / self.scale
+        return self.kernel_function.values(scaled, self.support_vectors)
+
     def _decision(self, x: FloatArray) -> FloatArray:
+        kernel = self.kernel_function
         result = np.full(len(x), self.offset)
         for rows, scaled in self._scaled_chunks(x):
-            result[rows] += self._kernel_matrix(scaled) @ self.dual_coefs
+            result[rows] += kernel.values(scaled, self.support_vectors) @ self.dual_coefs
         return result
 
     def _gradient(self, x: FloatArray) -> FloatArray:
+        kernel = self.kernel_function
         result = np.empty_like(x)
-        vectors, coefs = self.support_vectors, self.dual_coefs
         for rows, scaled in self._scaled_chunks(x):
-            if self.kernel == "rbf":
-                pull = self._kernel_matrix(scaled) * coefs
-                inner = -2 * self.gamma * (scaled * pull.sum(axis=1)[:, None] - pull @ vectors)
-            else:
-                argument = self.gamma * (scaled @ vectors.T) + self.coef0
-                if self.kernel == "poly":
-                    slope = self.degree * argument ** (self.degree - 1)
-                else:
-                    slope = 1 - np.tanh(argument) ** 2
-                inner = self.gamma * ((slope * coefs) @ vectors)
+            inner = kernel.gradient(scaled, self.support_vectors, self.dual_coefs)
             result[rows] = inner / self.scale
         return result
 
@@ -332,115 +324,11 @@ class KernelRegion(_Region):
             rows = slice(start, start + step)
             yield rows, (x[rows] - self.center) / self.scale
 
-    def _kernel_matrix(self, scaled: FloatArray) -> FloatArray:
-        vectors = self.support_vectors
-        if self.kernel == "rbf":
-            # differences first: |v|^2 - 2 v.x + |x|^2 would cancel where inputs are not scaled
-            squared_distance = np.zeros((len(scaled), len(vectors)))
-            for x_j, v_j in zip(scaled.T, vectors.T, strict=True):
-                squared_distance += (x_j[:, None] - v_j[None, :]) ** 2
-            return cast("FloatArray", np.exp(-self.gamma * squared_distance))
-        argument = self.gamma * (scaled @ vectors.T) + self.coef0
-        return cast(
-            "FloatArray",
-            argument**self.degree if self.kernel == "poly" else np.tanh(argument),
-        )
-
     def _text(self, digits: int) -> str:
-        def number(value: float, *, signed: bool = False) -> str:
-            return f"{value:+.{digits}g}" if signed else f"{value:.{digits}g}"
-
-        names, lines = [_text_name(name) for name in self.inputs], []
-        if not self._is_unscaled:
-            scaled = [f"{self._scaled_prefix}{j + 1}" for j in range(len(names))]
-            for x, name, center, scale in zip(scaled, names, self.center, self.scale, strict=True):
-                lines.append(
-                    f"{x} = ({_sum([name, number(-center, signed=True)])})/{number(scale)}"
-                )
-            names = scaled
-        terms = []
-        for coef, vector in zip(self.dual_coefs, self.support_vectors, strict=True):
-            if self.kernel == "rbf":
-                squares = " + ".join(
-                    f"({_sum([name, number(-v, signed=True)])})**2"
-                    for name, v in zip(names, vector, strict=True)
-                )
-                kernel = f"exp(-{number(self.gamma)}*({squares}))"
-            else:
-                products = _sum(
-                    [
-                        f"{number(v, signed=True)}*{name}"
-                        for name, v in zip(names, vector, strict=True)
-                    ]
-                )
-                argument = _sum(
-                    [
-                        f"{number(self.gamma)}*({products})",
-                        number(self.coef0, signed=True),
-                    ]
-                )
-                kernel = (
-                    f"({argument})**{self.degree}" if self.kernel == "poly" else f"tanh({argument})"
-                )
-            terms.append(f"{number(coef, signed=True)}*{kernel}")
-        total = _sum([*terms, number(self.offset, signed=True)], separator="\n  ")
-        return "\n".join([*lines, f"(\n  {total}\n) <= 0"])
+        return equation.kernel_text(self, digits)
 
     def _latex(self, digits: int) -> str:
-        def number(value: float, *, signed: bool = False) -> str:
-            return _latex_number(value, digits, signed=signed)
-
-        names, lines = [_latex_name(name) for name in self.inputs], []
-        if not self._is_unscaled:
-            scaled = [f"{self._scaled_prefix}_{{{j + 1}}}" for j in range(len(names))]
-            for x, name, center, scale in zip(scaled, names, self.center, self.scale, strict=True):
-                shifted = _sum([name, number(-center, signed=True)])
-                lines.append(rf"{x} &= \left({shifted}\right) / {number(scale)}")
-            names = scaled
-        terms = []
-        for coef, vector in zip(self.dual_coefs, self.support_vectors, strict=True):
-            if self.kernel == "rbf":
-                squares = " + ".join(
-                    rf"\left({_sum([name, number(-v, signed=True)])}\right)^2"
-                    for name, v in zip(names, vector, strict=True)
-                )
-                kernel = rf"\exp\left(-{number(self.gamma)} \left({squares}\right)\right)"
-            else:
-                products = _sum(
-                    [
-                        rf"{number(v, signed=True)}\,{name}"
-                        for name, v in zip(names, vector, strict=True)
-                    ]
-                )
-                argument = _sum(
-                    [
-                        rf"{number(self.gamma)} \left({products}\right)",
-                        number(self.coef0, signed=True),
-                    ]
-                )
-                kernel = (
-                    rf"\left({argument}\right)^{{{self.degree}}}"
-                    if self.kernel == "poly"
-                    else rf"\tanh\left({argument}\right)"
-                )
-            terms.append(rf"{number(coef, signed=True)} \, {kernel}")
-        terms.append(number(self.offset, signed=True))
-        lines.append(f"f &= {_sum(terms[:1])}")
-        lines += [rf"&\quad {_sum([term], leading=True)}" for term in terms[1:]]
-        lines.append(r"f &\le 0")
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
-
-    @property
-    def _is_unscaled(self) -> bool:
-        return bool(np.all(self.center == 0) and np.all(self.scale == 1))
-
-    @property
-    def _scaled_prefix(self) -> str:
-        """Letter of the scaled inputs in a printed equation: one that no input is called by."""
-        prefix = "x"
-        while any(f"{prefix}{j + 1}" in self.inputs for j in range(len(self.inputs))):
-            prefix += "x"
-        return prefix
+        return equation.kernel_latex(self, digits)
 
 
 Region: TypeAlias = LinearRegion | KernelRegion
@@ -457,27 +345,12 @@ def load_region(source: Path | str) -> Region:
     Raises
     ------
     InvalidInputError
-        If it is not such a region: wrong format or version, missing, unknown or repeated keys,
-        shapes that do not fit.
+        If it is not such a region: no file, too large, wrong format or version, missing, unknown or
+        repeated keys, shapes that do not fit, or a checksum that tells of a change. Regions
+        written before there was a checksum have none, and are read without.
     """
-    if isinstance(source, str) and source.lstrip().startswith("{"):
-        text, where = source, "region"
-    else:
-        text, where = (
-            Path(source).read_text(encoding="utf-8"),
-            f"region file {str(source)!r}",
-        )
-    try:
-        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # JSONDecodeError, repeated keys, NaN
-        raise InvalidInputError(f"{where}: not a region in JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise InvalidInputError(f"{where}: expected 'format': {_FORMAT!r}, got {found!r}")
-    if content.get("version") != _VERSION or isinstance(content.get("version"), bool):
-        raise InvalidInputError(
-            f"{where}: this release reads version {_VERSION}, got {content.get('version')!r}"
-        )
+    text, where = region_file.read(source)
+    content, checksum = region_file.decode(text, where)
     kind = content.get("kind")
     region_class: type[Region]
     if kind == "linear":
@@ -485,21 +358,27 @@ def load_region(source: Path | str) -> Region:
     elif kind == "kernel":
         region_class = KernelRegion
     else:
-        raise InvalidInputError(f"{where}: 'kind' must be 'linear' or 'kernel', got {kind!r}")
+        raise InvalidInputError(
+            f"{where}: 'kind' must be 'linear' or 'kernel', got {region_file.shown(kind)}"
+        )
     known = {each.name for each in fields(region_class)}
-    values = {key: v for key, v in content.items() if key not in ("format", "version", "kind")}
+    values = {key: v for key, v in content.items() if key != "kind"}
     if missing := sorted(known - values.keys()):
         raise InvalidInputError(f"{where}: missing {missing}")
     if unknown := sorted(values.keys() - known):
         raise InvalidInputError(f"{where}: unknown {unknown}; a {kind} region has {sorted(known)}")
     for side, unknown_bound in (("lower", -math.inf), ("upper", math.inf)):
         if not isinstance(values[side], list):
-            raise InvalidInputError(f"{where}: {side}: expected a list, got {values[side]!r}")
+            raise InvalidInputError(
+                f"{where}: {side}: expected a list, got {region_file.shown(values[side])}"
+            )
         values[side] = [unknown_bound if bound is None else bound for bound in values[side]]
     try:
-        return region_class(**values)
+        region = region_class(**values)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from error
+    region_file.compare_checksum(content, checksum, where)
+    return region
 
 
 def checked_scalars(values: Mapping[str, Scalar], what: str) -> dict[str, Scalar]:
@@ -533,36 +412,33 @@ def _kind_of(region: _Region) -> str:
     return "linear" if isinstance(region, LinearRegion) else "kernel"
 
 
-def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        raise ValueError(f"repeated keys {repeated}")
-    return content
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _set_array(region: _Region, name: str, shape: tuple[int, ...], *, finite: bool = True) -> None:
+def _set_array(
+    region: _Region,
+    name: str,
+    shape: tuple[int, ...],
+    *,
+    finite: bool = True,
+    hint: str = "",
+) -> None:
     """Replace a field by a checked, read-only copy."""
     value = getattr(region, name)
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = float_array(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInputError(
-            f"{name}: expected numbers of shape {shape}, got {value!r}"
+            f"{name}: expected numbers of shape {shape}, got {region_file.shown(value)}"
         ) from error
     if array.size == 0 and math.prod(shape) == 0:
         array = array.reshape(shape)
     if array.shape != shape:
         raise InvalidInputError(
             f"{name}: expected shape {shape} for inputs {list(region.inputs)}, found {array.shape}"
+            f"{hint}"
         )
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
-        raise InvalidInputError(f"{name}: every number must be finite, got {array.tolist()}")
+        raise InvalidInputError(
+            f"{name}: every number must be finite, got {region_file.shown(array.tolist())}"
+        )
     array.setflags(write=False)
     object.__setattr__(region, name, array)
 
@@ -571,7 +447,10 @@ def _set_number(region: _Region, name: str) -> None:
     value = getattr(region, name)
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidInputError(f"{name}: expected a finite number, got {value!r}")
     object.__setattr__(region, name, number)
@@ -592,8 +471,8 @@ def _as_points(points: Points, inputs: tuple[str, ...]) -> FloatArray:
         values = values[list(inputs)].to_numpy()
     try:
         # one memory layout, so that a table and an array give the same bits
-        x = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        x = np.ascontiguousarray(float_array(values))
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"points: expected numbers, {error}") from error
     if x.ndim != 2 or x.shape[1] != len(inputs):
         hint = "; write a single point as [[...]]" if x.ndim == 1 else ""
@@ -605,33 +484,3 @@ def _as_points(points: Points, inputs: tuple[str, ...]) -> FloatArray:
         row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
         raise InvalidInputError(f"points: row {row} is not finite: {x[row].tolist()}")
     return x
-
-
-def _sum(terms: Sequence[str], *, separator: str = " ", leading: bool = False) -> str:
-    """Join signed terms: ["+a", "-b"] gives "a - b"."""
-    parts = []
-    for position, term in enumerate(terms):
-        sign, rest = (term[0], term[1:]) if term[0] in "+-" else ("+", term)
-        if position == 0 and not leading:
-            parts.append(rest if sign == "+" else f"-{rest}")
-        else:
-            parts.append(f"{sign} {rest}")
-    return separator.join(parts)
-
-
-def _text_name(name: str) -> str:
-    """Use the name itself, or the name in square brackets where it is not a single word."""
-    return name if name.isidentifier() else f"[{name}]"
-
-
-def _latex_name(name: str) -> str:
-    special = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
-    escaped = "".join(special.get(c, f"\\{c}" if c in "_%&#${}" else c) for c in name)
-    return rf"\mathrm{{{escaped}}}"
-
-
-def _latex_number(value: float, digits: int, *, signed: bool = False) -> str:
-    mantissa, _, exponent = (f"{value:+.{digits}g}" if signed else f"{value:.{digits}g}").partition(
-        "e"
-    )
-    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stnopt.feasibility.decision_bounds import bound_decision, cover_box, nearest_in_hull
+from stnopt.embedding.half_spaces import nearest_in_hull
+from stnopt.embedding.outer_approximation import approximate_box
+from stnopt.feasibility.decision_bounds import bound_decision
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion
 
 
@@ -34,7 +37,7 @@ def random_region(seed, *, n, kernel="rbf", gamma=0.5, n_vectors=25, size=3.0, d
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 4),
-    kernel=st.sampled_from(["rbf", "poly", "sigmoid"]),
+    kernel=st.sampled_from(KERNELS),
     degree=st.integers(1, 5),
     log_gamma=st.floats(-3, 2),
     log_radius=st.floats(-4, 1.7),
@@ -67,7 +70,7 @@ def test_series_bounds_shrink_with_the_square_of_the_box():
     assert spans[2] < spans[1] / 50
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "sigmoid"])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 @pytest.mark.parametrize("focused", [False, True])
 def test_half_spaces_and_cells_hold_every_feasible_point(kernel, n, focused):
@@ -75,7 +78,7 @@ def test_half_spaces_and_cells_hold_every_feasible_point(kernel, n, focused):
     lower, upper = np.full(n, 10.0), np.full(n, 90.0)
     points = np.random.default_rng(0).uniform(lower, upper, (3000, n))
     focus = points[:2] if focused else None
-    cover = cover_box(region, lower, upper, margin=0.05, focus=focus, max_cells=2000 // n**2)
+    cover = approximate_box(region, lower, upper, margin=0.05, focus=focus, max_cells=2000 // n**2)
     feasible = points[region.decision(points) <= -0.05]
     assert len(feasible) > 100
     unit = (feasible - cover.lower) / cover.width
@@ -85,7 +88,7 @@ def test_half_spaces_and_cells_hold_every_feasible_point(kernel, n, focused):
     for low, high in zip(cover.cell_lower, cover.cell_upper, strict=True):
         held |= ((feasible >= low) & (feasible <= high)).all(axis=1)
     assert held.all()
-    assert region.decision(cover.reached).max() <= -0.05
+    assert region.decision(cover.inner_points).max() <= -0.05
     inside = 0.5 * (cover.cell_lower + cover.cell_upper)[cover.inside]
     if len(inside):
         assert region.decision(inside).max() <= -0.05
@@ -102,7 +105,7 @@ def test_hull_of_a_disk_is_tight():
         lower=[-2, -2],
         upper=[2, 2],
     )
-    cover = cover_box(region, np.full(2, -2.0), np.full(2, 2.0))
+    cover = approximate_box(region, np.full(2, -2.0), np.full(2, 2.0))
     assert cover.lower == pytest.approx([-1, -1], abs=0.01)
     assert cover.upper == pytest.approx([1, 1], abs=0.01)
     angles = np.linspace(0, 2 * np.pi, 100)
@@ -124,18 +127,18 @@ def test_cover_of_an_empty_and_of_a_full_box():
         lower=[0, 0],
         upper=[1, 1],
     )
-    cover = cover_box(everything, np.zeros(2), np.ones(2))
+    cover = approximate_box(everything, np.zeros(2), np.ones(2))
     assert cover.is_exact
     assert len(cover.cuts) == 0 or cover.excess(np.ones(2)) <= 1e-8
     lowest = region.decision(np.random.default_rng(0).uniform(0, 100, (500, 2))).min()
-    assert cover_box(region, np.zeros(2), np.full(2, 100.0), margin=10 - lowest) is None
-    assert cover_box(everything, far, far + 1, margin=2.0) is None
+    assert approximate_box(region, np.zeros(2), np.full(2, 100.0), margin=10 - lowest) is None
+    assert approximate_box(everything, far, far + 1, margin=2.0) is None
 
 
 def test_a_fixed_input_is_no_obstacle():
     region = random_region(3, n=3)
     lower, upper = np.array([0.0, 40.0, 0.0]), np.array([100.0, 40.0, 100.0])
-    cover = cover_box(region, lower, upper)
+    cover = approximate_box(region, lower, upper)
     points = np.random.default_rng(0).uniform(lower, upper, (2000, 3))
     feasible = points[region.decision(points) <= 0]
     unit = (feasible - cover.lower) / cover.width
@@ -158,8 +161,8 @@ def test_a_cover_without_a_known_feasible_point_is_finite():
         dual_coefs=rng.normal(size=8), offset=0.0, gamma=2.0, lower=np.zeros(3), upper=np.ones(3),
     )  # fmt: skip
     lowest = float(region.decision(rng.uniform(0, 1, (20_000, 3))).min())
-    cover = cover_box(region, np.zeros(3), np.ones(3), margin=-lowest + 0.02, max_cells=1)
+    cover = approximate_box(region, np.zeros(3), np.ones(3), margin=-lowest + 0.02, max_cells=1)
     assert cover is not None
-    assert not len(cover.reached)
+    assert not len(cover.inner_points)
     assert np.isfinite(cover.lower).all()
     assert np.isfinite(cover.facets).all()

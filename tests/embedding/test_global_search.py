@@ -9,8 +9,9 @@ import pyomo.environ as pyo
 import pytest
 from random_problems import NAMES, knapsack, random_region, variables_of
 
-from stnopt.embedding import add_region_constraint, branch_and_bound, solve_over_region
+from stnopt.embedding import add_region_constraint, master_problem, solve_over_region
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.solvers.solve import Status, solve
 
@@ -48,7 +49,7 @@ def assert_certified(m, region, result, *, margin=0.0, relative_gap=1e-4):
 
 
 @pytest.mark.parametrize("sense", ["min", "max"])
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "sigmoid"])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("n", [1, 2])
 def test_optimum_against_a_fine_grid(n, kernel, sense):
     """No grid point beats the bound; the incumbent is as good as the best point of the grid."""
@@ -302,7 +303,7 @@ def test_model_comes_back_after_an_interrupt(monkeypatch, error, call):
             raise error
         return solve(*args, **settings)
 
-    monkeypatch.setattr(branch_and_bound, "solve", interrupted)
+    monkeypatch.setattr(master_problem, "solve", interrupted)
     with pytest.raises(error):
         solve_over_region(m, added)
     assert state_of(m) == before

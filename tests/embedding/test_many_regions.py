@@ -7,12 +7,8 @@ import pyomo.environ as pyo
 import pytest
 from random_problems import random_region
 
-from stnopt.embedding import (
-    add_region_constraint,
-    branch_and_bound,
-    multi_region,
-    solve_over_region,
-)
+from stnopt.embedding import add_region_constraint, multi_region, solve_over_region
+from stnopt.embedding.region_parts import KernelPart
 from stnopt.feasibility.region import KernelRegion
 from stnopt.solvers.solve import Status
 
@@ -130,7 +126,6 @@ def test_regions_of_too_many_inputs_or_pieces_are_left_to_boxes():
         upper=np.ones(5),
     )  # fmt: skip
     parts = [
-        branch_and_bound._Part(region=many, inputs=dict.fromkeys(many.inputs), margin=0.0)
-        for _ in range(3)
+        KernelPart(region=many, inputs=dict.fromkeys(many.inputs), margin=0.0) for _ in range(3)
     ]
     assert multi_region.groups_of(parts, []) is None

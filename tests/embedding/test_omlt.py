@@ -11,6 +11,7 @@ import pytest
 from random_problems import random_region
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import LinearRegion
 from stnopt.solvers.solve import Status, solve
 
@@ -36,7 +37,7 @@ def block_with(region, **settings):
     return m, formulation
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "sigmoid"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_output_is_the_decision(kernel):
     region = random_region(3, n=2, kernel=kernel)
     m, _ = block_with(region, constrain=False)

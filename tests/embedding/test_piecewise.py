@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_problems import NAMES, random_region
 
-from stnopt.embedding import add_region_constraint, pieces, solve_over_region
-from stnopt.embedding.pieces import divide_region, refine_pieces
-from stnopt.embedding.piecewise import BACK_OFF
+from stnopt.embedding import add_region_constraint, polyhedral_cover, solve_over_region
+from stnopt.embedding.piecewise_form import BACK_OFF
+from stnopt.embedding.polyhedral_cover import divide_region, refine_pieces
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.solvers.solve import Status, solve
 
@@ -65,7 +66,7 @@ def test_pieces_lie_between_the_two_levels(n, kernel, tolerance, form):
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
-    kernel=st.sampled_from(["rbf", "poly", "sigmoid"]),
+    kernel=st.sampled_from(KERNELS),
     form=st.sampled_from(["inner", "outer"]),
     gamma=st.floats(0.2, 6.0),
     share=st.floats(0.02, 0.98),
@@ -162,8 +163,8 @@ def test_inputs_in_tiny_and_huge_units_are_held_alike():
 def test_copies_share_one_division(monkeypatch):
     region = random_region(21, n=2)
     calls = []
-    original = pieces._divide_box
-    monkeypatch.setattr(pieces, "_divide_box", lambda *a: calls.append(1) or original(*a))
+    original = polyhedral_cover._divide_box
+    monkeypatch.setattr(polyhedral_cover, "_divide_box", lambda *a: calls.append(1) or original(*a))
     m = pyo.ConcreteModel()
     m.x = pyo.Var(range(5), range(2), bounds=(0, 100))
     added = [

@@ -10,6 +10,7 @@ from random_problems import random_region
 
 from stnopt.embedding import reduce_region
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import LinearRegion, load_region
 
 
@@ -18,7 +19,7 @@ def largest_difference(region, reduced, report):
     return np.abs(region.decision(points) - reduced.decision(points)).max()
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "sigmoid"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_the_error_is_never_exceeded(kernel):
     region = random_region(2, n=2, kernel=kernel, n_vectors=60, gamma=0.5)
     reduced, report = reduce_region(region, max_vectors=12)

@@ -48,7 +48,7 @@ def grid_best(fitted, chosen, slope):
 def test_optimum_over_a_class(chosen, break_ties):
     fitted = in_circles(break_ties=break_ties)
     region = so.class_region_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
-    duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
+    duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
     gained = 0
     for slope in np.array([[1.0, 0.6], [-0.4, 1.0], [-1.0, -0.8]]):
         m, inputs = corner_model(slope)

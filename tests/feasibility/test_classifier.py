@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_score, recall_score
@@ -245,9 +246,15 @@ FITTED = SVC().fit(X, Y)
         (SVC, UnsupportedModelError, "is not a support vector machine"),
         (make_pipeline(StandardScaler()).fit(X), UnsupportedModelError, "StandardScaler is not"),
         (
-            GridSearchCV(SVC(), {"C": [1.0]}, cv=2).fit(X, Y),
+            GridSearchCV(SVC(), {"C": [1.0]}, cv=2, refit=False).fit(X, Y),
             UnsupportedModelError,
-            r"GridSearchCV wraps another estimator.*search\.best_estimator_",
+            r"GridSearchCV\(refit=False\) keeps no fitted estimator: search with refit=True",
+        ),
+        (GridSearchCV(SVC(), {"C": [1.0]}), InvalidInputError, "GridSearchCV is not fitted"),
+        (
+            CalibratedClassifierCV(SVC(), cv=2).fit(X, Y),
+            UnsupportedModelError,
+            "CalibratedClassifierCV wraps another estimator and moves its decision",
         ),
         (
             make_pipeline(PolynomialFeatures(), SVC()).fit(X, Y),

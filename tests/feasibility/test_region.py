@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.kernels.registry import KERNELS
 from stnopt.feasibility.region import KernelRegion, LinearRegion, load_region
 
 RNG = np.random.default_rng(7)
@@ -52,15 +53,19 @@ def by_hand(region: KernelRegion, point: np.ndarray) -> float:
         if region.kernel == "rbf":
             distance = sum((a - b) ** 2 for a, b in zip(v, x, strict=True))
             total += coef * math.exp(-region.gamma * distance)
+        elif region.kernel == "laplacian":
+            distance = sum(abs(a - b) for a, b in zip(v, x, strict=True))
+            total += coef * math.exp(-region.gamma * distance)
         elif region.kernel == "poly":
             total += coef * (region.gamma * inner + region.coef0) ** region.degree
         else:
+            assert region.kernel == "sigmoid"
             total += coef * math.tanh(region.gamma * inner + region.coef0)
     return total
 
 
-ALL = [LINEAR, *(kernel_region(kernel) for kernel in ("rbf", "poly", "sigmoid"))]
-IDS = ["linear", "rbf", "poly", "sigmoid"]
+ALL = [LINEAR, *(kernel_region(kernel) for kernel in KERNELS)]
+IDS = ["linear", *KERNELS]
 
 
 def test_linear_decision_is_weights_times_point_plus_offset():

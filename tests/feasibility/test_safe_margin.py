@@ -43,6 +43,7 @@ def samples() -> TargetSamples:
         ("poly", {"C": 10.0, "degree": 3, "coef0": 1.0}),
         ("poly", {"C": 10.0, "degree": 4, "coef0": 1.0}),
         ("sigmoid", {"C": 1.0, "gamma": 0.2}),
+        ("laplacian", {"C": 10.0}),
         ("linear", {"C": 1.0}),
     ],
 )
@@ -90,7 +91,7 @@ def test_a_region_inside_needs_no_margin():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "degree"), [("rbf", 3), ("poly", 2), ("poly", 3), ("sigmoid", 3)]
+    ("kernel", "degree"), [("rbf", 3), ("poly", 2), ("poly", 3), ("sigmoid", 3), ("laplacian", 3)]
 )
 def test_bounds_over_boxes_are_below_every_point(kernel, degree):
     rng = np.random.default_rng(3)

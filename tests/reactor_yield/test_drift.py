@@ -11,7 +11,7 @@ import pytest
 from reactor_yield import DriftReport, detect_drift, fit_yield_model, generate_dataset
 from reactor_yield.data.dataset import draw_conditions
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.monitoring.drift import _holm, population_stability_index
+from reactor_yield.monitoring.two_samples import holm, population_stability_index
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ def test_stability_index_by_hand():
 
 
 def test_holm_by_hand():
-    assert _holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert _holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 def test_a_mode_that_only_one_side_has_is_named(reference):

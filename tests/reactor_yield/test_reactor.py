@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from scalar_reactor import BASE_CASE, simulate_row
 
-from reactor_yield import Kinetics, Reaction, generate_dataset, simulate_reactor
+from reactor_yield import (
+    Kinetics,
+    Reaction,
+    generate_dataset,
+    simulate_profiles,
+    simulate_reactor,
+)
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.simulation.integrator import integrate
 from reactor_yield.simulation.tube import REFERENCE
@@ -62,7 +68,7 @@ def test_energy_is_balanced_along_the_reactor():
     The gas's enthalpy flow changes by sum(F Cp) dT alone in this model (reaction enthalpies are
     constants), so the balance is integrated along the profile.
     """
-    profile = simulate_reactor(BASE_CASE, profiles=True, n_positions=4001).loc[0]
+    profile = simulate_profiles(BASE_CASE, n_positions=4001).loc[0]
     capacity = profile[["Fa", "Fb", "Fc", "Fd"]].to_numpy() @ [10, 12, 14, 16]
     taken_up = np.trapezoid(capacity, profile["T"])
     to_coolant = 10 * 18.02 * (profile["Ta"].iloc[-1] - profile["Ta"].iloc[0])
@@ -74,7 +80,7 @@ def test_energy_is_balanced_along_the_reactor():
 
 def test_profiles_are_indexed_by_row_and_position():
     table = pd.DataFrame([BASE_CASE, BASE_CASE | {"m": -1.0}], index=["good", "bad"])
-    profile = simulate_reactor(table, profiles=True, n_positions=11)
+    profile = simulate_profiles(table, n_positions=11)
     assert profile.index.names == ["row", "V"]
     assert set(profile.index.get_level_values("row")) == {"good"}
     assert list(profile.columns) == ["Fa", "Fb", "Fc", "Fd", "T", "Ta"]

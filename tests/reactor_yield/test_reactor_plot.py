@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scalar_reactor import BASE_CASE
 
-from reactor_yield import check_dataset, detect_drift, simulate_reactor
+from reactor_yield import check_dataset, detect_drift, simulate_profiles
 from reactor_yield.data.dataset import draw_conditions
 from reactor_yield.monitoring.runaway import AlarmCount
 from reactor_yield.plot import (
@@ -34,7 +34,7 @@ def _close():
 
 def test_profiles_draw_gas_and_coolant_for_each_row():
     table = pd.DataFrame([BASE_CASE, BASE_CASE | {"m": 4.0}], index=["normal", "little coolant"])
-    axes = plot_profiles(simulate_reactor(table, profiles=True))
+    axes = plot_profiles(simulate_profiles(table))
     assert len(axes.lines) == 4
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["normal", "little coolant"]
     assert axes.lines[0].get_ydata()[0] == 300

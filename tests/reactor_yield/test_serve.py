@@ -18,6 +18,7 @@ pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 
 from reactor_yield.serving import app as serve  # noqa: E402 - only where fastapi is
+from reactor_yield.serving import container  # noqa: E402
 
 
 class Client:
@@ -81,7 +82,7 @@ def test_json_in_json_out(client, data):
     ("content", "kind", "code", "message"),
     [
         (b"a,b\n1,2\n", "text/csv", 400, "lack the columns"),
-        (b"", "text/csv", 400, "No columns"),
+        (b"", "text/csv", 400, "the file is empty"),
         (b"{", "application/json", 400, "Expecting property name"),
         (b'{"Fao": 5}', "application/json", 400, "a list of records"),
         (b"x", "text/plain", 415, "not 'text/plain'"),
@@ -105,8 +106,8 @@ def _lay_out(root, data, **hyperparameters):
 
 def test_train_writes_the_model_where_the_contract_says(data, tmp_path):
     _lay_out(tmp_path, data.iloc[::25], model="gp", n_points="100", test_size="0.5")
-    assert serve.main(["train"], root=tmp_path) == 0
-    model = load_yield_model(tmp_path / "model" / serve.MODEL_FILE)
+    assert container.main(["train"], root=tmp_path) == 0
+    model = load_yield_model(tmp_path / "model" / container.MODEL_FILE)
     assert model.report.kind == "gp"
     report = json.loads((tmp_path / "model" / "report.json").read_text())
     assert report["test"]["all"]["n_rows"] == 200
@@ -122,25 +123,25 @@ def test_train_writes_the_model_where_the_contract_says(data, tmp_path):
 )
 def test_train_tells_why_it_failed(data, tmp_path, change, hyperparameters, message):
     _lay_out(tmp_path, change(data.iloc[::50]), **hyperparameters)
-    assert serve.main(["train"], root=tmp_path) == 1
+    assert container.main(["train"], root=tmp_path) == 1
     assert message in (tmp_path / "output" / "failure").read_text()
 
 
 def test_train_without_data_and_unknown_words(tmp_path, capsys):
-    assert serve.main(["train"], root=tmp_path) == 1
+    assert container.main(["train"], root=tmp_path) == 1
     assert "no CSV file in" in (tmp_path / "output" / "failure").read_text()
-    assert serve.main(["dance"], root=tmp_path) == 2
-    assert "expected one word, train or serve" in capsys.readouterr().err
+    assert container.main(["dance"], root=tmp_path) == 2
+    assert "expected train, serve, or predict" in capsys.readouterr().err
 
 
 def test_serve_loads_the_model_and_listens_on_all_interfaces(model, tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
-    model.save(tmp_path / "model" / serve.MODEL_FILE)
+    model.save(tmp_path / "model" / container.MODEL_FILE)
     started = {}
     monkeypatch.setattr(
         serve.uvicorn, "run", lambda app, **options: started.update(options, app=app)
     )
-    assert serve.main(["serve"], root=tmp_path) == 0
+    assert container.main(["serve"], root=tmp_path) == 0
     assert (started["host"], started["port"]) == ("0.0.0.0", 8080)
     assert Client(started["app"]).get("/ping").status_code == 200
 
@@ -214,7 +215,7 @@ def test_the_command_reads_and_writes_s3(cloud, tmp_path, monkeypatch):
 
 
 def test_training_and_endpoint_are_created_with_our_image(cloud):
-    from reactor_yield.serving.aws import deploy, invoke, start_training
+    from reactor_yield.serving.sagemaker import deploy, invoke, start_training
 
     role = "arn:aws:iam::123456789012:role/SageMaker"
     image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/reactor-yield:1"

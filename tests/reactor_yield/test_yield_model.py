@@ -25,6 +25,7 @@ from reactor_yield import (
 )
 from reactor_yield.errors import InvalidConditionsError, InvalidModelFileError
 from reactor_yield.yield_model import CANDIDATES
+from reactor_yield.yield_model.storage import compute_checksums
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +98,13 @@ def test_saved_models_predict_the_same(models, split, tmp_path, kind):
     assert set(again.report.versions) >= {"python", "scikit-learn", "skops"}
 
 
-def _rewrite(path, **entries):
+def _rewrite(path, *, signed=True, **entries):
+    """Change a saved model, and its checksums with it, as whoever means harm would."""
     with zipfile.ZipFile(path) as archive:
         content = {n: archive.read(n) for n in archive.namelist()} | entries
+    content = {n: v.encode() if isinstance(v, str) else v for n, v in content.items()}
+    if signed:
+        content["checksums.json"] = json.dumps(compute_checksums(content)).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, value in content.items():
             archive.writestr(name, value)
@@ -134,7 +139,7 @@ def test_files_that_are_no_models_are_refused(models, tmp_path):
     _rewrite(path, **{"model.json": json.dumps(content | {"format_version": 99})})
     with pytest.raises(InvalidModelFileError, match="version 99; fit and save the model again"):
         load_yield_model(path)
-    del content["error_groups"]
+    del content["local_errors"]
     _rewrite(path, **{"model.json": json.dumps(content)})
     with pytest.raises(InvalidModelFileError, match="damaged model: KeyError"):
         load_yield_model(path)

@@ -249,7 +249,7 @@ def test_what_no_horizon_can_help(changes, targets, kind, message, missing):
     assert found.bound_ever == pytest.approx(missing, abs=1e-4)
     assert found.feasible_from is None
     assert found.sentences[-1] == (
-        f"Feasible from no horizon: however long, at least {missing} kg are missing."
+        f"Infeasible for every horizon: however long, at least {missing} kg are missing."
     )
 
 
@@ -366,7 +366,7 @@ def test_a_stock_that_a_delivery_exceeds():
     assert found.sentences == (
         "No schedule serves every delivery within 9 h, whatever its event points.",
         "No task makes A, and only 40 kg are in stock.",
-        "Feasible from no horizon.",
+        "Infeasible for every horizon.",
     )
 
 

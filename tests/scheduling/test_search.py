@@ -12,9 +12,10 @@ from stnopt.plant import load_example, read_network
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import schedule_value
-from stnopt.scheduling.search import find_schedule as search
+from stnopt.scheduling.search import event_points as search
 from stnopt.scheduling.search.bounds import bound_makespan
-from stnopt.scheduling.search.find_schedule import fewest_events, find_schedule, suggest_events
+from stnopt.scheduling.search.fewest_events import fewest_events
+from stnopt.scheduling.search.find_schedule import find_schedule, suggest_events
 from stnopt.solvers.solve import Status
 
 
@@ -348,9 +349,9 @@ def test_shortest_makespan_by_its_bound_is_that_of_the_grid(shortest, monkeypatc
     monkeypatch.setattr(search, "_COSTLY_MAKESPAN", 0)  # every makespan is a costly one
     monkeypatch.setattr(search, "lies_on_short_grid", lambda *_: False)
     looked = []
-    look = search._Attempts._solve_within
+    look = search.EventPointSearch._solve_within
     monkeypatch.setattr(
-        search._Attempts,
+        search.EventPointSearch,
         "_solve_within",
         lambda self, *place: looked.append(look(self, *place)) or looked[-1],
     )

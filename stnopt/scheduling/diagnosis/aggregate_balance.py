@@ -14,6 +14,7 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.reachability import soonest_times
+from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.model import check_targets
 from stnopt.solvers.solve import Status, solve
 
@@ -34,8 +35,6 @@ ReasonKind = Literal[
     "unit_hours",
 ]
 
-#: Less than this share of the plant's largest batch is rounding (the replay's tolerance).
-_AMOUNT_TOLERANCE = 1e-6
 #: The sums over the whole horizon are small models: they get this many seconds each, and the bound
 #: of one that needs more.
 _SUMS_LIMIT = 10.0
@@ -98,13 +97,20 @@ class Demand:
         """States of which more is asked than there is at the start."""
         delivered = self.delivered
         asked = {s: self.targets.get(s, 0.0) + delivered.get(s, 0.0) for s in self.network.states}
-        return [s for s, a in asked.items() if a > self.network.states[s].initial + self.tolerance]
+        states = self.network.states
+        return [s for s, a in asked.items() if a > states[s].initial + self.tolerance_of(s)]
+
+    def tolerance_of(self, state: str) -> float:
+        """Amount by which the target of a state may be missed and counts as met."""
+        return amount_tolerance(self.network, state) or SHARE * max(
+            fit.max_batch for fit in self.network.suitabilities
+        )
 
     @property
     def tolerance(self) -> float:
-        """Amount by which a target may be missed and counts as met."""
-        largest = max(fit.max_batch for fit in self.network.suitabilities)
-        return _AMOUNT_TOLERANCE * largest * max(1, len(self.targets))
+        """Amount by which all targets together may be missed and count as met."""
+        states = list(self.targets) or [delivery.state for delivery in self.deliveries]
+        return sum(self.tolerance_of(state) for state in dict.fromkeys(states))
 
 
 def check_demand(network: Network, targets: Mapping[str, float]) -> None:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping
+from stnopt.plant.problem import Problem
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
     Reason,
@@ -39,7 +40,10 @@ from stnopt.scheduling.model import (
     require_deliveries,
     set_structure,
 )
-from stnopt.scheduling.search.find_schedule import fewest_events, find_schedule
+from stnopt.scheduling.search.fewest_events import fewest_events
+from stnopt.scheduling.search.find_schedule import find_in_window
+from stnopt.scheduling.search.horizon import feasibility_windows, latest_delivery
+from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Delivery
     from stnopt.scheduling.model import Runs
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.result import ScheduleSearch
 
 #: Seconds for a schedule that is as short and less busy; the first one is kept where it takes more.
 _TIDYING_LIMIT = 10.0
@@ -60,6 +65,8 @@ _LEAST_PROOF_LIMIT = 20.0
 #: Seconds to prove the horizon for any schedule: a short look, for `find_schedule` can do more.
 _HORIZON_PROOF_LIMIT = 5.0
 _MOST_INTERVALS = 200
+#: Windows between periods away that are asked for a horizon: more are not tried.
+_MOST_WINDOWS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,9 @@ class FeasibleFrom:
     is_proven : bool
         Whether the makespan is the least on these event points, or of all schedules where
         `bound_any` says so.
+    windows : tuple of (float, float)
+        Horizons, from and to, at which the demand can be met: with units away a longer horizon may
+        be worse. The last one may end at infinity.
     """
 
     horizon: float | None
@@ -118,6 +128,7 @@ class FeasibleFrom:
     bound: float | None
     bound_any: float
     is_proven: bool
+    windows: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -516,8 +527,8 @@ def _missed(demand: Demand, schedule: Schedule | None) -> tuple[dict[str, float]
         return {}, {}
     exact = demand.sense == "exactly"
     less = {s: amount - schedule.final_stock[s] for s, amount in demand.targets.items()}
-    short = {s: amount for s, amount in less.items() if amount > demand.tolerance}
-    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance}
+    short = {s: amount for s, amount in less.items() if amount > demand.tolerance_of(s)}
+    return short, {s: -a for s, a in less.items() if exact and -a > demand.tolerance_of(s)}
 
 
 def _without_idle_runs(demand: Demand, attempt: _Attempt) -> Schedule:
@@ -654,10 +665,13 @@ def double(network: Network, name: str) -> Network:
 def _find_horizon(
     demand: Demand, n_events: int | None, max_span: int | None, time_limit: float | None
 ) -> FeasibleFrom:
-    """Minimise the makespan of the demand, and bound it for any schedule.
+    """Find the horizons within which the demand can be met, and bound the shortest.
 
-    A search takes no target for what no task makes: then the sums alone answer.
+    Between the starts of periods away a longer horizon is never worse: each of these windows has a
+    shortest makespan of its own. A search takes no target for what no task makes: then the sums
+    alone answer.
     """
+    shortest = shortest_in_sums(demand)
     if not all(demand.network.producers(state) for state in demand.targets):
         return FeasibleFrom(
             horizon=None,
@@ -665,32 +679,64 @@ def _find_horizon(
             n_events=0,
             max_span=0,
             bound=None,
-            bound_any=shortest_in_sums(demand),
+            bound_any=shortest,
             is_proven=False,
         )
-    found = find_schedule(
-        demand.network,
+    problem = Problem(
         objective="makespan",
         targets=demand.targets,
         sense=demand.sense,
         deliveries=demand.deliveries,
-        n_events=n_events,
-        max_span=max_span,
-        time_limit=time_limit,
-        proof_limit=_HORIZON_PROOF_LIMIT,
-        relative_gap=demand.relative_gap,
     )
-    makespan = None
-    if found.schedule is not None:
-        makespan = max((b.finish for b in found.schedule.batches), default=0.0)
+    windows = feasibility_windows(demand.network, math.inf)
+    windows = [w for w in windows if w[1] > max(shortest * (1 - 1e-9), latest_delivery(problem))]
+    started, n_left = time.perf_counter(), min(len(windows), _MOST_WINDOWS)
+    feasible: list[tuple[float, float]] = []
+    answers: list[tuple[float, ScheduleSearch]] = []  # from which horizon, and how
+    settled = True
+    for after, up_to in windows[:_MOST_WINDOWS]:
+        left = None
+        if time_limit is not None:
+            left = max((time_limit - (time.perf_counter() - started)) / n_left, 0.01)
+        n_left -= 1
+        found = find_in_window(
+            demand.network,
+            problem,
+            after=after,
+            up_to=up_to,
+            n_events=n_events,
+            max_span=max_span,
+            limits=SearchLimits(
+                time_limit=left,
+                proof_limit=_HORIZON_PROOF_LIMIT,
+                relative_gap=demand.relative_gap,
+            ),
+        )
+        if found.schedule is None:
+            settled = settled and found.result.status is Status.INFEASIBLE
+            answers.append((math.inf, found))
+            continue
+        start = max(max((b.finish for b in found.schedule.batches), default=0.0), after)
+        answers.append((start, found))
+        if feasible and feasible[-1][1] >= start:
+            feasible[-1] = (feasible[-1][0], up_to)
+        else:
+            feasible.append((start, up_to))
+    # The next one that is long enough; where the horizon is longer than all, the first.
+    longer = [(h, f) for h, f in answers if math.isfinite(h) and h > demand.horizon]
+    horizon, found = longer[0] if longer else answers[0]
+    first = found is answers[0][1]
+    bound_any = (found.proof.any_schedule_bound or 0.0) if first else 0.0
+    makespan = horizon if found.schedule is not None else None
     return FeasibleFrom(
         horizon=makespan,
         schedule=found.schedule,
         n_events=found.n_events,
         max_span=found.max_span,
         bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
-        bound_any=max(shortest_in_sums(demand), found.proof.any_schedule_bound or 0.0),
-        is_proven=found.result.status is Status.OPTIMAL,
+        bound_any=max(shortest, bound_any),
+        is_proven=found.result.status is Status.OPTIMAL and settled,
+        windows=tuple(feasible),
     )
 
 
@@ -731,10 +777,10 @@ def _sentences(found: Shortfall) -> Iterator[str]:
     if found.feasible_from is not None:
         yield _horizon_sentence(found, found.feasible_from)
     elif found.bound_ever == math.inf:
-        yield "Feasible from no horizon."
+        yield "Infeasible for every horizon."
     elif found.bound_ever > 0:
         least = write_amount(found.bound_ever, found.amount_unit, up=False)
-        yield f"Feasible from no horizon: however long, at least {least} are missing."
+        yield f"Infeasible for every horizon: however long, at least {least} are missing."
 
 
 def _points(*settled: tuple[int, int]) -> str:
@@ -815,6 +861,8 @@ def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
         return f"Undecided from which horizon it is feasible; from none shorter than {least}."
     here = _points((start.n_events, start.max_span))
     horizon = write_amount(start.horizon, found.time_unit, up=True)
+    if len(start.windows) > 1 or (start.windows and start.windows[-1][1] < math.inf):
+        return _windows_sentence(found, start)
     if start.horizon <= start.bound_any * (1 + 3e-4):
         return f"Feasible from horizon {horizon}, and from none shorter, whatever the event points."
     proof = f"no schedule on {here} is shorter"
@@ -823,6 +871,25 @@ def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
         if start.bound is not None and start.bound > start.bound_any:
             proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
     return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
+
+
+def _windows_sentence(found: Shortfall, start: FeasibleFrom) -> str:
+    """Say at which horizons a demand can be met where a longer one may be worse."""
+    unit = found.time_unit
+    ranges = []
+    for since, until in start.windows:
+        least = write_number(since, up=True)
+        if until == math.inf:
+            ranges.append(f"from {write_amount(since, unit, up=True)}")
+        else:
+            ranges.append(f"at {least} to {write_amount(until, unit, up=False)}")
+    text = f"Feasible {_listed(ranges)}"
+    if start.windows[0][0] > found.horizon:
+        text = f"Feasible from horizon {write_amount(start.windows[0][0], unit, up=True)}"
+        if len(ranges) > 1:
+            text += f" to {write_amount(start.windows[0][1], unit, up=False)}, and "
+            text += _listed(ranges[1:])
+    return text + ("." if start.is_proven else ", as far as was found: a limit came first.")
 
 
 def _listed(parts: list[str]) -> str:

@@ -22,6 +22,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def solve_for_any_schedule(
     horizon = problem.horizon
     if problem.objective == "makespan" and better_than is not None:
         # Nothing that counts ends later, so that the shorter horizon excludes nothing.
-        latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
-        horizon = min(horizon, max(better_than, latest))
+        until = max(better_than, latest_delivery(problem))
+        horizon = shorten_horizon(network, until, horizon)
         if horizon <= 0:
             return None
     formulation: Literal["time_grid", "intervals"] = "intervals"
@@ -168,7 +169,7 @@ def bound_makespan(
     problem: Problem,
     *,
     known: float | None = None,
-    time_limit: float,
+    time_limit: float | None = None,
     relative_gap: float = 1e-4,
 ) -> float | None:
     """Return a time below which no schedule meets a demand, from linear relaxations in intervals.
@@ -183,7 +184,7 @@ def bound_makespan(
         With objective "makespan" and a horizon.
     known : float, optional
         A makespan that is reached.
-    time_limit : float
+    time_limit : float, optional
         Seconds.
     relative_gap : float
         Between the longest horizon that is too short and one that may do.
@@ -194,8 +195,8 @@ def bound_makespan(
         The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
     assert problem.horizon is not None
-    deadline = time.perf_counter() + time_limit
-    latest = max((delivery.time for delivery in problem.deliveries), default=0.0)
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    latest = latest_delivery(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
     low, high = max(latest, shortest), known
     proven, step = None, relative_gap
@@ -207,7 +208,8 @@ def bound_makespan(
         demand(model, problem)
         pyo.TransformationFactory("core.relax_integer_vars").apply_to(model)
         remaining = max(deadline - time.perf_counter(), 0.01)
-        if solve(model, time_limit=remaining).status is Status.INFEASIBLE:
+        limit = None if time_limit is None else remaining
+        if solve(model, time_limit=limit).status is Status.INFEASIBLE:
             low = proven = horizon
         else:
             high = horizon

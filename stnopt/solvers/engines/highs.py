@@ -126,6 +126,7 @@ def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> high
     highs = highspy.Highs()
     settings: dict[str, Any] = {
         "output_flag": request.log,
+        "log_to_console": request.log,  # HiGHS 1.16 prints a banner before it reads output_flag
         "threads": request.threads,
         "mip_rel_gap": request.relative_gap,
         "random_seed": request.seed,

@@ -1,22 +1,26 @@
 """A kernel region as an MILP: a disjunction of its convex pieces, through Pyomo.GDP.
 
 The inner form admits only what the region accepts; the outer form loses nothing that it accepts.
-The pieces come from `pieces`, once per region, box and tolerance, whatever the number of copies.
+The pieces come from `polyhedral_cover`, once per region, box and tolerance, whatever the number of
+copies.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.gdp import Disjunct, Disjunction
 
-from stnopt.embedding.pieces import Piece, Pieces, divide_region
+from stnopt.embedding.polyhedral_cover import Pieces, divide_region
+from stnopt.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stnopt.embedding.polytope import Piece
     from stnopt.feasibility.region import KernelRegion
 
 Transformation: TypeAlias = Literal["hull", "bigm"]
@@ -28,25 +32,68 @@ DEFAULT_TOLERANCE = 0.05
 BACK_OFF = 1e-5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivisionSettings:
+    """How fine pieces are, how their choice is written, and how long dividing may take.
+
+    Attributes
+    ----------
+    tolerance : float
+        In units of the decision.
+    transformation : {"hull", "bigm"}
+    time_limit : float or None
+        Seconds, for all regions together.
+    progress : bool
+        Show a line while dividing; without a limit it shows itself after a while.
+    started : float
+        When the limit began to run.
+    """
+
+    tolerance: float
+    transformation: Transformation
+    time_limit: float | None
+    progress: bool
+    started: float
+
+
 def pieces_of(
     region: KernelRegion,
     bounds: Mapping[str, tuple[float, float]],
     *,
     form: Literal["inner", "outer"],
     margin: float,
-    tolerance: float,
+    settings: DivisionSettings,
 ) -> Pieces:
     """Divide a region for one of the two forms.
 
     ``inner`` lies between ``decision <= -margin - tolerance`` and ``decision <= -margin``,
     ``outer`` between ``decision <= -margin`` and ``decision <= -margin + tolerance``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It takes too many pieces, or longer than the limit.
     """
     lower, upper = np.array(list(bounds.values())).T
-    if form == "inner":
+    inner = form == "inner"
+    limit, tolerance = settings.time_limit, settings.tolerance
+    try:
         return divide_region(
-            region, lower, upper, keep=-margin - tolerance, admit=-margin, back_off=BACK_OFF
+            region,
+            lower,
+            upper,
+            keep=-margin - tolerance if inner else -margin,
+            admit=-margin if inner else -margin + tolerance,
+            back_off=BACK_OFF if inner else 0.0,
+            deadline=None if limit is None else settings.started + limit,
+            progress=settings.progress,
         )
-    return divide_region(region, lower, upper, keep=-margin, admit=-margin + tolerance)
+    except TimeoutError as error:
+        raise UnsupportedModelError(
+            f"the region of inputs {list(region.inputs)} was not divided into pieces within "
+            f"time_limit={limit:g} s at a tolerance of {tolerance:g}: give more time, a larger "
+            "tolerance, tighter bounds on the inputs, or use solve_over_region"
+        ) from error
 
 
 def add_pieces(

@@ -36,7 +36,7 @@ MACHINES = {
 def test_duels_equal_the_pairwise_values(machine, chosen):
     points, labels = data()
     fitted = make_pipeline(StandardScaler(), machine).fit(points, labels)
-    duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
+    duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
     values = fitted.decision_function(points)
     pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
     k = CLASSES.index(chosen)
@@ -55,7 +55,7 @@ def test_winning_all_duels_is_being_predicted(machine):
     probe = np.random.default_rng(1).uniform(-20, 120, (5000, 2))
     predicted = fitted.predict(probe)
     for chosen in CLASSES:
-        duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
+        duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
         wins = np.all([duel.contains(probe) for duel in duels], axis=0)
         assert (predicted[wins] == chosen).all()
         # circles are rare
@@ -66,7 +66,7 @@ def test_linear_svc_loses_nothing():
     points, labels = data()
     fitted = make_pipeline(StandardScaler(), LinearSVC()).fit(points, labels)
     probe = np.random.default_rng(1).uniform(-20, 120, (5000, 2))
-    duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class="hot")
+    duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class="hot")
     wins = np.all([duel.contains(probe) for duel in duels], axis=0)
     assert (wins == (fitted.predict(probe) == "hot")).all()
 
@@ -77,7 +77,7 @@ def test_an_optimum_is_predicted_as_the_class():
     m = pyo.ConcreteModel()
     m.x = pyo.Var(["A", "B"], bounds=(0, 100))
     m.objective = pyo.Objective(expr=m.x["A"] + m.x["B"], sense=pyo.minimize)
-    duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class="odd")
+    duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class="odd")
     result = so.solve_over_region(m, *[(duel, {k: m.x[k] for k in m.x}) for duel in duels])
     assert result.status is so.Status.OPTIMAL
     # a thousandth inside: at the optimum itself a duel is a draw
@@ -90,14 +90,16 @@ def test_refused_by_name():
     points, labels = data()
     fitted = SVC().fit(points, labels)
     with pytest.raises(InvalidInputError, match="feasible_class: expected one of"):
-        so.duels_from_sklearn(fitted, ("A", "B"), feasible_class="cool")
+        so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class="cool")
     with pytest.raises(InvalidInputError, match="fitted on 2 columns"):
-        so.duels_from_sklearn(fitted, ("A",), feasible_class="cold")
-    with pytest.raises(UnsupportedModelError, match="SVR has no duels"):
-        so.duels_from_sklearn(SVR().fit(points, points[:, 0]), ("A", "B"), feasible_class="cold")
-    with pytest.raises(UnsupportedModelError, match="duels_from_sklearn"):
+        so.one_vs_one_from_sklearn(fitted, ("A",), feasible_class="cold")
+    with pytest.raises(UnsupportedModelError, match="SVR has no one-vs-one decisions"):
+        so.one_vs_one_from_sklearn(
+            SVR().fit(points, points[:, 0]), ("A", "B"), feasible_class="cold"
+        )
+    with pytest.raises(UnsupportedModelError, match="one_vs_one_from_sklearn"):
         so.region_from_sklearn(fitted, ("A", "B"), feasible_class="cold")
     with pytest.raises(UnsupportedModelError, match="cannot be written as algebra"):
-        so.duels_from_sklearn(
+        so.one_vs_one_from_sklearn(
             SVC(kernel=lambda a, b: a @ b.T).fit(points, labels), ("A", "B"), feasible_class="cold"
         )

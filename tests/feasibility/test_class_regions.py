@@ -23,7 +23,7 @@ def test_every_outcome_of_the_duels(count, chosen):
     for outcome in itertools.product((0, 1), repeat=len(pairs)):
         winners = [pair[side] for pair, side in zip(pairs, outcome, strict=True)]
         beaten = {
-            ("duel", pair[side], pair[1 - side]) for pair, side in zip(pairs, outcome, strict=True)
+            ("pair", pair[side], pair[1 - side]) for pair, side in zip(pairs, outcome, strict=True)
         }
         votes = np.bincount(winners, minlength=count)
         wins = int(votes.argmax()) == chosen  # the first of those with most
@@ -74,7 +74,7 @@ def test_the_example_has_circles(break_ties):
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     lost = 0
     for chosen in ("first", "second", "third"):
-        duels = so.duels_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
+        duels = so.one_vs_one_from_sklearn(fitted, ("A", "B"), feasible_class=chosen)
         wins_all = np.all([duel.contains(grid) for duel in duels], axis=0)
         lost += int(((fitted.predict(grid) == chosen) & ~wins_all).sum())
     assert lost > 50
@@ -97,7 +97,7 @@ def test_refused_by_name():
     fitted = SVC(break_ties=True, decision_function_shape="ovo").fit(points, labels)
     with pytest.raises(InvalidInputError, match="decision_function_shape='ovr'"):
         so.class_region_from_sklearn(fitted, ("A", "B"), feasible_class="first")
-    with pytest.raises(UnsupportedModelError, match=r"more than 200 ways.*duels_from_sklearn"):
+    with pytest.raises(UnsupportedModelError, match=r"more than 200 ways.*one_vs_one_from_sklearn"):
         winning_alternatives(7, 0)
     with pytest.raises(InvalidInputError, match="at least one region"):
         UnionRegion(alternatives=((),))

@@ -1,0 +1,87 @@
+"""What `/openapi.json` says of `POST /invocations`: the model's own columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reactor_yield.serving.conditions import needed_columns, number_columns
+
+if TYPE_CHECKING:
+    from reactor_yield.serving.settings import ServiceSettings
+    from reactor_yield.yield_model import YieldModel
+
+_SENTENCE = {"text/plain": {"schema": {"type": "string"}}}
+
+
+def describe_invocations(model: YieldModel, settings: ServiceSettings) -> dict[str, Any]:
+    """OpenAPI fragment with request body and answers."""
+    numeric = number_columns(model)
+    properties: dict[str, Any] = {}
+    for name in model.features:
+        if name not in numeric:
+            properties[name] = {"type": ["string", "null"]}
+            continue
+        low, high = model.training_range[name]
+        properties[name] = {
+            "type": ["number", "null"],
+            "minimum": -1e300,
+            "maximum": 1e300,
+            "description": f"trained from {low:g} to {high:g}; null in a gap",
+        }
+    record = {
+        "type": "object",
+        "properties": properties,
+        "required": needed_columns(model),
+        "maxProperties": settings.max_columns,
+    }
+    example = [
+        {name: model.baseline[name] for name in needed_columns(model) if name in model.baseline}
+    ]
+    answer: dict[str, Any] = {
+        model.target: {"type": ["number", "null"]},
+        "lower": {"type": ["number", "null"]},
+        "upper": {"type": ["number", "null"]},
+        "in_range": {"type": "boolean"},
+        "outside": {"type": "string"},
+    }
+    if settings.target is not None:
+        answer["alarm"] = {"type": ["boolean", "null"]}
+    answered = {
+        "type": "array",
+        "items": {"type": "object", "properties": answer, "required": list(answer)},
+    }
+    records = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": settings.max_rows,
+        "items": record,
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": records, "example": example},
+                "text/csv": {"schema": records},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "Prediction, interval, range check (and alarm) of each row.",
+                "content": {
+                    "application/json": {"schema": answered},
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+            },
+            **{
+                str(status): {"description": told, "content": _SENTENCE}
+                for status, told in (
+                    (400, "The conditions cannot be read; row and column are named."),
+                    (401, "The token is missing or wrong."),
+                    (406, "Neither CSV nor JSON is accepted."),
+                    (413, "Body, rows or columns beyond the limits."),
+                    (415, "Another media type, charset or encoding."),
+                    (503, "Too many rows are waiting, or the service is shutting down."),
+                )
+            },
+        },
+    }

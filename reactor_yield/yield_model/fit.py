@@ -1,0 +1,285 @@
+"""Fit the yield to the operating conditions: choose the regressor, fit it, calibrate it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from tqdm.auto import tqdm
+
+from reactor_yield.data.columns import FEATURES, PHYSICAL_LIMITS, TARGET
+from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.yield_model.conformal import learn_local_errors
+from reactor_yield.yield_model.encoding import learn_encoding
+from reactor_yield.yield_model.error_split import split_errors
+from reactor_yield.yield_model.folds import Blocks, make_folds, read_blocks
+from reactor_yield.yield_model.gaussian_process import GaussianProcess, fit_gaussian_process
+from reactor_yield.yield_model.model import YieldModel
+from reactor_yield.yield_model.neighbourhood import learn_neighbourhood
+from reactor_yield.yield_model.report import YieldReport
+from reactor_yield.yield_model.ridge import fit_ridge
+from reactor_yield.yield_model.trees import TreesPredictor, fit_boosting, fit_forest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reactor_yield.yield_model.predictor import Predictor
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+CANDIDATES = ("forest", "boosting", "gp", "ridge")
+_MIN_ROWS = 60
+_SELECTION_FOLDS, _CALIBRATION_FOLDS = 3, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """Encoded training rows, and how a regressor is fitted to them."""
+
+    inputs: Array
+    outputs: Array
+    blocks: Blocks
+    continuous: NDArray[np.bool_]
+    seed: int
+    n_trees: int
+    n_points: int
+
+    def fit(
+        self, kind: str, rows: Indices | None = None, *, kernel: Predictor | None = None
+    ) -> Predictor:
+        """Fit one kind to all or some of the rows; a process may take another one's kernel."""
+        inputs = self.inputs if rows is None else self.inputs[rows]
+        outputs = self.outputs if rows is None else self.outputs[rows]
+        if kind == "gp":
+            return fit_gaussian_process(
+                inputs,
+                outputs,
+                seed=self.seed,
+                n_points=self.n_points,
+                kernel=kernel if isinstance(kernel, GaussianProcess) else None,
+            )
+        if kind == "ridge":
+            blocks = self.blocks if rows is None else self.blocks.take(rows)
+            folds = make_folds(len(inputs), blocks, _CALIBRATION_FOLDS, seed=self.seed)
+            return fit_ridge(inputs, outputs, folds=folds, continuous=self.continuous)
+        if kind == "forest":
+            return fit_forest(inputs, outputs, seed=self.seed, n_trees=self.n_trees)
+        return fit_boosting(inputs, outputs, seed=self.seed)
+
+
+def fit_yield_model(
+    data: pd.DataFrame,
+    *,
+    model: str = "forest",
+    seed: int = 0,
+    features: Sequence[str] = FEATURES,
+    target: str = TARGET,
+    groups: str | Sequence[object] | None = None,
+    time: str | Sequence[object] | None = None,
+    gaps: str = "refuse",
+    limits: tuple[float, float] | None = None,
+    n_trees: int = 100,
+    n_points: int = 2_500,
+    progress: bool = False,
+) -> YieldModel:
+    """Fit the yield to the operating conditions.
+
+    Parameters
+    ----------
+    data
+        Training rows, with `features` and `target`; rows whose target is missing are left out and
+        counted in the report.
+    model
+        `"forest"` (random forest), `"boosting"` (gradient-boosted trees), `"gp"` (Gaussian process
+        with error bars), `"ridge"` (regularised linear or quadratic), or `"best"`: the one with the
+        smallest mean absolute error in three-fold cross-validation on these rows.
+    seed
+        Of everything random.
+    features, target
+        Columns to learn from and to predict. Numbers; text, one column of 0 and 1 per level; time
+        stamps (ISO 8601), as days.
+    groups
+        A column's name, or one value per row: rows with the same value (one lot, one steady hold)
+        are never split between folds, so errors are those on new groups.
+    time
+        A column's name, or one value per row: folds are consecutive stretches of time.
+    gaps
+        What a missing value in a feature means: `"refuse"` raises, and does not predict such rows
+        later; `"impute"` takes the median, or the most frequent text; `"keep"` does so and lets the
+        model see where it was missing.
+    limits
+        Smallest and largest value the target can have, such as `(0, 100)` for per cent; by default
+        0 and 1 for the columns of `COLUMNS` that are shares, and none otherwise.
+    n_trees
+        Of the forest.
+    n_points
+        Most rows the Gaussian process is fitted to, chosen at random: time grows with their cube.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    InvalidConditionsError
+        When columns are missing, features have gaps that are refused or cannot be encoded, or there
+        are fewer than 60 usable rows.
+
+    Notes
+    -----
+    Intervals come from errors on rows left out of a fit: out-of-bag rows of the forest (folds,
+    where rows belong together), five folds of the others. Everything runs on one thread, so that
+    its time and result do not depend on a machine's other work.
+    """
+    if model not in (*CANDIDATES, "best"):
+        message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
+        raise InvalidConditionsError(message)
+    bounds = _read_limits(limits, target)
+    known, outputs = _read_target(data, features, target, bounds)
+    usable = data[known]
+    blocks = read_blocks(data, groups, time).take(np.flatnonzero(known))
+    encoding = learn_encoding(usable, features, gaps)
+    training = _Training(
+        inputs=encoding.encode(usable).inputs,
+        outputs=outputs,
+        blocks=blocks,
+        continuous=encoding.continuous,
+        seed=seed,
+        n_trees=n_trees,
+        n_points=n_points,
+    )
+    steps = tqdm(total=5 if model == "best" else 1, desc="fitting", disable=not progress)
+    with threadpool_limits(1), steps:
+        scores: dict[str, tuple[float, ...]] = {}
+        for candidate in CANDIDATES if model == "best" else ():
+            scores[candidate] = _cross_validate(training, candidate)
+            steps.update()
+        kind = min(scores, key=lambda name: float(np.mean(scores[name]))) if scores else model
+        folds = make_folds(len(outputs), blocks, _CALIBRATION_FOLDS, seed=seed)
+        predictor, error, error_bar = _fit_and_leave_out(training, kind, folds)
+        neighbourhood, points = learn_neighbourhood(
+            training.inputs,
+            continuous=encoding.continuous,
+            blocks=blocks,
+            seed=seed,
+        )
+        local_errors = learn_local_errors(
+            error, error_bar, neighbourhood=neighbourhood, rows=points, blocks=blocks
+        )
+        error_split = split_errors(error[points], neighbourhood.points, blocks.take(points))
+        steps.update()
+    packages = ("numpy", "scikit-learn", "scipy", "skops")
+    return YieldModel(
+        features=tuple(features),
+        target=target,
+        training_range={f.name: (f.low, f.high) for f in encoding.features if f.kind != "text"},
+        baseline={f.name: f.typical for f in encoding.features},
+        report=YieldReport(
+            kind=kind,
+            n_rows=len(outputs),
+            seed=seed,
+            cross_validation=scores,
+            calibration_error=float(np.abs(error).mean()),
+            versions={"python": platform.python_version()} | {p: version(p) for p in packages},
+            n_without_target=len(data) - len(outputs),
+            n_blocks=0 if blocks.group is None else int(blocks.group.max()) + 1,
+            near_copies=_near_copies(training.inputs) if blocks.group is None else 0.0,
+        ),
+        encoding=encoding,
+        neighbourhood=neighbourhood,
+        predictor=predictor,
+        local_errors=local_errors,
+        error_split=error_split,
+        limits=bounds,
+    )
+
+
+def _read_limits(limits: tuple[float, float] | None, target: str) -> tuple[float, float]:
+    if limits is None:
+        return PHYSICAL_LIMITS.get(target, (-np.inf, np.inf))
+    low, high = (float(v) for v in limits)
+    if not low < high:
+        message = f"limits must be a smaller and a larger number, got {limits}"
+        raise InvalidConditionsError(message)
+    return low, high
+
+
+def _read_target(
+    data: pd.DataFrame, features: Sequence[str], target: str, limits: tuple[float, float]
+) -> tuple[NDArray[np.bool_], Array]:
+    """Which rows have a target, and its values there."""
+    missing = [c for c in (*features, target) if c not in data.columns]
+    if missing:
+        message = f"the training data lack the columns {missing}; found {list(data.columns)}"
+        raise InvalidConditionsError(message)
+    values = pd.to_numeric(data[target], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    text = data[target].notna().to_numpy() & np.isnan(values)
+    if text.any():
+        odd = data[target][text]
+        message = (
+            f"the target {target!r} has {len(odd)} values that are no numbers (first: "
+            f"{odd.iloc[0]!r}, row {odd.index[0]!r}); mend them or leave them empty"
+        )
+        raise InvalidConditionsError(message)
+    known = np.isfinite(values)
+    if known.sum() < _MIN_ROWS:
+        message = (
+            f"at least {_MIN_ROWS} rows with {target!r} are needed, got {int(known.sum())} of "
+            f"{len(data)}"
+        )
+        raise InvalidConditionsError(message)
+    slack = 1e-6 * max(1.0, limits[1] - limits[0])
+    beyond = known & ((values < limits[0] - slack) | (values > limits[1] + slack))
+    if beyond.any():
+        message = (
+            f"the target {target!r} has {int(beyond.sum())} values beyond its limits "
+            f"{limits[0]:g}..{limits[1]:g} (first: {values[beyond][0]:g}); give limits="
+        )
+        raise InvalidConditionsError(message)
+    return known, values[known]
+
+
+def _cross_validate(training: _Training, kind: str) -> tuple[float, ...]:
+    """Mean absolute error on each of three left-out folds."""
+    errors = []
+    folds = make_folds(len(training.outputs), training.blocks, _SELECTION_FOLDS, seed=training.seed)
+    for train, test in folds:
+        predicted, _ = training.fit(kind, train).predict(training.inputs[test])
+        errors.append(float(np.abs(predicted - training.outputs[test]).mean()))
+    return tuple(errors)
+
+
+def _fit_and_leave_out(
+    training: _Training, kind: str, folds: Sequence[tuple[Indices, Indices]]
+) -> tuple[Predictor, Array, Array]:
+    """Predictor, and each training row's error and error bar when it was left out of the fit."""
+    predictor = training.fit(kind)
+    independent = training.blocks.group is None and training.blocks.order is None
+    if isinstance(predictor, TreesPredictor) and kind == "forest" and independent:
+        error = predictor.estimator.oob_prediction_ - training.outputs
+        return predictor, error, np.ones(len(error))
+    error, error_bar = np.empty((2, len(training.outputs)))
+    for train, test in folds:
+        part = training.fit(kind, train, kernel=predictor)
+        mean, error_bar[test] = part.predict(training.inputs[test])
+        error[test] = mean - training.outputs[test]
+    return predictor, error, error_bar
+
+
+def _near_copies(inputs: Array) -> float:
+    """Share of rows whose nearest other row is nearer than a tenth of the tenth-nearest.
+
+    Of independent rows in two or more dimensions hardly any are (one in a hundred in the plane).
+    """
+    scale = inputs.std(axis=0)
+    varying = inputs[:, scale > 0] / scale[scale > 0]
+    if len(varying) < 20 or varying.shape[1] < 2:
+        return 0.0
+    distance = cKDTree(varying).query(varying, k=11)[0]
+    return float(np.mean(distance[:, 1] < 0.1 * distance[:, 10]))

@@ -1,0 +1,1 @@
+"""Schedules for long horizons and large plants: construct on a grid, improve in windows, retime."""

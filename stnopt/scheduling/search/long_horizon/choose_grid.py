@@ -1,0 +1,113 @@
+"""How wide the steps of a grid should be: what rounding up costs, against what is to search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
+from stnopt.scheduling.search.long_horizon.grid import choose_modes
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import Suitability, Task
+
+#: Widths are full durations divided by these, and the like of the time unit.
+_PARTS = (1, 2, 3, 4, 5, 6, 8)
+#: A grid has at most this many batches to choose from.
+_MOST_BATCHES = 60_000
+#: Points of the sums that tell what a grid is worth.
+_PERIODS = 4
+#: Share of the worth that halving the number of batches is worth, while there are many of them.
+_PER_HALVING, _MANY_BATCHES = 0.012, 2500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Width:
+    """A width of steps, what the sums promise on it (more is better), and its number of batches."""
+
+    width: float
+    worth: float
+    n_batches: int
+
+
+def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[Width]:
+    """List widths, the most promising first: by the sums over the horizon with rounded durations.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With a horizon.
+    most_modes : int
+        Per pair of task and unit.
+    """
+    assert problem.horizon is not None
+    horizon = problem.horizon
+    fits = network.suitabilities
+    durations = {round(fit.duration(fit.max_batch), 9) for fit in fits}
+    candidates = {d / n for d in durations for n in _PARTS} | {1.0 / n for n in _PARTS}
+    shortest = min(fit.duration(max(fit.min_batch, 0.5 * fit.max_batch)) for fit in fits)
+    best: dict[float, Width] = {}
+    for width in sorted(candidates, reverse=True):
+        n_batches = sum(
+            max(0, int(horizon / width) - mode.steps + 1)
+            for mode in choose_modes(network, width, most=most_modes)
+        )
+        if width > min(1.5 * shortest, horizon) or not 0 < n_batches <= _MOST_BATCHES:
+            continue
+        near = round(math.log(width) / math.log(1.02))
+        worth = _worth(network, problem, width)
+        if worth is None:
+            continue
+        if near not in best or worth > best[near].worth:
+            best[near] = Width(width=width, worth=worth, n_batches=n_batches)
+    if not best:
+        return []
+    scale = max(abs(each.worth) for each in best.values()) or 1.0
+
+    def score(each: Width) -> float:
+        return each.worth / scale - _PER_HALVING * (
+            0.25 * math.log2(each.n_batches)
+            + 0.75 * max(0.0, math.log2(each.n_batches / _MANY_BATCHES))
+        )
+
+    return sorted(best.values(), key=score, reverse=True)
+
+
+def _worth(network: Network, problem: Problem, width: float) -> float | None:
+    """Bound the problem on a plant whose batches last whole steps; None if nothing is possible."""
+    rounded = round_durations(network, width)
+    if problem.objective == "makespan":
+        problem = replace(problem, horizon=None)
+    bound = bound_by_periods(
+        rounded, problem, n_periods=1 if problem.objective == "makespan" else _PERIODS
+    )
+    if bound is None or not np.isfinite(bound):
+        return None
+    return bound if problem.objective in MAXIMISED else -bound
+
+
+def round_durations(network: Network, width: float) -> Network:
+    """Return the plant with each batch as long as its mode of most throughput, in whole steps."""
+    best = {mode.number: mode for mode in reversed(choose_modes(network, width, most=1))}
+    tasks: dict[str, Task] = {name: task for name, task in network.tasks.items()}
+    for number, fit in enumerate(network.suitabilities):
+        mode = best[number]
+        rounded: Suitability = replace(
+            fit,
+            fixed_time=mode.steps * width,
+            time_per_amount=0.0,
+            max_batch=max(mode.most, fit.min_batch),
+            release_time={
+                state: min(mode.steps, math.ceil(time / width - 1e-7)) * width
+                for state, time in fit.release_time.items()
+            },
+        )
+        task = tasks[fit.task]
+        tasks[fit.task] = replace(task, units={**task.units, fit.unit: rounded})
+    return replace(network, tasks=tasks)

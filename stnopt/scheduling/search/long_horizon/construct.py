@@ -1,0 +1,183 @@
+"""A first solution on a grid, window after window; what comes later is there as sums.
+
+References
+----------
+Rolling horizons with an aggregate model of the future: Dimitriadis, Shah & Pantelides (1997),
+Comput. Chem. Eng. 21, S1061, doi:10.1016/S0098-1354(97)87643-5.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import block_array, csc_array
+
+from stnopt.scheduling.search.capacity_bound import build_period_sums
+from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
+from stnopt.solvers.linear_program import Program, solve_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from stnopt.scheduling.search.capacity_bound import PeriodSums
+    from stnopt.scheduling.search.long_horizon.grid import Grid
+
+#: Periods in which the future is summed up.
+_FUTURE_PERIODS = 4
+#: Gap at which a window is good enough.
+_GAP = 0.01
+
+
+def do_nothing(grid: Grid) -> NDArray[np.float64]:
+    """Return the solution without batches; it misses the demand that the first stock leaves."""
+    program = grid.program
+    base = np.clip(0.0, program.lower, program.upper)
+    idle = np.ones(len(base), bool)
+    idle[grid.run] = idle[grid.size] = False
+    part = restrict(program, base, np.flatnonzero(idle))
+    answer = solve_program(part.program)
+    assert answer.x is not None, "doing nothing is always possible"
+    return part.expand(answer.x)
+
+
+def construct(
+    grid: Grid,
+    *,
+    window: int,
+    step: int,
+    seconds: float,
+    clock: Callable[[], float],
+) -> NDArray[np.float64]:
+    """Fill the grid from its start: windows of `window` steps, each `step` after the last.
+
+    Batches that start before a window stay; those in it are chosen together with the sums of what
+    may follow; then the window moves on.
+
+    Parameters
+    ----------
+    grid : Grid
+    window, step : int
+    seconds : float
+        Time for all windows together, by `clock`.
+    clock : callable
+
+    Returns
+    -------
+    (n,) array
+        A solution; it may miss demand.
+    """
+    x = do_nothing(grid)
+    deadline = clock() + seconds
+    begins = list(range(0, max(1, grid.n_steps - window + step), step))
+    for number, begin in enumerate(begins):
+        end = grid.n_steps if number == len(begins) - 1 else min(grid.n_steps, begin + window)
+        left = max(0.0, deadline - clock()) / (len(begins) - number)
+        x = _fill(grid, x, begin, end, time_limit=max(1.5 * left, 0.05))
+        if end == grid.n_steps:
+            break
+    return x
+
+
+def _fill(
+    grid: Grid, x: NDArray[np.float64], begin: int, end: int, *, time_limit: float
+) -> NDArray[np.float64]:
+    """Choose the batches from `begin` to `end`; those that start before stay."""
+    inside = (grid.start_of >= begin) & (grid.start_of + grid.steps_of <= end)
+    last = end == grid.n_steps
+    free = [grid.run[inside], grid.size[inside], grid.missed[grid.missed_at <= end]]
+    free.append(grid.missed[grid.missed_at > grid.n_steps])
+    groups = []
+    for columns in (*grid.stock.values(), *grid.waiting.values()):
+        if len(columns) == 1:
+            free.append(columns)
+            continue
+        free.append(columns[begin:end])
+        groups.append(columns[end:])
+    part = restrict(grid.program, x, np.concatenate(free), groups)
+    program = part.program
+    if not last:
+        program = _with_future(grid, part, x, end)
+    start = part.start if last else None
+    answer = solve_program(
+        program, time_limit=time_limit, relative_gap=_GAP, start=start, heuristic_effort=0.2
+    )
+    if answer.x is None:
+        return x
+    found = part.expand(answer.x[: len(part.program.cost)])
+    found[grid.run] = np.round(found[grid.run])
+    return found
+
+
+def _with_future(grid: Grid, part: Part, x: NDArray[np.float64], end: int) -> Program:
+    """Add the sums of what may come after a window, which start from the stock at its end."""
+    future = build_period_sums(
+        grid.network,
+        grid.problem,
+        n_periods=_FUTURE_PERIODS,
+        after=end * grid.width,
+        missed_cost=grid.penalty,
+    )
+    now = part.program
+    cost = now.cost.copy()
+    # What is missed of the targets is for the future to say.
+    targets = grid.missed[grid.missed_at > grid.n_steps]
+    cost[: len(part.free)][np.isin(part.free, targets)] = 0.0
+    stocks = [(name, columns) for name, columns in grid.stock.items() if len(columns) > 1]
+    links, values = _link_stocks(grid, part, future, stocks, x, end)
+    opening = dict(future.opening)
+    for name, _ in stocks:
+        opening.pop(name)
+    then = future.program
+    upper = then.upper.copy()
+    for name, column in opening.items():  # nothing takes these: what there is counts for nothing
+        upper[column] = grid.network.states[name].initial
+    return Program(
+        cost=np.concatenate([cost, then.cost]),
+        lower=np.concatenate([now.lower, then.lower]),
+        upper=np.concatenate([now.upper, upper]),
+        integer=np.concatenate([now.integer, then.integer]),
+        matrix=csc_array(
+            block_array([[now.matrix, None], [None, then.matrix], [links[0], links[1]]])
+        ),
+        row_lower=np.concatenate([now.row_lower, then.row_lower, values]),
+        row_upper=np.concatenate([now.row_upper, then.row_upper, values]),
+        offset=now.offset,
+    )
+
+
+def _link_stocks(
+    grid: Grid,
+    part: Part,
+    future: PeriodSums,
+    stocks: list[tuple[str, NDArray[np.int64]]],
+    x: NDArray[np.float64],
+    end: int,
+) -> tuple[tuple[csc_array, csc_array], NDArray[np.float64]]:
+    """Link each opening stock of the future to the stock at the window's end."""
+    group_of = {int(group[0]): number for number, group in enumerate(part.groups)}
+    moved = [len(part.free) + group_of[int(columns[end])] for _, columns in stocks]
+    opened = [future.opening[name] for name, _ in stocks]
+    count = len(stocks)
+    rows = np.arange(count)
+    here = csc_array(
+        (-np.ones(count), (rows, np.array(moved, dtype=int))),
+        shape=(count, len(part.program.cost)),
+    )
+    there = csc_array(
+        (np.ones(count), (rows, np.array(opened, dtype=int))),
+        shape=(count, len(future.program.cost)),
+    )
+    return (here, there), np.array([x[columns[end]] for _, columns in stocks])
+
+
+def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
+    """Return a window and a step, in steps of the grid: two longest batches, or as much as fits."""
+    longest = max(mode.steps for mode in grid.modes)
+    per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
+    window = max(math.ceil(2.0 * longest), int(most_batches / per_step))
+    window = min(window, grid.n_steps)
+    return window, max(1, window // 2)

@@ -1,0 +1,335 @@
+"""The search for long horizons: construct on a grid, improve in windows, retime, replay."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.errors import UnsupportedModelError
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import compute_final_stock, schedule_value
+from stnopt.scheduling.search.capacity_bound import (
+    MAXIMISED,
+    bound_by_capacity,
+    bound_by_periods,
+)
+from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
+from stnopt.scheduling.search.long_horizon.construct import choose_window, construct
+from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.long_horizon.windows import WindowSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.long_horizon.grid import Grid
+
+#: Share of the largest batch that may be missed of a demand on the grid before times are given.
+_MET = 1e-6
+#: Modes per pair of task and unit: while constructing, and while improving.
+_MODES = 2
+#: Shares of the time: for bounds, and for constructing.
+_BOUND_SHARE, _CONSTRUCT_SHARE = 0.05, 0.2
+#: Free batches of a window while constructing.
+_WINDOW_BATCHES = 250
+#: One window of the search gets this share of the time, within these limits in seconds.
+_WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
+#: Retimed again when this share of the time has passed since, and something was gained.
+_RETIME_SHARE = 0.1
+#: A grid is left when so many sweeps of windows gained nothing.
+_IDLE_SWEEPS = 3
+#: A makespan is first sought within its bound times this, then within longer horizons.
+_FIRST_LENGTH, _LONGER = 1.15, 1.2
+#: Once there is one, this far from what failed to what is known; down to so close.
+_SHORTER, _CLOSE = 0.5, 0.003
+#: Widths that are tried in turn.
+_MAKESPAN_WIDTHS = 3
+#: Share of the time for one horizon.
+_LENGTH_SHARE = 0.2
+#: Numbers of periods of the bounds, the quickest first.
+_PERIODS = (12, 36, 96)
+
+
+def engine_supports(network: Network, problem: Problem) -> str | None:
+    """Say what keeps the engine from a problem; None if nothing does."""
+    del network
+    if problem.horizon is None and problem.objective != "makespan":
+        return "a problem without a horizon, which only a makespan can be"
+    return None
+
+
+def search_long_horizon(
+    network: Network,
+    problem: Problem,
+    *,
+    time_limit: float,
+    relative_gap: float = 1e-4,
+    seed: int = 0,
+    warm: Schedule | None = None,
+    on_improvement: Callable[[Schedule, float, float | None], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Schedule | None, float | None]:
+    """Find a good schedule for a long horizon or a large plant until the time is used.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With a horizon, but for makespan.
+    time_limit : float
+        Seconds by `clock`.
+    relative_gap : float
+        The search ends when the schedule's value is this close to the bound.
+    seed : int
+        Of the order of windows.
+    warm : Schedule, optional
+        A schedule to start from; nothing worse is returned.
+    on_improvement : callable, optional
+        Called with each better schedule, its value and the bound.
+    should_stop : callable, optional
+        Asked between two steps of a few seconds.
+    clock : callable, optional
+
+    Returns
+    -------
+    schedule : Schedule or None
+        Replayed, with the demand met; None if none was found.
+    bound : float or None
+        No schedule at all is better; as `bound_by_capacity`. Where it is infinite, no schedule
+        exists.
+
+    Raises
+    ------
+    UnsupportedModelError
+        What `engine_supports` names.
+    """
+    unsupported = engine_supports(network, problem)
+    if unsupported is not None:
+        raise UnsupportedModelError(f"the long-horizon search does not handle {unsupported}")
+    search = _Search(
+        network=network,
+        problem=problem,
+        deadline=clock() + time_limit,
+        time_limit=time_limit,
+        relative_gap=relative_gap,
+        random=np.random.default_rng(seed),
+        on_improvement=on_improvement,
+        should_stop=should_stop,
+        clock=clock,
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # what was found so far is the answer
+        search.run(warm)
+    return search.best, search.bound
+
+
+@dataclass(slots=True, kw_only=True)
+class _Search:
+    """The best schedule and bound so far, and what the search may still use."""
+
+    network: Network
+    problem: Problem
+    deadline: float
+    time_limit: float
+    relative_gap: float
+    random: np.random.Generator
+    on_improvement: Callable[[Schedule, float, float | None], None] | None
+    should_stop: Callable[[], bool] | None
+    clock: Callable[[], float]
+    best: Schedule | None = None
+    value: float | None = None
+    bound: float | None = None
+    retime_seconds: float = 0.0
+    periods: list[int] = field(default_factory=lambda: list(_PERIODS))
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.problem.objective in MAXIMISED else -1.0
+
+    @property
+    def left(self) -> float:
+        return self.deadline - self.clock()
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is used, the gap closed, or the caller wants to stop."""
+        if self.left <= self.retime_seconds or (self.should_stop and self.should_stop()):
+            return True
+        if self.value is None or self.bound is None:
+            return False
+        return abs(self.bound - self.value) <= self.relative_gap * max(abs(self.value), 1e-10)
+
+    def run(self, warm: Schedule | None) -> None:
+        """Bound, then search on one grid after the other."""
+        self.bound = bound_by_capacity(self.network, self.problem)
+        if self.bound is not None and math.isinf(self.bound):
+            return
+        if warm is not None:
+            self.offer(replace(warm, horizon=self.problem.horizon or warm.horizon))
+        self.tighten_bound()
+        if self.problem.objective == "makespan":
+            self.shorten()
+            return
+        for each in rank_widths(self.network, self.problem, most_modes=_MODES):
+            if self.over:
+                break
+            self.search_grid(self.problem, each.width)
+
+    def shorten(self) -> None:
+        """Look for the demand within shorter and shorter horizons.
+
+        One that fails says nothing of the next: it only moves the look halfway back to what is
+        known to be long enough.
+        """
+        least = max(self.bound or 0.0, 1e-6)
+        most = self.problem.horizon or math.inf
+        failed, length = least, min(_FIRST_LENGTH * least, most)
+        widths: list[float] = []
+        while not self.over:
+            problem = replace(self.problem, horizon=length)
+            if not widths:
+                ranked = rank_widths(self.network, problem, most_modes=_MODES)
+                widths = [each.width for each in ranked[:_MAKESPAN_WIDTHS]]
+            if not widths:
+                return
+            before = self.value
+            self.search_grid(problem, widths[0])
+            if self.value is None:
+                if length >= most:
+                    widths.pop(0)
+                failed, length = length, min(_LONGER * length, most)
+                continue
+            if self.value == before:
+                failed = max(failed, length)
+            if self.value - failed <= max(self.relative_gap, _CLOSE) * self.value:
+                # From the start again, on another grid: what failed may do there.
+                failed = max(least, self.bound or 0.0)
+                widths.pop(0)
+            length = failed + _SHORTER * (self.value - failed)
+
+    def tighten_bound(self) -> None:
+        """Sum over more and more periods while that takes a small share of the time."""
+        while self.periods and not self.over:
+            started = self.clock()
+            found = bound_by_periods(
+                self.network,
+                self.problem,
+                n_periods=self.periods.pop(0),
+                time_limit=_BOUND_SHARE * self.time_limit,
+                whole_batches=self.problem.objective == "cost",
+            )
+            self.note_bound(found)
+            if self.clock() - started > 0.1 * _BOUND_SHARE * self.time_limit:
+                break
+
+    def note_bound(self, found: float | None) -> None:
+        """Keep the tighter of two bounds."""
+        if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
+            self.bound = found
+
+    def search_grid(self, problem: Problem, width: float) -> None:
+        """Construct on one grid and improve until it has no more to give, or the time is used."""
+        modes = choose_modes(self.network, width, most=_MODES)
+        grid = build_grid(self.network, problem, width=width, modes=modes)
+        if not len(grid.run):
+            return
+        window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
+        x = construct(
+            grid,
+            window=window,
+            step=step,
+            seconds=min(_CONSTRUCT_SHARE * self.time_limit, self.left),
+            clock=self.clock,
+        )
+        if grid.missed_amount(x) <= _MET * grid.largest:
+            self.retime(grid, x, problem)
+            if problem.objective == "makespan":
+                return
+        self.improve(grid, x, problem)
+
+    def improve(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> None:
+        """Free window after window; retime what was gained now and then, and at the end."""
+        windows = WindowSearch(
+            grid=grid,
+            random=self.random,
+            seconds=float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW)),
+            x=x,
+            value=float(grid.program.cost @ x) + grid.program.offset,
+        )
+        started = self.clock()
+        gained, retimed_at = False, started
+        while not self.over and not windows.exhausted:
+            if windows.idle > _IDLE_SWEEPS * windows.sweep:
+                break
+            if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
+                gained = True
+            if problem.objective == "makespan":
+                if grid.missed_amount(windows.x) <= _MET * grid.largest:
+                    break
+                if self.clock() - started > _LENGTH_SHARE * self.time_limit:
+                    return
+            since = self.clock() - retimed_at
+            if (
+                problem.objective != "makespan"
+                and gained
+                and since > max(_RETIME_SHARE * self.time_limit, 5 * self.retime_seconds)
+            ):
+                windows.resize(seconds=max(0.1, self.left))
+                self.retime(grid, windows.x, problem)
+                gained, retimed_at = False, self.clock()
+        if gained:
+            self.retime(grid, windows.x, problem)
+
+    def retime(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> Schedule | None:
+        """Give the batches of a solution their times and sizes, and offer what comes of it."""
+        started = self.clock()
+        latest = max((due.time for due in problem.deliveries), default=0.0)
+        horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
+        schedule = retime_repeatedly(grid.place(x), self.network, replace(problem, horizon=horizon))
+        self.retime_seconds = self.clock() - started
+        if schedule is not None:
+            self.offer(schedule)
+        return schedule
+
+    def offer(self, schedule: Schedule) -> None:
+        """Keep a schedule that is better than the best, replayed and with its demand met."""
+        horizon = self.problem.horizon or schedule.horizon
+        schedule = replace(
+            schedule,
+            horizon=horizon,
+            deliveries=self.problem.deliveries,
+            final_stock=compute_final_stock(
+                schedule.batches, self.network, self.problem.deliveries
+            ),
+        )
+        value = schedule_value(schedule, self.network, self.problem.objective)
+        if self.value is not None and self.sign * value <= self.sign * self.value:
+            return
+        if not meets_targets(schedule, self.network, self.problem):
+            return
+        if find_violations(schedule, self.network):
+            return
+        self.best, self.value = schedule, value
+        if self.on_improvement is not None:
+            self.on_improvement(schedule, value, self.bound)
+
+
+def meets_targets(schedule: Schedule, network: Network, problem: Problem) -> bool:
+    """Whether a schedule ends with what is asked for, within the replay's tolerance."""
+    largest = max(fit.max_batch for fit in network.suitabilities)
+    for state, amount in problem.targets.items():
+        over = schedule.final_stock.get(state, 0.0) - amount
+        tolerance = 1e-6 * max(largest, abs(amount))
+        if over < -tolerance or (problem.sense == "exactly" and over > tolerance):
+            return False
+    return True

@@ -1,0 +1,197 @@
+"""Better solutions from a solution on a grid: free a window of time or some units, fix the rest.
+
+References
+----------
+Large neighbourhood search: Shaw (1998), CP98, LNCS 1520, 417, doi:10.1007/3-540-49481-2_30.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
+from stnopt.solvers.linear_program import ProgramStatus, solve_program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stnopt.scheduling.search.long_horizon.grid import Grid
+
+#: Least relative gain that counts.
+_GAIN = 1e-7
+_GAP = 5e-4
+#: Free batches of the first windows.
+_FIRST_BATCHES = 250
+#: A window grows or shrinks by this when its solves are quick or cut short.
+_LARGER, _SMALLER = 1.3, 0.8
+#: Share of windows that free some units only, for a longer time.
+_SHARE_OF_UNITS = 0.3
+
+
+@dataclass(slots=True, kw_only=True)
+class WindowSearch:
+    """Where the next window is, and how long; adapts to how long solves take.
+
+    Attributes
+    ----------
+    grid : Grid
+    random : numpy Generator
+    seconds : float
+        For one window.
+    x : (n,) array
+        The best solution.
+    value : float
+    length : float
+        Of a window, in steps.
+    idle : int
+        Windows since the last gain.
+    exhausted : bool
+        The whole grid was free, and solved to the end: there is nothing better on it.
+    bound : float or None
+        Of all solutions on the grid, where the whole of it was free.
+    """
+
+    grid: Grid
+    random: np.random.Generator
+    seconds: float
+    x: NDArray[np.float64]
+    value: float
+    length: float = 0.0
+    idle: int = 0
+    exhausted: bool = False
+    bound: float | None = None
+    solved: int = 0
+    cut: int = 0
+    waiting_list: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        per_step = max(1.0, len(self.grid.run) / max(1, self.grid.n_steps))
+        longest = max(mode.steps for mode in self.grid.modes)
+        self.length = max(_FIRST_BATCHES / per_step, 1.5 * longest)
+
+    @property
+    def sweep(self) -> int:
+        """How many windows lie in the grid, half overlapping."""
+        return max(1, int(np.ceil(2 * self.grid.n_steps / max(1.0, self.length))))
+
+    def improve(self, *, seconds: float) -> bool:
+        """Free one window; say whether something better was found."""
+        begin, end, units = self._choose()
+        free = self._free(begin, end, units)
+        whole = bool(free.all())
+        part = self._part(free, begin, end)
+        limit = min(seconds, self.seconds * (4.0 if whole else 1.0))
+        answer = solve_program(
+            part.program,
+            time_limit=limit,
+            relative_gap=_GAP,
+            start=part.start,
+            heuristic_effort=0.2,
+            seed=int(self.random.integers(1 << 16)),
+        )
+        done = answer.status in (ProgramStatus.OPTIMAL, ProgramStatus.INFEASIBLE)
+        if whole:
+            self.exhausted = done
+            self.bound = answer.bound
+        self._adapt(done)
+        if answer.x is None or answer.objective is None:
+            self.idle += 1
+            return False
+        if answer.objective <= self.value + _GAIN * max(1.0, abs(self.value)):
+            self.idle += 1
+            return False
+        self._keep(part.expand(answer.x))
+        self.idle = 0
+        return True
+
+    def resize(self, *, seconds: float) -> bool:
+        """Choose the sizes of all batches again; say whether that helped."""
+        grid = self.grid
+        runs = self.x[grid.run] > 0.5
+        rest = np.ones(len(self.x), bool)
+        rest[grid.run] = rest[grid.size] = False
+        free = np.concatenate([np.flatnonzero(rest), grid.size[runs]])
+        part = restrict(grid.program, self.x, free)
+        answer = solve_program(part.program, time_limit=seconds)
+        if answer.x is None or answer.objective is None:
+            return False
+        if answer.objective <= self.value + _GAIN * max(1.0, abs(self.value)):
+            return False
+        self._keep(part.expand(answer.x))
+        return True
+
+    def _keep(self, x: NDArray[np.float64]) -> None:
+        x[self.grid.run] = np.round(x[self.grid.run])
+        self.x = x
+        program = self.grid.program
+        self.value = float(program.cost @ x) + program.offset
+
+    def _choose(self) -> tuple[int, int, NDArray[np.int64] | None]:
+        """Return begin and end of the next window, and the units that it frees (None: all)."""
+        n_units = len(self.grid.network.units)
+        if n_units >= 4 and self.random.random() < _SHARE_OF_UNITS:
+            count = max(2, n_units // 3)
+            units = self.random.choice(n_units, size=count, replace=False)
+            length = min(self.grid.n_steps, int(self.length * n_units / count))
+            begin = int(self.random.integers(-length // 2, max(1, self.grid.n_steps - length // 2)))
+            return begin, begin + length, units
+        length = int(self.length)
+        if length >= self.grid.n_steps:
+            return 0, self.grid.n_steps, None
+        if not self.waiting_list:
+            step = max(1, length // 2)
+            offset = int(self.random.integers(step))
+            begins = np.arange(offset - length // 2, self.grid.n_steps - length // 3, step)
+            self.waiting_list = self.random.permutation(begins).tolist()
+        begin = int(self.waiting_list.pop())
+        return begin, begin + length, None
+
+    def _free(self, begin: int, end: int, units: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        grid = self.grid
+        free = (grid.start_of + grid.steps_of > begin) & (grid.start_of < end)
+        if units is not None:
+            free &= np.isin(grid.unit_of, units)
+        return free
+
+    def _part(self, free: NDArray[np.bool_], begin: int, end: int) -> Part:
+        """Free the batches, and the sizes of those that run a while longer."""
+        grid, x = self.grid, self.x
+        ahead = max(1, (end - begin) // 2)
+        resized = (
+            (x[grid.run] > 0.5)
+            & (grid.start_of + grid.steps_of > begin - ahead // 2)
+            & (grid.start_of < end + ahead)
+        )
+        moving = free | resized
+        if not moving.any():
+            moving = np.ones_like(moving)
+        first = int(grid.start_of[moving].min())
+        last = int((grid.start_of + grid.steps_of)[moving].max())
+        columns = [grid.run[free], grid.size[moving], grid.missed]
+        groups = []
+        for stock in grid.stock.values():
+            if len(stock) == 1:
+                columns.append(stock)
+                continue
+            columns.append(stock[first : last + 1])
+            groups.append(stock[last + 1 :])
+        columns += [waiting[first : last + 1] for waiting in grid.waiting.values()]
+        return restrict(grid.program, x, np.concatenate(columns), groups)
+
+    def _adapt(self, done: bool) -> None:
+        """Windows that are solved without a gain are too short; those that are cut too long."""
+        if not done:
+            self.solved = 0
+            self.cut += 1
+            if self.cut >= 2:
+                self.length = max(_SMALLER * self.length, 1.0 + self.grid.steps_of.max(initial=1))
+                self.cut, self.waiting_list = 0, []
+            return
+        self.cut = 0
+        self.solved += 1
+        if self.solved >= 4:
+            self.length = min(_LARGER * self.length, 1.0 + self.grid.n_steps)
+            self.solved, self.waiting_list = 0, []
