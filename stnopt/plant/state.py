@@ -80,11 +80,14 @@ class RunningBatch:
     def releases(self, network: Network) -> dict[str, float]:
         """Return when each state that is still to come leaves it, in the plant's time unit.
 
-        An early output keeps its recipe's distance from the finish, but does not come before 0.
+        An early output keeps its recipe's distance from the finish, pauses of the unit not counted,
+        but does not come before 0.
         """
         recipe = network.tasks[self.task]
         fit = recipe.units[self.unit]
         lasts = fit.duration(self.size)
+        rules = network.unit_rules.get(self.unit)
+        pauses = rules.paused if rules else ()
         coming = {}
         for state in recipe.produces:
             after = min(fit.release_time.get(state, lasts), lasts)
@@ -93,8 +96,21 @@ class RunningBatch:
             else:
                 gone = after < lasts and self.started + after <= SHARE * lasts
             if not gone:
-                coming[state] = max(0.0, self.remaining - (lasts - after))
+                coming[state] = max(0.0, _before(self.remaining, lasts - after, pauses))
         return coming
+
+
+def _before(time: float, work: float, pauses: tuple[tuple[float, float], ...]) -> float:
+    """When so much work was still to be done before a time, pauses not counted."""
+    for begin, end in reversed(pauses):
+        if begin >= time:
+            continue
+        done = max(0.0, time - end)
+        if done >= work:
+            break
+        work -= done
+        time = begin
+    return time - work
 
 
 @dataclass(frozen=True, slots=True)

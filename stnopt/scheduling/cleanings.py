@@ -148,6 +148,9 @@ def _fits(
     end = batches[position].start
     begin = end - rule.duration
     earlier = max((ready, *(b.finish for b in batches[:position])))
+    for start, stop in network.unit_rules[batches[position].unit].unattended:
+        if start + same < earlier < stop - same:  # nobody empties it before
+            earlier = stop
     return begin >= earlier - same and all(
         stop <= begin + same or start >= end - same
         for start, stop in network.unit_rules[batches[position].unit].unavailable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.plant.state import PlantState
+from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
 from stnopt.scheduling.cleanings import Cleanings, choose_cleanings
 from stnopt.scheduling.locked_lots import store_with_locks
@@ -88,19 +88,26 @@ def possible_movements(schedule: Schedule, network: Network) -> Iterator[Replay]
 def batches_before_start(start: PlantState, network: Network) -> dict[str, Batch]:
     """Return, by unit, the batch that runs at time 0 or ran last, as far as the state says.
 
-    A unit that still holds material cannot be cleaned before 0: to it, its batch ends at 0.
+    A unit that still holds material cannot be cleaned before 0, or before somebody is there to
+    empty it: to it, its batch ends then.
     """
     before = {
         b.unit: Batch(b.task, b.unit, b.start, b.finish, b.size)
         for b in start.running
         if b.task in network.tasks
     }
-    for unit, last in start.last.items():
-        finish = 0.0 if unit in start.held else last.finished
-        before[unit] = Batch(last.task, unit, finish - 1.0, finish, 1.0)
-    for unit in start.held:
-        before.setdefault(unit, Batch("", unit, -1.0, 0.0, 1.0))
+    for unit in dict.fromkeys([*start.last, *start.held]):
+        last = start.last.get(unit)
+        finish = last.finished if last else 0.0
+        if unit in start.held:
+            finish = _attended(unit, 0.0, network, 0.0, since_before=True)
+        before[unit] = Batch(last.task if last else "", unit, finish - 1.0, finish, 1.0)
     return before
+
+
+def unloaded_at(batch: Batch, network: Network, horizon: float) -> float:
+    """When a unit can be empty of a batch: at its end, or when somebody is there."""
+    return _attended(batch.unit, batch.finish, network, horizon)
 
 
 def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings) -> Replay:
@@ -245,6 +252,8 @@ def _comings(
         leaves = leaves_unit(batch, 0)
         for name, time in running.releases(network).items():
             share = network.tasks[running.task].produces[name]
+            if time == 0.0:  # due before; it could not leave an unattended unit
+                time = _attended(running.unit, time, network, schedule.horizon, since_before=True)
             comings.append(
                 _from_batch(
                     batch, name, share * running.size, time, leaves, network, schedule.horizon
@@ -339,14 +348,36 @@ def changeover_time(batch: Batch, following: Batch, network: Network) -> float:
     return rules.changeovers.get((batch.task, following.task), 0.0) if rules else 0.0
 
 
-def _attended(unit: str, time: float, network: Network, horizon: float) -> float:
-    """When what could leave a unit at a time does: at the end of a period without attendance."""
+def _attended(
+    unit: str, time: float, network: Network, horizon: float, *, since_before: bool = False
+) -> float:
+    """When what could leave a unit at a time does: at the end of a period without attendance.
+
+    With `since_before` it was to leave before that time: also in a period that starts then.
+    """
     same = time_tolerance(horizon)
     rules = network.unit_rules.get(unit)
     for start, end in rules.unattended if rules else ():
-        if start + same < time < end - same:
+        if (start - same if since_before else start + same) < time < end - same:
             time = end
     return time
+
+
+def release_times(
+    batch: Batch | RunningBatch, network: Network, horizon: float
+) -> dict[str, float]:
+    """Return when each state leaves a batch; of one that runs at 0, those still to come."""
+    if isinstance(batch, RunningBatch):
+        given = batch.releases(network)
+        return {
+            s: _attended(batch.unit, time, network, horizon, since_before=time == 0.0)
+            for s, time in given.items()
+        }
+    same = time_tolerance(horizon)
+    return {
+        s: _attended(batch.unit, _release_time(batch, s, network, same), network, horizon)
+        for s in network.tasks[batch.task].produces
+    }
 
 
 def _locks(

@@ -28,6 +28,7 @@ from stnopt.scheduling.movements import (
     possible_movements,
     store,
     time_of_work,
+    unloaded_at,
 )
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_suitability
 
@@ -150,12 +151,19 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
         *_check_deliveries(schedule, network),
         *_check_orders(schedule, network),
     ]
-    violations += _judge_movements(schedule, network)[1]
+    violations += judge_movements(schedule, network)[1]
     return sorted(violations, key=lambda violation: violation.time)
 
 
-def _judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
-    """Return what moves, and what that breaks, for the cleanings with which least is broken."""
+def judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
+    """Return what moves, and what that breaks, for the cleanings with which least is broken.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+        Without weekly patterns (`with_calendars`).
+    """
     best: tuple[Replay, list[Violation]] | None = None
     for replay in possible_movements(schedule, network):
         broken = [
@@ -195,7 +203,7 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         for states whose capacity it would otherwise exceed.
     """
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
-    replay, _ = _judge_movements(schedule, network)
+    replay, _ = judge_movements(schedule, network)
     frames = []
     for name, state in network.states.items():
         if state.unlimited:
@@ -336,7 +344,7 @@ def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
         earlier = [before[unit]] if unit in before else []
         for batch, following in pairwise([*earlier, *batches]):
             needed = changeover_time(batch, following, network)
-            gap = following.start - batch.finish
+            gap = following.start - unloaded_at(batch, network, schedule.horizon)
             if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
                 violations.append(
                     Violation(

@@ -113,6 +113,12 @@ class Schedule:
         object.__setattr__(self, "deliveries", tuple(self.deliveries))
         object.__setattr__(self, "final_stock", ReadOnlyMapping(self.final_stock))
 
+    def state_at(self, time: float, network: Network) -> PlantState:
+        """Return the plant at an instant, after all events then (`stnopt.scheduling.cut`)."""
+        from stnopt.scheduling.cut import state_at
+
+        return state_at(self, time, network)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""
         rows = [(b.task, b.unit, b.start, b.finish, b.size) for b in self.batches]

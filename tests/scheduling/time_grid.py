@@ -19,7 +19,6 @@ from scipy.sparse import csr_array
 
 from stnopt.plant import Delivery, LastTask, Order, PlantState, RunningBatch, read_network
 
-
 #: Room for a missing share beside the least one; with more than 1e-6 HiGHS loses optima.
 _SLACK = 1e-9
 
@@ -247,14 +246,16 @@ def _pairs_in_turn(rows, network, state, starts):
     runs at 0, is one of the first ones; a unit that holds something has not begun to be cleaned.
     """
     firsts = [
-        (first, unit, column, _end(network, first, unit, begin))
+        (first, unit, column, _released(network, unit, _end(network, first, unit, begin)))
         for (first, unit, begin), column in starts.items()
     ]
-    firsts += [(b.task, b.unit, rows.one, b.remaining) for b in state.running]
     firsts += [
-        (last.task, unit, rows.one, 0 if unit in state.held else last.finished)
-        for unit, last in state.last.items()
+        (b.task, b.unit, rows.one, _released(network, b.unit, b.remaining)) for b in state.running
     ]
+    for unit, last in state.last.items():
+        locked = [e for s, e in _unattended(network, unit) if s == 0]
+        emptied = locked[0] if locked else 0
+        firsts.append((last.task, unit, rows.one, emptied if unit in state.held else last.finished))
     pairs = []
     for first, unit, column, finish in firsts:
         for (task, where, start), other in starts.items():
@@ -279,7 +280,12 @@ def _clean(rows, network, state, hours, starts):
         if rule is None:
             continue
         on = {key: column for key, column in starts.items() if key[1] == unit}
-        ready = max((b.remaining for b in state.running if b.unit == unit), default=0)
+        ready = max(
+            (_released(network, unit, b.remaining) for b in state.running if b.unit == unit),
+            default=0,
+        )
+        if unit in state.held:
+            ready = max((e for s, e in _unattended(network, unit) if s == 0), default=0)
         begins = {}  # hour at which the next batch starts -> column
         for hour in range(int(rule.duration + ready), hours + 1):
             first = hour - int(rule.duration)
@@ -289,7 +295,7 @@ def _clean(rows, network, state, hours, starts):
             starting = [(c, -1) for (_, _, h), c in on.items() if h == hour]
             rows.row([(begins[hour], 1), *starting], -math.inf, 0)
             for (task, _, h), column in on.items():
-                if h < hour and _end(network, task, unit, h) > first:
+                if h < hour and _released(network, unit, _end(network, task, unit, h)) > first:
                     rows.row([(begins[hour], 1), (column, 1)], -math.inf, 1)
         for low in range(hours):
             for high in range(low + 1, hours):

@@ -269,6 +269,14 @@ def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events
     return finish <= n_events and not away
 
 
+def _unloaded(m: pyo.ConcreteModel, batch: tuple[str, str, int]) -> int:
+    """Return the point at which a unit can be empty of a batch: somebody must be there."""
+    point = _release_point(m, batch, None)
+    held = m.run[batch].fixed and point == 0
+    periods = m.unattended.get(batch[1], ())
+    return next((end for start, end in periods if held and start == 0), point)
+
+
 def _release_point(m: pyo.ConcreteModel, batch: tuple[str, str, int], steps: int | None) -> int:
     """Return the point at which a batch gives out what it releases after so many intervals.
 
@@ -279,7 +287,8 @@ def _release_point(m: pyo.ConcreteModel, batch: tuple[str, str, int], steps: int
         pauses = m.run[batch].fixed  # of one that runs at 0, the state says when
         point = batch[2] + steps if pauses else _finish(m, batch[1], batch[2], steps)
     for start, end in m.unattended.get(batch[1], ()):
-        if start < point < end:
+        late = steps is not None and m.run[batch].fixed and point == start == 0
+        if start < point < end or late:
             point = end
     return point
 
@@ -334,8 +343,11 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
     }
     starts = {b for b in m.BATCHES if b[1] in tasks_on}
     ended: dict[tuple, list] = {}
+    soonest: dict[tuple, int] = {}
     for batch in starts:
-        ended.setdefault((*batch[:2], m.finish[batch]), []).append(batch)
+        point = _unloaded(m, batch)
+        soonest[batch[:2]] = min(point, soonest.get(batch[:2], point))
+        ended.setdefault((*batch[:2], point), []).append(batch)
     m.changed = pyo.Var(
         [
             (unit, one, other, event)
@@ -343,7 +355,7 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
             for event in m.EVENTS
             if (other, unit, event) in starts
             and not m.run[other, unit, event].fixed  # what runs at 0 follows nothing
-            and event >= m.steps[one, unit] + steps
+            and event >= soonest.get((one, unit), len(m.EVENTS)) + steps
         ],
         bounds=(0, 1),
     )
@@ -425,7 +437,7 @@ def _add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None
 
     @m.Constraint(list(busy))
     def idle_while_cleaned(m, unit, point):
-        running = m.running[unit, point]
+        running = [b for b in m.BATCHES if b[1] == unit and b[2] <= point < _unloaded(m, b)]
         return sum(m.run[b] for b in running) + sum(busy[unit, point]) <= 1
 
     @m.Constraint(list(rules), m.EVENTS)

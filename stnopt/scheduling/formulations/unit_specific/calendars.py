@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 #: A batch that is said to run into a pause does so by this share of the horizon.
 _INTO_PAUSE = 1e-5
-_HELD = 1e-9
 
 
 def refuse_calendars(network: Network) -> None:
@@ -231,5 +230,4 @@ def _add_delays(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
     @m.Constraint(keys)
     def end_before_period(m, *key):
         loose = longest * (1 - m.run[key[:4]] + m.ends_in[key] + m.ends_after[key])
-        # What is held at 0 may leave at 0.
-        return finish(m, key[:4]) <= periods[key[1]][key[4]][0] + _HELD * horizon + loose
+        return finish(m, key[:4]) <= periods[key[1]][key[4]][0] + loose

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.scheduling.formulations.given import Given
@@ -78,7 +80,7 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
             return pyo.Constraint.Skip
         ended = [b for b in m.BATCHES if b[1] == unit and b[2] == event and b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
-        busy = sum(m.duration[b] for b in ended)
+        busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
         return gap >= busy + rules[unit].duration * m.clean[unit, following]
 
     @m.Constraint(list(rules), m.EVENTS)
