@@ -32,11 +32,14 @@ from stnopt.feasibility.samples import TargetSamples as TargetSamples
 from stnopt.feasibility.samples import sample_targets as sample_targets
 from stnopt.feasibility.samples import score_region as score_region
 from stnopt.plant.network import Network as Network
+from stnopt.plant.orders import Order as Order
+from stnopt.plant.orders import ServedOrder as ServedOrder
 from stnopt.plant.problem import Delivery as Delivery
 from stnopt.plant.problem import Problem as Problem
 from stnopt.plant.read import load_example as load_example
 from stnopt.plant.read import read_network as read_network
 from stnopt.plant.read import read_problem as read_problem
+from stnopt.plant.read import read_state as read_state
 from stnopt.plant.recipe import State as State
 from stnopt.plant.recipe import Suitability as Suitability
 from stnopt.plant.recipe import Task as Task
@@ -44,6 +47,9 @@ from stnopt.plant.rules import CleanAfter as CleanAfter
 from stnopt.plant.rules import Unit as Unit
 from stnopt.plant.rules import Utility as Utility
 from stnopt.plant.source import list_examples as list_examples
+from stnopt.plant.state import LastTask as LastTask
+from stnopt.plant.state import PlantState as PlantState
+from stnopt.plant.state import RunningBatch as RunningBatch
 from stnopt.plot import plot_frontier as plot_frontier
 from stnopt.plot import plot_gantt as plot_gantt
 from stnopt.plot import plot_network as plot_network

@@ -107,6 +107,38 @@ def settle_number(
     return value
 
 
+def settle_steps(
+    noun: Any, name: str, owner: str, problems: list[str], *, least: float, strictly: bool = True
+) -> tuple[tuple[float, float], ...]:
+    """Check a noun's list of (time, amount) pairs and store it; empty if it is bad.
+
+    Times start at 0 or later and increase (`strictly`), or do not decrease.
+    """
+    given = getattr(noun, name)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        problems.append(f"{owner}: {name} must be a list of pairs [time, amount], got {given!r}")
+        return ()
+    n_before = len(problems)
+    steps: list[tuple[float, float]] = []
+    for pair in given:
+        if isinstance(pair, str) or not isinstance(pair, Iterable) or len(tuple(pair)) != 2:
+            problems.append(f"{owner}: {name} needs pairs [time, amount], got {pair!r}")
+            continue
+        where = f"{owner}: {name} {list(pair)}"
+        when, much = pair
+        time = checked_number(when, f"{where}: its time", problems, least=0.0)
+        amount = checked_number(much, f"{where}: its amount", problems, least=least)
+        if steps and (time <= steps[-1][0] if strictly else time < steps[-1][0]):
+            problems.append(
+                f"{owner}: {name} at {time:g} comes after the one at {steps[-1][0]:g}; write them "
+                "in order of time" + (", each time once" if strictly else "")
+            )
+        steps.append((time, amount))
+    settled = tuple(steps) if len(problems) == n_before else ()
+    object.__setattr__(noun, name, settled)
+    return settled
+
+
 def settle_mapping(noun: Any, name: str, owner: str, problems: list[str]) -> dict[str, Any]:
     """Copy a noun's mapping without the keys that are not text; empty if it is no mapping."""
     given = getattr(noun, name)

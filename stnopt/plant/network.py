@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stnopt.plant.calendar import KINDS
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     changed_fields,
@@ -172,7 +173,8 @@ class Network:
             plant["units"] = {name: _rules_entry(unit) for name, unit in self.unit_rules.items()}
         if self.utilities:
             plant["utilities"] = {
-                name: {"capacity": utility.capacity} for name, utility in self.utilities.items()
+                name: {"capacity": [list(s) for s in utility.steps] or utility.capacity}
+                for name, utility in self.utilities.items()
             }
         return plant
 
@@ -217,6 +219,8 @@ def _state_entry(state: State) -> dict[str, Any]:
     entry = changed_fields(state, but=("name",))
     if state.unlimited:
         entry["initial"] = "unlimited"
+    if state.arrivals:
+        entry["arrivals"] = [list(arrival) for arrival in state.arrivals]
     return entry
 
 
@@ -228,8 +232,11 @@ def _unit_entry(suitability: Suitability) -> dict[str, Any]:
 
 def _rules_entry(unit: Unit) -> dict[str, Any]:
     entry: dict[str, Any] = {}
-    if unit.unavailable:
-        entry["unavailable"] = [list(period) for period in unit.unavailable]
+    for kind in KINDS:
+        periods: list[Any] = [list(period) for period in getattr(unit, kind)]
+        periods += [pattern.written() for pattern in unit.weekly.get(kind, ())]
+        if periods:
+            entry[kind] = periods
     changeovers: dict[str, dict[str, float]] = {}
     for (first, following), time in unit.changeovers.items():
         changeovers.setdefault(first, {})[following] = time

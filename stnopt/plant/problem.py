@@ -1,4 +1,4 @@
-"""What is asked of a plant: an objective, a horizon, targets and deliveries.
+"""What is asked of a plant: an objective, a horizon, targets, deliveries and orders.
 
 A problem knows no plant: whether its names and times fit one is for whoever puts the two together.
 """
@@ -8,12 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.calendar import parse_start
 from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
+from stnopt.plant.objective import OBJECTIVES, ObjectiveKind
+from stnopt.plant.orders import Order
 
-ObjectiveKind = Literal["profit", "production", "cost", "makespan"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
 Sense = Literal["at_least", "exactly"]
 
 
@@ -60,8 +65,8 @@ class Problem:
 
     Parameters
     ----------
-    objective : {"profit", "production", "cost", "makespan"}
-        What is maximised (profit, production) or minimised (cost, makespan).
+    objective : {"profit", "production", "cost", "makespan", "batches", "tardiness"}
+        What is maximised (profit, production) or minimised (all others).
     horizon : float or None
         Length of the schedule, in the plant's time unit; for "makespan" an upper bound. None where
         nothing is said about it.
@@ -71,6 +76,10 @@ class Problem:
         Whether more than a target may be made.
     deliveries : tuple of Delivery
         What leaves the plant before.
+    orders : tuple of Order
+        What is wanted by a date and may come late.
+    start : datetime, str or None
+        When time 0 is (`stnopt.plant.calendar.parse_start`); weekly patterns need it.
 
     Raises
     ------
@@ -83,11 +92,13 @@ class Problem:
     targets: Mapping[str, float] = field(default_factory=dict)
     sense: Sense = "at_least"
     deliveries: tuple[Delivery, ...] = ()
+    orders: tuple[Order, ...] = ()
+    start: datetime | None = None
 
     def __post_init__(self) -> None:
         problems: list[str] = []
         for key, choices in (
-            ("objective", get_args(ObjectiveKind)),
+            ("objective", tuple(OBJECTIVES)),
             ("sense", get_args(Sense)),
         ):
             value = getattr(self, key)
@@ -100,6 +111,14 @@ class Problem:
             object.__setattr__(self, "horizon", horizon)
         self._settle_targets(problems)
         self._settle_deliveries(horizon, problems)
+        self._settle_orders(horizon, problems)
+        if self.start is not None:
+            try:
+                object.__setattr__(self, "start", parse_start(self.start))
+            except InvalidInputError as error:
+                problems.extend(error.problems)
+        if self.objective == "tardiness" and not self.orders:
+            problems.append("objective 'tardiness' needs orders: without them nothing is late")
         if problems:
             raise InvalidInputError(problems)
 
@@ -128,3 +147,24 @@ class Problem:
                     f"({horizon:g})"
                 )
         object.__setattr__(self, "deliveries", deliveries)
+
+    def _settle_orders(self, horizon: float, problems: list[str]) -> None:
+        given: Any = self.orders
+        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+            problems.append(f"orders must be a list, got {given!r}")
+            return
+        orders = tuple(given)
+        known: set[str] = set()
+        for order in orders:
+            if not isinstance(order, Order):
+                problems.append(f"orders: expected an Order, got {order!r}")
+                continue
+            if order.id in known:
+                problems.append(f"order {order.id!r} is there more than once")
+            known.add(order.id)
+            for what, time in (("due", order.due), ("earliest", order.earliest)):
+                if time > horizon:
+                    problems.append(
+                        f"order {order.id!r}: {what} {time:g} is after the horizon ({horizon:g})"
+                    )
+        object.__setattr__(self, "orders", orders)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant.checks import did_you_mean
 from stnopt.plant.read_asked import is_plant_alone, read_problem_document
+from stnopt.plant.read_now import holds_no_state, read_now_document
 from stnopt.plant.read_plant import read_plant_document
 from stnopt.plant.source import EXAMPLES, list_examples, open_source
+from stnopt.plant.state import PlantState, state_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from stnopt.plant.network import Network
@@ -81,6 +83,49 @@ def read_problem(
     if problem is None or problems:
         raise InvalidInputError(problems, source=where)
     return problem
+
+
+def read_state(
+    source: Path | str | Mapping[str, Any], *, default: PlantState | None = None
+) -> PlantState:
+    """Read the plant's state at time 0 from a file, or from the mapping that such a file holds.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself. The state is under
+        `now:`, beside `plant:` and `problem:` or alone, or it is the whole file.
+    default : PlantState, optional
+        What to return where the source is a plant or a problem, and no state stands beside it.
+
+    Returns
+    -------
+    PlantState
+        The checked state. Where the file holds the plant too, it fits that plant.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of the file at once, each naming its element.
+    """
+    problems: list[str] = []
+    try:
+        document, where = open_source(source, problems)
+    except InvalidNetworkError as error:
+        raise InvalidInputError(error.problems, source=error.source) from error
+    if default is not None and holds_no_state(document):
+        return default
+    state = read_now_document(document, problems)
+    if state is not None and isinstance(document, Mapping) and "plant" in document:
+        try:
+            network = read_plant_document(document, [], where)
+        except InvalidNetworkError:
+            pass  # `read_network` says what is wrong with the plant
+        else:
+            problems += [f"now: {problem}" for problem in state_problems(state, network)]
+    if state is None or problems:
+        raise InvalidInputError(problems, source=where)
+    return state
 
 
 def load_example(name: str) -> Network:

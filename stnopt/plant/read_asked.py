@@ -7,11 +7,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stnopt.plant.checks import did_you_mean
+from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.read_plant import BESIDE_PLANT
 from stnopt.plant.values import described, known_entries, made, read_number, read_numbers, read_text
 
-_PROBLEM_KEYS = ("objective", "horizon", "horizon_upper_bound", "demand", "sense", "deliveries")
+_PROBLEM_KEYS = (
+    "objective",
+    "horizon",
+    "horizon_upper_bound",
+    "demand",
+    "sense",
+    "deliveries",
+    "orders",
+    "start",
+)
+_ORDER_NUMBERS = ("amount", "due", "earliest", "priority", "late_cost", "missing_cost")
+_ORDER_KEYS = ("id", "state", "partial", *_ORDER_NUMBERS)
 
 
 _DELIVERY_KEYS = ("state", "time", "amount")
@@ -73,6 +85,13 @@ def _read_problem(
         problems.extend(_unknown_states(demand, "problem: demand", states))
     if "deliveries" in entries:
         values["deliveries"] = _read_deliveries(entries["deliveries"], states, problems)
+    if "orders" in entries:
+        values["orders"] = read_orders(entries["orders"], "problem: orders", states, problems)
+    if "start" in entries:
+        n_before = len(problems)
+        text = read_text(entries["start"], "problem: start", problems)
+        if len(problems) == n_before:
+            values["start"] = text
     n_before = len(problems)
     problem = made(Problem, problems, **values)
     problems[n_before:] = [f"problem: {sentence}" for sentence in problems[n_before:]]
@@ -111,6 +130,48 @@ def _read_deliveries(
         else:
             deliveries.append(delivery)
     return deliveries
+
+
+def read_orders(
+    value: object, where: str, states: Mapping[str, object] | None, problems: list[str]
+) -> list[Order]:
+    """Read a list of orders, without those that have problems."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            f"{where} must be a list of {{id: ..., state: ..., amount: ..., due: ...}}, got "
+            + described(value)
+        )
+        return []
+    orders = []
+    for count, row in enumerate(value, 1):
+        n_before = len(problems)
+        owner = f"{where[:-1]} {count}"
+        required = ("id", "state", "amount", "due")
+        entries = known_entries(row, owner, _ORDER_KEYS, required, problems)
+        values: dict[str, Any] = {
+            key: read_number(entries[key], f"{owner}: {key}", problems)
+            for key in _ORDER_NUMBERS
+            if key in entries
+        }
+        name = entries.get("id")
+        if isinstance(name, int) and not isinstance(name, bool):
+            values["id"] = str(name)
+        elif "id" in entries:
+            values["id"] = read_text(name, f"{owner}: id", problems)
+        if "state" in entries:
+            values["state"] = read_text(entries["state"], f"{owner}: state", problems)
+            if isinstance(entries["state"], str):
+                problems.extend(_unknown_states([values["state"]], owner, states))
+        if "partial" in entries:
+            values["partial"] = entries["partial"]
+        if len(problems) > n_before:
+            continue
+        order = made(Order, problems, **values)
+        if order is None:
+            problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
+        else:
+            orders.append(order)
+    return orders
 
 
 def _unknown_states(

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stnopt.errors import InvalidNetworkError
+from stnopt.plant.calendar import KINDS, WeeklyPeriod
 from stnopt.plant.network import Network, reference_problems
+from stnopt.plant.read_calendar import read_periods
 from stnopt.plant.recipe import State, Suitability, Task
 from stnopt.plant.rules import CleanAfter, Unit, Utility, rule_problems
 from stnopt.plant.values import (
@@ -21,17 +23,18 @@ from stnopt.plant.values import (
     named_entries,
     read_number,
     read_numbers,
+    read_pairs,
     read_text,
     readable_numbers,
 )
 
-BESIDE_PLANT = ("problem", "reference")
+BESIDE_PLANT = ("problem", "now", "reference")
 
 
 _LABELS = ("citation", "description", "amount_unit", "time_unit")
 
 
-_STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait")
+_STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait", "arrivals")
 
 
 _TASK_KEYS = ("consumes", "produces", "units")
@@ -152,6 +155,8 @@ def _read_state(name: str, entry: object, problems: list[str]) -> State:
                 values[key] = value
             else:
                 problems.append(f"{owner}: zero_wait must be true or false, got {described(value)}")
+        elif key == "arrivals":
+            values[key] = read_pairs(value, f"{owner}: arrivals", problems)
         elif key == "initial" and value == "unlimited":
             values[key] = math.inf
         else:
@@ -249,13 +254,13 @@ def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) 
 def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
     """Read a unit's rules; harmless ones about the same tasks if they have problems."""
     owner = f"unit {name!r}"
-    known = ("unavailable", "changeovers", "clean_after")
+    known = (*KINDS, "changeovers", "clean_after")
     entries = known_entries({} if entry is None else entry, owner, known, (), problems)
-    periods = []
-    if "unavailable" in entries:
-        for start, end in _read_periods(entries["unavailable"], owner, problems):
-            if start is not None and end is not None:
-                periods.append((start, end))
+    periods: dict[str, Any] = {}
+    weekly: dict[str, tuple[WeeklyPeriod, ...]] = {}
+    for kind in KINDS:
+        if kind in entries:
+            periods[kind], weekly[kind] = read_periods(entries[kind], kind, owner, problems)
     changeovers: dict[tuple[str, str], float] = {}
     if "changeovers" in entries:
         where = f"{owner}: changeovers"
@@ -269,7 +274,8 @@ def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
         Unit,
         problems,
         name=name,
-        unavailable=periods,
+        **periods,
+        weekly={kind: patterns for kind, patterns in weekly.items() if patterns},
         changeovers=readable_numbers(changeovers),
         clean_after=cleaning,
     ) or Unit(name=name, changeovers=dict.fromkeys(changeovers, 1.0))
@@ -294,36 +300,15 @@ def _read_clean_after(value: object, owner: str, problems: list[str]) -> CleanAf
     return rule
 
 
-def _read_periods(
-    value: object, owner: str, problems: list[str]
-) -> list[tuple[float | None, float | None]]:
-    """Read a list of pairs of times; None where a time could not be read."""
-    if not isinstance(value, list | tuple):
-        problems.append(
-            f"{owner}: unavailable must be a list of periods such as [[3, 5]], got "
-            + described(value)
-        )
-        return []
-    periods = []
-    for period in value:
-        if not isinstance(period, list | tuple) or len(period) != 2:
-            problems.append(
-                f"{owner}: unavailable needs pairs of times such as [[3, 5]], got "
-                + (str(period) if isinstance(period, list | tuple) else described(period))
-            )
-            continue
-        start, end = (
-            read_number(time, f"{owner}: unavailable: the {which} of {list(period)}", problems)
-            for time, which in zip(period, ("start", "end"), strict=True)
-        )
-        periods.append((start, end))
-    return periods
-
-
 def _read_utility(name: str, entry: object, problems: list[str]) -> Utility:
     """Read a utility; a harmless one of that name if it has problems."""
     owner = f"utility {name!r}"
     entries = known_entries(entry, owner, ("capacity",), ("capacity",), problems)
+    if isinstance(entries.get("capacity"), list | tuple):
+        steps = read_pairs(entries["capacity"], f"{owner}: capacity", problems)
+        return made(Utility, problems, name=name, capacity=steps or [(0.0, 0.0)]) or Utility(
+            name=name, capacity=0.0
+        )
     capacity = None
     if "capacity" in entries:
         instead = "leave the utility out"

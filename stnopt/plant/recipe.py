@@ -14,6 +14,7 @@ from stnopt.plant.checks import (
     refuse,
     settle_mapping,
     settle_number,
+    settle_steps,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class State:
         Cost per amount consumed.
     zero_wait : bool
         Whether the state must be consumed whole at the instant it is released.
+    arrivals : tuple of (float, float)
+        Time and amount of material that comes from outside, in order of time. It is there before
+        anything is consumed at that instant, and what is left must fit into the storage.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class State:
     price: float = 0.0
     cost: float = 0.0
     zero_wait: bool = False
+    arrivals: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"state {self.name!r}"
@@ -81,6 +86,13 @@ class State:
             )
         elif initial > capacity:
             problems.append(f"{owner}: initial {initial:g} exceeds capacity {capacity:g}")
+        arrivals = settle_steps(self, "arrivals", owner, problems, least=0.0, strictly=False)
+        if arrivals and initial == math.inf:
+            problems.append(
+                f"{owner}: an unlimited supply needs no arrivals; leave out one of them"
+            )
+        if arrivals and self.zero_wait:
+            problems.append(f"{owner}: zero_wait forbids arrivals: nothing of it may ever wait")
         refuse(problems)
 
     @property

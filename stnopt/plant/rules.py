@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from stnopt.plant.calendar import KINDS, WeeklyPeriod
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     checked_number,
     did_you_mean,
     name_problems,
     refuse,
+    settle_mapping,
     settle_number,
+    settle_steps,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +81,14 @@ class Unit:
         left out needs no time, nor does a time of 0.
     clean_after : CleanAfter or None
         How often the unit must be cleaned.
+    unattended : tuple of (float, float)
+        Periods in which the unit may run or hold, and nothing starts or is unloaded: what would
+        leave it inside leaves it when the period ends.
+    paused : tuple of (float, float)
+        Periods in which nothing starts and a running batch stops; it goes on when the period ends,
+        draws nothing meanwhile, and releases that much later.
+    weekly : mapping of str to tuple of WeeklyPeriod
+        By kind ("unavailable", "unattended", "paused"), periods that come back every week.
 
     Raises
     ------
@@ -89,11 +100,16 @@ class Unit:
     unavailable: tuple[tuple[float, float], ...] = ()
     changeovers: Mapping[tuple[str, str], float] = field(default_factory=dict)
     clean_after: CleanAfter | None = None
+    unattended: tuple[tuple[float, float], ...] = ()
+    paused: tuple[tuple[float, float], ...] = ()
+    weekly: Mapping[str, tuple[WeeklyPeriod, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         owner = f"unit {self.name!r}"
         problems = name_problems("a unit", self.name)
-        self._settle_unavailable(owner, problems)
+        for kind in KINDS:
+            self._settle_periods(kind, owner, problems)
+        self._settle_weekly(owner, problems)
         self._settle_changeovers(owner, problems)
         if self.clean_after is not None and not isinstance(self.clean_after, CleanAfter):
             problems.append(f"{owner}: clean_after must be a CleanAfter, got {self.clean_after!r}")
@@ -102,24 +118,29 @@ class Unit:
     @property
     def has_rules(self) -> bool:
         """Whether anything is said about the unit; one without rules is as if left out."""
-        return bool(self.unavailable or self.changeovers or self.clean_after)
+        return bool(
+            self.changeovers
+            or self.clean_after
+            or self.weekly
+            or any(getattr(self, kind) for kind in KINDS)
+        )
 
-    def _settle_unavailable(self, owner: str, problems: list[str]) -> None:
+    def _settle_periods(self, kind: str, owner: str, problems: list[str]) -> None:
         """Check that the periods have an end after their start and do not overlap; sort them."""
-        given = self.unavailable
+        given = getattr(self, kind)
         if isinstance(given, str) or not isinstance(given, Iterable):
-            problems.append(f"{owner}: unavailable must be a list of periods, got {given!r}")
+            problems.append(f"{owner}: {kind} must be a list of periods, got {given!r}")
             return
         periods = []
         for period in given:
             if isinstance(period, str) or not isinstance(period, Iterable):
-                problems.append(f"{owner}: unavailable needs pairs of times, got {period!r}")
+                problems.append(f"{owner}: {kind} needs pairs of times, got {period!r}")
                 continue
             times = tuple(period)
             if len(times) != 2:
-                problems.append(f"{owner}: unavailable needs pairs of times, got {list(times)}")
+                problems.append(f"{owner}: {kind} needs pairs of times, got {list(times)}")
                 continue
-            where = f"{owner}: unavailable period {list(times)}"
+            where = f"{owner}: {kind} period {list(times)}"
             start = checked_number(times[0], f"{where}: its start", problems, least=0.0)
             end = checked_number(times[1], f"{where}: its end", problems)
             if start >= end:
@@ -130,10 +151,31 @@ class Unit:
         for (_, end), (start, later) in pairwise(periods):
             if start < end:
                 problems.append(
-                    f"{owner}: the unavailable period [{start:g}, {later:g}] starts before the "
+                    f"{owner}: the {kind} period [{start:g}, {later:g}] starts before the "
                     f"one until {end:g} has ended; write them as one"
                 )
-        object.__setattr__(self, "unavailable", tuple(periods))
+        object.__setattr__(self, kind, tuple(periods))
+
+    def _settle_weekly(self, owner: str, problems: list[str]) -> None:
+        """Check that the weekly periods are of a kind, and do not overlap themselves."""
+        given = settle_mapping(self, "weekly", owner, problems)
+        settled = {}
+        for kind, patterns in given.items():
+            if kind not in KINDS:
+                problems.append(f"{owner}: weekly must be one of {', '.join(KINDS)}, got {kind!r}")
+                continue
+            ordered = sorted(patterns, key=lambda pattern: pattern.start)
+            week = 7 * 24 * 60
+            for one, other in pairwise([*ordered, *ordered[:1]]):
+                begins = other.start + (week if other is ordered[0] else 0)
+                if len(ordered) > 1 and begins < one.start + one.length:
+                    problems.append(
+                        f"{owner}: the weekly {kind} periods {one.written()} and "
+                        f"{other.written()} overlap; write them as one"
+                    )
+            if ordered:
+                settled[kind] = tuple(ordered)
+        object.__setattr__(self, "weekly", ReadOnlyMapping(settled))
 
     def _settle_changeovers(self, owner: str, problems: list[str]) -> None:
         """Check that the changeovers are times per pair of tasks."""
@@ -169,9 +211,11 @@ class Utility:
     ----------
     name : str
         The utility's name.
-    capacity : float
+    capacity : float or list of (float, float)
         What all running batches together may draw at any instant. A batch draws from its start
-        to its finish; one that ends frees its share for one that starts at that instant.
+        to its finish; one that ends frees its share for one that starts at that instant. A list of
+        steps, such as [[0, 100], [8, 60]], says from when on how much there is; `capacity` is then
+        the largest, and `steps` has them all.
 
     Raises
     ------
@@ -181,11 +225,33 @@ class Utility:
 
     name: str
     capacity: float
+    steps: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         problems = name_problems("a utility", self.name)
+        owner = f"utility {self.name!r}"
+        if isinstance(self.capacity, list | tuple):
+            if not self.capacity:
+                problems.append(f"{owner}: capacity needs at least one step")
+            object.__setattr__(self, "steps", self.capacity)
+            object.__setattr__(self, "capacity", 0.0)
+        steps = settle_steps(self, "steps", f"{owner}: capacity", problems, least=0.0)
+        if steps and steps[0][0] > 0:
+            problems.append(
+                f"{owner}: capacity needs a step at time 0, the first is at {steps[0][0]:g}"
+            )
+        if steps:
+            object.__setattr__(self, "capacity", max(level for _, level in steps))
         settle_number(self, "capacity", f"utility {self.name!r}", problems, least=0.0)
         refuse(problems)
+
+    def capacity_at(self, time: float) -> float:
+        """Return what may be drawn from a time on, until the next step."""
+        level = self.capacity
+        for begin, amount in self.steps:
+            if begin <= time:
+                level = amount
+        return level
 
 
 def rule_problems(

@@ -127,6 +127,27 @@ def read_numbers(value: object, where: str, what: str, problems: list[str]) -> d
     return numbers
 
 
+def read_pairs(value: object, where: str, problems: list[str]) -> list[tuple[float, float]]:
+    """Read a list of pairs of numbers, such as [[6, 100], [12, 100]], without the unreadable."""
+    if not isinstance(value, list | tuple):
+        problems.append(
+            f"{where} must be a list of pairs such as [[0, 100], [8, 60]], got {described(value)}"
+        )
+        return []
+    pairs = []
+    for pair in value:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            problems.append(f"{where} needs pairs such as [0, 100], got {described(pair)}")
+            continue
+        first, second = (
+            read_number(number, f"{where}: the {which} of {list(pair)}", problems)
+            for number, which in zip(pair, ("time", "amount"), strict=True)
+        )
+        if first is not None and second is not None:
+            pairs.append((first, second))
+    return pairs
+
+
 def readable_numbers(numbers: Mapping[Key, float]) -> dict[Key, float]:
     """Put something harmless in place of what could not be read, so that its name stays known."""
     return {key: 1.0 if math.isnan(number) else number for key, number in numbers.items()}

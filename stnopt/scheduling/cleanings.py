@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: So many choices of cleanings are tried before a schedule is refused.
 _MOST_CHOICES = 200
+_MOST_PER_UNIT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ def choose_cleanings(
     horizon: float,
     *,
     since: Mapping[str, int],
+    before: Mapping[str, Batch],
 ) -> Iterator[Cleanings]:
     """Yield choices of cleanings, each as late as it may be first.
 
@@ -57,10 +59,19 @@ def choose_cleanings(
     horizon : float
     since : mapping of str to int
         Batches since the last cleaning when the schedule starts, by unit.
+    before : mapping of str to Batch
+        By unit, the batch that runs or ran last when the schedule starts.
     """
     units = [u for u in by_unit if u in network.unit_rules and network.unit_rules[u].clean_after]
     options = [
-        list(islice(_choices(unit, by_unit[unit], network, horizon, since.get(unit, 0)), 50))
+        list(
+            islice(
+                _choices(
+                    unit, by_unit[unit], network, horizon, since.get(unit, 0), before.get(unit)
+                ),
+                50,
+            )
+        )
         for unit in units
     ]
 
@@ -80,16 +91,25 @@ def choose_cleanings(
 
 
 def _choices(
-    unit: str, batches: Sequence[Batch], network: Network, horizon: float, since: int
+    unit: str,
+    batches: Sequence[Batch],
+    network: Network,
+    horizon: float,
+    since: int,
+    earlier: Batch | None,
 ) -> Iterator[tuple[frozenset[int], tuple[int, ...]]]:
     """Yield what one unit may do: positions of batches after a cleaning, and those that lack it."""
     rule = network.unit_rules[unit].clean_after
     assert rule is not None
-    fits = [_fits(position, batches, rule, network, horizon) for position in range(len(batches))]
+    previous = [earlier, *batches[:-1]]
+    ready = 0.0 if earlier is None else max(0.0, earlier.finish)
+    fits = [
+        _fits(position, batches, rule, network, horizon, ready) for position in range(len(batches))
+    ]
     free = frozenset(
         position
-        for position in range(len(batches))
-        if fits[position] and (position == 0 or not _may_wait(batches[position - 1], network))
+        for position, batch in enumerate(previous)
+        if fits[position] and (batch is None or not _may_wait(batch, network))
     )
 
     def go_on(position: int, count: int, last: int) -> Iterator[tuple[list[int], list[int]]]:
@@ -116,14 +136,22 @@ def _choices(
 
 
 def _fits(
-    position: int, batches: Sequence[Batch], rule: CleanAfter, network: Network, horizon: float
+    position: int,
+    batches: Sequence[Batch],
+    rule: CleanAfter,
+    network: Network,
+    horizon: float,
+    ready: float,
 ) -> bool:
     """Whether a cleaning fits directly before a batch, with the unit there and empty."""
     same = time_tolerance(horizon)
     end = batches[position].start
     begin = end - rule.duration
-    earlier = max((b.finish for b in batches[:position]), default=0.0)
-    return begin >= max(earlier, 0.0) - same and all(
+    earlier = max((ready, *(b.finish for b in batches[:position])))
+    for start, stop in network.unit_rules[batches[position].unit].unattended:
+        if start + same < earlier < stop - same:  # nobody empties it before
+            earlier = stop
+    return begin >= earlier - same and all(
         stop <= begin + same or start >= end - same
         for start, stop in network.unit_rules[batches[position].unit].unavailable
     )
@@ -132,6 +160,6 @@ def _fits(
 def _may_wait(batch: Batch, network: Network) -> bool:
     """Whether something that a batch makes may have to wait in its unit."""
     if batch.task not in network.tasks:
-        return False
+        return not batch.task  # held material of which nobody says what made it
     states = (network.states[name] for name in network.tasks[batch.task].produces)
     return any(not s.unlimited and not s.zero_wait and math.isfinite(s.capacity) for s in states)

@@ -12,11 +12,15 @@ from stnopt.solvers.handle import attach_handle, handle_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from pyomo.core.base.block import BlockData
 
     from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.formulations.given import Given
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -44,6 +48,14 @@ class SchedulingHandle:
         What the formulation declared; all else was asked by the user.
     deliveries : tuple of Delivery
         What was last required of it.
+    given : Given
+        The plant with what is given in it, as the formulation sees it.
+    start : PlantState or None
+        The plant at time 0.
+    date : datetime or None
+        When time 0 is.
+    orders : tuple of Order
+        What was last required of it; `may_miss`: whether any may be missing.
     """
 
     block: BlockData
@@ -57,6 +69,11 @@ class SchedulingHandle:
     utilities_limited: set[str] = field(default_factory=set)
     own_components: frozenset[str] = frozenset()
     deliveries: tuple[Delivery, ...] = ()
+    given: Given
+    start: PlantState | None = None
+    date: datetime | None = None
+    orders: tuple[Order, ...] = ()
+    may_miss: bool = False
 
     def add_violated(self) -> bool:
         """Add the rows that the present values break; say whether there were any."""

@@ -18,26 +18,36 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
+from stnopt.plant.calendar import with_calendars
 from stnopt.plant.checks import did_you_mean
+from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
+from stnopt.plant.orders import ServedOrder
+from stnopt.plant.state import check_state
+from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
 from stnopt.scheduling.formulations.features import refuse_unsupported
+from stnopt.scheduling.formulations.given import open_plant
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
-from stnopt.scheduling.formulations.unit_specific.deliveries import add_deliveries
+from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
 from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
+from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
     from types import ModuleType
 
     from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.state import PlantState
 
-Objective = Literal["profit", "production", "cost", "makespan"]
+Objective = ObjectiveKind
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
 Runs = dict[tuple[str, str, int, int], tuple[float, float]]
 _FORMULATIONS = {
@@ -46,18 +56,21 @@ _FORMULATIONS = {
     "time_grid": (time_grid, time_grid.build_time_grid_model),
 }
 _RELAXATION = "intervals"
+_READS_PARTS = {
+    "unit_events": read_parts,
+    "time_grid": time_grid.read_parts,
+    _RELAXATION: interval_relaxation.read_parts,
+}
 _SERVES_DELIVERIES = {
-    "unit_events": add_deliveries,
+    "unit_events": add_takings,
     "time_grid": time_grid.serve_on_grid,
     _RELAXATION: interval_relaxation.serve_in_intervals,
 }
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
-    "profit": pyo.maximize,
-    "production": pyo.maximize,
-    "cost": pyo.minimize,
-    "makespan": pyo.minimize,
+    kind: pyo.maximize if objective.maximised else pyo.minimize
+    for kind, objective in OBJECTIVES.items()
 }
 
 
@@ -68,6 +81,8 @@ def build_scheduling_model(
     n_events: int,
     max_span: int = 0,
     formulation: Formulation = "unit_events",
+    start: PlantState | None = None,
+    date: datetime | None = None,
 ) -> pyo.ConcreteModel:
     """Build the scheduling MILP of a plant, without objective or targets.
 
@@ -85,6 +100,10 @@ def build_scheduling_model(
         Unit-specific event points; the paper's own equations, which limit storage at the event
         points only; or a grid of ``horizon / n_events``, exact for plants all of whose times are
         multiples of it and refused for all others (docs/formulation.md).
+    start : PlantState, optional
+        The plant at time 0; left out, nothing runs and stocks are the plant's `initial`.
+    date : datetime, optional
+        When time 0 is, for units with weekly patterns.
 
     Returns
     -------
@@ -116,13 +135,39 @@ def build_scheduling_model(
     if max_span < 0 or max_span != int(max_span):
         raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
     module, build = _FORMULATIONS[formulation]
-    refuse_unsupported(formulation, module.SUPPORTS, network)
-    m = build(network, horizon=float(horizon), n_events=int(n_events), max_span=int(max_span))
-    handle = make_handle(
-        SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=formulation)
+    refuse_unsupported(formulation, module.SUPPORTS, network, start=start)
+    if start is not None:
+        check_state(start, network)
+    by_events = formulation == "unit_events"
+    given = open_plant(
+        network,
+        start=start,
+        date=date,
+        horizon=float(horizon),
+        from_outside=by_events,
+        steps=by_events,
     )
-    _add_amounts(m, network)
-    _add_values(m, network)
+    m = build(
+        given.network,
+        horizon=float(horizon),
+        n_events=int(n_events),
+        max_span=int(max_span),
+        **({} if formulation == "state_sequence" else {"given": given}),
+    )
+    handle = make_handle(
+        SchedulingHandle(
+            block=m,
+            network=network,
+            horizon=float(horizon),
+            formulation=formulation,
+            given=given,
+            start=start,
+            date=date,
+        )
+    )
+    plant, network = network, given.network
+    _add_amounts(m, network, float(horizon))
+    _add_values(m, network, plant)
     if formulation == "unit_events":
         limited = [
             s.name
@@ -135,14 +180,22 @@ def build_scheduling_model(
         handle.own_components = frozenset(
             part.local_name for part in m.component_objects(descend_into=False)
         )
-        handle.complete, handle.dominance = _limit_in_time, dominance
+        # What is given stands at event points of its own, and stocks are not the plant's.
+        handle.complete = _limit_in_time
+        handle.dominance = dominance if given.network is plant else None
         handle.weak_relaxation = True
     elif formulation == "state_sequence":
         handle.complete = _refuse_overfull_storage
     return m
 
 
-def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
+def build_relaxation(
+    network: Network,
+    *,
+    horizon: float,
+    start: PlantState | None = None,
+    date: datetime | None = None,
+) -> pyo.ConcreteModel:
     """Build a model whose bound, and whose "infeasible", hold for every schedule of a plant.
 
     It knows no event points (docs/formulation.md, eq. B1-B15). Objective, targets, deliveries and
@@ -153,26 +206,46 @@ def build_relaxation(network: Network, *, horizon: float) -> pyo.ConcreteModel:
     network : Network
     horizon : float
         Length of the schedule, in the plant's time unit.
+    start, date
+        As in `build_scheduling_model`.
 
     Returns
     -------
     pyo.ConcreteModel
     """
-    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network)
-    m = interval_relaxation.build_interval_model(
+    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network, start=start)
+    given = open_plant(
         network,
+        start=start,
+        date=date,
+        horizon=float(horizon),
+        from_outside=True,
+        in_units=False,
+        steps=False,
+    )
+    m = interval_relaxation.build_interval_model(
+        given.network,
         horizon=float(horizon),
         n_intervals=interval_relaxation.count_intervals(network, float(horizon)),
+        given=given,
     )
     make_handle(
-        SchedulingHandle(block=m, network=network, horizon=float(horizon), formulation=_RELAXATION)
+        SchedulingHandle(
+            block=m,
+            network=network,
+            horizon=float(horizon),
+            formulation=_RELAXATION,
+            given=given,
+            start=start,
+            date=date,
+        )
     )
-    _add_amounts(m, network)
-    _add_values(m, network)
+    _add_amounts(m, given.network, float(horizon))
+    _add_values(m, given.network, network)
     return m
 
 
-def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_amounts(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
     """final_stock = initial + produced - consumed - delivered; only consumed if unlimited (U12)."""
     fits = [(fit.task, fit.unit) for fit in network.suitabilities]
 
@@ -189,15 +262,19 @@ def _add_amounts(m: pyo.ConcreteModel, network: Network) -> None:
 
     m.delivered = pyo.Param(list(network.states), mutable=True, default=0.0)
 
+    m.ordered = pyo.Expression(list(network.states), initialize=0.0)  # set with orders
+
     @m.Expression(list(network.states))
     def final_stock(m, state):
         if network.states[state].unlimited:
             return m.consumed[state]
-        left = network.states[state].initial - m.delivered[state]
+        held = network.states[state]
+        came = sum(amount for time, amount in held.arrivals if time <= horizon)
+        left = held.initial + came - m.delivered[state] - m.ordered[state]
         return left + processed(state, "produces") - m.consumed[state]
 
 
-def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_values(m: pyo.ConcreteModel, network: Network, plant: Network) -> None:
     """Define what `set_objective` and `require_value` speak of (docs/formulation.md, eq. V1-V3)."""
     sold = [s for s in network.states.values() if not s.unlimited]
     m.task_cost = pyo.Expression(
@@ -207,14 +284,26 @@ def _add_values(m: pyo.ConcreteModel, network: Network) -> None:
             for fit in network.suitabilities
         )
     )
+    # These three are set where orders are required.
+    m.order_cost = pyo.Expression(expr=0.0)
+    m.weighted_lateness = pyo.Expression(expr=0.0)
+    m.missing_share = pyo.Expression(expr=0.0)
     m.raw_cost = pyo.Expression(
         expr=sum(s.cost * m.consumed[s.name] for s in network.states.values())
     )
-    m.cost = pyo.Expression(expr=m.raw_cost + m.task_cost)
-    made = {s.name: m.final_stock[s.name] + m.delivered[s.name] for s in sold}
-    m.profit = pyo.Expression(expr=sum(s.price * made[s.name] for s in sold) - m.cost)
-    m.production = pyo.Expression(expr=sum(made[s.name] for s in sold if s.price > 0))
-    m.makespan = pyo.Expression(expr=m.latest_finish)
+    made = {s.name: m.final_stock[s.name] + m.delivered[s.name] + m.ordered[s.name] for s in sold}
+    quantities = Quantities(
+        revenue=sum(s.price * made[s.name] for s in sold),
+        produced=sum(made[s.name] for s in sold if s.price > 0),
+        raw_cost=m.raw_cost,
+        task_cost=m.task_cost,
+        order_cost=m.order_cost,
+        n_batches=sum(m.n_batches[fit.task, fit.unit] for fit in plant.suitabilities),
+        latest_finish=m.latest_finish,
+        tardiness=m.weighted_lateness,
+    )
+    for kind, objective in OBJECTIVES.items():
+        m.add_component(kind, pyo.Expression(expr=objective.value(quantities)))
 
 
 def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
@@ -338,19 +427,99 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
     deliveries = tuple(deliveries)
     handle = scheduling_handle(model)
     check_deliveries(handle.network, deliveries, horizon=handle.horizon)
+    _serve(handle, deliveries, handle.orders, may_miss=handle.may_miss)
+
+
+def require_orders(
+    model: pyo.ConcreteModel, orders: Iterable[Order], *, may_miss: bool = False
+) -> None:
+    """Require orders to be met as soon as can be; a second call replaces the first.
+
+    Parameters
+    ----------
+    model : pyo.ConcreteModel
+        From `build_scheduling_model`.
+    orders : iterable of Order
+        Profit and cost then include the cost of lateness and of what is missing, "tardiness" is
+        the priority-weighted lateness, ``model.missing_share`` the priority-weighted share that is
+        missing, and a makespan includes every order's delivery.
+    may_miss : bool
+        Whether any of them may be missing; else those that have a cost for it.
+
+    Raises
+    ------
+    InvalidInputError
+        A state that the plant does not have, that cannot wait or whose supply is unlimited, or a
+        date after the horizon.
+    UnsupportedModelError
+        The model's formulation has no equations for orders.
+    """
+    orders = tuple(orders)
+    handle = scheduling_handle(model)
+    check_orders(handle.network, orders, horizon=handle.horizon)
+    _serve(handle, handle.deliveries, orders, may_miss=may_miss)
+
+
+def check_orders(
+    network: Network, orders: Iterable[Order], *, horizon: float | None = None
+) -> None:
+    """Refuse orders that the plant cannot be asked for, naming each (`require_orders`)."""
+    problems = []
+    for order in orders:
+        what = f"order {order.id!r} of {order.state!r}"
+        if order.state not in network.states:
+            known = did_you_mean(order.state, network.states)
+            problems.append(f"{what}: {network.name!r} has no such state{known}")
+            continue
+        state = network.states[order.state]
+        made = network.producers(order.state) or state.initial > 0 or state.arrivals
+        if state.unlimited:
+            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
+        elif state.zero_wait:
+            problems.append(f"{what}: it is zero_wait and cannot be kept for an order")
+        elif not made:
+            problems.append(f"{what}: no task produces it, and there is none in stock")
+        for name, time in (("due", order.due), ("earliest", order.earliest)):
+            if horizon is not None and time > horizon:
+                problems.append(f"{what}: {name} {time:g} is after the horizon, {horizon:g}")
+    if problems:
+        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
+
+
+def _serve(
+    handle: SchedulingHandle,
+    deliveries: tuple[Delivery, ...],
+    orders: tuple[Order, ...],
+    *,
+    may_miss: bool,
+) -> None:
+    """Put deliveries and orders into a model, in place of those that were there."""
     serve = _SERVES_DELIVERIES.get(handle.formulation)
+    model = handle.block
     if serve is None:
-        if deliveries:
+        if deliveries or orders:
+            what = "deliveries" if deliveries else "orders"
             raise UnsupportedModelError(
-                f"formulation {handle.formulation!r} has no equations for deliveries; use one of "
+                f"formulation {handle.formulation!r} has no equations for {what}; use one of "
                 f"{', '.join(repr(f) for f in _SERVES_DELIVERIES if f in _FORMULATIONS)}"
             )
         return
-    serve(model, handle.network, deliveries, handle.horizon)
-    handle.deliveries = deliveries
+    serve(model, handle.given.network, deliveries, orders, handle.horizon, may_miss=may_miss)
+    handle.deliveries, handle.orders, handle.may_miss = deliveries, orders, may_miss
     for state in handle.network.states:
         amounts = [delivery.amount for delivery in deliveries if delivery.state == state]
         model.delivered[state] = math.fsum(amounts)
+        wanted = [order.id for order in orders if order.state == state]
+        model.ordered[state].set_value(sum(model.deliveries.ordered[name] for name in wanted))
+    late = {order.id: model.deliveries.late[order.id] for order in orders}
+    missing = {order.id: order.amount - model.deliveries.ordered[order.id] for order in orders}
+    model.weighted_lateness.set_value(sum(o.priority * late[o.id] for o in orders))
+    model.missing_share.set_value(sum(o.priority / o.amount * missing[o.id] for o in orders))
+    model.order_cost.set_value(
+        sum(o.late_cost * late[o.id] + (o.missing_cost or 0.0) * missing[o.id] for o in orders)
+    )
+    if orders:
+        handle.dominance = None  # its rows know no orders
 
 
 def check_deliveries(
@@ -445,14 +614,14 @@ def _limit_in_time(handle: SchedulingHandle) -> bool:
 def limit_storage_in_time(model: pyo.ConcreteModel, state: str) -> None:
     """Have a state's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_storage_in_time(model, handle.network, state, handle.horizon)
+    add_storage_in_time(model, handle.given.network, state, handle.horizon)
     handle.storage_limited.add(state)
 
 
 def limit_utility_in_time(model: pyo.ConcreteModel, utility: str) -> None:
     """Have a utility's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_utility_in_time(model, handle.network, utility, handle.horizon)
+    add_utility_in_time(model, handle.given.network, utility, handle.horizon)
     handle.utilities_limited.add(utility)
 
 
@@ -528,29 +697,50 @@ def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Sched
 
 
 def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
-    """Turn runs into batches that take the plant's own durations; empty ones are dropped."""
+    """Turn runs into batches that take the plant's own durations; empty ones are dropped.
+
+    So are those that were given: they are none of the schedule's.
+    """
     negligible = _NEGLIGIBLE * max(fit.max_batch for fit in network.suitabilities)
-    batches = [
-        Batch(
-            task=task,
-            unit=unit,
-            start=start,
-            finish=start + network.tasks[task].units[unit].duration(size),
-            size=size,
-        )
-        for (task, unit, _, _), (start, size) in runs.items()
-        if size > negligible
-    ]
+    batches = []
+    for (task, unit, _, _), (start, size) in runs.items():
+        if size <= negligible or task not in network.tasks:
+            continue
+        work = network.tasks[task].units[unit].duration(size)
+        finish = time_of_work(start, work, pauses_of(unit, network))
+        batches.append(Batch(task=task, unit=unit, start=start, finish=finish, size=size))
     return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
 
 
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
     handle = scheduling_handle(model)
-    batches = _batches_from_runs(read_runs(model), handle.network)
+    dated = with_calendars(handle.network, start=handle.date, horizon=handle.horizon)
+    batches = _batches_from_runs(read_runs(model), dated)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in handle.network.states}
     return Schedule(
         batches=batches,
         final_stock=stock,
         horizon=handle.horizon,
         deliveries=handle.deliveries,
+        orders=_read_orders(model),
+        start=handle.start,
+        date=handle.date,
     )
+
+
+def _read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
+    """Read what is delivered of each order when; parts at one time are one part."""
+    handle = scheduling_handle(model)
+    if not handle.orders:
+        return ()
+    parts = _READS_PARTS[handle.formulation](model)
+    served = []
+    for order in handle.orders:
+        together: dict[float, float] = {}
+        for time, amount in parts[order.id]:
+            if amount > SHARE * order.amount:
+                when = max(order.earliest, time)
+                together[when] = together.get(when, 0.0) + amount
+        rows = tuple(together.items())
+        served.append(ServedOrder(order, rows, may_miss=handle.may_miss or None))
+    return tuple(served)

@@ -9,17 +9,18 @@ import heapq
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
 from stnopt.scheduling.cleanings import Cleanings, choose_cleanings
+from stnopt.scheduling.locked_lots import store_with_locks
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +38,7 @@ class Lot:
     released: int  # instant
     leaves: int  # instant at which the unit must be empty; the number of instants if never
     amount: float
+    locked: tuple[tuple[int, int], ...] = ()  # between two instants nothing leaves the unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Movements:
 
     lots: list[Lot]
     released: NDArray[np.float64]
-    taken: NDArray[np.float64]  # consumed or delivered
+    taken: NDArray[np.float64]  # consumed, delivered or ordered
     delivered: NDArray[np.float64]
     n_moves: NDArray[np.int64]  # how many releases and takings happened up to and at the instant
 
@@ -71,86 +73,79 @@ class Replay:
 def possible_movements(schedule: Schedule, network: Network) -> Iterator[Replay]:
     """Yield what moves when, for each choice of the cleanings that a schedule leaves open."""
     by_unit = batches_by_unit(batch for batch in schedule.batches if batch.task in network.tasks)
-    for cleanings in choose_cleanings(by_unit, network, schedule.horizon, since={}):
+    start = schedule.start or PlantState()
+    choices = choose_cleanings(
+        by_unit,
+        network,
+        schedule.horizon,
+        since=start.since_cleaning,
+        before=batches_before_start(start, network),
+    )
+    for cleanings in choices:
         yield gather_movements(schedule, network, cleanings)
+
+
+def batches_before_start(start: PlantState, network: Network) -> dict[str, Batch]:
+    """Return, by unit, the batch that runs at time 0 or ran last, as far as the state says.
+
+    A unit that still holds material cannot be cleaned before 0, or before somebody is there to
+    empty it: to it, its batch ends then.
+    """
+    before = {
+        b.unit: Batch(b.task, b.unit, b.start, b.finish, b.size)
+        for b in start.running
+        if b.task in network.tasks
+    }
+    for unit in dict.fromkeys([*start.last, *start.held]):
+        last = start.last.get(unit)
+        finish = last.finished if last else 0.0
+        if unit in start.held:
+            finish = _attended(unit, 0.0, network, 0.0, since_before=True)
+        before[unit] = Batch(last.task if last else "", unit, finish - 1.0, finish, 1.0)
+    return before
+
+
+def unloaded_at(batch: Batch, network: Network, horizon: float) -> float:
+    """When a unit can be empty of a batch: at its end, or when somebody is there."""
+    return _attended(batch.unit, batch.finish, network, horizon)
 
 
 def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings) -> Replay:
     """Cut time into instants and put every release and every taking on its instant.
 
-    Batches of unknown tasks and deliveries that nobody can serve move nothing.
+    Batches of unknown tasks and takings that nobody can serve move nothing.
     """
-    tolerance = time_tolerance(schedule.horizon)
+    start = schedule.start or PlantState()
     by_unit = batches_by_unit(batch for batch in schedule.batches if batch.task in network.tasks)
     batches = [batch for in_order in by_unit.values() for batch in in_order]
-    releases = [
-        (batch, name, _release_time(batch, name, network, tolerance), share * batch.size)
-        for batch in batches
-        for name, share in network.tasks[batch.task].produces.items()
-    ]
-    deliveries = [
-        delivery
-        for delivery in schedule.deliveries
-        if delivery.state in network.states and not network.states[delivery.state].unlimited
-    ]
-    must_leave = {
-        id(batch): time
-        for unit, in_order in by_unit.items()
-        for number, (batch, following) in enumerate(zip_longest(in_order, in_order[1:]), 1)
-        if (
-            time := _last_time_in_unit(
-                batch,
-                following,
-                network,
-                schedule.horizon,
-                cleaned=number in cleanings.before.get(unit, ()),
-            )
-        )
-        is not None
-    }
+    comings = _comings(schedule, start, by_unit, network, cleanings)
+    takings = _takings(schedule, batches, network)
     times, instant_of = _cut_into_instants(
         [
             0.0,
             schedule.horizon,
             *(time for batch in batches for time in (batch.start, batch.finish)),
-            *(time for _, _, time, _ in releases),
-            *must_leave.values(),
-            *(delivery.time for delivery in deliveries),
+            *(time for coming in comings for time in coming.moments),
+            *(time for _, time, _, _ in takings),
+            *(running.remaining for running in start.running),
         ],
-        tolerance,
+        time_tolerance(schedule.horizon),
     )
-    n_instants = len(times)
-
     lots: dict[str, list[Lot]] = defaultdict(list)
-    for name, state in network.states.items():
-        if state.initial > 0 and not state.unlimited:
-            lots[name].append(Lot(unit="", released=0, leaves=0, amount=state.initial))
-    for batch, name, time, amount in releases:
-        released = instant_of[time]
-        left_early = time < batch.finish
-        leaves = n_instants
-        if left_early:
-            leaves = released
-        elif id(batch) in must_leave:
-            leaves = max(released, instant_of[must_leave[id(batch)]])
-        lots[name].append(Lot(unit=batch.unit, released=released, leaves=leaves, amount=amount))
-
-    taken = {name: np.zeros(n_instants) for name in network.states}
-    n_moves = {name: np.zeros(n_instants, dtype=np.int64) for name in network.states}
-    for batch in batches:
-        for name, share in network.tasks[batch.task].consumes.items():
-            taken[name][instant_of[batch.start]] += share * batch.size
-            n_moves[name][instant_of[batch.start]] += 1
-    delivered = {name: np.zeros(n_instants) for name in network.states}
-    for delivery in deliveries:
-        delivered[delivery.state][instant_of[delivery.time]] += delivery.amount
-        n_moves[delivery.state][instant_of[delivery.time]] += 1
-    released_at = {name: np.zeros(n_instants) for name in network.states}
-    for name, state_lots in lots.items():
-        for lot in state_lots:
-            released_at[name][lot.released] += lot.amount
-            n_moves[name][lot.released] += 1
-
+    n_moves = {name: np.zeros(len(times), dtype=np.int64) for name in network.states}
+    released = {name: np.zeros(len(times)) for name in network.states}
+    for coming in comings:
+        lot = coming.lot(instant_of, len(times))
+        lots[coming.state].append(lot)
+        released[coming.state][lot.released] += lot.amount
+        n_moves[coming.state][lot.released] += 1
+    taken = {name: np.zeros(len(times)) for name in network.states}
+    delivered = {name: np.zeros(len(times)) for name in network.states}
+    for name, time, amount, leaves_plant in takings:
+        taken[name][instant_of[time]] += amount
+        n_moves[name][instant_of[time]] += 1
+        if leaves_plant:
+            delivered[name][instant_of[time]] += amount
     instantaneous: dict[int, list[Batch]] = defaultdict(list)
     for batch in batches:
         if instant_of[batch.start] == instant_of[batch.finish]:
@@ -161,8 +156,8 @@ def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings)
         movements={
             name: Movements(
                 lots=lots[name],
-                released=released_at[name],
-                taken=taken[name] + delivered[name],
+                released=released[name],
+                taken=taken[name],
                 delivered=delivered[name],
                 n_moves=np.cumsum(n_moves[name]),
             )
@@ -173,6 +168,157 @@ def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings)
         cleanings=cleanings,
         by_unit=by_unit,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Coming:
+    """An amount of a state that appears, before times are cut into instants."""
+
+    state: str
+    unit: str
+    amount: float
+    released: float
+    leaves: float | None  # None: it may stay in its unit
+    locked: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def moments(self) -> list[float]:
+        """Every time it speaks of."""
+        ends = [] if self.leaves is None else [self.leaves]
+        return [self.released, *ends, *(time for period in self.locked for time in period)]
+
+    def lot(self, instant_of: dict[float, int], n_instants: int) -> Lot:
+        released = instant_of[self.released]
+        leaves = n_instants if self.leaves is None else max(released, instant_of[self.leaves])
+        locked = tuple((instant_of[a], instant_of[b]) for a, b in self.locked)
+        return Lot(
+            unit=self.unit, released=released, leaves=leaves, amount=self.amount, locked=locked
+        )
+
+
+def _comings(
+    schedule: Schedule,
+    start: PlantState,
+    by_unit: dict[str, list[Batch]],
+    network: Network,
+    cleanings: Cleanings,
+) -> list[_Coming]:
+    """List all material that appears: in stock or held at 0, arriving, and from batches."""
+    same = time_tolerance(schedule.horizon)
+    comings = []
+    # A batch that starts before 0 is told as that, not as one that lacks what is there at 0.
+    first = min((0.0, *(batch.start for batch in schedule.batches)))
+    for name, state in network.states.items():
+        if state.unlimited:
+            continue
+        stock = start.stock(network, name)
+        if stock > 0:
+            comings.append(_Coming(state=name, unit="", amount=stock, released=first, leaves=first))
+        comings += [
+            _Coming(state=name, unit="", amount=amount, released=time, leaves=time)
+            for time, amount in state.arrivals
+            if time <= schedule.horizon + same and amount > 0
+        ]
+
+    def leaves_unit(batch: Batch, position: int) -> float | None:
+        """When the unit must be empty of a batch that comes right before a position."""
+        in_order = by_unit.get(batch.unit, [])
+        following = in_order[position] if position < len(in_order) else None
+        cleaned = position in cleanings.before.get(batch.unit, ())
+        return _last_time_in_unit(batch, following, network, schedule.horizon, cleaned=cleaned)
+
+    for unit, batch in batches_before_start(start, network).items():
+        leaves = leaves_unit(batch, 0)
+        for name, amount in start.held.get(unit, {}).items():
+            if name in network.states and not network.states[name].unlimited:
+                until = None if leaves is None else max(0.0, leaves)
+                comings.append(
+                    _Coming(
+                        state=name,
+                        unit=unit,
+                        amount=amount,
+                        released=0.0,
+                        leaves=until,
+                        locked=_locks(unit, 0.0, until, network, schedule.horizon),
+                    )
+                )
+    for running in start.running:
+        if (
+            running.task not in network.tasks
+            or running.unit not in network.tasks[running.task].units
+        ):
+            continue
+        batch = Batch(running.task, running.unit, running.start, running.finish, running.size)
+        leaves = leaves_unit(batch, 0)
+        for name, time in running.releases(network).items():
+            share = network.tasks[running.task].produces[name]
+            if time == 0.0:  # due before; it could not leave an unattended unit
+                time = _attended(running.unit, time, network, schedule.horizon, since_before=True)
+            comings.append(
+                _from_batch(
+                    batch, name, share * running.size, time, leaves, network, schedule.horizon
+                )
+            )
+    for in_order in by_unit.values():
+        for position, batch in enumerate(in_order, 1):
+            leaves = leaves_unit(batch, position)
+            for name, share in network.tasks[batch.task].produces.items():
+                time = _release_time(batch, name, network, same)
+                comings.append(
+                    _from_batch(
+                        batch, name, share * batch.size, time, leaves, network, schedule.horizon
+                    )
+                )
+    return comings
+
+
+def _from_batch(
+    batch: Batch,
+    state: str,
+    amount: float,
+    time: float,
+    leaves: float | None,
+    network: Network,
+    horizon: float,
+) -> _Coming:
+    """Put what a batch releases where it may be: what leaves early does not wait in the unit."""
+    released = _attended(batch.unit, time, network, horizon)
+    if time < batch.finish - time_tolerance(horizon):
+        return _Coming(
+            state=state, unit=batch.unit, amount=amount, released=released, leaves=released
+        )
+    until = None if leaves is None else max(released, leaves)
+    return _Coming(
+        state=state,
+        unit=batch.unit,
+        amount=amount,
+        released=released,
+        leaves=until,
+        locked=_locks(batch.unit, released, until, network, horizon),
+    )
+
+
+def _takings(
+    schedule: Schedule, batches: list[Batch], network: Network
+) -> list[tuple[str, float, float, bool]]:
+    """List state, time and amount of all that is taken, and whether it leaves the plant."""
+    takings = [
+        (name, batch.start, share * batch.size, False)
+        for batch in batches
+        for name, share in network.tasks[batch.task].consumes.items()
+    ]
+    wanted = [(d.state, d.time, d.amount) for d in schedule.deliveries]
+    wanted += [
+        (served.order.state, time, amount)
+        for served in schedule.orders
+        for time, amount in served.parts
+    ]
+    takings += [
+        (name, time, amount, True)
+        for name, time, amount in wanted
+        if name in network.states and not network.states[name].unlimited
+    ]
+    return takings
 
 
 def _last_time_in_unit(
@@ -202,13 +348,94 @@ def changeover_time(batch: Batch, following: Batch, network: Network) -> float:
     return rules.changeovers.get((batch.task, following.task), 0.0) if rules else 0.0
 
 
+def _attended(
+    unit: str, time: float, network: Network, horizon: float, *, since_before: bool = False
+) -> float:
+    """When what could leave a unit at a time does: at the end of a period without attendance.
+
+    With `since_before` it was to leave before that time: also in a period that starts then.
+    """
+    same = time_tolerance(horizon)
+    rules = network.unit_rules.get(unit)
+    for start, end in rules.unattended if rules else ():
+        if (start - same if since_before else start + same) < time < end - same:
+            time = end
+    return time
+
+
+def release_times(
+    batch: Batch | RunningBatch, network: Network, horizon: float
+) -> dict[str, float]:
+    """Return when each state leaves a batch; of one that runs at 0, those still to come."""
+    if isinstance(batch, RunningBatch):
+        given = batch.releases(network)
+        return {
+            s: _attended(batch.unit, time, network, horizon, since_before=time == 0.0)
+            for s, time in given.items()
+        }
+    same = time_tolerance(horizon)
+    return {
+        s: _attended(batch.unit, _release_time(batch, s, network, same), network, horizon)
+        for s in network.tasks[batch.task].produces
+    }
+
+
+def _locks(
+    unit: str, released: float, leaves: float | None, network: Network, horizon: float
+) -> tuple[tuple[float, float], ...]:
+    """Periods without attendance in which a lot stays in its unit."""
+    rules = network.unit_rules.get(unit)
+    last = horizon if leaves is None else min(leaves, horizon)
+    return tuple(
+        (max(start, released), min(end, last))
+        for start, end in (rules.unattended if rules else ())
+        if max(start, released) < min(end, last)
+    )
+
+
+def time_of_work(start: float, work: float, pauses: Sequence[tuple[float, float]]) -> float:
+    """When a batch that starts at a time has run so long, pauses not counted."""
+    time = start
+    for begin, end in pauses:
+        if end <= time:
+            continue
+        if begin >= time + work:
+            break
+        work -= max(0.0, begin - time)
+        time = end
+    return time + work
+
+
+def pauses_of(unit: str, network: Network) -> tuple[tuple[float, float], ...]:
+    """Periods in which a unit's batch stops."""
+    rules = network.unit_rules.get(unit)
+    return rules.paused if rules else ()
+
+
 def store(movements: Movements) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what is stored and what waits after each instant, by the policy of `find_violations`.
 
     What is taken beyond the amount on hand is owed, and paid back from the next release.
     """
-    n_instants = len(movements.taken)
-    arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(n_instants)]
+    levels, _ = follow_lots(movements)
+    return levels[0], levels[1]
+
+
+def follow_lots(
+    movements: Movements, until: int | None = None
+) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """Return stored and waiting amounts after each instant, and by unit what waits after the last.
+
+    Parameters
+    ----------
+    movements : Movements
+    until : int, optional
+        Number of instants to follow; all by default.
+    """
+    n_instants = len(movements.taken) if until is None else until
+    if any(lot.locked for lot in movements.lots):
+        return store_with_locks(movements, n_instants)
+    arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(len(movements.taken))]
     for number, lot in enumerate(movements.lots):
         arriving[lot.released].append((lot.leaves, number, lot.amount))
     stored = missing = 0.0
@@ -230,7 +457,10 @@ def store(movements: Movements) -> tuple[NDArray[np.float64], NDArray[np.float64
                 heapq.heappush(waiting, (leaves, number, amount - missing))
             missing = max(0.0, missing - amount)
         levels[:, instant] = stored, math.fsum(amount for _, _, amount in waiting)
-    return levels[0], levels[1]
+    held: dict[str, float] = defaultdict(float)
+    for _, number, amount in waiting:
+        held[movements.lots[number].unit] += amount
+    return levels, dict(held)
 
 
 def _cut_into_instants(
@@ -264,7 +494,8 @@ def _release_time(batch: Batch, state: str, network: Network, tolerance: float) 
     suitability = find_suitability(batch, network)
     if suitability is None or state not in suitability.release_time:
         return batch.finish
-    time = batch.start + suitability.release_time[state]
+    pauses = pauses_of(batch.unit, network)
+    time = time_of_work(batch.start, suitability.release_time[state], pauses)
     return time if time < batch.finish - tolerance else batch.finish
 
 

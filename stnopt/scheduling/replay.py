@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from stnopt.plant.calendar import with_calendars
+from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
 from stnopt.scheduling.movements import (
     Movements,
     Replay,
+    batches_before_start,
     batches_by_unit,
     changeover_time,
+    pauses_of,
     possible_movements,
     store,
+    time_of_work,
+    unloaded_at,
 )
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_suitability
 
@@ -45,6 +51,10 @@ ViolationKind = Literal[
     "over_capacity",
     "zero_wait",
     "missed_delivery",
+    "order",
+    "unattended",
+    "paused",
+    "state",
     "final_stock",
 ]
 
@@ -58,7 +68,8 @@ class Violation:
     kind : str
         Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
         "overlap", "unit_unavailable", "changeover", "clean_after", "over_utility",
-        "stock_below_zero", "over_capacity", "zero_wait", "missed_delivery" or "final_stock".
+        "stock_below_zero", "over_capacity", "zero_wait", "missed_delivery", "order", "unattended",
+        "paused", "state" (the plant at time 0) or "final_stock".
     element : str
         The state, unit, utility or task that breaks it.
     time : float
@@ -129,19 +140,30 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     figure: each batch size may carry that error. A utility's draws may exceed its capacity by
     what these errors in size draw, and by 1e-6 of the capacity.
     """
-    violations = [
+    violations = _check_start(schedule, network)
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    violations += [
         *_check_batches(schedule, network),
         *_check_unit_overlaps(schedule, network),
         *_check_unavailability(schedule, network),
+        *_check_starts_inside(schedule, network),
         *_check_changeovers(schedule, network),
         *_check_deliveries(schedule, network),
+        *_check_orders(schedule, network),
     ]
-    violations += _judge_movements(schedule, network)[1]
+    violations += judge_movements(schedule, network)[1]
     return sorted(violations, key=lambda violation: violation.time)
 
 
-def _judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
-    """Return what moves, and what that breaks, for the cleanings with which least is broken."""
+def judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[Violation]]:
+    """Return what moves, and what that breaks, for the cleanings with which least is broken.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+        Without weekly patterns (`with_calendars`).
+    """
     best: tuple[Replay, list[Violation]] | None = None
     for replay in possible_movements(schedule, network):
         broken = [
@@ -180,7 +202,8 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         horizon's end. States with unlimited supply have no rows. Material waits in its unit only
         for states whose capacity it would otherwise exceed.
     """
-    replay, _ = _judge_movements(schedule, network)
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
     frames = []
     for name, state in network.states.items():
         if state.unlimited:
@@ -250,7 +273,9 @@ def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
                 f"{where} has size {_amount(batch.size, network)}, "
                 f"outside [{_number(low)}, {_number(high)}]",
             )
-        expected = suitability.duration(batch.size)
+        work = suitability.duration(batch.size)
+        pauses = pauses_of(batch.unit, network)
+        expected = time_of_work(batch.start, work, pauses) - batch.start
         actual = batch.finish - batch.start
         if abs(actual - expected) > same_time:
             report(
@@ -266,7 +291,7 @@ def _check_unit_overlaps(schedule: Schedule, network: Network) -> list[Violation
     """Check that a unit runs one batch at a time."""
     tolerance = time_tolerance(schedule.horizon)
     violations = []
-    for unit, batches in batches_by_unit(schedule.batches).items():
+    for unit, batches in batches_by_unit(_started(schedule, network)).items():
         longest = batches[0]
         for batch in batches[1:]:
             shared = min(longest.finish, batch.finish) - batch.start
@@ -291,10 +316,10 @@ def _check_unavailability(schedule: Schedule, network: Network) -> list[Violatio
     """Check that no batch runs while its unit is unavailable."""
     tolerance = time_tolerance(schedule.horizon)
     violations = []
-    for batch in schedule.batches:
+    for batch in _started(schedule, network):
         rules = network.unit_rules.get(batch.unit)
         for start, end in rules.unavailable if rules else ():
-            shared = min(batch.finish, end) - max(batch.start, start)
+            shared = min(batch.finish, end) - max(batch.start, start, 0.0)
             if shared > tolerance:
                 violations.append(
                     Violation(
@@ -314,10 +339,12 @@ def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
     """Check the time between a unit's batches that follow each other directly."""
     tolerance = time_tolerance(schedule.horizon)
     violations = []
+    before = batches_before_start(schedule.start or PlantState(), network)
     for unit, batches in batches_by_unit(schedule.batches).items():
-        for batch, following in pairwise(batches):
+        earlier = [before[unit]] if unit in before else []
+        for batch, following in pairwise([*earlier, *batches]):
             needed = changeover_time(batch, following, network)
-            gap = following.start - batch.finish
+            gap = following.start - unloaded_at(batch, network, schedule.horizon)
             if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
                 violations.append(
                     Violation(
@@ -330,6 +357,57 @@ def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
                         f"after {batch.task}, but the changeover takes {_time(needed, network)}",
                     )
                 )
+    return violations
+
+
+def _started(schedule: Schedule, network: Network) -> list[Batch]:
+    """Return the batches of a schedule, and those that run when it starts."""
+    running = schedule.start.running if schedule.start else ()
+    return [
+        *(Batch(b.task, b.unit, b.start, b.finish, b.size) for b in running),
+        *schedule.batches,
+    ]
+
+
+def _check_start(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that the state which a schedule starts from fits the plant."""
+    if schedule.start is None:
+        return []
+    problems = state_problems(schedule.start, network)
+    problems += [
+        f"running batch of {batch.task!r} on {batch.unit!r} ends after the horizon"
+        for batch in schedule.start.running
+        if batch.finish > schedule.horizon + time_tolerance(schedule.horizon)
+    ]
+    return [
+        Violation(kind="state", element=network.name, time=0.0, amount=0.0, message=problem)
+        for problem in problems
+    ]
+
+
+def _check_starts_inside(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check that nothing starts while its unit is unattended or paused."""
+    same = time_tolerance(schedule.horizon)
+    violations = []
+    for batch in schedule.batches:
+        rules = network.unit_rules.get(batch.unit)
+        kinds: list[tuple[ViolationKind, tuple[tuple[float, float], ...]]] = (
+            [("unattended", rules.unattended), ("paused", rules.paused)] if rules else []
+        )
+        for kind, periods in kinds:
+            for start, end in periods:
+                if start + same < batch.start < end - same:
+                    violations.append(
+                        Violation(
+                            kind=kind,
+                            element=batch.unit,
+                            time=batch.start,
+                            amount=min(batch.start - start, end - batch.start),
+                            message=f"{batch.unit} is {kind} from t = {_time(start, network)} to "
+                            f"{_number(end)}, but starts {batch.task} at "
+                            f"t = {_time(batch.start, network)}",
+                        )
+                    )
     return violations
 
 
@@ -380,46 +458,121 @@ def _check_deliveries(schedule: Schedule, network: Network) -> list[Violation]:
     return violations
 
 
+def _check_orders(schedule: Schedule, network: Network) -> list[Violation]:
+    """Check when and how much of each order is delivered; if there is enough, the stock says."""
+    same = time_tolerance(schedule.horizon)
+    violations = []
+    for served in schedule.orders:
+        order = served.order
+        name = f"order {order.id} of {order.state}"
+        broken = []
+        if order.state not in network.states:
+            broken.append((0.0, order.amount, "the plant has no such state"))
+        elif network.states[order.state].unlimited:
+            broken.append((0.0, order.amount, "a supply that never runs out cannot be delivered"))
+        for time, amount in served.parts:
+            when = f"{_amount(amount, network)} at t = {_time(time, network)}"
+            if time < order.earliest - same:
+                broken.append((time, amount, f"{when}, before {_time(order.earliest, network)}"))
+            if time > schedule.horizon + same:
+                broken.append((time, amount, f"{when}, after the horizon"))
+        over = served.delivered - order.amount
+        if over > SHARE * order.amount:
+            broken.append((schedule.horizon, over, f"{_amount(over, network)} more than ordered"))
+        if not order.partial and (len(served.parts) > 1 or (served.parts and served.missing)):
+            broken.append((schedule.horizon, served.missing, "it cannot be delivered in parts"))
+        if served.missing and not served.may_miss:
+            missing = f"{_amount(served.missing, network)} are not delivered by the horizon"
+            broken.append((schedule.horizon, served.missing, missing))
+        violations += [
+            Violation(
+                kind="order",
+                element=order.state,
+                time=time,
+                amount=amount,
+                message=f"{name}: {why}",
+            )
+            for time, amount, why in broken
+        ]
+    return violations
+
+
 def _check_utilities(schedule: Schedule, replay: Replay, network: Network) -> list[Violation]:
-    """Check what the running batches draw together, from each instant to the next."""
-    running = []  # instants, batch, terms
-    for batch in schedule.batches:
-        suitability = find_suitability(batch, network)
-        if suitability is not None and suitability.utilities:
-            first, after = replay.instant_of[batch.start], replay.instant_of[batch.finish]
-            running.append((first, after, batch, suitability))
+    """Check what the running batches draw together, from each instant to the next.
+
+    A utility's steps are instants, too, and so are the pauses, in which a batch draws nothing.
+    """
     violations = []
     for utility in network.utilities.values():
-        highest = utility.capacity  # report a breach when it begins and whenever it grows
-        for instant, time in enumerate(replay.times):
-            drawing = [
-                (batch, suitability)
-                for first, after, batch, suitability in running
-                if first <= instant < after and utility.name in suitability.utilities
-            ]
-            drawn = math.fsum(s.draw(utility.name, batch.size) for batch, s in drawing)
-            tolerance = SHARE * utility.capacity + math.fsum(
-                s.draws_per_amount.get(utility.name, 0.0) * size_tolerance(network, batch.task)
-                for batch, s in drawing
-            )
-            if drawn > highest + tolerance:
-                highest = drawn
-                who = " and ".join(f"{batch.task} on {batch.unit}" for batch, _ in drawing)
-                over = drawn - utility.capacity
+        drawing = _draws(schedule, utility.name, replay, network)
+        steps = [(time, level) for time, level in utility.steps if time < schedule.horizon]
+        changes = sorted({time for draw in drawing for time in draw[:2]} | {s[0] for s in steps})
+        total = np.zeros(len(changes) + 1)
+        spare = np.zeros(len(changes) + 1)
+        place = {time: number for number, time in enumerate(changes)}
+        for begin, end, drawn, slack, _ in drawing:
+            total[place[begin]] += drawn
+            total[place[end]] -= drawn
+            spare[place[begin]] += slack
+            spare[place[end]] -= slack
+        total, spare = np.cumsum(total), np.cumsum(spare)
+        highest = -np.inf  # report a breach when it begins and whenever it grows
+        for time, drawn, slack in zip(changes, total, spare, strict=False):
+            capacity = utility.capacity_at(time)
+            tolerance = SHARE * utility.capacity + slack
+            over = drawn - capacity
+            if over <= tolerance:
+                highest = -np.inf
+            elif over > highest + tolerance:
+                highest = over
+                who = " and ".join(
+                    f"{batch.task} on {batch.unit}"
+                    for begin, end, _, _, batch in drawing
+                    if begin <= time < end
+                )
                 violations.append(
                     Violation(
                         kind="over_utility",
                         element=utility.name,
                         time=float(time),
-                        amount=over,
+                        amount=float(over),
                         message=f"{utility.name} at t = {_time(time, network)}: {_number(drawn)} "
                         f"are drawn by {who}, {_number(over)} over its capacity of "
-                        f"{_number(utility.capacity)}",
+                        f"{_number(capacity)}",
                     )
                 )
-            elif drawn <= utility.capacity + tolerance:
-                highest = utility.capacity
     return violations
+
+
+def _draws(
+    schedule: Schedule, utility: str, replay: Replay, network: Network
+) -> list[tuple[float, float, float, float, Batch]]:
+    """List from when to when each batch draws how much of a utility, and how far that may be off.
+
+    Times that the replay takes for one instant are one here.
+    """
+    same = time_tolerance(schedule.horizon)
+    steps = [time for time, _ in network.utilities[utility].steps]
+
+    def settle(time: float) -> float:
+        instant = replay.instant_of.get(time)
+        time = time if instant is None else float(replay.times[instant])
+        return next((step for step in steps if abs(step - time) <= same), time)
+
+    draws = []
+    for batch in _started(schedule, network):
+        suitability = find_suitability(batch, network)
+        if suitability is None or utility not in suitability.utilities:
+            continue
+        drawn = suitability.draw(utility, batch.size)
+        slack = suitability.draws_per_amount.get(utility, 0.0) * size_tolerance(network, batch.task)
+        begin = max(0.0, batch.start)
+        for pause, resume in [*pauses_of(batch.unit, network), (batch.finish, np.inf)]:
+            low, high = settle(begin), settle(min(pause, batch.finish))
+            if low < high:
+                draws.append((low, high, drawn, slack, batch))
+            begin = max(begin, resume)
+    return draws
 
 
 def _check_stock(
@@ -566,8 +719,16 @@ def _check_final_stock(schedule: Schedule, replay: Replay, network: Network) -> 
     """Check that the stated final stock is what the batches and deliveries leave."""
     known = [batch for batch in schedule.batches if batch.task in network.tasks]
     deliveries = [due for due in schedule.deliveries if due.state in network.states]
-    recomputed = compute_final_stock(known, network, deliveries)
-    behind = "the batches and deliveries" if deliveries else "the batches"
+    orders = [served for served in schedule.orders if served.order.state in network.states]
+    recomputed = compute_final_stock(
+        known,
+        network,
+        deliveries,
+        horizon=schedule.horizon,
+        start=schedule.start,
+        orders=orders,
+    )
+    behind = "the batches and deliveries" if deliveries or orders else "the batches"
     violations = []
     for name in [
         *network.states,

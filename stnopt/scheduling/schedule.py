@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping
+from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
+from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
+from stnopt.plant.tolerance import time_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from stnopt.plant.network import Network
-    from stnopt.plant.recipe import Suitability
-
-ValueKind = Literal["profit", "production", "cost", "makespan"]
+    from stnopt.plant.recipe import State, Suitability
+    from stnopt.plant.state import PlantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,27 @@ class Schedule:
         Length of the schedule, positive, in the plant's time unit.
     deliveries : tuple of Delivery
         What leaves the plant before or at the horizon's end.
+    orders : tuple of ServedOrder
+        What was ordered, and what was delivered of it when.
+    start : PlantState or None
+        The plant at time 0; None is a plant in which nothing runs, with its `initial` stocks.
+    date : datetime or None
+        When time 0 is; units with weekly patterns need it.
 
     Raises
     ------
     InvalidInputError
         When the horizon is not positive and finite, an amount is not a finite number, or a
-        delivery is none.
+        delivery or an order is none.
     """
 
     batches: tuple[Batch, ...]
     final_stock: Mapping[str, float]
     horizon: float
     deliveries: tuple[Delivery, ...] = ()
+    orders: tuple[ServedOrder, ...] = ()
+    start: PlantState | None = None
+    date: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_finite(self.horizon, "schedule: horizon")
@@ -93,9 +105,19 @@ class Schedule:
         for delivery in self.deliveries:
             if not isinstance(delivery, Delivery):
                 raise InvalidInputError(f"schedule: expected a Delivery, got {delivery!r}")
+        for served in self.orders:
+            if not isinstance(served, ServedOrder):
+                raise InvalidInputError(f"schedule: expected a ServedOrder, got {served!r}")
+        object.__setattr__(self, "orders", tuple(self.orders))
         object.__setattr__(self, "batches", tuple(self.batches))
         object.__setattr__(self, "deliveries", tuple(self.deliveries))
         object.__setattr__(self, "final_stock", ReadOnlyMapping(self.final_stock))
+
+    def state_at(self, time: float, network: Network) -> PlantState:
+        """Return the plant at an instant, after all events then (`stnopt.scheduling.cut`)."""
+        from stnopt.scheduling.cut import state_at
+
+        return state_at(self, time, network)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""
@@ -103,54 +125,99 @@ class Schedule:
         return pd.DataFrame(rows, columns=["task", "unit", "start", "finish", "size"])
 
 
-def schedule_value(schedule: Schedule, network: Network, kind: ValueKind) -> float:
+def schedule_value(schedule: Schedule, network: Network, kind: ObjectiveKind) -> float:
     """Return what a schedule is worth, from its batches and the plant alone.
 
     Parameters
     ----------
     schedule : Schedule
     network : Network
-    kind : {"profit", "production", "cost", "makespan"}
-        "profit": price * (final stock + deliveries), less "cost". "production": total final stock
-        and deliveries of the states with a price. "cost": every state's cost * gross amount
-        consumed, plus `fixed_cost` per batch and `cost_per_amount` * size. "makespan": when the
-        last batch ends (0 without batches). States with unlimited supply have no final stock to
-        sell.
+    kind : {"profit", "production", "cost", "makespan", "batches", "tardiness"}
+        "profit": price * (final stock + what was delivered or ordered), less "cost".
+        "production": total of that over the states with a price. "cost": every state's cost * gross
+        amount consumed, plus `fixed_cost` per batch and `cost_per_amount` * size, plus what late
+        and missing orders cost. "makespan": when the last batch ends or the last order is delivered
+        (0 without any). "batches": how many start. "tardiness": sum of priority * lateness over the
+        orders. States with unlimited supply have no final stock to sell; what a running batch has
+        paid is past.
 
     Raises
     ------
     InvalidInputError
         When `kind` is none of these, or a batch names a task or unit the plant does not have.
     """
-    if kind not in get_args(ValueKind):
-        expected = ", ".join(get_args(ValueKind))
+    if kind not in OBJECTIVES:
+        expected = ", ".join(OBJECTIVES)
         raise InvalidInputError(f"schedule_value: kind must be one of {expected}, got {kind!r}")
-    if kind == "makespan":
-        return max((batch.finish for batch in schedule.batches), default=0.0)
-    # What is delivered is sold like what is left, so that no delivery is taken off here.
-    stock = compute_final_stock(schedule.batches, network)
-    sold = [state for state in network.states.values() if state.price and not state.unlimited]
-    if kind == "production":
-        return math.fsum(stock[state.name] for state in sold if state.price > 0)
-    cost = _schedule_cost(schedule.batches, network)
-    if kind == "cost":
-        return cost
-    return math.fsum(state.price * stock[state.name] for state in sold) - cost
+    return float(OBJECTIVES[kind].value(schedule_quantities(schedule, network)))
 
 
-def compute_final_stock(
-    batches: Iterable[Batch], network: Network, deliveries: Iterable[Delivery] = ()
-) -> dict[str, float]:
-    """Return what is left of each state: initial + made - consumed - delivered, in amounts.
-
-    For a state with unlimited supply it is the gross amount consumed instead.
+def schedule_quantities(schedule: Schedule, network: Network) -> Quantities:
+    """Return what every objective of a schedule is made of.
 
     Raises
     ------
     InvalidInputError
-        When a batch names a task, or a delivery a state, that the plant does not have.
+        When a batch names a task or unit the plant does not have.
     """
-    made: dict[str, list[float]] = {name: [] for name in network.states}
+    # What is delivered is sold like what is left, so that no delivery is taken off here.
+    stock = compute_final_stock(
+        schedule.batches, network, horizon=schedule.horizon, start=schedule.start
+    )
+    sold = [state for state in network.states.values() if state.price and not state.unlimited]
+    running = schedule.start.running if schedule.start else ()
+    finishes = [batch.finish for batch in schedule.batches]
+    finishes += [batch.finish for batch in running]
+    finishes += [time for served in schedule.orders for time, _ in served.parts]
+    late = [served.lateness(schedule.horizon) for served in schedule.orders]
+    raw_cost, task_cost = _batch_costs(schedule.batches, network)
+    return Quantities(
+        revenue=math.fsum(state.price * stock[state.name] for state in sold),
+        produced=math.fsum(stock[state.name] for state in sold if state.price > 0),
+        raw_cost=raw_cost,
+        task_cost=task_cost,
+        order_cost=math.fsum(served.cost(schedule.horizon) for served in schedule.orders),
+        n_batches=len(schedule.batches),
+        latest_finish=max(finishes, default=0.0),
+        tardiness=math.fsum(
+            served.order.priority * time for served, time in zip(schedule.orders, late, strict=True)
+        ),
+    )
+
+
+def compute_final_stock(
+    batches: Iterable[Batch],
+    network: Network,
+    deliveries: Iterable[Delivery] = (),
+    *,
+    horizon: float = math.inf,
+    start: PlantState | None = None,
+    orders: Iterable[ServedOrder] = (),
+) -> dict[str, float]:
+    """Return what is left of each state: what was there or came + made - consumed - delivered.
+
+    For a state with unlimited supply it is the gross amount consumed instead.
+
+    Parameters
+    ----------
+    batches : iterable of Batch
+    network : Network
+    deliveries : iterable of Delivery
+    horizon : float
+        Arrivals after it do not count.
+    start : PlantState, optional
+        What was there at time 0, and what running batches still release.
+    orders : iterable of ServedOrder
+
+    Raises
+    ------
+    InvalidInputError
+        When a batch names a task, or a delivery or an order a state, that the plant does not have.
+    """
+    came: dict[str, list[float]] = {
+        name: _came_from_outside(state, network, horizon, start)
+        for name, state in network.states.items()
+    }
     used: dict[str, list[float]] = {name: [] for name in network.states}
     for batch in batches:
         if batch.task not in network.tasks:
@@ -160,28 +227,50 @@ def compute_final_stock(
             )
         task = network.tasks[batch.task]
         for state, share in task.produces.items():
-            made[state].append(share * batch.size)
+            came[state].append(share * batch.size)
         for state, share in task.consumes.items():
             used[state].append(share * batch.size)
-    for delivery in deliveries:
-        if delivery.state not in network.states:
+    wanted = [(delivery.state, delivery.amount) for delivery in deliveries]
+    wanted += [(served.order.state, amount) for served in orders for _, amount in served.parts]
+    for state, amount in wanted:
+        if state not in network.states:
             raise InvalidInputError(
-                f"plant {network.name!r} has no state {delivery.state!r} to deliver; "
+                f"plant {network.name!r} has no state {state!r} to deliver; "
                 f"it has {', '.join(network.states)}"
             )
-        if not network.states[delivery.state].unlimited:
-            used[delivery.state].append(delivery.amount)
+        if not network.states[state].unlimited:
+            used[state].append(amount)
     return {
         name: math.fsum(used[name])
         if state.unlimited
-        else math.fsum([state.initial, *made[name], *(-amount for amount in used[name])])
+        else math.fsum([*came[name], *(-amount for amount in used[name])])
         for name, state in network.states.items()
     }
 
 
-def _schedule_cost(batches: Iterable[Batch], network: Network) -> float:
+def _came_from_outside(
+    state: State, network: Network, horizon: float, start: PlantState | None
+) -> list[float]:
+    """Amounts that no batch of the schedule made: in stock, held, still running, or arriving."""
+    latest = horizon + time_tolerance(horizon) if math.isfinite(horizon) else math.inf
+    amounts = [amount for time, amount in state.arrivals if time <= latest]
+    if start is None:
+        return [state.initial, *amounts]
+    amounts += [start.stock(network, state.name)]
+    amounts += [row[state.name] for row in start.held.values() if state.name in row]
+    amounts += [
+        network.tasks[batch.task].produces[state.name] * batch.size
+        for batch in start.running
+        if batch.task in network.tasks
+        and batch.unit in network.tasks[batch.task].units
+        and state.name in batch.releases(network)
+    ]
+    return amounts
+
+
+def _batch_costs(batches: Iterable[Batch], network: Network) -> tuple[float, float]:
     """Raw material: state cost * gross consumption; tasks: fixed_cost + cost_per_amount * size."""
-    terms = []
+    raw, tasks = [], []
     for batch in batches:
         suitability = find_suitability(batch, network)
         if suitability is None:
@@ -189,12 +278,12 @@ def _schedule_cost(batches: Iterable[Batch], network: Network) -> float:
                 f"plant {network.name!r} does not run {batch.task!r} on {batch.unit!r}, "
                 "so the batch has no cost"
             )
-        terms.append(suitability.fixed_cost + suitability.cost_per_amount * batch.size)
-        terms += [
+        tasks.append(suitability.fixed_cost + suitability.cost_per_amount * batch.size)
+        raw += [
             network.states[state].cost * share * batch.size
             for state, share in network.tasks[batch.task].consumes.items()
         ]
-    return math.fsum(terms)
+    return math.fsum(raw), math.fsum(tasks)
 
 
 def find_suitability(batch: Batch, network: Network) -> Suitability | None:

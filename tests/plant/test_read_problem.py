@@ -65,8 +65,8 @@ BAD_FILES = [
     (
         "objective: makespan",
         "objective: makspan",
-        "problem: objective must be one of profit, production, cost, makespan, got 'makspan' "
-        "(did you mean 'makespan'?)",
+        "problem: objective must be one of profit, production, cost, makespan, batches, tardiness, "
+        "got 'makspan' (did you mean 'makespan'?)",
     ),
     ("objective: makespan", "objective: no", "problem: objective must be text, got false"),
     ("sense: exactly", "sense: more", "problem: sense must be one of at_least, exactly, got 'mor"),

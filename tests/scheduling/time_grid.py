@@ -1,21 +1,26 @@
 """Best schedules on a grid of whole hours: a reference without any code of the library's models.
 
 For plants whose durations do not depend on the size and are whole numbers, as are the release times
-and the horizon, unavailable periods, changeovers and the times of deliveries. Rounding all times of
-a schedule down to whole hours then keeps every duration, every order and every coincidence, and
-lets no batches run at one time that did not before, so that nothing is lost on the grid.
+and the horizon, all periods, changeovers, arrivals, steps, what the state at time 0 says, and the
+times of deliveries and orders. Rounding all times of a schedule down to whole hours then keeps
+every duration, every order and every coincidence, and lets no batches run at one time that did not
+before, so that nothing is lost on the grid.
 """
 
 from __future__ import annotations
 
 import math
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from stnopt.plant import Delivery, read_network
+from stnopt.plant import Delivery, LastTask, Order, PlantState, RunningBatch, read_network
+
+#: Room for a missing share beside the least one; with more than 1e-6 HiGHS loses optima.
+_SLACK = 1e-9
 
 
 class _Rows:
@@ -24,6 +29,8 @@ class _Rows:
     def __init__(self):
         self.lower, self.upper, self.integer, self.gain = [], [], [], []
         self.entries, self.row_lower, self.row_upper = [], [], []
+        self.one = self.column(1)
+        self.lower[self.one] = 1.0
 
     def column(self, upper=math.inf, *, integer=False, gain=0.0):
         self.lower.append(0.0)
@@ -38,11 +45,12 @@ class _Rows:
         self.row_lower.append(low)
         self.row_upper.append(high)
 
-    def maximise(self):
+    def maximise(self, gain=None):
+        """Return the best value and the columns; None if nothing is feasible."""
         rows, columns, factors = zip(*self.entries, strict=True)
         matrix = csr_array((factors, (rows, columns)), shape=(len(self.row_lower), len(self.gain)))
         found = milp(
-            -np.array(self.gain),
+            -np.array(self.gain if gain is None else gain),
             integrality=self.integer,
             bounds=(self.lower, self.upper),
             constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
@@ -51,16 +59,36 @@ class _Rows:
         if found.status == 2:
             return None
         assert found.status == 0, found.message
-        return -found.fun
+        return -found.fun, found.x
 
 
-def best_on_grid(network, hours, deliveries=()):
+class Best(NamedTuple):
+    """What is best: the value, the priority-weighted missing share, and the lateness per order."""
+
+    value: float
+    missing: float
+    late: dict[str, float]
+
+
+def best_on_grid(network, hours, deliveries=(), *, start=None):
     """Return the largest profit within so many hours; None if nothing serves the deliveries."""
+    best = best_of_all(network, hours, deliveries, start=start)
+    return None if best is None else best.value
+
+
+def best_of_all(network, hours, deliveries=(), *, start=None, orders=(), objective="profit"):
+    """Return the best that can be had from a state, with orders; None if nothing is feasible.
+
+    "profit", with what lateness and missing amounts cost, or "tardiness": the least missing share
+    first, then the lateness.
+    """
+    start = start or PlantState()
     rows = _Rows()
     starts, sizes = {}, {}  # (task, unit, hour) -> column
     for fit in network.suitabilities:
-        for hour in range(int(hours - fit.fixed_time) + 1):
-            if any(hour < e and s < hour + fit.fixed_time for s, e in _away(network, fit.unit)):
+        for hour in range(hours):
+            finish = _finish(network, fit.unit, hour, fit.fixed_time)
+            if finish > hours or not _may_start(network, start, fit.unit, hour, finish):
                 continue
             key = (fit.task, fit.unit, hour)
             starts[key] = rows.column(1, integer=True, gain=-fit.fixed_cost)
@@ -75,57 +103,164 @@ def best_on_grid(network, hours, deliveries=()):
             busy = [
                 (column, 1)
                 for (task, where, begin), column in starts.items()
-                if where == unit
-                and begin <= hour < begin + network.tasks[task].units[unit].fixed_time
+                if where == unit and begin <= hour < _end(network, task, unit, begin)
             ]
             if busy:
                 rows.row(busy, 0, 1)
-    in_turn = _pairs_in_turn(network, starts)
+    in_turn = _pairs_in_turn(rows, network, start, starts)
     for between, finish, following, (time, _) in in_turn:
         if following < finish + time:
             rows.row(between, -math.inf, 1)
-    cleaned = _clean(rows, network, hours, starts)
-    for name, utility in network.utilities.items():
+    cleaned = _clean(rows, network, start, hours, starts)
+    for utility in network.utilities.values():
         for hour in range(hours):
-            drawing = []
-            for (task, unit, begin), column in starts.items():
-                fit = network.tasks[task].units[unit]
-                if begin <= hour < begin + fit.fixed_time:
-                    drawing.append((column, fit.draws.get(name, 0)))
-                    size = sizes[task, unit, begin]
-                    drawing.append((size, fit.draws_per_amount.get(name, 0)))
-            if drawing:
-                rows.row(drawing, -math.inf, utility.capacity)
+            _limit_draws(rows, network, start, utility, hour, starts, sizes)
+    wanted = {state: {hour: [] for hour in range(hours + 1)} for state in network.states}
+    for delivery in deliveries:
+        wanted[delivery.state][delivery.time].append((rows.one, delivery.amount))
+    asked = _order(rows, hours, orders, wanted, may_miss=objective == "tardiness")
     for state in network.states.values():
-        due = {hour: 0 for hour in range(hours + 1)}
-        for delivery in deliveries:
-            if delivery.state == state.name:
-                due[delivery.time] += delivery.amount
-        _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due)
-    initial = sum(s.price * s.initial for s in network.states.values() if not s.unlimited)
-    best = rows.maximise()
-    return None if best is None else best + initial
+        _add_state(rows, network, start, state, hours, starts, sizes, in_turn, cleaned, wanted)
+    for order in orders:
+        rows.gain[asked[order.id][0]] -= order.late_cost
+        rows.gain[asked[order.id][1]] -= order.missing_cost or 0.0
+    missing = 0.0
+    if objective == "tardiness":
+        gain = np.zeros(len(rows.gain))
+        for order in orders:
+            gain[asked[order.id][1]] = -order.priority / order.amount
+        found = rows.maximise(gain)
+        if found is None:
+            return None
+        missing = -found[0]
+        terms = [(asked[o.id][1], o.priority / o.amount) for o in orders]
+        rows.row(terms, -math.inf, missing + _SLACK)
+        gain[:] = 0.0
+        for order in orders:
+            gain[asked[order.id][0]] = -order.priority
+        found = rows.maximise(gain)
+        found = (-found[0], found[1])
+    else:
+        found = rows.maximise()
+    if found is None:
+        return None
+    late = {order.id: float(found[1][asked[order.id][0]]) for order in orders}
+    return Best(found[0], missing, late)
+
+
+def _rules(network, unit):
+    return network.unit_rules.get(unit)
 
 
 def _away(network, unit):
-    return network.unit_rules[unit].unavailable if unit in network.unit_rules else ()
+    return _rules(network, unit).unavailable if _rules(network, unit) else ()
+
+
+def _unattended(network, unit):
+    return _rules(network, unit).unattended if _rules(network, unit) else ()
+
+
+def _paused(network, unit, hour):
+    rules = _rules(network, unit)
+    return any(s <= hour < e for s, e in (rules.paused if rules else ()))
 
 
 def _times(network, unit):
-    return network.unit_rules[unit].changeovers if unit in network.unit_rules else {}
+    return _rules(network, unit).changeovers if _rules(network, unit) else {}
 
 
-def _pairs_in_turn(network, starts):
+def _finish(network, unit, hour, work):
+    """Hour at which so many hours of work are done, none of them in a pause."""
+    left = int(work)
+    while left > 0:
+        left -= not _paused(network, unit, hour)
+        hour += 1
+    return hour
+
+
+def _end(network, task, unit, begin):
+    return _finish(network, unit, begin, network.tasks[task].units[unit].fixed_time)
+
+
+def _may_start(network, start, unit, hour, finish):
+    rules = _rules(network, unit)
+    closed = (*rules.unattended, *rules.paused) if rules else ()
+    return (
+        not any(hour < e and s < finish for s, e in _away(network, unit))
+        and not any(s < hour < e for s, e in closed)
+        and not any(b.unit == unit and hour < b.remaining for b in start.running)
+    )
+
+
+def _released(network, unit, hour):
+    """Hour at which what could leave a unit does: when somebody is there."""
+    return next((int(e) for s, e in _unattended(network, unit) if s < hour < e), hour)
+
+
+def _limit_draws(rows, network, start, utility, hour, starts, sizes):
+    drawing = []
+    for (task, unit, begin), column in starts.items():
+        fit = network.tasks[task].units[unit]
+        if begin <= hour < _end(network, task, unit, begin) and not _paused(network, unit, hour):
+            drawing.append((column, fit.draws.get(utility.name, 0)))
+            size = sizes[task, unit, begin]
+            drawing.append((size, fit.draws_per_amount.get(utility.name, 0)))
+    for batch in start.running:
+        if hour < batch.remaining and not _paused(network, batch.unit, hour):
+            fit = network.tasks[batch.task].units[batch.unit]
+            drawing.append((rows.one, fit.draw(utility.name, batch.size)))
+    steps = utility.steps or ((0, utility.capacity),)
+    capacity = [level for time, level in steps if time <= hour][-1]
+    if drawing:
+        rows.row(drawing, -math.inf, capacity)
+
+
+def _order(rows, hours, orders, wanted, *, may_miss):
+    """Return, by order, the columns of its lateness and of the amount that is missing."""
+    asked = {}
+    for order in orders:
+        late, missing = rows.column(hours - order.due), rows.column(order.amount)
+        whole = rows.column(1, integer=True)
+        if not may_miss and order.missing_cost is None:
+            rows.lower[whole] = 1.0
+        parts = []
+        for hour in range(int(order.earliest), hours + 1):
+            there, amount = rows.column(1, integer=True), rows.column(order.amount)
+            rows.row([(amount, 1), (there, -order.amount)], -math.inf, 0)
+            if not order.partial:
+                rows.row([(amount, 1), (there, -order.amount)], 0, 0)
+            rows.row([(late, 1), (there, order.due - hour)], 0, math.inf)
+            wanted[order.state][hour].append((amount, 1))
+            parts.append((amount, 1))
+        rows.row([*parts, (missing, 1)], order.amount, order.amount)
+        rows.row([(missing, 1), (whole, order.amount)], -math.inf, order.amount)
+        rows.row([(late, 1), (whole, hours - order.due)], hours - order.due, math.inf)
+        asked[order.id] = (late, missing)
+    return asked
+
+
+def _pairs_in_turn(rows, network, state, starts):
     """Return (terms, finish, start, changeover, unit) for pairs of batches that need a changeover.
 
-    The terms sum to 2 if both run with no other between them, else to 1 at most.
+    The terms sum to 2 if both run with no other between them, else to 1 at most. What ran last, or
+    runs at 0, is one of the first ones; a unit that holds something has not begun to be cleaned.
     """
+    firsts = [
+        (first, unit, column, _released(network, unit, _end(network, first, unit, begin)))
+        for (first, unit, begin), column in starts.items()
+    ]
+    firsts += [
+        (b.task, b.unit, rows.one, _released(network, b.unit, b.remaining)) for b in state.running
+    ]
+    for unit, last in state.last.items():
+        locked = [e for s, e in _unattended(network, unit) if s == 0]
+        emptied = locked[0] if locked else 0
+        firsts.append((last.task, unit, rows.one, emptied if unit in state.held else last.finished))
     pairs = []
-    for (first, unit, begin), column in starts.items():
-        finish = begin + network.tasks[first].units[unit].fixed_time
+    for first, unit, column, finish in firsts:
         for (task, where, start), other in starts.items():
             time = _times(network, unit).get((first, task), 0)
-            if where != unit or not time or start < finish:
+            if where != unit or not time or start < finish or other == column:
                 continue
             between = [
                 (c, -1) for (_, w, h), c in starts.items() if w == unit and finish <= h < start
@@ -134,19 +269,25 @@ def _pairs_in_turn(network, starts):
     return pairs
 
 
-def _clean(rows, network, hours, starts):
+def _clean(rows, network, state, hours, starts):
     """Return, by unit and hour, the columns of the cleanings that go on then.
 
     Of any `batches` + 1 batches in a row, all but the first have a cleaning before one of them.
     """
     cleaned = {}
     for unit in network.units:
-        rule = network.unit_rules[unit].clean_after if unit in network.unit_rules else None
+        rule = _rules(network, unit).clean_after if _rules(network, unit) else None
         if rule is None:
             continue
         on = {key: column for key, column in starts.items() if key[1] == unit}
+        ready = max(
+            (_released(network, unit, b.remaining) for b in state.running if b.unit == unit),
+            default=0,
+        )
+        if unit in state.held:
+            ready = max((e for s, e in _unattended(network, unit) if s == 0), default=0)
         begins = {}  # hour at which the next batch starts -> column
-        for hour in range(int(rule.duration), hours + 1):
+        for hour in range(int(rule.duration + ready), hours + 1):
             first = hour - int(rule.duration)
             if any(first < e and s < hour for s, e in _away(network, unit)):
                 continue
@@ -154,25 +295,37 @@ def _clean(rows, network, hours, starts):
             starting = [(c, -1) for (_, _, h), c in on.items() if h == hour]
             rows.row([(begins[hour], 1), *starting], -math.inf, 0)
             for (task, _, h), column in on.items():
-                if h < hour and h + network.tasks[task].units[unit].fixed_time > first:
+                if h < hour and _released(network, unit, _end(network, task, unit, h)) > first:
                     rows.row([(begins[hour], 1), (column, 1)], -math.inf, 1)
         for low in range(hours):
             for high in range(low + 1, hours):
                 inside = [(c, 1) for (_, _, h), c in on.items() if low <= h <= high]
-                if len(inside) <= rule.batches:
-                    continue
                 between = [(c, -len(inside)) for h, c in begins.items() if low < h <= high]
-                rows.row([*inside, *between], -math.inf, rule.batches)
+                rows.row([*inside, *between, (rows.one, 0)], -math.inf, rule.batches)
+        count = state.since_cleaning.get(unit, 0)
+        for high in range(hours):
+            inside = [(c, 1) for (_, _, h), c in on.items() if h <= high]
+            between = [(c, -len(inside)) for h, c in begins.items() if h <= high]
+            rows.row([*inside, *between, (rows.one, count)], -math.inf, max(rule.batches, count))
         for hour, column in begins.items():
             for h in range(hour - int(rule.duration), hour):
                 cleaned.setdefault((unit, h), []).append(column)
     return cleaned
 
 
-def _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due):
+def _add_state(rows, network, start, state, hours, starts, sizes, in_turn, cleaned, wanted):
     taken = {hour: [] for hour in range(hours + 1)}
     early = {hour: [] for hour in range(hours + 1)}
     ended = {}  # unit -> hour -> terms
+
+    def release(unit, hour, term, at_end):
+        hour = min(_released(network, unit, hour), hours)
+        if at_end:
+            by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
+            by_hour[hour].append(term)
+        else:
+            early[hour].append(term)
+
     for (task, unit, hour), size in sizes.items():
         recipe, fit = network.tasks[task], network.tasks[task].units[unit]
         if state.name in recipe.consumes:
@@ -181,17 +334,35 @@ def _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due
         if state.name in recipe.produces:
             term = (size, recipe.produces[state.name])
             leaves = fit.release_time.get(state.name, fit.fixed_time)
-            if leaves < fit.fixed_time:
-                early[int(hour + leaves)].append(term)
-            else:
-                by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
-                by_hour[int(hour + fit.fixed_time)].append(term)
+            at = _finish(network, unit, hour, leaves)
+            release(unit, at, term, leaves >= fit.fixed_time)
             if not state.unlimited:
                 rows.gain[size] += state.price * recipe.produces[state.name]
         if state.name in recipe.consumes and not state.unlimited:
             rows.gain[size] -= state.price * recipe.consumes[state.name]
     if state.unlimited:
         return
+    given = start.stocks.get(state.name, state.initial)
+    rows.gain[rows.one] += state.price * given
+    for batch in start.running:
+        recipe, fit = network.tasks[batch.task], network.tasks[batch.task].units[batch.unit]
+        share = recipe.produces.get(state.name)
+        leaves = fit.release_time.get(state.name, fit.fixed_time)
+        if not share or (leaves < fit.fixed_time and batch.started + leaves <= 0):
+            continue
+        at = int(max(0, batch.remaining - (fit.fixed_time - leaves)))
+        term = (rows.one, share * batch.size)
+        release(batch.unit, at, term, leaves >= fit.fixed_time)
+        rows.gain[rows.one] += state.price * term[1]
+    for unit, row in start.held.items():
+        if state.name in row:
+            by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
+            by_hour[0].append((rows.one, row[state.name]))
+            rows.gain[rows.one] += state.price * row[state.name]
+    for time, amount in state.arrivals:
+        if time <= hours:
+            early[time].append((rows.one, amount))
+            rows.gain[rows.one] += state.price * amount
     if state.zero_wait:
         for hour in range(hours + 1):
             released = early[hour] + [t for by_hour in ended.values() for t in by_hour[hour]]
@@ -206,6 +377,8 @@ def _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due
         for hour in range(hours + 1):
             waiting, out = rows.column(most), rows.column(most)
             leaving[hour].append((out, 1))
+            if any(s < hour < e for s, e in _unattended(network, unit)) and hour < hours:
+                rows.row([(out, 1)], 0, 0)
             held = [(waiting, 1), (out, 1), *((c, -f) for c, f in by_hour[hour])]
             rows.row(held if before is None else [*held, (before, -1)], 0, 0)
             begins = [
@@ -225,10 +398,11 @@ def _add_state(rows, network, state, hours, starts, sizes, in_turn, cleaned, due
     for hour in range(hours + 1):
         balance = [(stored[hour], 1), *((c, f) for c, f in taken[hour])]
         balance += [(c, -f) for c, f in early[hour] + leaving[hour]]
+        balance += wanted[state.name][hour]
         if hour:
-            rows.row([*balance, (stored[hour - 1], -1)], -due[hour], -due[hour])
+            rows.row([*balance, (stored[hour - 1], -1)], 0, 0)
         else:
-            rows.row(balance, state.initial - due[hour], state.initial - due[hour])
+            rows.row([*balance, (rows.one, -given)], 0, 0)
 
 
 def draw_plant(seed, *, capacities=(0, 2, 4, None)):
@@ -316,6 +490,74 @@ def add_rules(network, seed, *, periods=False, changeovers=False, utilities=Fals
                 if random.random() < 0.5:
                     entry["draws_per_amount"] = {"steam": random.choice([0.25, 0.5])}
     return read_network(plant)
+
+
+def add_calendars(network, seed):
+    """Return the plant with a unit that is unattended or paused for a while, arrivals and steps."""
+    random = Random(seed)
+    plant = network.to_dict()
+    units = plant.setdefault("units", {})
+    unit = random.choice(network.units)
+    kind = random.choice(["unattended", "paused"])
+    begin = random.randint(0, 3)
+    units.setdefault(unit, {})[kind] = [[begin, begin + random.randint(1, 3)]]
+    name = random.choice([s for s in plant["states"] if s in "IJ"] or ["P"])
+    if not plant["states"][name].get("zero_wait"):
+        plant["states"][name]["arrivals"] = [[random.randint(0, 4), random.choice([1, 2])]]
+    if "utilities" in plant and random.random() < 0.5:
+        plant["utilities"]["steam"]["capacity"] = [[0, random.choice([4, 6])], [2, 6], [4, 3]]
+    return read_network(plant)
+
+
+def draw_state(network, seed):
+    """Draw what runs, is held, or ran last in the units of a plant."""
+    random = Random(seed)
+    running, held, last, count = [], {}, {}, {}
+    for unit in network.units:
+        fits = [fit for fit in network.suitabilities if fit.unit == unit]
+        fit = random.choice(fits)
+        rules = network.unit_rules.get(unit)
+        if rules and rules.clean_after and random.random() < 0.7:
+            count[unit] = random.randint(0, rules.clean_after.batches)
+        what = random.choice(["runs", "ran", "holds", "nothing"])
+        if what == "runs" and not _away(network, unit):
+            started = -random.randint(0, int(fit.fixed_time) - 1)
+            size = fit.max_batch if random.random() < 0.5 else max(1, fit.min_batch)
+            remaining = max(1, fit.fixed_time + started + random.choice([0, 0, 1]))
+            running.append(
+                RunningBatch(
+                    task=fit.task, unit=unit, started=started, size=size, remaining=remaining
+                )
+            )
+            if unit in count:
+                count[unit] = max(1, count[unit])
+            continue
+        if what != "nothing":
+            last[unit] = LastTask(fit.task, -random.randint(0, 2))
+        keepable = [s for s in network.tasks[fit.task].produces if not network.states[s].zero_wait]
+        if what == "holds" and keepable:
+            held[unit] = {keepable[0]: random.choice([0.5, 1])}
+    return PlantState(running=running, held=held, last=last, since_cleaning=count)
+
+
+def draw_orders(network, seed, hours):
+    """Draw two or three orders, more than can be met as often as not."""
+    random = Random(seed)
+    made = [s for s in network.states if network.producers(s) and not network.states[s].zero_wait]
+    return [
+        Order(
+            f"o{number}",
+            random.choice(made),
+            random.choice([1, 2, 3]),
+            random.randint(-1, hours),
+            partial=random.random() < 0.4,
+            earliest=random.choice([0, 0, 2]),
+            priority=random.choice([1, 2]),
+            late_cost=random.choice([0, 0.5]),
+            missing_cost=random.choice([0.5, 2, 4]),
+        )
+        for number in range(random.randint(2, 3))
+    ]
 
 
 def draw_deliveries(network, seed, hours):

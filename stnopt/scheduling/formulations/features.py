@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
 
 
 def refuse_unsupported(
@@ -19,6 +20,7 @@ def refuse_unsupported(
     supports: Collection[str],
     network: Network,
     problem: Problem | None = None,
+    start: PlantState | None = None,
     *,
     instead: str = "use formulation='unit_events', which can",
 ) -> None:
@@ -33,6 +35,8 @@ def refuse_unsupported(
     network : Network
     problem : Problem, optional
         What is asked of it.
+    start : PlantState, optional
+        What it starts from.
     instead : str
         What to do, as the end of the message.
 
@@ -44,7 +48,7 @@ def refuse_unsupported(
     unknown = set(supports) - set(RULES)
     if unknown:
         raise ValueError(f"formulation {formulation!r} supports unknown rules: {sorted(unknown)}")
-    beyond = [d.where for d in demanded_rules(network, problem) if d.rule not in supports]
+    beyond = [d.where for d in demanded_rules(network, problem, start) if d.rule not in supports]
     if beyond:
         raise UnsupportedModelError(
             f"formulation {formulation!r} cannot express:\n  - "

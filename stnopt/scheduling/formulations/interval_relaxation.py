@@ -19,17 +19,22 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.plant.reachability import soonest_times
+from stnopt.scheduling.formulations.orders_at_points import add_orders_at_points
+from stnopt.scheduling.formulations.orders_at_points import read_parts as read_parts
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.plant.recipe import Suitability
+    from stnopt.scheduling.formulations.given import Given
 
 #: Names of the rules that it expresses or relaxes (`stnopt.plant.demands`). What only restricts may
-#: be left out: changeovers and cleanings take no time here.
+#: be left out: changeovers and cleanings take no time here, a utility has its largest capacity, and
+#: a unit that is unattended or paused may start and go on.
 SUPPORTS = frozenset(
     {
         "storage",
@@ -41,6 +46,14 @@ SUPPORTS = frozenset(
         "clean_after",
         "utilities",
         "deliveries",
+        "orders",
+        "running",
+        "held",
+        "last",
+        "arrivals",
+        "utility_steps",
+        "unattended",
+        "paused",
     }
 )
 #: Times closer than this, as a share of the horizon, are one time.
@@ -54,7 +67,7 @@ def count_intervals(network: Network, horizon: float) -> int:
 
 
 def build_interval_model(
-    network: Network, *, horizon: float, n_intervals: int
+    network: Network, *, horizon: float, n_intervals: int, given: Given | None = None
 ) -> pyo.ConcreteModel:
     """Build variables and constraints; objective and targets: see `stnopt.scheduling.model`.
 
@@ -62,8 +75,10 @@ def build_interval_model(
     """
     m = pyo.ConcreteModel(name=network.name)
     m.width = horizon / n_intervals
+    m.outside = given.outside if given else frozenset()
     _add_variables(m, network, horizon, n_intervals)
     _add_batches(m, network, horizon)
+    _add_given(m)
     _add_unit_times(m, network, horizon)
     _add_material_balances(m, network)
     _add_order_inside_intervals(m, network)
@@ -184,6 +199,14 @@ def _add_batches(m: pyo.ConcreteModel, network: Network, horizon: float) -> None
         return lasts == fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
 
 
+def _add_given(m: pyo.ConcreteModel) -> None:
+    """Let what comes from outside come: its batches run over all of the horizon."""
+
+    @m.Constraint(sorted(m.outside))
+    def given_once(m, unit):
+        return sum(m.run[b] for b in m.BATCHES if b[1] == unit) == 1
+
+
 def _add_unit_times(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
     """Keep what a unit does in an interval within its length; one start, one end (eq. B4-B6)."""
 
@@ -251,6 +274,7 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
         m.POINTS,
         bounds=lambda m, s, p: (0.0, network.states[s].initial + p * most[s]),
     )
+    m.ordered_in = pyo.Expression(m.STORED, m.POINTS, initialize=0.0)
     m.delivered_in = pyo.Param(m.STORED, m.POINTS, mutable=True, default=0.0)
     for state in stored:
         m.stock[state, 0].fix(network.states[state].initial)
@@ -265,7 +289,8 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     @m.Constraint(m.STORED, m.POINTS)
     def material_balance(m, state, point):
         gone = sum(term for unit in network.units for term in m.taken.get((state, unit, point), ()))
-        left = m.stock[state, point] + m.coming[state, point] - gone - m.delivered_in[state, point]
+        left = m.stock[state, point] + m.coming[state, point] - gone
+        left -= m.delivered_in[state, point] + m.ordered_in[state, point]
         return left >= 0 if point == m.POINTS.last() else m.stock[state, point + 1] == left
 
 
@@ -453,15 +478,39 @@ def _add_utilities(m: pyo.ConcreteModel, network: Network) -> None:
 
 
 def serve_in_intervals(
-    m: pyo.ConcreteModel, network: Network, deliveries: Iterable[Delivery], horizon: float
+    m: pyo.ConcreteModel,
+    network: Network,
+    deliveries: Iterable[Delivery],
+    orders: Iterable[Order],
+    horizon: float,
+    *,
+    may_miss: bool,
 ) -> None:
-    """Take each delivery from what is there in its interval, in place of all former ones."""
+    """Take each delivery and order from what is there in its interval, in place of all former ones.
+
+    late >= begin of an interval in which some of it is delivered - due (eq. B17-B19).
+    """
     for key in m.delivered_in:
         m.delivered_in[key] = 0.0
     for delivery in deliveries:
         point = min(math.floor(delivery.time / m.width + _SAME_TIME), m.POINTS.last())
         m.delivered_in[delivery.state, point] = (
             pyo.value(m.delivered_in[delivery.state, point]) + delivery.amount
+        )
+    points = {
+        order.id: range(math.floor(order.earliest / m.width + _SAME_TIME), m.POINTS.last() + 1)
+        for order in orders
+    }
+    add_orders_at_points(
+        m, list(orders), points, lambda point: point * m.width, horizon, may_miss=may_miss
+    )
+    for state, point in m.ordered_in:
+        m.ordered_in[state, point].set_value(
+            sum(
+                m.deliveries.part_amount[o.id, point]
+                for o in m.deliveries.orders.values()
+                if o.state == state and point in points[o.id]
+            )
         )
 
 
@@ -474,7 +523,7 @@ def free_makespan(m: pyo.ConcreteModel) -> None:
     if m.component("finish_in_time") is not None:
         return
 
-    @m.Constraint(sorted({unit for unit, _ in m.ending}), m.POINTS)
+    @m.Constraint(sorted({unit for unit, _ in m.ending} - m.outside), m.POINTS)
     def finish_in_time(m, unit, point):
         running = _running_before(m, unit, point) if point else []
         if not running:

@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.scheduling.formulations.given import Given
+from stnopt.scheduling.formulations.orders_at_points import add_orders_at_points
+from stnopt.scheduling.formulations.orders_at_points import read_parts as read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.plant.recipe import Suitability
 
@@ -35,6 +39,14 @@ SUPPORTS = frozenset(
         "clean_after",
         "utilities",
         "deliveries",
+        "orders",
+        "running",
+        "held",
+        "last",
+        "arrivals",
+        "utility_steps",
+        "unattended",
+        "paused",
     }
 )
 #: A time this close to a multiple of the width, as a share of the horizon, is one.
@@ -46,7 +58,12 @@ _LEAST_SHARE = 1e-5
 
 
 def build_time_grid_model(
-    network: Network, *, horizon: float, n_events: int, max_span: int
+    network: Network,
+    *,
+    horizon: float,
+    n_events: int,
+    max_span: int,
+    given: Given | None = None,
 ) -> pyo.ConcreteModel:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
@@ -69,15 +86,16 @@ def build_time_grid_model(
         raise InvalidInputError(
             f"max_span: formulation 'time_grid' knows no spans, got {max_span}; leave it out"
         )
+    given = given or Given(network=network)
     width = horizon / n_events
     _refuse_what_is_off_the_grid(network, width, horizon)
     m = pyo.ConcreteModel(name=network.name)
     m.width = width
-    _add_variables(m, network, horizon, n_events)
+    _add_variables(m, network, horizon, n_events, given)
     _add_batch_sizes(m, network)
     _add_unit_allocation(m, network)
     _add_changeovers(m, network)
-    _add_cleanings(m, network)
+    _add_cleanings(m, network, given)
     _add_material_balances(m, network)
     _add_waiting(m, network)
     _add_zero_wait(m, network)
@@ -91,7 +109,7 @@ def find_grid_width(
     """Return the widest grid on which all times of a plant lie, or `None` if there is none."""
     if any(_varies(fit) for fit in network.suitabilities):
         return None
-    times = [time for _, time in _times_on_grid(network, horizon)]
+    times = [time for _, time in _times_on_grid(network, horizon) if time > _SAME_TIME * horizon]
     times += [delivery.time for delivery in deliveries if delivery.time > 0]
     parts = [Fraction(time).limit_denominator(_LARGEST_DENOMINATOR) for time in times]
     if any(
@@ -124,11 +142,19 @@ def _times_on_grid(network: Network, horizon: float) -> Iterator[tuple[str, floa
                 yield f"the changeover {pair[0]!r} to {pair[1]!r} on unit {unit!r}", time
         if rule.clean_after:
             yield f"the cleaning of unit {unit!r}", rule.clean_after.duration
-        for start, end in rule.unavailable:
+        for start, end in (*rule.unavailable, *rule.unattended, *rule.paused):
             if 0 < start < horizon:
                 yield f"unit {unit!r}'s period from {start:g}", start
             if start < horizon and end < horizon:
                 yield f"unit {unit!r}'s period until {end:g}", end
+    for material in network.states.values():
+        for time, _ in material.arrivals:
+            if 0 < time < horizon:
+                yield f"an arrival of {material.name!r}", time
+    for utility in network.utilities.values():
+        for time, _ in utility.steps:
+            if 0 < time < horizon:
+                yield f"a step of utility {utility.name!r}", time
 
 
 def _is_multiple(time: float, width: float, horizon: float) -> bool:
@@ -154,7 +180,9 @@ def _refuse_what_is_off_the_grid(network: Network, width: float, horizon: float)
     )
 
 
-def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n_events: int) -> None:
+def _add_variables(
+    m: pyo.ConcreteModel, network: Network, horizon: float, n_events: int, given: Given
+) -> None:
     """Which batches start at which point, and their size; the stock after each point."""
     m.EVENTS = pyo.RangeSet(0, n_events - 1)
     m.POINTS = pyo.RangeSet(0, n_events)
@@ -162,29 +190,41 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n_eve
         (fit.task, fit.unit): round(fit.duration(fit.max_batch) / m.width)
         for fit in network.suitabilities
     }
-    m.periods = {
-        unit: [
-            (round(start / m.width), round(min(end, horizon) / m.width))
-            for start, end in rule.unavailable
-            if start < horizon * (1 - _SAME_TIME)
-        ]
-        for unit, rule in network.unit_rules.items()
-    }
+    m.periods, m.unattended, m.pauses = (
+        {
+            unit: [
+                (round(start / m.width), round(min(end, horizon) / m.width))
+                for start, end in getattr(rule, kind)
+                if start < horizon * (1 - _SAME_TIME)
+            ]
+            for unit, rule in network.unit_rules.items()
+        }
+        for kind in ("unavailable", "unattended", "paused")
+    )
+    at_start = {batch.task for batch in given.batches}
     m.TASK_UNITS = pyo.Set(dimen=2, initialize=list(m.steps))
     m.BATCHES = pyo.Set(
         dimen=3,
         initialize=[
             (task, unit, event)
             for (task, unit), steps in m.steps.items()
-            for event in range(n_events - steps + 1)
-            if not any(
-                event < end and event + steps > start for start, end in m.periods.get(unit, ())
-            )
+            for event in range(1 if task in at_start else n_events - steps + 1)
+            if task in at_start or _may_start(m, unit, event, steps, n_events)
         ],
     )
+    # A batch that runs at 0 ends when it does; any other goes on after its pauses.
+    m.finish = {
+        (task, unit, event): event + m.steps[task, unit]
+        if task in at_start
+        else _finish(m, unit, event, m.steps[task, unit])
+        for task, unit, event in m.BATCHES
+    }
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
     m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, _: (0.0, largest[task, unit]))
+    for batch in m.BATCHES:
+        if batch[0] in at_start:
+            m.run[batch].fix(1)
     m.latest_finish = pyo.Var(bounds=(0.0, horizon))
     m.latest_finish.fix(horizon)
 
@@ -198,8 +238,59 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, n_eve
 
     m.running = {(unit, event): [] for unit in network.units for event in m.EVENTS}
     for batch in m.BATCHES:
-        for event in range(batch[2], batch[2] + m.steps[batch[:2]]):
+        for event in range(batch[2], min(m.finish[batch], n_events)):
             m.running[batch[1], event].append(batch)
+
+
+def _inside(periods: Iterable[tuple[int, int]], point: int) -> bool:
+    return any(start < point < end for start, end in periods)
+
+
+def _in_pause(m: pyo.ConcreteModel, unit: str, event: int) -> bool:
+    """Whether the interval that begins at a point is part of a pause."""
+    return any(start <= event < end for start, end in m.pauses.get(unit, ()))
+
+
+def _finish(m: pyo.ConcreteModel, unit: str, event: int, steps: int) -> int:
+    """Return the point at which a batch ends that starts at another, pauses not counted."""
+    point = event
+    while steps:
+        steps -= not _in_pause(m, unit, point)
+        point += 1
+    return point
+
+
+def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events: int) -> bool:
+    """Whether a batch may start at a point, for all that its unit's calendars say."""
+    if _inside(m.unattended.get(unit, ()), event) or _inside(m.pauses.get(unit, ()), event):
+        return False
+    finish = _finish(m, unit, event, steps)
+    away = any(event < end and finish > start for start, end in m.periods.get(unit, ()))
+    return finish <= n_events and not away
+
+
+def _unloaded(m: pyo.ConcreteModel, batch: tuple[str, str, int]) -> int:
+    """Return the point at which a unit can be empty of a batch: somebody must be there."""
+    point = _release_point(m, batch, None)
+    held = m.run[batch].fixed and point == 0
+    periods = m.unattended.get(batch[1], ())
+    return next((end for start, end in periods if held and start == 0), point)
+
+
+def _release_point(m: pyo.ConcreteModel, batch: tuple[str, str, int], steps: int | None) -> int:
+    """Return the point at which a batch gives out what it releases after so many intervals.
+
+    None: at its end. Where the unit is unattended then, when somebody is back.
+    """
+    point = m.finish[batch]
+    if steps is not None:
+        pauses = m.run[batch].fixed  # of one that runs at 0, the state says when
+        point = batch[2] + steps if pauses else _finish(m, batch[1], batch[2], steps)
+    for start, end in m.unattended.get(batch[1], ()):
+        late = steps is not None and m.run[batch].fixed and point == start == 0
+        if start < point < end or late:
+            point = end
+    return point
 
 
 def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
@@ -251,12 +342,20 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
         for other in tasks
     }
     starts = {b for b in m.BATCHES if b[1] in tasks_on}
+    ended: dict[tuple, list] = {}
+    soonest: dict[tuple, int] = {}
+    for batch in starts:
+        point = _unloaded(m, batch)
+        soonest[batch[:2]] = min(point, soonest.get(batch[:2], point))
+        ended.setdefault((*batch[:2], point), []).append(batch)
     m.changed = pyo.Var(
         [
             (unit, one, other, event)
             for (unit, one, other), steps in cleaning.items()
             for event in m.EVENTS
-            if (other, unit, event) in starts and event >= m.steps[one, unit] + steps
+            if (other, unit, event) in starts
+            and not m.run[other, unit, event].fixed  # what runs at 0 follows nothing
+            and event >= soonest.get((one, unit), len(m.EVENTS)) + steps
         ],
         bounds=(0, 1),
     )
@@ -275,8 +374,7 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
     @m.Constraint(ran, m.EVENTS)
     def idle_after(m, unit, task, event):
         before = m.idle[unit, task, event - 1] if event else 0
-        ended = (task, unit, event - m.steps[task, unit])
-        came = m.run[ended] if ended in starts else 0
+        came = sum(m.run[b] for b in ended.get((task, unit, event), ()))
         return m.idle[unit, task, event] == before + came - sum(leaving[unit, task, event])
 
     @m.Constraint(sorted(starts))
@@ -289,7 +387,7 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
         return sum(first) <= 1 if first else pyo.Constraint.Skip
 
 
-def _add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     """Count the batches since each cleaning, which takes its time before a start (eq. G11-G13).
 
     since[p] >= since[p-1] + starts[p] - batches * clean[p];  since[p] >= starts[p];
@@ -301,7 +399,8 @@ def _add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
     steps = {unit: round(rule.duration / m.width) for unit, rule in rules.items()}
 
     def starts(unit: str, event: int) -> pyo.Expression:
-        return sum(m.run[b] for b in m.running[unit, event] if b[2] == event)
+        starting = [b for b in m.running[unit, event] if b[2] == event]
+        return sum(m.run[b] for b in starting if not m.run[b].fixed)
 
     m.clean = pyo.Var(
         [
@@ -338,12 +437,14 @@ def _add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
 
     @m.Constraint(list(busy))
     def idle_while_cleaned(m, unit, point):
-        running = m.running[unit, point]
+        running = [b for b in m.BATCHES if b[1] == unit and b[2] <= point < _unloaded(m, b)]
         return sum(m.run[b] for b in running) + sum(busy[unit, point]) <= 1
 
     @m.Constraint(list(rules), m.EVENTS)
     def batches_since_cleaning(m, unit, event):
-        before = m.since_cleaning[unit, event - 1] if event else 0
+        before = given.since_cleaning.get(unit, 0)
+        if event:
+            before = m.since_cleaning[unit, event - 1]
         cleaned = rules[unit].batches * m.clean[unit, event] if (unit, event) in m.clean else 0
         return m.since_cleaning[unit, event] >= before + starts(unit, event) - cleaned
 
@@ -373,13 +474,15 @@ def _released(
     for task, unit, event in m.BATCHES:
         if task not in made:
             continue
-        lasts = m.steps[task, unit]
+        batch = (task, unit, event)
         release = network.tasks[task].units[unit].release_time.get(state)
-        steps = lasts if release is None else round(release / m.width)
-        if (steps < lasts) != early:
+        steps = None if release is None else round(release / m.width)
+        if steps is not None and steps >= m.steps[task, unit]:
+            steps = None
+        if (steps is not None) != early:
             continue
-        term = made[task] * m.size[task, unit, event]
-        terms.setdefault((unit, event + steps), []).append(term)
+        point = min(_release_point(m, batch, steps), m.POINTS.last())
+        terms.setdefault((unit, point), []).append(made[task] * m.size[batch])
     return terms
 
 
@@ -404,13 +507,15 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     }
 
     def limit(m, state, point):
-        made = point * sum(m.most_made[state, unit] for unit in m.makers[state])
+        made = (point + 1) * sum(m.most_made[state, unit] for unit in m.makers[state])
+        made += sum(amount for _, amount in network.states[state].arrivals)
         return 0.0, min(network.states[state].capacity, network.states[state].initial + made)
 
     m.stock = pyo.Var(m.STORED, m.POINTS, bounds=limit)
     held = [(state, unit) for state in kept for unit in m.makers[state]]
     m.waiting = pyo.Var(held, m.POINTS, bounds=lambda m, s, unit, _: (0.0, m.most_made[s, unit]))
     m.unloaded = pyo.Var(held, m.POINTS, bounds=lambda m, s, unit, _: (0.0, m.most_made[s, unit]))
+    m.ordered_at = pyo.Expression(m.STORED, m.POINTS, initialize=0.0)
     m.delivered_at = pyo.Param(m.STORED, m.POINTS, mutable=True, default=0.0)
     used = {state: _shares(network, state, "consumes") for state in network.states}
     m.taken = {
@@ -435,7 +540,12 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
             came += sum(m.unloaded[state, unit, point] for unit in m.makers[state])
         else:
             came += _at_point(m.released_at_end[state], point)
-        gone = m.taken[state][point] + m.delivered_at[state, point]
+        came += sum(
+            amount
+            for time, amount in network.states[state].arrivals
+            if round(time / m.width) == point
+        )
+        gone = m.taken[state][point] + m.delivered_at[state, point] + m.ordered_at[state, point]
         return m.stock[state, point] == before + came - gone
 
 
@@ -471,6 +581,9 @@ def _add_waiting(m: pyo.ConcreteModel, network: Network) -> None:
         for start, end in m.periods.get(unit, ()):
             for point in range(start, end):
                 m.waiting[state, unit, point].fix(0.0)
+        for point in m.POINTS:
+            if _inside(m.unattended.get(unit, ()), point) and point != m.POINTS.last():
+                m.unloaded[state, unit, point].fix(0.0)
 
 
 def _add_zero_wait(m: pyo.ConcreteModel, network: Network) -> None:
@@ -500,28 +613,34 @@ def _add_utilities(m: pyo.ConcreteModel, network: Network) -> None:
             for unit in network.units
             for batch in m.running[unit, event]
             if utility in network.tasks[batch[0]].units[unit].utilities
+            and not _in_pause(m, unit, event)
         ]
         if not drawing:
             return pyo.Constraint.Skip
-        return sum(draw(utility, b) for b in drawing) <= network.utilities[utility].capacity
+        capacity = network.utilities[utility].capacity_at((event + 0.5) * m.width)
+        return sum(draw(utility, b) for b in drawing) <= capacity
 
 
 def serve_on_grid(
-    m: pyo.ConcreteModel, network: Network, deliveries: Iterable[Delivery], horizon: float
+    m: pyo.ConcreteModel,
+    network: Network,
+    deliveries: Iterable[Delivery],
+    orders: Iterable[Order],
+    horizon: float,
+    *,
+    may_miss: bool,
 ) -> None:
-    """Take each delivery from the stock at its point, in place of all that were asked for before.
+    """Take deliveries and orders from the stock at their points, in place of all former ones.
 
     Raises
     ------
     UnsupportedModelError
-        A delivery between two points.
+        A delivery, or an order's earliest date, between two points.
     """
-    deliveries = tuple(deliveries)
-    off = [
-        f"delivery of {d.state!r} at {d.time:g}"
-        for d in deliveries
-        if not _is_multiple(d.time, m.width, horizon)
-    ]
+    deliveries, orders = tuple(deliveries), tuple(orders)
+    dates = [(f"delivery of {d.state!r} at {d.time:g}", d.time) for d in deliveries]
+    dates += [(f"order {o.id!r} from {o.earliest:g} on", o.earliest) for o in orders]
+    off = [what for what, time in dates if not _is_multiple(time, m.width, horizon)]
     if off:
         raise UnsupportedModelError(
             f"formulation 'time_grid' has points {m.width:g} apart (horizon / n_events), and no "
@@ -533,6 +652,20 @@ def serve_on_grid(
         point = round(delivery.time / m.width)
         m.delivered_at[delivery.state, point] = (
             pyo.value(m.delivered_at[delivery.state, point]) + delivery.amount
+        )
+    points = {
+        order.id: range(round(order.earliest / m.width), m.POINTS.last() + 1) for order in orders
+    }
+    add_orders_at_points(
+        m, orders, points, lambda point: point * m.width, horizon, may_miss=may_miss
+    )
+    for state, point in m.ordered_at:
+        m.ordered_at[state, point].set_value(
+            sum(
+                m.deliveries.part_amount[order.id, point]
+                for order in orders
+                if order.state == state and point in points[order.id]
+            )
         )
 
 

@@ -169,6 +169,7 @@ def bound_makespan(
     problem: Problem,
     *,
     known: float | None = None,
+    at_least: float = 0.0,
     time_limit: float | None = None,
     relative_gap: float = 1e-4,
 ) -> float | None:
@@ -184,6 +185,8 @@ def bound_makespan(
         With objective "makespan" and a horizon.
     known : float, optional
         A makespan that is reached.
+    at_least : float
+        No schedule is known to be shorter than this: what is proven already.
     time_limit : float, optional
         Seconds.
     relative_gap : float
@@ -198,7 +201,7 @@ def bound_makespan(
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     latest = latest_delivery(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
-    low, high = max(latest, shortest), known
+    low, high = max(latest, shortest, at_least), known
     proven, step = None, relative_gap
     horizon = low if known is None else max(low, known * (1 - step))
     while low <= horizon <= problem.horizon and time.perf_counter() < deadline:

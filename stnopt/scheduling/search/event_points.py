@@ -222,7 +222,11 @@ class EventPointSearch:
             self._solve(n_events, max_span, node_limit=_COSTLY_MAKESPAN)
             assert self.last is not None
             if self.last.result.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-                self._bound_makespan(self._seconds_for_proof())
+                # Without a limit of the caller's this takes as long as it takes: everything after
+                # depends on it, and must not depend on the machine's load.
+                limits = self.limits
+                unlimited = limits.time_limit is None and limits.proof_limit is None
+                self._bound_makespan(math.inf if unlimited else self._seconds_for_proof())
                 before = self.incumbent.schedule
                 self._shorten([(n_events + more, max_span) for more in range(more_events + 1)])
                 if self.best is not None and self.incumbent.schedule is not before:
@@ -364,6 +368,7 @@ class EventPointSearch:
             self.network,
             self.problem,
             known=self.incumbent.value,
+            at_least=self.bound.value or 0.0,
             time_limit=seconds_or_none(limit),
             relative_gap=self.limits.relative_gap / 2,
         )

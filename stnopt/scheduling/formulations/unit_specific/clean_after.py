@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
+    from stnopt.scheduling.formulations.given import Given
 
 
-def add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
+def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     """Count the batches since each cleaning, and leave it its time (docs/formulation.md, U60-U65).
 
     since[n] >= since[n-1] + starts[n] - batches * clean[n];  since[n] >= starts[n];
@@ -29,6 +32,7 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
     if not rules:
         return
     changed = {unit for unit in rules if network.unit_rules[unit].changeovers}
+    past = {batch.task for batch in given.batches}
     m.clean = pyo.Var(list(rules), m.EVENTS, domain=pyo.Binary)
     m.since_cleaning = pyo.Var(
         list(rules), m.EVENTS, bounds=lambda m, unit, _: (0, rules[unit].batches)
@@ -42,11 +46,14 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
     )
 
     def starts(unit: str, event: int) -> pyo.Expression:
-        return sum(m.run[b] for b in m.BATCHES if b[1] == unit and b[2] == event)
+        started = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
+        return sum(m.run[b] for b in started if b[0] not in past)
 
     @m.Constraint(list(rules), m.EVENTS)
     def batches_since_cleaning(m, unit, event):
-        before = m.since_cleaning[unit, event - 1] if event else 0
+        before = given.since_cleaning.get(unit, 0)
+        if event:
+            before = m.since_cleaning[unit, event - 1]
         counted = before + starts(unit, event) - rules[unit].batches * m.clean[unit, event]
         return m.since_cleaning[unit, event] >= counted
 
@@ -73,7 +80,7 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network) -> None:
             return pyo.Constraint.Skip
         ended = [b for b in m.BATCHES if b[1] == unit and b[2] == event and b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
-        busy = sum(m.duration[b] for b in ended)
+        busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
         return gap >= busy + rules[unit].duration * m.clean[unit, following]
 
     @m.Constraint(list(rules), m.EVENTS)

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.plant.reachability import batches_before, soonest_times
+from stnopt.scheduling.formulations.given import Given
+from stnopt.scheduling.formulations.unit_specific.calendars import (
+    add_calendars,
+    add_pauses,
+    pause_time,
+    release_delay,
+)
 from stnopt.scheduling.formulations.unit_specific.clean_after import add_cleanings
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
 from stnopt.scheduling.formulations.unit_specific.unit_rules import (
@@ -39,6 +46,14 @@ SUPPORTS = frozenset(
         "clean_after",
         "utilities",
         "deliveries",
+        "orders",
+        "running",
+        "held",
+        "last",
+        "arrivals",
+        "utility_steps",
+        "unattended",
+        "paused",
     }
 )
 
@@ -47,31 +62,48 @@ _EARLY = -1
 
 
 def build_unit_event_model(
-    network: Network, *, horizon: float, n_events: int, max_span: int
+    network: Network,
+    *,
+    horizon: float,
+    n_events: int,
+    max_span: int,
+    given: Given | None = None,
 ) -> pyo.ConcreteModel:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
     Storage capacities hold here up to what the units can keep, and utilities only by cuts:
-    `storage_in_time` and `utilities` add the rest where a schedule needs it.
+    `storage_in_time` and `utilities` add the rest where a schedule needs it. `given` says which
+    batches run whatever is decided; the network is the one that holds them.
     """
+    given = given or Given(network=network)
     m = pyo.ConcreteModel(name=network.name)
-    _add_sets(m, network, n_events, max_span)
-    _add_variables(m, network, horizon)
+    _add_sets(m, network, n_events, max_span, given)
+    _add_variables(m, network, horizon, given)
+    add_calendars(m, network, horizon)
     _add_unit_allocation(m)
     _add_batch_sizes(m, network)
-    _add_unit_times(m)
+    _add_unit_times(m, given)
+    _add_given(m, given, horizon)
     _add_sequencing(m, network, horizon)
     _add_material_balances(m, network)
     _add_zero_wait(m, network, horizon)
     _add_earliest_starts(m, network)
     add_unavailable_periods(m, network, horizon)
     add_changeovers(m, network)
-    add_cleanings(m, network)
-    add_utility_cuts(m, network)
+    add_cleanings(m, network, given)
+    outside = {
+        utility
+        for batch in given.batches
+        if batch.outside
+        for utility in network.tasks[batch.task].units[batch.unit].utilities
+    }
+    add_utility_cuts(m, network, outside)
     return m
 
 
-def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: int) -> None:
+def _add_sets(
+    m: pyo.ConcreteModel, network: Network, n_events: int, max_span: int, given: Given
+) -> None:
     """Events at which batches start; points, one more, at which material is there."""
     m.EVENTS = pyo.RangeSet(0, n_events - 1)
     m.POINTS = pyo.RangeSet(0, n_events)
@@ -81,19 +113,20 @@ def _add_sets(m: pyo.ConcreteModel, network: Network, n_events: int, max_span: i
         dimen=2, initialize=[(fit.task, fit.unit) for fit in network.suitabilities]
     )
     first = batches_before(network).tasks
+    places = {b.task: n_events if b.anywhere else 1 for b in given.batches}
     m.BATCHES = pyo.Set(
         dimen=4,
         initialize=[
             (fit.task, fit.unit, event, span)
             for fit in network.suitabilities
-            for event in range(n_events)
-            for span in range(min(max_span, n_events - 1 - event) + 1)
+            for event in range(places.get(fit.task, n_events))
+            for span in range(1 if fit.task in places else min(max_span, n_events - 1 - event) + 1)
             if event >= first[fit.task]
         ],
     )
 
 
-def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, given: Given) -> None:
     """Which batches run and how large they are; when each unit's and each state's points lie."""
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
@@ -110,17 +143,23 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     m.stock = pyo.Var(m.STORED, m.POINTS, domain=pyo.NonNegativeReals)
     m.latest_finish = pyo.Var(bounds=(0.0, horizon))
     # The points of a unit that never runs may lie after the latest finish: they mean nothing.
-    m.idle_until = pyo.Var(m.UNITS, bounds=lambda m, unit: (0.0, soonest[unit]))
+    # So do those of units that are none of the plant's.
+    m.idle_until = pyo.Var(
+        m.UNITS,
+        bounds=lambda m, unit: (0.0, horizon if unit in given.outside else soonest[unit]),
+    )
     m.latest_finish.fix(horizon)  # both are freed where the makespan matters
     m.idle_until.fix(0.0)
 
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    add_pauses(m, network, given)
 
     @m.Expression(m.BATCHES)
     def duration(m, task, unit, event, span):
         fit = fits[task, unit]
         batch = (task, unit, event, span)
-        return fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
+        work = fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
+        return work + pause_time(m, batch)
 
     @m.Expression(m.TASK_UNITS)
     def total_size(m, task, unit):
@@ -157,7 +196,25 @@ def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
         return m.size[batch] >= fits[batch[:2]].min_batch * m.run[batch]
 
 
-def _add_unit_times(m: pyo.ConcreteModel) -> None:
+def _add_given(m: pyo.ConcreteModel, given: Given, horizon: float) -> None:
+    """Run what is given, at its time (eq. U66)."""
+    placed = {b.task: b for b in given.batches if not b.anywhere}
+    for key in m.BATCHES:
+        if key[0] in placed:
+            m.run[key].fix(1)
+            m.unit_time[key[1], key[2]].fix(placed[key[0]].start)
+    moving = [b.task for b in given.batches if b.anywhere]
+
+    @m.Constraint(moving)
+    def given_once(m, task):
+        return sum(m.run[b] for b in m.BATCHES if b[0] == task) == 1
+
+    @m.Constraint([b for b in m.BATCHES if b[0] in moving])
+    def given_at_its_time(m, *batch):
+        return m.unit_time[batch[1], batch[2]] <= horizon * (1 - m.run[batch])
+
+
+def _add_unit_times(m: pyo.ConcreteModel, given: Given) -> None:
     """Next point of a unit >= end of its batch; all it does fits before and after (eq. U3-U6)."""
 
     @m.Constraint(m.UNITS, m.EVENTS)
@@ -198,7 +255,7 @@ def _add_unit_times(m: pyo.ConcreteModel) -> None:
     def idle_if_never_run(m, unit, event):
         started = [b for b in _batches(m, unit) if b[2] == event]
         longest = m.idle_until[unit].ub
-        if not started or longest == 0:
+        if not started or longest == 0 or unit in given.outside:
             return pyo.Constraint.Skip
         return m.idle_until[unit] <= longest * (1 - sum(m.run[b] for b in started))
 
@@ -208,7 +265,7 @@ def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -
     fit = network.tasks[batch[0]].units[batch[1]]
     if state in fit.release_time:
         return fit.release_time[state] * m.run[batch]
-    return m.duration[batch]
+    return m.duration[batch] + release_delay(m, batch)
 
 
 def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:

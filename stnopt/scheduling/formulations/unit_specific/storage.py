@@ -18,6 +18,7 @@ from stnopt.scheduling.formulations.unit_specific.unit_rules import cleaning_tim
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability
+    from stnopt.scheduling.formulations.unit_specific.deliveries import Taking
 
 #: In the place of the unit that takes a state: it leaves the plant, in a delivery.
 _LEAVES_PLANT = -1
@@ -37,7 +38,7 @@ def add_storage_in_time(m: pyo.ConcreteModel, network: Network, state: str, hori
     }
     _add_waiting(block, m, network, state, horizon)
     _add_rules_of_waiting(block, m, horizon)
-    _add_deliveries_from_units(block, m, state)
+    _add_deliveries_from_units(block, m, state, horizon)
     _add_order(block, horizon)
     _add_flows(block, network, state)
     _add_levels(block, network.states[state].capacity, network.states[state].initial)
@@ -182,6 +183,12 @@ def _add_waiting(
         (taker, event): m.unit_time[taker, event] for taker in takers for event in m.EVENTS
     }
     block.consumed_at |= {(_LEAVES_PLANT, j): due.time for j, due in block.due.items()}
+    # A given one comes after those given before it; an order's part may come anywhere.
+    block.after_earlier = {
+        c
+        for c in block.consumed_at
+        if c[0] != _LEAVES_PLANT or (c[1] > 0 and block.due[c[1]].fixed)
+    }
 
 
 def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
@@ -224,7 +231,9 @@ def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, horizon: float
         return m.unit_time[taker, event] <= start + loose
 
 
-def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, state: str) -> None:
+def _add_deliveries_from_units(
+    block: pyo.Block, m: pyo.ConcreteModel, state: str, horizon: float
+) -> None:
     """Deliver what waits in a unit: after its release, before the unit is emptied.
 
     delivered_direct <= M * taken_by_delivery, which is 1 only if what has ended by that point is
@@ -254,21 +263,29 @@ def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, state: st
         time = b.due[number].time
         loose = 2 - b.taken_by_delivery[unit, number, point] - b.starts[unit, point]
         empty = m.unit_time[unit, point] - cleaning_time(m, unit, point)
-        return empty >= time - time * loose
+        return empty >= time - _latest(b.due[number], horizon) * loose
 
     @block.Constraint([key for key in keys if key[2] != last])
     def delivered_before_next_point(b, unit, number, point):
         time = b.due[number].time
         loose = 1 - b.taken_by_delivery[unit, number, point]
         empty = m.unit_time[unit, point + 1] - cleaning_time(m, unit, point + 1)
-        return empty >= time - time * loose
+        return empty >= time - _latest(b.due[number], horizon) * loose
 
     @block.Constraint([(*key, w) for key in keys for unit, w in m.periods if unit == key[0]])
     def delivered_before_period(b, unit, number, point, period):
-        if b.due[number].time <= m.periods[unit, period][0]:
-            return pyo.Constraint.Skip
+        start, _ = m.periods[unit, period]
         begins = sum(period_begins(m, unit, p, period) for p in (point, point + 1) if p <= last)
-        return b.taken_by_delivery[unit, number, point] <= 1 - begins
+        taken = b.taken_by_delivery[unit, number, point]
+        if not b.due[number].fixed:
+            return b.due[number].time <= start + (horizon - start) * (2 - taken - begins)
+        if b.due[number].time <= start:
+            return pyo.Constraint.Skip
+        return taken <= 1 - begins
+
+
+def _latest(taking: Taking, horizon: float) -> float:
+    return taking.time if taking.fixed else horizon
 
 
 def _add_order(block: pyo.Block, horizon: float) -> None:
@@ -305,6 +322,8 @@ def _add_order(block: pyo.Block, horizon: float) -> None:
 
     @block.Constraint(block.PAIRS)
     def earlier_consumption_first(b, *pair):
+        if pair[:2] not in b.after_earlier:
+            return pyo.Constraint.Skip
         earlier = (pair[0], pair[1] - 1, *pair[2:])
         return b.first[earlier] >= b.first[pair] if earlier in b.PAIRS else pyo.Constraint.Skip
 
@@ -381,7 +400,7 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
         stored = _from_storage(b, (taker, event))
         if taker == _LEAVES_PLANT:
             direct = sum(b.delivered_direct[key] for key in b.delivered_direct if key[1] == event)
-            return direct + stored == b.due[event].amount
+            return direct + stored == b.due[event].quantity
         direct = sum(b.direct[unit, taker, event] for unit in b.MAKERS)
         return b.taken[taker, event] == direct + stored
 

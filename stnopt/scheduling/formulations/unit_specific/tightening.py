@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
+from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.reachability import soonest_times
 from stnopt.scheduling.formulations.unit_specific.model import available_at
 from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 BatchKey = tuple[str, str, int, int]  # task, unit, event, span
 
 #: The better side of each value: a limit on the other side could ask for useless batches.
-_BETTER = {"profit": "upper", "production": "upper", "cost": "lower", "makespan": "lower"}
+_BETTER = {kind: "upper" if row.maximised else "lower" for kind, row in OBJECTIVES.items()}
 
 
 def add_loads(m: pyo.ConcreteModel, network: Network) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability
@@ -219,7 +221,8 @@ def add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
             return pyo.Constraint.Skip
         ended = [b for b in m.BATCHES if b[1] == unit and b[2] == event and b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
-        return gap >= sum(m.duration[b] for b in ended) + m.changeover_time[unit, following]
+        busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
+        return gap >= busy + m.changeover_time[unit, following]
 
     @m.Constraint(list(tasks_on), m.EVENTS)
     def later_changeovers_fit(m, unit, event):

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyomo.environ as pyo
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability
 
@@ -33,13 +35,14 @@ Slot = tuple[str, int]  # unit, event
 ClassKey = tuple[str, str, int]  # task, unit, range of sizes
 
 
-def add_utility_cuts(m: pyo.ConcreteModel, network: Network) -> None:
+def add_utility_cuts(m: pyo.ConcreteModel, network: Network, lacking: Collection[str] = ()) -> None:
     """Limit each batch's own draw, the energy of all, and how many large draws fit side by side.
 
     draw <= capacity * run;  sum of draw * duration <= capacity * latest_finish;
     sum of durations <= k * latest_finish over all that draw more than capacity / (k + 1), since no
     k + 1 of them run at a time (eq. U31-U33); the number of batches likewise (U50); and how the
-    tasks that can run together share the time and the capacity (U51-U55).
+    tasks that can run together share the time and the capacity (U51-U55). Of a utility that is
+    lacking at times only the first holds.
     """
     if not network.utilities:
         return
@@ -63,7 +66,10 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network) -> None:
         per_amount = constant * fit.time_per_amount + slope * fit.duration(fit.min_batch)
         return constant * fit.fixed_time * m.run[batch] + per_amount * m.size[batch]
 
-    @m.Constraint([name for name in capacity if _units_drawing(network, name)])
+    # What is not there at times is drawn by units that run beyond the latest finish: no sums then.
+    whole = [name for name in capacity if name not in lacking]
+
+    @m.Constraint([name for name in whole if _units_drawing(network, name)])
     def energy_fits(m, name):
         spent = [energy(fits[b[:2]], name, b) for b in m.BATCHES if name in fits[b[:2]].utilities]
         if not spent:
@@ -81,7 +87,7 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network) -> None:
 
     in_turn = [
         (name, k)
-        for name in capacity
+        for name in whole
         for k in range(1, len(_units_drawing(network, name)))
         if large(name, k)
     ]
@@ -102,7 +108,7 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network) -> None:
         counted = sum(whole(shortest[key]) * m.n_batches[key] for key in large(name, k))
         return counted <= k * whole(longest)
 
-    _add_shares(m, network)
+    _add_shares(m, network, whole)
 
 
 class _SizeClass(NamedTuple):
@@ -115,14 +121,15 @@ class _SizeClass(NamedTuple):
     most: float
 
 
-def _add_shares(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_shares(m: pyo.ConcreteModel, network: Network, whole: Collection[str]) -> None:
     """Share the time among sets of tasks that can run together (eq. U51-U55).
 
     In time[S] the classes of batches in S run, and no other does. A class is a task on a unit, in a
     range of sizes: what all its batches last and draw is the sum over the sets it is in.
     """
     m.utility_shares = pyo.Block(list(network.utilities))
-    for name, utility in network.utilities.items():
+    for name in whole:
+        utility = network.utilities[name]
         for n_ranges in (2, 1):
             classes = _size_classes(m, network, name, n_ranges)
             sets = _fitting_sets(classes, utility.capacity)

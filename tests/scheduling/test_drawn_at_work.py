@@ -1,0 +1,76 @@
+"""Drawn plants that mix state, orders, calendars, arrivals and all older rules, against a grid."""
+
+from __future__ import annotations
+
+import pytest
+from asking import best_schedule
+from time_grid import (
+    add_calendars,
+    add_rules,
+    best_of_all,
+    draw_orders,
+    draw_plant,
+    draw_state,
+)
+
+from stnopt.errors import UnsupportedModelError
+from stnopt.plant import Problem
+from stnopt.scheduling.replay import find_violations
+from stnopt.solvers.solve import Status
+
+HOURS = 6
+
+
+def drawn(seed):
+    network = add_rules(
+        draw_plant(3000 + seed),
+        seed,
+        periods=seed % 3 == 0,
+        changeovers=seed % 2 == 0,
+        utilities=seed % 4 == 0,
+        cleanings=seed % 5 == 0,
+    )
+    if seed % 3 != 1:
+        network = add_calendars(network, seed)
+    start = draw_state(network, seed)
+    orders = draw_orders(network, seed, HOURS) if seed % 4 != 3 else ()
+    objective = "tardiness" if orders and seed % 2 else "profit"
+    return network, start, Problem(objective=objective, horizon=HOURS, orders=orders)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_time_grid_agrees(seed):
+    network, start, problem = drawn(seed)
+    best = best_of_all(
+        network, HOURS, start=start, orders=problem.orders, objective=problem.objective
+    )
+    found = best_schedule(network, problem, start, "time_grid", HOURS)
+    if best is None:
+        assert found.status is Status.INFEASIBLE
+        return
+    assert found.value == pytest.approx(best.value, abs=2e-3)
+    assert found.missing == pytest.approx(best.missing, abs=1e-4)
+    assert not find_violations(found.schedule, network)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_event_points_are_never_better(seed):
+    network, start, problem = drawn(seed)
+    best = best_of_all(
+        network, HOURS, start=start, orders=problem.orders, objective=problem.objective
+    )
+    try:
+        found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4)
+    except UnsupportedModelError:
+        return
+    if best is None:
+        assert found.status is Status.INFEASIBLE
+    if found.status is not Status.OPTIMAL:
+        return
+    assert not find_violations(found.schedule, network)
+    if problem.objective == "profit":
+        assert found.value <= best.value + 2e-3
+    else:
+        assert found.missing >= best.missing - 1e-4
+        if found.missing < best.missing + 1e-4:
+            assert found.value >= best.value - 2e-3
