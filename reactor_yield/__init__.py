@@ -9,6 +9,8 @@ from reactor_yield.data.dataset import MODE_1 as MODE_1
 from reactor_yield.data.dataset import MODE_2 as MODE_2
 from reactor_yield.data.dataset import OperatingMode as OperatingMode
 from reactor_yield.data.dataset import generate_dataset as generate_dataset
+from reactor_yield.data.dataset import iterate_dataset as iterate_dataset
+from reactor_yield.data.dataset import write_dataset as write_dataset
 from reactor_yield.data.split import split_dataset as split_dataset
 from reactor_yield.errors import InvalidConditionsError as InvalidConditionsError
 from reactor_yield.errors import InvalidModelFileError as InvalidModelFileError
@@ -25,11 +27,16 @@ from reactor_yield.monitoring.runaway import failure_runaways as failure_runaway
 from reactor_yield.monitoring.runaway import forecast_hot_spot as forecast_hot_spot
 from reactor_yield.monitoring.runaway import realistic_series as realistic_series
 from reactor_yield.monitoring.runaway import sorted_series as sorted_series
+from reactor_yield.simulation.batch import simulate_batch_reactor as simulate_batch_reactor
+from reactor_yield.simulation.fit import KineticsFit as KineticsFit
+from reactor_yield.simulation.fit import fit_kinetics as fit_kinetics
 from reactor_yield.simulation.kinetics import REFERENCE as REFERENCE
 from reactor_yield.simulation.kinetics import Kinetics as Kinetics
 from reactor_yield.simulation.kinetics import Reaction as Reaction
+from reactor_yield.simulation.stirred import simulate_stirred_tank as simulate_stirred_tank
 from reactor_yield.simulation.tube import simulate_profiles as simulate_profiles
 from reactor_yield.simulation.tube import simulate_reactor as simulate_reactor
+from reactor_yield.simulation.vessel import Vessel as Vessel
 from reactor_yield.targets import Certificate as Certificate
 from reactor_yield.targets import Recipe as Recipe
 from reactor_yield.targets import SafeRegion as SafeRegion
