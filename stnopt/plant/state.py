@@ -106,7 +106,7 @@ def _before(time: float, work: float, pauses: tuple[tuple[float, float], ...]) -
         if begin >= time:
             continue
         done = max(0.0, time - end)
-        if done >= work:
+        if done > work + SHARE * time:  # what is done just before a pause is not done after it
             break
         work -= done
         time = begin

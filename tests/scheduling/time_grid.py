@@ -54,7 +54,7 @@ class _Rows:
             integrality=self.integer,
             bounds=(self.lower, self.upper),
             constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
-            options={"mip_rel_gap": 1e-7},
+            options={"mip_rel_gap": 1e-7, "presolve": False},  # HiGHS 1.12 loses optima in it
         )
         if found.status == 2:
             return None
@@ -536,7 +536,8 @@ def draw_state(network, seed):
             last[unit] = LastTask(fit.task, -random.randint(0, 2))
         keepable = [s for s in network.tasks[fit.task].produces if not network.states[s].zero_wait]
         if what == "holds" and keepable:
-            held[unit] = {keepable[0]: random.choice([0.5, 1])}
+            most = network.most_made(keepable[0])[unit]
+            held[unit] = {keepable[0]: min(most, random.choice([0.5, 1]))}
     return PlantState(running=running, held=held, last=last, since_cleaning=count)
 
 

@@ -202,6 +202,7 @@ def _add_variables(
         for kind in ("unavailable", "unattended", "paused")
     )
     at_start = {batch.task for batch in given.batches}
+    m.empty = {batch.task for batch in given.batches if batch.empty}
     m.TASK_UNITS = pyo.Set(dimen=2, initialize=list(m.steps))
     m.BATCHES = pyo.Set(
         dimen=3,
@@ -272,7 +273,7 @@ def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events
 def _unloaded(m: pyo.ConcreteModel, batch: tuple[str, str, int]) -> int:
     """Return the point at which a unit can be empty of a batch: somebody must be there."""
     point = _release_point(m, batch, None)
-    held = m.run[batch].fixed and point == 0
+    held = m.run[batch].fixed and point == 0 and batch[0] not in m.empty
     periods = m.unattended.get(batch[1], ())
     return next((end for start, end in periods if held and start == 0), point)
 
