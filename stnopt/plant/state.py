@@ -102,6 +102,8 @@ class RunningBatch:
 
 def _before(time: float, work: float, pauses: tuple[tuple[float, float], ...]) -> float:
     """When so much work was still to be done before a time, pauses not counted."""
+    if work <= 0:
+        return time
     for begin, end in reversed(pauses):
         if begin >= time:
             continue

@@ -275,7 +275,8 @@ def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
             )
         work = suitability.duration(batch.size)
         pauses = pauses_of(batch.unit, network)
-        expected = time_of_work(batch.start, work, pauses) - batch.start
+        expected = time_of_work(batch.start, work, pauses, horizon=schedule.horizon)
+        expected -= batch.start
         actual = batch.finish - batch.start
         if abs(actual - expected) > same_time:
             report(
