@@ -320,7 +320,9 @@ def _check_unavailability(schedule: Schedule, network: Network) -> list[Violatio
     for batch in _started(schedule, network):
         rules = network.unit_rules.get(batch.unit)
         for start, end in rules.unavailable if rules else ():
-            shared = min(batch.finish, end) - max(batch.start, start, 0.0)
+            # What nobody can unload is still in the unit.
+            until = unloaded_at(batch, network, schedule.horizon)
+            shared = min(until, end) - max(batch.start, start, 0.0)
             if shared > tolerance:
                 violations.append(
                     Violation(

@@ -266,7 +266,8 @@ def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events
     if _inside(m.unattended.get(unit, ()), event) or _inside(m.pauses.get(unit, ()), event):
         return False
     finish = _finish(m, unit, event, steps)
-    away = any(event < end and finish > start for start, end in m.periods.get(unit, ()))
+    emptied = next((e for s, e in m.unattended.get(unit, ()) if s < finish < e), finish)
+    away = any(event < end and emptied > start for start, end in m.periods.get(unit, ()))
     return finish <= n_events and not away
 
 
