@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from reactor_yield.monitoring.drift_report import DriftReport
     from reactor_yield.monitoring.runaway import AlarmCount
@@ -40,7 +41,9 @@ def plot_profiles(profiles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         color = f"C{i % 10}"
         axes.plot(volume, profile["T"], color=color, label=f"{row}")
         axes.plot(volume, profile["Ta"], color=color, linestyle="--", linewidth=1)
-    axes.set(xlabel="volume (dm3)", ylabel="temperature (K); dashed: coolant")
+    axes.plot([], [], color=PLAIN_COLOR, label="gas")
+    axes.plot([], [], color=PLAIN_COLOR, linestyle="--", linewidth=1, label="coolant")
+    axes.set(xlabel="volume (dm3)", ylabel="temperature (K)")
     axes.legend(title="conditions", frameon=False)
     return axes
 
@@ -77,6 +80,8 @@ def plot_scatter(data: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) 
             label=name,
         )
     axes.set(xlabel=_LABELS.get(x, x), ylabel=_LABELS.get(y, y))
+    if len(axes.collections) > 1:
+        axes.legend(frameon=False, fontsize="small", markerscale=3)
     return axes
 
 
@@ -86,7 +91,8 @@ def plot_correlations(
     """Rank correlation of every pair of columns."""
     axes = _axes(ax)
     table = data[list(columns)].rank().corr().to_numpy()
-    axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
+    picture = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.figure.colorbar(picture, ax=axes, shrink=0.8)
     ticks = range(len(columns))
     axes.set_xticks(ticks, columns, rotation=90)
     axes.set_yticks(ticks, columns)
@@ -106,14 +112,19 @@ def plot_parity(
     step = max(1, len(truth) // 600)
     x, y, b = truth.iloc[::step], predicted.iloc[::step], bounds.iloc[::step]
     inside = x.between(b["lower"], b["upper"])
-    for rows, color in ((inside, MODE_COLORS[0]), (~inside, ALARM_COLOR)):
+    for rows, color, label in (
+        (inside, MODE_COLORS[0], "truth in the interval"),
+        (~inside, ALARM_COLOR, "truth outside"),
+    ):
+        told = f"{label}: {rows.mean():.0%}"
         axes.vlines(
             x[rows], b["lower"][rows], b["upper"][rows], color=color, alpha=0.4, linewidth=1
         )
-        axes.scatter(x[rows], y[rows], s=5, color=color)
+        axes.scatter(x[rows], y[rows], s=5, color=color, label=told)
     limits = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
-    axes.plot(limits, limits, color=PLAIN_COLOR, linewidth=0.8)
+    axes.plot(limits, limits, color=PLAIN_COLOR, linewidth=0.8, label="prediction = truth")
     axes.set(xlabel="true yield", ylabel="predicted yield and interval")
+    axes.legend(frameon=False, fontsize="small")
     return axes
 
 
@@ -127,8 +138,17 @@ def plot_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     axes = _axes(ax)
     shown = table.iloc[::-1]
-    axes.barh(shown["feature"], shown["importance"], xerr=shown["spread"], color=MODE_COLORS[0])
-    axes.set(xlabel="growth of the mean absolute error when shuffled")
+    axes.barh(shown["feature"], shown["importance"], color=MODE_COLORS[0], label="mean")
+    axes.errorbar(
+        shown["importance"],
+        shown["feature"],
+        xerr=shown["spread"],
+        fmt="none",
+        ecolor="black",
+        label="spread over repeats",
+    )
+    axes.set(xlabel="mean absolute error grows by")
+    axes.legend(frameon=False, fontsize="small")
     return axes
 
 
@@ -137,30 +157,46 @@ def plot_hot_spot(
     forecast: pd.DataFrame,
     *,
     critical_temperature: float = 750.0,
+    latch_minutes: float = 60.0,
     ax: Axes | None = None,
 ) -> Axes:
-    """Hot spot over time with its forecast; alarms shaded.
+    """Hot spot over time with its forecast; alarms latched and shaded.
 
     Parameters
     ----------
     series
         With `minute` and `T_max`.
     forecast
-        From `forecast_hot_spot`, for some or all of the same rows.
+        From `forecast_hot_spot`, for some or all of the same rows; shaded where it has an `alarm`.
+    critical_temperature
+        K, drawn as a line.
+    latch_minutes
+        An alarm stands until none has been raised for so long: single samples join.
     """
     axes = _axes(ax)
     hours = series["minute"] / 60
     axes.plot(hours, series["T_max"], color=PLAIN_COLOR, linewidth=1, label="hot spot")
     due = forecast["due_minute"] / 60
     axes.plot(due, forecast["T_max"], color=MODE_COLORS[0], linewidth=1, label="forecast")
-    axes.axhline(critical_temperature, color=ALARM_COLOR, linewidth=1, linestyle="--")
+    axes.axhline(
+        critical_temperature,
+        color=ALARM_COLOR,
+        linewidth=1,
+        linestyle="--",
+        label=f"critical, {critical_temperature:g} K",
+    )
     if "alarm" in forecast:
-        now = series.loc[forecast.index, "minute"] / 60
-        low, high = axes.get_ylim()
-        axes.fill_between(
-            now, low, high, where=forecast["alarm"], color=ALARM_COLOR, alpha=0.15, label="alarm"
-        )
-        axes.set_ylim(low, high)
+        raised = series.loc[forecast.index[forecast["alarm"].astype(bool)], "minute"].to_numpy()
+        step = float(series["minute"].diff().median()) if len(series) > 1 else 1.0
+        for i, (first, last) in enumerate(_latch(raised, latch_minutes, step)):
+            axes.axvspan(
+                first / 60,
+                last / 60,
+                color=ALARM_COLOR,
+                alpha=0.15,
+                linewidth=0,
+                label="alarm" if i == 0 else None,
+            )
     axes.set(xlabel="time (h)", ylabel="T_max (K)")
     axes.legend(frameon=False, fontsize="small")
     return axes
@@ -174,7 +210,7 @@ def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> 
         share = [float(np.mean(np.asarray(count.lead_minutes) >= m)) for m in minutes]
         label = f"{count.name}: {count.false_alarms_per_10_days:.1f} false alarms in 10 days"
         axes.step(minutes, share, where="post", color=f"C{i}", label=label)
-    axes.axvline(10, color=PLAIN_COLOR, linewidth=0.8, linestyle=":")
+    axes.axvline(10, color=PLAIN_COLOR, linewidth=0.8, linestyle=":", label="10 minutes ahead")
     axes.set(
         xlabel="warned at least this many minutes ahead", ylabel="share of runaways", ylim=(0, 1.02)
     )
@@ -189,7 +225,10 @@ def plot_drift(report: DriftReport, *, ax: Axes | None = None) -> Axes:
     colors = [ALARM_COLOR if c.drifted else MODE_COLORS[0] for c in report.columns][::-1]
     axes.barh(labels, [c.statistic for c in report.columns][::-1], color=colors)
     axes.tick_params(axis="y", labelsize=7)
-    axes.set(xlabel="Kolmogorov-Smirnov distance (red: drifted)", xlim=(0, 1))
+    axes.set(xlabel="Kolmogorov-Smirnov distance", xlim=(0, 1))
+    for color, label in ((ALARM_COLOR, "drifted"), (MODE_COLORS[0], "not drifted")):
+        axes.plot([], [], color=color, linewidth=6, label=label)
+    axes.legend(frameon=False, fontsize="small", loc="lower right")
     return axes
 
 
@@ -245,8 +284,20 @@ def _axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else plt.subplots(layout="constrained")[1]
 
 
+def _latch(minutes: NDArray[np.float64], rest: float, step: float) -> list[tuple[float, float]]:
+    """Begin and end of each run of alarms, those at most `rest` apart joined."""
+    if not len(minutes):
+        return []
+    breaks = np.flatnonzero(np.diff(minutes) > rest)
+    firsts = minutes[np.concatenate([[0], breaks + 1])]
+    lasts = minutes[np.concatenate([breaks, [len(minutes) - 1]])]
+    return [(float(a), float(b) + step) for a, b in zip(firsts, lasts, strict=True)]
+
+
 def _modes(data: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """Rows of each mode, or all rows."""
+    """Rows of each mode, or all rows; rows without a mode are in none."""
     if "Mode" not in data.columns:
         return [("all", pd.Series(True, index=data.index))]
-    return [(f"mode {mode:g}", data["Mode"] == mode) for mode in sorted(set(data["Mode"]))]
+    found = sorted(set(data["Mode"].dropna()), key=lambda m: (str(type(m)), m))
+    names = [f"mode {m:g}" if isinstance(m, int | float) else f"mode {m}" for m in found]
+    return [(name, data["Mode"] == m) for name, m in zip(names, found, strict=True)]

@@ -32,9 +32,10 @@ def predict_table(
         like the training rows), and `outside`, which says in words what is not. A row that cannot
         be judged has NaN in the first three.
     """
-    table = model.predict_interval(conditions, coverage=coverage)
-    figures = [model.target, "lower", "upper"]
     # Conditions beyond all numbers (1e308) overflow inside a model; that is no prediction.
+    with np.errstate(over="ignore", invalid="ignore"):
+        table = model.predict_interval(conditions, coverage=coverage)
+    figures = [model.target, "lower", "upper"]
     unknown = ~np.isfinite(table[model.target].to_numpy(dtype=float))
     unknown |= table[["lower", "upper"]].isna().to_numpy().any(axis=1)
     if unknown.any():

@@ -128,7 +128,8 @@ def place(table: pd.DataFrame, position: int) -> str:
     origin = table.attrs.get("origin")
     if isinstance(origin, Origin) and len(origin.lines) == len(table):
         return f"{origin.name}: line {origin.lines[position]}"
-    return f"row {table.index[position]!r}"
+    label = table.index[position]
+    return f"row {label!r}" if isinstance(label, str) else f"row {label}"
 
 
 def _decode(content: bytes, name: str) -> str:

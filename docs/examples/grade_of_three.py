@@ -4,8 +4,8 @@ One grade among three, exactly where the classifier predicts it
 
 A polymer's grade depends on two settings of its line. A classifier of three grades is fitted on
 tests of the product, and a model looks for the cheapest settings that are predicted to give one of
-them. A support vector classifier decides by votes: every pair of grades duels. The region of a
-grade is where ``predict`` gives it, circular votes included.
+them. A support vector classifier decides one-vs-one: every pair of grades gives a vote. The region
+of a grade is where ``predict`` gives it, circular votes included.
 """
 
 # %%
@@ -57,8 +57,8 @@ print(f"certified: {result.objective:.3f}, bound {result.bound:.3f}, gap {result
 print(f"settings {settings.round(2).tolist()[0]}, predicted: {machine.predict(settings)[0]}")
 
 # %%
-# Where the grade wins all its duels, without the circles, is at most as large.
+# Where the grade wins all its pairs, without the circles, is at most as large.
 m, inputs = build_model()
-duels = so.one_vs_one_from_sklearn(machine, ("comonomer", "rate"), feasible_class="fibre")
-plain = so.solve_over_region(m, *[(duel, inputs) for duel in duels], margin=0.05)
-print(f"winning every duel: {plain.objective:.3f}")
+pairs = so.one_vs_one_from_sklearn(machine, ("comonomer", "rate"), feasible_class="fibre")
+plain = so.solve_over_region(m, *[(pair, inputs) for pair in pairs], margin=0.05)
+print(f"winning every pair: {plain.objective:.3f}")

@@ -132,7 +132,10 @@ def low_yield_alarm(
         rows=rows,
         causes=_explain(model, normal, conditions[rows["alarm"].to_numpy()]),
         sensors=find_sensor_faults(
-            conditions, players(model), reference=reference, set_points=set_points
+            conditions,
+            [c for c in players(model) if c in model.training_range],
+            reference=reference,
+            set_points=set_points,
         ),
     )
 

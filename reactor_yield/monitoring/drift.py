@@ -37,6 +37,7 @@ _MIN_ROWS = 20
 _COVERAGE = 0.9
 _TOO_GOOD = 0.6
 """Errors below this share of the model's left-out errors are those of its own training rows."""
+_FITTED_DISTANCE = 0.15
 
 
 def detect_drift(
@@ -120,7 +121,8 @@ def detect_drift(
         for r, p in zip(raw, adjusted, strict=False)
     )
     mode_p_value = adjusted[-1] if labels is not None else None
-    faults = find_sensor_faults(current, read, reference=reference)
+    measured = [c for c in read if c in reference.columns and _share_of_numbers(reference[c]) > 0]
+    faults = find_sensor_faults(current, measured, reference=reference)
     gaps, gap_causes = _count_gaps(reference, current, read, level, {f.column for f in faults})
     notes += [_describe_gaps(name, pair) for name, pair in gaps.items() if any(pair)]
     return DriftReport(
@@ -277,7 +279,8 @@ def _test_all(
             rows = tuple((side == mode).to_numpy(dtype=bool) for side in labels)
             if min(r.sum() for r in rows) >= _MIN_ROWS:
                 groups[f"mode {mode}"] = (rows[0], rows[1])
-    predictions = _predictions_to_test(old, now, model, notes)
+    predictions = _predictions_to_test(old, now, model)
+    fitted = _is_training_data(old, model, notes)
     found = []
     for group, rows in groups.items():
         within = labels if group == "all" else None
@@ -295,28 +298,37 @@ def _test_all(
             if name == " error":
                 found.append(_compare_errors(group, values, old, now, rows, model))
                 continue
-            found.append(_compare_numbers(name, group, values, sides, rows, days, old, now, notes))
+            entry = _compare_numbers(name, group, values, sides, rows, days, old, now, notes)
+            if name == " prediction" and fitted and entry["statistic"] < _FITTED_DISTANCE:
+                entry |= {"p_value": 1.0, "far": False}
+            found.append(entry)
     return found
 
 
 def _predictions_to_test(
-    old: pd.DataFrame, now: pd.DataFrame, model: YieldModel | None, notes: list[str]
+    old: pd.DataFrame, now: pd.DataFrame, model: YieldModel | None
 ) -> list[str]:
     """Predictions, and errors where both sides have true values."""
     if model is None:
         return []
-    if " error" in old.columns:
-        usual = float(np.nanmean(old[" error"])) if old[" error"].notna().any() else math.inf
-        if usual < _TOO_GOOD * model.report.calibration_error:
-            notes.append(
-                f"the reference looks like the model's own training rows (error {usual:.3g}, "
-                f"{model.report.calibration_error:.3g} on rows left out): predictions fitted to "
-                "those rows are no reference, so predictions are not compared; give rows that the "
-                "model was not trained on"
-            )
-            return [" error"] if " error" in now.columns else []
     both = " error" in old.columns and " error" in now.columns
     return [" prediction", *([" error"] if both else [])]
+
+
+def _is_training_data(old: pd.DataFrame, model: YieldModel | None, notes: list[str]) -> bool:
+    """Whether the reference's errors are those of rows that the model was fitted to."""
+    if model is None or " error" not in old.columns or not old[" error"].notna().any():
+        return False
+    usual = float(old[" error"].mean())
+    if usual >= _TOO_GOOD * model.report.calibration_error:
+        return False
+    notes.append(
+        f"the reference looks like the model's own training rows (error {usual:.3g}, "
+        f"{model.report.calibration_error:.3g} on rows left out): predictions fitted to them are "
+        f"spread otherwise, and count as drifted from a distance of {_FITTED_DISTANCE} on; rows "
+        "that the model was not trained on tell more"
+    )
+    return True
 
 
 def _known(

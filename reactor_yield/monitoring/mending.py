@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 _GRID = 25
 _PAIR_GRID = 9
-_BISECTIONS = 5
+_BISECTIONS = 8
 _CAUTION = 1.5
 """The interval's lower half is taken so many times: 90 % coverage becomes about 99 %."""
 _COLUMNS = ["row", "handle", "current", "proposed", "change", "predicted", "lower", "upper", "sure"]

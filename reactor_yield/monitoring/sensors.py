@@ -54,7 +54,8 @@ def find_sensor_faults(
     Parameters
     ----------
     table, columns
-        Readings; columns of text, such as lots, are passed over.
+        Readings. Columns of text with more than one value, such as lots, are passed over; a text
+        that never changes, such as "Bad", is no reading.
     reference
         Earlier readings: what stood still there for long, such as a set point, may do so now.
     set_points

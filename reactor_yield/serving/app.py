@@ -88,10 +88,11 @@ def create_app(
     async def refuse(request: Request, problem: HTTPException) -> Response:
         return PlainTextResponse(str(problem.detail), problem.status_code, problem.headers)
 
-    @app.api_route("/ping", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    @app.head("/ping", include_in_schema=False)
+    @app.get("/ping", response_class=PlainTextResponse)
     async def ping() -> Response:
         """Whether the service is ready."""
-        return Response(status_code=200)
+        return PlainTextResponse("")
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:

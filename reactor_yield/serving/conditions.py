@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
+LARGEST = 1e300
+"""No condition of a plant is larger; beyond it arithmetic overflows."""
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "utf-16": "utf-16"}
 _CHARSETS |= {"iso-8859-1": "latin-1", "latin-1": "latin-1", "latin1": "latin-1"}
 _CHARSETS |= {"windows-1252": "cp1252", "cp1252": "cp1252"}
@@ -161,7 +162,9 @@ def _read_json(
     columns = {}
     for name in wanted:
         text = name not in numeric
-        columns[name] = [_cell(record, name, i, text) for i, record in enumerate(content)]
+        # Cto follows from P and To: a row may go without it although another one has it.
+        records = content if name in needed else [{name: None} | r for r in content]
+        columns[name] = [_cell(record, name, i, text) for i, record in enumerate(records)]
     return columns
 
 
@@ -171,15 +174,12 @@ def _cell(record: dict[str, Any], name: str, row: int, text: bool) -> Any:
     except KeyError:
         message = f"row {row} lacks {name!r}; give every row the same columns, null in a gap"
         raise RequestProblem(400, message) from None
-    if value is None or (type(value) is float and math.isfinite(value)):
+    if value is None or (type(value) is float and abs(value) <= LARGEST):
         return value
     if text and isinstance(value, str):
         return value
-    if type(value) is int:
-        try:
-            return float(value)
-        except OverflowError:
-            pass
+    if type(value) is int and abs(value) <= LARGEST:
+        return float(value)
     shown = json.dumps(value)[:40]
     what = "text" if text else "a number"
     raise RequestProblem(400, f"row {row}, column {name!r}: {shown} is not {what}")
@@ -249,7 +249,14 @@ def _read_csv(
             line = table.attrs["origin"].lines[at]
             shown = str(values.iloc[at])[:40]
             raise RequestProblem(400, f"line {line}, column {name!r}: {shown!r} is not a number")
-        columns[name] = [None if v != v else v for v in values.tolist()]
+        listed = [None if v != v else v for v in values.tolist()]
+        large = [i for i, v in enumerate(listed) if isinstance(v, float) and abs(v) > LARGEST]
+        if large:
+            line = table.attrs["origin"].lines[large[0]]
+            raise RequestProblem(
+                400, f"line {line}, column {name!r}: {listed[large[0]]} is too large"
+            )
+        columns[name] = listed
     return columns
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.serving.conditions import needed_columns, number_columns
+from reactor_yield.serving.conditions import LARGEST, needed_columns, number_columns
 
 if TYPE_CHECKING:
     from reactor_yield.serving.settings import ServiceSettings
@@ -24,15 +25,14 @@ def describe_invocations(model: YieldModel, settings: ServiceSettings) -> dict[s
         low, high = model.training_range[name]
         properties[name] = {
             "type": ["number", "null"],
-            "minimum": -1e300,
-            "maximum": 1e300,
+            "minimum": -LARGEST,
+            "maximum": LARGEST,
             "description": f"trained from {low:g} to {high:g}; null in a gap",
         }
     record = {
         "type": "object",
         "properties": properties,
         "required": needed_columns(model),
-        "maxProperties": settings.max_columns,
     }
     example = [
         {name: model.baseline[name] for name in needed_columns(model) if name in model.baseline}
@@ -61,7 +61,7 @@ def describe_invocations(model: YieldModel, settings: ServiceSettings) -> dict[s
             "required": True,
             "content": {
                 "application/json": {"schema": records, "example": example},
-                "text/csv": {"schema": records},
+                "text/csv": {"schema": _describe_csv(model)},
             },
         },
         "responses": {
@@ -84,4 +84,17 @@ def describe_invocations(model: YieldModel, settings: ServiceSettings) -> dict[s
                 )
             },
         },
+    }
+
+
+def _describe_csv(model: YieldModel) -> dict[str, Any]:
+    """Describe the plainest accepted form: a header, and a line of numbers per row."""
+    names, numeric = needed_columns(model), number_columns(model)
+    number, text = r"-?[0-9]{1,9}(\.[0-9]{1,9})?", "[A-Za-z0-9]{1,20}"
+    cells = ",".join(number if n in numeric else text for n in names)
+    header = ",".join(re.escape(n).replace("\\ ", " ") for n in names)
+    return {
+        "type": "string",
+        "pattern": f"^{header}\n({cells}\n){{1,20}}$",
+        "description": "Columns may come in any order, with others between them; a gap is empty.",
     }

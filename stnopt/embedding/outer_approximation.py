@@ -155,19 +155,7 @@ def approximate_box(
         tolerance = {1: 2e-3, 2: 2e-3, 3: 5e-3}.get(n, 1.5e-2)
     if max_cells is None:
         max_cells = 4000 if n <= 4 else 4000 >> (n - 4)
-    if parent is None:
-        cell_lower, cell_upper = grid_of(lower, upper)
-        inner_points = np.empty((0, n))
-    else:
-        cell_lower = np.maximum(parent.cell_lower, lower)
-        cell_upper = np.minimum(parent.cell_upper, upper)
-        kept = (cell_lower <= cell_upper).all(axis=1)
-        # a cell that only touches the box adds nothing that its neighbour does not have
-        flat = ((cell_upper - cell_lower) <= 0) & (upper > lower)
-        kept = kept & ~flat.any(axis=1)
-        cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
-        within = ((parent.inner_points >= lower) & (parent.inner_points <= upper)).all(axis=1)
-        inner_points = parent.inner_points[within]
+    cell_lower, cell_upper, inner_points = _first_cells(lower, upper, parent)
     if n > _HULL_INPUTS:
         return _approximate_along(
             region,
@@ -224,6 +212,26 @@ def approximate_box(
     return _enclose(low, high, vertices, inside, inner_points, outer, focus, tolerance, parent)
 
 
+def _first_cells(
+    lower: FloatArray, upper: FloatArray, parent: OuterApproximation | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cells to start from, lower and upper ends, and the inner points known in the box."""
+    if parent is None:
+        cell_lower, cell_upper = grid_of(lower, upper)
+        inner_points = np.empty((0, len(lower)))
+    else:
+        cell_lower = np.maximum(parent.cell_lower, lower)
+        cell_upper = np.minimum(parent.cell_upper, upper)
+        kept = (cell_lower <= cell_upper).all(axis=1)
+        # a cell that only touches the box adds nothing that its neighbour does not have
+        flat = ((cell_upper - cell_lower) <= 0) & (upper > lower)
+        kept = kept & ~flat.any(axis=1)
+        cell_lower, cell_upper = cell_lower[kept], cell_upper[kept]
+        within = ((parent.inner_points >= lower) & (parent.inner_points <= upper)).all(axis=1)
+        inner_points = parent.inner_points[within]
+    return cell_lower, cell_upper, inner_points
+
+
 def _approximate_along(
     region: KernelRegion,
     cell_lower: FloatArray,
@@ -276,14 +284,7 @@ def _approximate_along(
             known = largest_products(rows, inner_points - box_lower)
             reach = reach_along(bounds, cell_lower, cell_upper, margin, rows, box_lower, known)
             excess = (reach - known).max(axis=1)
-        allowed = np.full(excess.shape, tolerance)
-        if focus is not None:
-            radius = 0.5 * (cell_upper - cell_lower)
-            apart = [
-                ((np.abs(bounds.center - spot) - radius) / width).max(axis=1) for spot in focus
-            ]
-            nearest = np.clip(np.min(apart, axis=0), 0.0, 1.0)
-            allowed = np.maximum(tolerance * nearest, 1e-3 * tolerance)
+        allowed = _allowed_excess(bounds, cell_lower, cell_upper, width, focus, tolerance)
         divide = cells_to_divide(
             cell_lower, cell_upper, bounds, inside, excess / allowed, inner_points, focus, width,
             max_cells - n_settled,
@@ -299,15 +300,10 @@ def _approximate_along(
     low, high, inside, excess = (
         np.concatenate([part[i] for part in settled]) for i in (0, 1, 3, 4)
     )
-    bounds = DecisionBounds(
-        **{
-            name: np.concatenate([getattr(part[2], name) for part in settled])
-            for name in DecisionBounds.__slots__
-        }
-    )
+    bounds = DecisionBounds.joined([part[2] for part in settled])
+    rows = np.concatenate([axes, directions / width])
     # along every direction the feasible points reach at least as far as the other cells
     out = excess >= 0
-    rows = np.concatenate([axes, directions / width])
     reach = np.full(len(rows), -np.inf)
     if len(inner_points):
         reach = largest_products(rows, inner_points - box_lower)
@@ -320,6 +316,23 @@ def _approximate_along(
         low, high, reachable_corners(bounds, low, high, margin), inside, inner_points, lower, upper,
         rows[2 * n :], limits, focus, parent,
     )  # fmt: skip
+
+
+def _allowed_excess(
+    bounds: DecisionBounds,
+    lower: FloatArray,
+    upper: FloatArray,
+    width: FloatArray,
+    focus: FloatArray | None,
+    tolerance: float,
+) -> FloatArray:
+    """How far each cell may stick out of the hull of the inner points: less near the focus."""
+    if focus is None:
+        return np.full(len(lower), tolerance)
+    radius = 0.5 * (upper - lower)
+    apart = [((np.abs(bounds.center - spot) - radius) / width).max(axis=1) for spot in focus]
+    nearest = np.clip(np.min(apart, axis=0), 0.0, 1.0)
+    return np.maximum(tolerance * nearest, 1e-3 * tolerance)
 
 
 def _directions(

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 #: Beyond so many inputs pieces are refused: their number grows like a power of it.
 MAX_INPUTS = 4
 MAX_PIECES = 1000
-_CACHED = 64
+_REMEMBERED = 16  # divisions of one region
 _THIN = 0.05  # of a box's longest side: a shorter one is not divided
 
 
@@ -106,7 +107,10 @@ class _Watch:
 
 
 _NOWHERE = np.empty((0, 1))
-_cache: OrderedDict[tuple[object, ...], Pieces] = OrderedDict()
+#: What was divided of a region, for as long as that region lives: copies in a model share it.
+_divided: WeakKeyDictionary[KernelRegion, OrderedDict[tuple[object, ...], Pieces]] = (
+    WeakKeyDictionary()
+)
 
 
 def divide_region(
@@ -121,7 +125,7 @@ def divide_region(
     deadline: float | None = None,
     progress: bool = False,
 ) -> Pieces:
-    """Divide a region into convex pieces; the same question is answered from memory.
+    """Divide a region into convex pieces; a region answers the same question from memory.
 
     Parameters
     ----------
@@ -159,10 +163,11 @@ def divide_region(
             f"{MAX_INPUTS} inputs; use solve_over_region, or form='algebraic' with a global "
             "nonlinear solver such as solver='scip' (extra: minlp)"
         )
-    key = (region, low.tobytes(), high.tobytes(), keep, admit, back_off)
-    if key in _cache:
-        _cache.move_to_end(key)
-        return _cache[key]
+    known = _divided.setdefault(region, OrderedDict())
+    key = (low.tobytes(), high.tobytes(), keep, admit, back_off)
+    if key in known:
+        known.move_to_end(key)
+        return known[key]
     level = Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
     with ProgressLine(
         "dividing the region", " boxes", progress=progress, limited=deadline is not None
@@ -172,9 +177,9 @@ def divide_region(
             region, low, high, low, widths_of(low, high), level, back_off, max_pieces, watch
         )
     result = Pieces(lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off)
-    _cache[key] = result
-    if len(_cache) > _CACHED:
-        _cache.popitem(last=False)
+    known[key] = result
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
     return result
 
 

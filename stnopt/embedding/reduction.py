@@ -9,7 +9,7 @@ import numpy as np
 
 from stnopt.embedding.outer_approximation import MAX_INPUTS
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.arguments import checked_count, checked_positive, float_array
+from stnopt.feasibility.arguments import checked_positive, float_array
 from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.feasibility.region import KernelRegion
 
@@ -163,8 +163,9 @@ def _checked(
         )
     if (max_vectors is None) == (tolerance is None):
         raise InvalidInputError("give one of max_vectors and tolerance, and not both")
-    if max_vectors is not None:
-        checked_count("max_vectors", max_vectors)
+    whole = isinstance(max_vectors, int | np.integer) and not isinstance(max_vectors, bool)
+    if max_vectors is not None and not (whole and max_vectors >= 1):
+        raise InvalidInputError(f"max_vectors: expected at least 1, got {max_vectors!r}")
     if tolerance is not None:
         checked_positive("tolerance", tolerance)
     lower, upper = (region.lower, region.upper) if bounds is None else _checked_pair(bounds)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from stnopt.feasibility.region import KernelRegion
@@ -47,6 +49,16 @@ class DecisionBounds:
         """Those of some of the boxes."""
         return DecisionBounds(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
+    @classmethod
+    def joined(cls, parts: Sequence[DecisionBounds]) -> DecisionBounds:
+        """Bounds of several lists of boxes, one after the other."""
+        return cls(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in cls.__slots__
+            }
+        )
+
 
 def bound_decision(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> DecisionBounds:
     """Bound the decision over boxes, by the terms' ranges and by an expansion around the center.
@@ -66,12 +78,7 @@ def bound_decision(region: KernelRegion, lower: FloatArray, upper: FloatArray) -
         _bound_chunk(region, lower[start : start + step], upper[start : start + step])
         for start in range(0, max(1, len(lower)), step)
     ]
-    return DecisionBounds(
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in DecisionBounds.__slots__
-        }
-    )
+    return DecisionBounds.joined(parts)
 
 
 def _bound_chunk(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> DecisionBounds:

@@ -36,7 +36,7 @@ _UNSET = cast("FloatArray", None)  # an array left out, until __post_init__ fill
 _CHUNK_ENTRIES = 1 << 20  # kernel matrix entries held at once (8 MB)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class _Region:
     """What every region has: names of its inputs, training box, and where it came from."""
 

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,7 +210,12 @@ class TargetSamples:
 
     @classmethod
     def from_records(
-        cls, source: Path | str | pd.DataFrame, *, inputs: Sequence[str], label: str
+        cls,
+        source: Path | str | pd.DataFrame,
+        *,
+        inputs: Sequence[str],
+        label: str,
+        met: str | float | None = None,
     ) -> TargetSamples:
         """Take a plant's history: targets and whether they were met. No plant file is needed.
 
@@ -223,6 +229,15 @@ class TargetSamples:
             Column that says whether the target was met. Met: ``True``, ``yes``, ``feasible``, or
             ``-1`` (this library's sign, as in the paper). Not met: ``False``, ``no``,
             ``infeasible``, or ``+1``. Capitals do not matter.
+        met : str or number, optional
+            What that column says where the target was met, if it is something else: ``met=1`` for
+            a history that writes successes as 1. Every other value then means not met; an empty
+            one is refused.
+
+        Warns
+        -----
+        UserWarning
+            If every record says 1, which is the sign of *not met* here.
 
         Raises
         ------
@@ -234,6 +249,10 @@ class TargetSamples:
             raise InvalidInputError(f"inputs: expected a sequence of columns, got {inputs!r}")
         if label in inputs:
             raise InvalidInputError(f"label {label!r} is also among the inputs")
+        if met is not None and (
+            isinstance(met, bool) or not isinstance(met, str | int | float) or _is_empty(met)
+        ):
+            raise InvalidInputError(f"met: expected text or a number, got {met!r}")
         rows: list[tuple[str, list[Any]]]
         problems: list[tuple[str, str]]
         if isinstance(source, pd.DataFrame):
@@ -257,17 +276,25 @@ class TargetSamples:
         amounts, labels = [], []
         for place, values in rows:
             amounts.append(_parse_amounts([values[j] for j in places], inputs, place, problems))
-            met = _parse_record_label(values[label_place])
-            if met is None:
-                problems.append(
-                    (
-                        place,
-                        f"{label} must be yes/no, true/false, feasible/infeasible or -1/+1"
-                        f" (-1 is feasible), got {values[label_place]!r}",
-                    )
+            said = values[label_place]
+            code = _parse_record_label(said) if met is None else _compare_record_label(said, met)
+            if code is None:
+                expected = (
+                    "yes/no, true/false, feasible/infeasible or -1/+1 (-1 is feasible); met= names"
+                    " another word or number for a target that was met"
+                    if met is None
+                    else f"{met!r} or what is said of a target that was not met"
                 )
-            labels.append(UNDECIDED if met is None else met)
+                problems.append((place, f"{label} must be {expected}, got {said!r}"))
+            labels.append(UNDECIDED if code is None else code)
         _refuse(problems, where)
+        if met is None and labels and all(_is_one(values[label_place]) for _, values in rows):
+            warnings.warn(
+                f"{where}: {label} is 1 in every record, which means that no target was met (the"
+                " sign of the paper); if 1 means met, say met=1",
+                UserWarning,
+                stacklevel=2,
+            )
         return cls(targets=_frame(amounts, list(inputs)), labels=np.array(labels, dtype=np.int64))
 
     def __eq__(self, other: object) -> bool:
@@ -555,6 +582,33 @@ def _parse_record_label(value: object) -> int | None:
     except (TypeError, ValueError):
         return None
     return {-1.0: FEASIBLE, 1.0: INFEASIBLE}.get(sign)
+
+
+def _compare_record_label(value: object, met: str | float) -> int | None:
+    """-1 when a record says what means met, +1 when it says something else, None when nothing."""
+    if _is_empty(value):
+        return None
+    said, wanted = str(value).strip().lower(), str(met).strip().lower()
+    try:
+        same = float(said) == float(wanted)
+    except ValueError:
+        same = said == wanted
+    return FEASIBLE if same else INFEASIBLE
+
+
+def _is_empty(value: object) -> bool:
+    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
+        return True
+    return not str(value).strip()
+
+
+def _is_one(value: object) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return False
+    try:
+        return float(cast("float", value)) == 1.0
+    except (TypeError, ValueError):
+        return False
 
 
 def _refuse(problems: list[tuple[str, str]], where: str) -> None:

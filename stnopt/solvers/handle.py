@@ -1,7 +1,7 @@
 """What a model knows of itself that its equations do not say, kept with its block.
 
 Some models are complete only together with what adds rows to them when an answer breaks a rule. A
-handle says so, and travels with the block: into a larger model, into a clone, through a pickle.
+handle says so, and travels with the block: into a larger model and into a clone.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def run_with_pyomo(request: SolveRequest, interface: PyomoInterface | None = Non
     interface = interface or PyomoInterface(name=solver)
     if interface.name not in SolverFactory:
         raise SolverUnavailableError(
-            f"no solver named {solver!r}; known: highs, scip, gurobi, ortools, "
+            f"no solver named {solver!r}; known: highs, scip, gurobi, glpk, "
             + ", ".join(SolverFactory)
         )
     engine = SolverFactory(interface.name)

@@ -36,7 +36,7 @@ _MOST_VIOLATION = 1e-4
 _SECOND_LOOK = 100
 _ENGINES = "stnopt.solvers.engines"
 #: Asked when HiGHS disagrees with itself however it is asked, where they are installed.
-_OTHER_ENGINES = ("scip", "ortools")
+_OTHER_ENGINES = ("scip", "glpk")
 
 
 def solve(
@@ -65,7 +65,7 @@ def solve(
     model : pyo.ConcreteModel
         Linear (mixed-integer) for HiGHS; nonlinear needs a solver that takes it.
     solver : str
-        ``"highs"``, ``"scip"``, ``"gurobi"``, ``"ortools"`` or a name registered with Pyomo.
+        ``"highs"``, ``"scip"``, ``"gurobi"``, ``"glpk"`` or a name registered with Pyomo.
     time_limit : float, optional
         Seconds. Reaching it gives FEASIBLE or NO_SOLUTION, never INFEASIBLE.
     node_limit : int, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 
 import numpy as np
@@ -177,6 +178,15 @@ def test_copies_share_one_division(monkeypatch):
     assert all(one.pieces is added[0].pieces for one in added)
     twin = random_region(21, n=2)  # equal by value
     assert divided(twin, "outer", 0.123) is added[0].pieces
+
+
+def test_what_was_divided_is_forgotten_with_its_region():
+    region = random_region(21, n=2)
+    divided(region, "outer", 0.137)
+    before = len(polyhedral_cover._divided)
+    del region
+    gc.collect()
+    assert len(polyhedral_cover._divided) == before - 1
 
 
 def test_a_region_that_covers_everything_is_one_box():

@@ -249,3 +249,31 @@ def test_the_algebra_of_a_fitted_laplacian_is_its_decision(form):
         table = pd.DataFrame([point], columns=["A", "B"])
         expected = float(fitted.estimator.decision_function(table)[0])
         assert added.decision_value() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("solver", "package", "form"),
+    [
+        ("scip", "pyscipopt", "algebraic"),
+        ("gurobi", "gurobipy", "algebraic"),
+        ("gurobi", "gurobipy", "split"),
+    ],
+)
+def test_global_solvers_take_the_algebra_of_a_laplacian(solver, package, form):
+    pytest.importorskip(package)
+    region = so.KernelRegion(
+        inputs=("A", "B"), kernel="laplacian", support_vectors=[[0.0, 0.0], [1.0, -0.5]],
+        dual_coefs=[-2.0, -1.0], offset=1.0, gamma=0.8, lower=[-3, -3], upper=[3, 3],
+    )  # fmt: skip
+    optima = []
+    for engine in (solver, None):
+        m = pyo.ConcreteModel()
+        m.x = pyo.Var(["A", "B"], bounds=(-3, 3))
+        m.o = pyo.Objective(expr=m.x["A"] - 2 * m.x["B"], sense=pyo.maximize)
+        inputs = {n: m.x[n] for n in "AB"}
+        if engine is None:
+            optima.append(so.solve_over_region(m, region, inputs).objective)
+        else:
+            so.add_region_constraint(m, region, inputs, form=form)
+            optima.append(so.solve(m, solver=engine).objective)
+    assert optima[0] == pytest.approx(optima[1], rel=1e-3)

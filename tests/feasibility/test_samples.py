@@ -358,3 +358,45 @@ def test_score_without_a_class_is_unknown_not_zero():
 def test_wilson_interval_agrees_with_scipy(k, n):
     expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
     assert wilson_interval(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+# --- a history that writes successes in another way ---------------------------------------------
+
+
+def test_a_history_of_nothing_but_ones_is_warned_about():
+    met = pd.DataFrame({"A": [1, 2], "met": [1, 1]})
+    with pytest.warns(UserWarning, match=r"met is 1 in every record.*say met=1"):
+        found = TargetSamples.from_records(met, inputs=["A"], label="met")
+    assert found.counts()["infeasible"] == 2  # the documented sign
+
+
+@pytest.mark.parametrize(
+    "write", [lambda table, path: table, lambda t, p: t.to_csv(p, index=False) or p]
+)
+@pytest.mark.parametrize(
+    ("values", "met", "labels"),
+    [
+        ([1, 1], 1, [-1, -1]),
+        ([1, 0], 1, [-1, 1]),
+        ([0, 1], "0", [-1, 1]),
+        (["made", "Missed"], "Made", [-1, 1]),
+        ([1.0, 2.5], "1", [-1, 1]),
+    ],
+)
+def test_a_history_says_met_as_it_likes(values, met, labels, write, tmp_path):
+    table = pd.DataFrame({"A": [1, 2], "met": values})
+    source = write(table, tmp_path / "history.csv")
+    found = TargetSamples.from_records(source, inputs=["A"], label="met", met=met)
+    assert found.labels.tolist() == labels
+
+
+def test_zeros_are_refused_with_the_way_out_and_empty_ones_are_refused():
+    zeros = pd.DataFrame({"A": [1, 2], "met": [1, 0]})
+    with pytest.raises(InvalidInputError, match="met= names another word"):
+        TargetSamples.from_records(zeros, inputs=["A"], label="met")
+    gap = pd.DataFrame({"A": [1, 2], "met": [1, None]})
+    with pytest.raises(InvalidInputError, match="row 1: met must be 1 or what is said"):
+        TargetSamples.from_records(gap, inputs=["A"], label="met", met=1)
+    for wrong in (True, float("nan"), "", []):
+        with pytest.raises(InvalidInputError, match="met: expected text or a number"):
+            TargetSamples.from_records(zeros, inputs=["A"], label="met", met=wrong)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.signal import lfilter
 
 from reactor_yield import DriftReport, detect_drift, fit_yield_model, generate_dataset
 from reactor_yield.data.dataset import draw_conditions
-from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.errors import InvalidConditionsError, StorageError
+from reactor_yield.monitoring.correlation import find_correlation_time
+from reactor_yield.monitoring.job import read_history, write_job
 from reactor_yield.monitoring.two_samples import holm, population_stability_index
 
 
@@ -102,3 +107,159 @@ def test_every_unusable_table_is_named_at_once():
     assert "the reference data lack ['c']" in text
     assert "have 5 rows; 20 are needed" in text
     assert "missing values or text in ['b']" in text
+
+
+# Correlated rows, gaps, text, trends
+
+
+def _correlated(n, rng, rows, names=("Fao", "Fbo", "P", "To", "m", "Ta")):
+    """Stationary AR(1) series with a correlation time in rows: nothing drifts."""
+    keep = np.exp(-1 / rows) if rows else 0.0
+    shocks = rng.standard_normal((n, len(names)))
+    shocks[1:] *= np.sqrt(1 - keep**2)
+    z = lfilter([1.0], [1.0, -keep], shocks, axis=0)
+    return pd.DataFrame(10 + z, columns=list(names))
+
+
+@pytest.mark.parametrize("rows", [0, 2, 10, 120])
+def test_correlated_rows_keep_the_level_or_refuse_it(rows):
+    """100 reports each in `benchmarks`: 5, 0, 0 and 2 alarms at level 5 %, refusals at 120 only."""
+    alarms = refused = 0
+    for seed in range(25):
+        table = _correlated(4_000, np.random.default_rng(seed), rows)
+        old, now = table.iloc[:2_000], table.iloc[2_000:]
+        report = detect_drift(old, now, features=list(table), level=0.05)
+        alarms += report.drifted
+        refused += bool(report.undecided)
+        halved = detect_drift(old, now.assign(Fao=now["Fao"] / 2), features=list(table), level=0.05)
+        assert "Fao" in halved.drifted_columns()
+    assert alarms <= 4
+    assert refused == 0 or rows == 120
+
+
+@pytest.mark.parametrize(("rows", "worth"), [(2, 4.08), (10, 20.0)])
+def test_correlation_time_of_a_known_process(rows, worth):
+    """Of AR(1) it is (1 + phi) / (1 - phi)."""
+    table = _correlated(40_000, np.random.default_rng(3), rows, ("x",))
+    found = find_correlation_time(table["x"].to_numpy()[:20_000], table["x"].to_numpy()[20_000:])
+    assert found.rows == pytest.approx(worth, rel=0.1)
+    assert found.upper > worth
+
+
+def test_rows_sorted_by_a_mode_that_has_no_column_are_independent():
+    rng = np.random.default_rng(0)
+    runs = np.concatenate([rng.normal(m, 1, 300) for m in (0, 8, 3)])
+    assert find_correlation_time(runs).rows == 1.0
+    assert find_correlation_time(np.cumsum(rng.normal(size=900))).rows > 50
+
+
+def test_one_gap_silences_nothing(data):
+    rows = data.drop(columns="Mode").iloc[::5]
+    model = fit_yield_model(rows.iloc[::2], n_trees=20)
+    current = rows.iloc[1::2].drop(columns="Yc").assign(Fbo=lambda t: t["Fbo"] / 2)
+    gap = current.assign(Fbo=current["Fbo"].where(np.arange(len(current)) > 0))
+    report = detect_drift(rows.iloc[::2], gap, model=model, features=["m"])
+    assert "prediction" in report.drifted_columns()
+    assert report.gaps["Fbo"] == (0, 1)
+    assert "Fbo: 0 reference and 1 current rows have no reading and are left out" in report.notes
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_lost_sensors_and_growing_gaps_are_findings(reference):
+    now = draw_conditions(600, seed=4)
+    lost = detect_drift(reference, now.assign(m=now["m"].where(np.arange(600) < 500)))
+    assert any("m: no reading in the last 100 of 600 rows" in cause for cause in lost.causes)
+    spread = np.random.default_rng(0).random(600) < 0.2
+    gappy = detect_drift(reference, now.assign(m=now["m"].mask(spread)))
+    assert any(cause.startswith("m: gaps in 0 %") for cause in gappy.causes)
+
+
+def test_modes_of_mixed_types_are_one_and_rows_without_a_mode_are_counted(reference):
+    now = draw_conditions(600, seed=4)
+    text = detect_drift(reference, now.assign(Mode=now["Mode"].astype(int).astype(str)))
+    assert not text.drifted
+    assert set(text.mode_shares) == {"mode 1", "mode 2", "mode 3"}
+    gap = detect_drift(reference, now.assign(Mode=now["Mode"].where(np.arange(600) > 1)))
+    assert not gap.drifted
+    assert any(note.startswith("2 current rows have no mode") for note in gap.notes)
+
+
+def test_text_in_lab_values_is_refused_by_row(data):
+    rows = data.iloc[::10]
+    model = fit_yield_model(rows, n_trees=40)
+    with pytest.raises(InvalidConditionsError, match="column 'Yc': '0,5' is not a number"):
+        detect_drift(rows, rows.astype({"Yc": object}).assign(Yc="0,5"), model=model)
+    with pytest.raises(InvalidConditionsError, match=r"text in \['m'\]; first at row \d+: 'Bad'"):
+        detect_drift(rows, rows.astype({"m": object}).assign(m="Bad"))
+
+
+def test_the_models_own_training_rows_raise_no_alarm(data):
+    for kind in ("forest", "boosting", "ridge"):
+        train, fresh = data.iloc[::8], data.iloc[3::8]
+        model = fit_yield_model(train, model=kind, n_trees=50)
+        report = detect_drift(train, fresh, model=model)
+        assert not report.drifted, report.causes
+        drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
+        assert "error" in drifted.drifted_columns()
+
+
+def test_a_constant_that_moves_is_large_both_ways():
+    old = np.full(100, 5.0)
+    assert population_stability_index(old, np.full(100, 50.0)) > 5
+    assert population_stability_index(old, np.full(100, 0.5)) > 5
+    assert population_stability_index(old, old) == 0
+    set_point = np.r_[np.full(900, 5.0), np.linspace(4, 6, 100)]
+    assert population_stability_index(set_point, set_point + 1e-3) > 1
+
+
+def test_seasons_and_trends_of_the_reference_are_told_apart_from_drift():
+    rng = np.random.default_rng(0)
+    days = np.arange(0, 1_100, 1.0)
+    year = 10 + 5 * np.sin(2 * np.pi * days / 365.25) + rng.normal(0, 0.5, len(days))
+    wear = 0.01 * days + rng.normal(0, 0.5, len(days))
+    steady = rng.normal(0, 1, len(days))
+    table = pd.DataFrame({"day": days, "Ta": year, "wear": wear, "x": steady})
+    old, now = table.iloc[:800], table.iloc[1_000:]
+    names = ["Ta", "wear", "x"]
+    plain = detect_drift(old, now, features=names)
+    assert {"Ta", "wear"} <= set(plain.undecided)
+    told = detect_drift(old, now, features=names, time="day")
+    assert not told.drifted, told.causes
+    explained = {c.column: c.explained for c in told.columns}
+    assert "season of a year" in explained["Ta"]
+    assert "trend" in explained["wear"]
+    assert explained["x"] == ""
+    assert any("along the reference's own" in note for note in told.notes)
+    hotter = detect_drift(old, now.assign(Ta=now["Ta"] + 3), features=names, time="day")
+    assert hotter.drifted_columns() == ("Ta",)
+    with pytest.raises(InvalidConditionsError, match="'soon' is no time"):
+        detect_drift(
+            old, now.astype({"day": object}).assign(day="soon"), features=names, time="day"
+        )
+
+
+def test_categories_are_compared_by_their_shares():
+    rng = np.random.default_rng(0)
+    old = pd.DataFrame({"lot": rng.choice(["K7", "K8", "M1"], 800, p=[0.5, 0.3, 0.2])})
+    same = pd.DataFrame({"lot": rng.choice(["K7", "K8", "M1"], 400, p=[0.5, 0.3, 0.2])})
+    other = pd.DataFrame({"lot": rng.choice(["K7", "K8", "M1"], 400, p=[0.2, 0.3, 0.5])})
+    assert not detect_drift(old, same, features=["lot"]).drifted
+    report = detect_drift(old, other, features=["lot"])
+    assert report.causes[0].startswith("lot: shares changed by up to 0.")
+
+
+def test_the_job_keeps_its_history(reference, tmp_path):
+    moment = datetime(2026, 1, 5, 6, tzinfo=UTC)
+    for day, new in enumerate((False, True)):
+        report = detect_drift(reference, draw_conditions(500, seed=day + 3, new=new))
+        written = write_job(report, tmp_path / "runs", now=moment + timedelta(days=day))
+    history = read_history(tmp_path / "runs")
+    assert history["time"].tolist() == ["2026-01-05 06:00:00", "2026-01-06 06:00:00"]
+    assert history["drifted"].tolist() == [False, True]
+    assert "Drift found" in Path(written.page).read_text()
+    latest = json.loads((tmp_path / "runs" / "latest.json").read_text())
+    assert latest == json.loads(Path(written.report).read_text())
+    assert (tmp_path / "runs" / "history.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "runs" / "history.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(StorageError, match="is no history of this job"):
+        write_job(report, tmp_path / "runs")

@@ -35,8 +35,9 @@ def _close():
 def test_profiles_draw_gas_and_coolant_for_each_row():
     table = pd.DataFrame([BASE_CASE, BASE_CASE | {"m": 4.0}], index=["normal", "little coolant"])
     axes = plot_profiles(simulate_profiles(table))
-    assert len(axes.lines) == 4
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["normal", "little coolant"]
+    assert sum(len(line.get_xdata()) > 0 for line in axes.lines) == 4
+    labels = [t.get_text() for t in axes.get_legend().get_texts()]
+    assert labels == ["normal", "little coolant", "gas", "coolant"]
     assert axes.lines[0].get_ydata()[0] == 300
 
 
@@ -85,7 +86,23 @@ def test_hot_spot_shades_alarms():
     axes = plot_hot_spot(series, forecast)
     assert len(axes.lines) == 3
     labels = [t.get_text() for t in axes.get_legend().get_texts()]
-    assert labels == ["hot spot", "forecast", "alarm"]
+    assert labels == ["hot spot", "forecast", "critical, 750 K", "alarm"]
+    (shaded,) = axes.patches
+    assert shaded.get_x() * 60 == pytest.approx(31)
+    assert shaded.get_width() * 60 == pytest.approx(69)
+
+
+def test_alarms_are_latched():
+    """Single samples are visible, and those less than an hour apart are one alarm."""
+    minutes = np.arange(400)
+    series = pd.DataFrame({"minute": minutes, "T_max": 700.0})
+    forecast = pd.DataFrame({"due_minute": minutes + 10, "T_max": 710.0})
+    forecast["alarm"] = np.isin(minutes, [50, 90, 300])
+    axes = plot_hot_spot(series, forecast)
+    spans = [(round(60 * p.get_x()), round(60 * p.get_width())) for p in axes.patches]
+    assert spans == [(50, 41), (300, 1)]
+    labels = [t.get_text() for t in axes.get_legend().get_texts()]
+    assert labels.count("alarm") == 1
 
 
 def test_lead_times_fall_from_one():

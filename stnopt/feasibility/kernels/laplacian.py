@@ -132,8 +132,11 @@ class LaplacianKernel(Kernel):
         )
 
     def expression(self, vector: Sequence[float], inputs: Sequence[Any], of: Functions) -> Any:
-        """``exp(-gamma sum_j |x_j - v_j|)``."""
-        distance = sum(abs(x - v) for x, v in zip(inputs, vector, strict=True))
+        """``exp(-gamma sum_j |x_j - v_j|)``, an absolute value as the root of a square.
+
+        SCIP's interface in Pyomo has no absolute value; all of them have powers.
+        """
+        distance = sum(((x - v) ** 2) ** 0.5 for x, v in zip(inputs, vector, strict=True))
         return of.exp(-self.gamma * distance)
 
     def text(self, vector: Sequence[float], names: Sequence[str], number: Number) -> str:

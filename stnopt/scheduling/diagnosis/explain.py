@@ -42,7 +42,7 @@ from stnopt.scheduling.model import (
 )
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.find_schedule import find_in_window
-from stnopt.scheduling.search.horizon import feasibility_windows, latest_delivery
+from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.solvers.solve import SolveResult, Status, solve
 
@@ -689,7 +689,7 @@ def _find_horizon(
         deliveries=demand.deliveries,
     )
     windows = feasibility_windows(demand.network, math.inf)
-    windows = [w for w in windows if w[1] > max(shortest * (1 - 1e-9), latest_delivery(problem))]
+    windows = [w for w in windows if w[1] > max(shortest * (1 - 1e-9), latest_date(problem))]
     started, n_left = time.perf_counter(), min(len(windows), _MOST_WINDOWS)
     feasible: list[tuple[float, float]] = []
     answers: list[tuple[float, ScheduleSearch]] = []  # from which horizon, and how

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.plant.problem import Delivery
 from stnopt.scheduling.formulations.interval_relaxation import count_intervals
 from stnopt.scheduling.formulations.time_grid import find_grid_width
-from stnopt.scheduling.model import (
-    build_relaxation,
-    build_scheduling_model,
-    read_runs,
-    require_deliveries,
-    require_targets,
-    require_value,
-    schedule_from_runs,
-    set_objective,
-)
-from stnopt.scheduling.replay import find_violations
-from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
-from stnopt.solvers.solve import SolveResult, Status, solve
+from stnopt.scheduling.model import extract_schedule
+from stnopt.scheduling.search.horizon import latest_date, shorten_horizon
+from stnopt.solvers.result import SolveResult, Status
+from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.question import Question
 
-MAXIMISED = ("profit", "production")
 #: More intervals than this are not tried: the model is too large.
 _MOST_INTERVALS = 200
 #: A grid with more points than this for each interval is the larger model of the two.
@@ -58,23 +50,32 @@ class AnyScheduleAnswer:
 
     result: SolveResult
     schedule: Schedule | None
-    formulation: Literal["time_grid", "intervals"]
+    formulation: str
     n_points: int
 
 
-def lies_on_short_grid(network: Network, problem: Problem) -> bool:
+def lies_on_short_grid(question: Question) -> bool:
     """Whether an exact time grid has hardly more points than a plant has intervals."""
-    assert problem.horizon is not None
-    width = find_grid_width(network, problem.deliveries, horizon=problem.horizon)
+    return _short_grid(question, question.horizon) is not None
+
+
+def _short_grid(question: Question, horizon: float) -> float | None:
+    """Return the width of a grid on which all times lie, if it has few points; else None."""
+    network, problem = question.network, question.problem
+    times = [*problem.deliveries]
+    for order in problem.orders:
+        dates = (order.due, order.earliest)
+        times += [Delivery(order.state, time, order.amount) for time in dates if time > 0]
+    width = find_grid_width(network, times, horizon=horizon)
     if width is None:
-        return False
-    n_points = _count_steps(problem.horizon, width)
-    return 1 <= n_points <= _LONGER_GRID * count_intervals(network, problem.horizon)
+        return None
+    n_points = _count_steps(horizon, width)
+    few = 1 <= n_points <= _LONGER_GRID * count_intervals(network, horizon)
+    return width if few else None
 
 
 def solve_for_any_schedule(
-    network: Network,
-    problem: Problem,
+    question: Question,
     *,
     better_than: float | None = None,
     time_limit: float | None = None,
@@ -87,11 +88,9 @@ def solve_for_any_schedule(
 
     Parameters
     ----------
-    network : Network
-    problem : Problem
-        With a horizon.
+    question : Question
     better_than : float, optional
-        Only schedules with at least (for cost and makespan: at most) this value count.
+        Only schedules with at least (for what is minimised: at most) this value count.
     time_limit : float, optional
         Seconds.
     relative_gap : float
@@ -99,76 +98,51 @@ def solve_for_any_schedule(
     Returns
     -------
     AnyScheduleAnswer or None
-        None if the model would be too large.
+        None if the model would be too large, or neither model knows a rule of the plant.
     """
-    assert problem.horizon is not None
-    horizon = problem.horizon
-    if problem.objective == "makespan" and better_than is not None:
+    horizon, network = question.horizon, question.network
+    if question.is_makespan and better_than is not None:
         # Nothing that counts ends later, so that the shorter horizon excludes nothing.
-        until = max(better_than, latest_delivery(problem))
-        horizon = shorten_horizon(network, until, horizon)
+        horizon = shorten_horizon(question, max(better_than, latest_date(question.problem)))
         if horizon <= 0:
             return None
-    formulation: Literal["time_grid", "intervals"] = "intervals"
     n_points = count_intervals(network, horizon)
     if n_points > _MOST_INTERVALS:
         return None
-    if lies_on_short_grid(network, replace(problem, horizon=horizon)):
-        formulation = "time_grid"
-        width = find_grid_width(network, problem.deliveries, horizon=horizon)
-        assert width is not None
-        n_points = _count_steps(horizon, width)
-        model = build_scheduling_model(
-            network, horizon=n_points * width, n_events=n_points, formulation="time_grid"
-        )
-    else:
-        model = build_relaxation(network, horizon=horizon)
-    ask(model, problem)
+    model, formulation = None, "intervals"
+    width = _short_grid(question, horizon)
+    if width is not None:
+        steps = _count_steps(horizon, width)
+        with contextlib.suppress(UnsupportedModelError):  # a time of the plant is off the grid
+            model = question.build("time_grid", horizon=steps * width, n_events=steps)
+            n_points, formulation = steps, "time_grid"
+    if model is None:
+        try:
+            model = question.build_relaxation(horizon=horizon)
+        except UnsupportedModelError:
+            return None
+    question.ask(model)
     if better_than is not None:
-        side = "at_least" if problem.objective in MAXIMISED else "at_most"
-        require_value(model, problem.objective, **{side: better_than})
+        question.require_better(model, better_than)
     result = solve(model, time_limit=time_limit, relative_gap=relative_gap, confirm_infeasible=True)
-    schedule = _read(model, network, problem) if result.has_solution else None
+    schedule = None
+    if result.has_solution:
+        with contextlib.suppress(InvalidScheduleError):  # a relaxation's solution need be none
+            schedule = extract_schedule(model, network)
     return AnyScheduleAnswer(
         result=result, schedule=schedule, formulation=formulation, n_points=n_points
     )
-
-
-def ask(model: pyo.ConcreteModel, problem: Problem) -> None:
-    """Put a problem's objective, targets and deliveries to a scheduling model."""
-    set_objective(model, problem.objective)
-    demand(model, problem)
-
-
-def demand(model: pyo.ConcreteModel, problem: Problem) -> None:
-    """Put a problem's targets and deliveries to a scheduling model."""
-    if problem.deliveries:
-        require_deliveries(model, problem.deliveries)
-    if problem.targets:
-        require_targets(model, problem.targets, sense=problem.sense)
 
 
 def _count_steps(horizon: float, width: float) -> int:
     return math.floor(horizon / width * (1 + 1e-12) + 1e-9)
 
 
-def _read(model: pyo.ConcreteModel, network: Network, problem: Problem) -> Schedule | None:
-    """Read the schedule of a solved model; None if it breaks a rule of the plant."""
-    assert problem.horizon is not None
-    schedule = schedule_from_runs(read_runs(model), network, horizon=problem.horizon)
-    if problem.deliveries:
-        stock = dict(schedule.final_stock)
-        for delivery in problem.deliveries:
-            stock[delivery.state] -= delivery.amount
-        schedule = replace(schedule, final_stock=stock, deliveries=problem.deliveries)
-    return None if find_violations(schedule, network) else schedule
-
-
 def bound_makespan(
-    network: Network,
-    problem: Problem,
+    question: Question,
     *,
     known: float | None = None,
+    at_least: float = 0.0,
     time_limit: float | None = None,
     relative_gap: float = 1e-4,
 ) -> float | None:
@@ -179,11 +153,12 @@ def bound_makespan(
 
     Parameters
     ----------
-    network : Network
-    problem : Problem
-        With objective "makespan" and a horizon.
+    question : Question
+        With objective "makespan".
     known : float, optional
         A makespan that is reached.
+    at_least : float
+        No schedule is known to be shorter than this: what is proven already.
     time_limit : float, optional
         Seconds.
     relative_gap : float
@@ -194,18 +169,21 @@ def bound_makespan(
     float or None
         The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
-    assert problem.horizon is not None
+    network, problem = question.network, question.problem
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    latest = latest_delivery(problem)
+    latest = latest_date(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
-    low, high = max(latest, shortest), known
+    low, high = max(latest, shortest, at_least), known
     proven, step = None, relative_gap
     horizon = low if known is None else max(low, known * (1 - step))
-    while low <= horizon <= problem.horizon and time.perf_counter() < deadline:
+    while low <= horizon <= question.horizon and time.perf_counter() < deadline:
         if count_intervals(network, horizon) > _MOST_INTERVALS:
             break
-        model = build_relaxation(network, horizon=horizon)
-        demand(model, problem)
+        try:
+            model = question.build_relaxation(horizon=horizon)
+        except UnsupportedModelError:
+            break
+        question.demand(model)
         pyo.TransformationFactory("core.relax_integer_vars").apply_to(model)
         remaining = max(deadline - time.perf_counter(), 0.01)
         limit = None if time_limit is None else remaining
@@ -214,9 +192,9 @@ def bound_makespan(
         else:
             high = horizon
         if high is None:
-            if horizon == problem.horizon:
+            if horizon == question.horizon:
                 break
-            horizon = min(_GROWTH * horizon, problem.horizon)
+            horizon = min(_GROWTH * horizon, question.horizon)
         elif high - low <= relative_gap * high:
             break
         elif proven is None:

@@ -33,8 +33,6 @@ _SAME_TIME = 1e-9
 _HALVINGS, _DOUBLINGS = 24, 60
 #: Share of a bound that rounding in the solver may cost.
 _ROUNDING = 1e-7
-#: A bracket of a makespan this narrow is narrow enough.
-_NARROW = 1e-4
 
 
 def bound_by_capacity(network: Network, problem: Problem) -> float | None:
@@ -62,6 +60,8 @@ def bound_by_periods(
     n_periods: int,
     time_limit: float | None = None,
     whole_batches: bool = False,
+    tolerance: float = 1e-4,
+    known: float = 0.0,
 ) -> float | None:
     """Bound a problem's value for any schedule by sums up to each of several points of time.
 
@@ -75,6 +75,10 @@ def bound_by_periods(
         Seconds for each linear program.
     whole_batches : bool
         Whether numbers of batches are whole at the horizon: tighter where batches cost.
+    tolerance : float
+        How far, as a share, a makespan's bound may stay below what these sums can prove.
+    known : float
+        A bound of the makespan that is known already.
 
     Returns
     -------
@@ -82,7 +86,15 @@ def bound_by_periods(
         As `bound_by_capacity`; None also where the time was not enough.
     """
     if problem.objective == "makespan":
-        return _bound_makespan(network, problem, n_periods, time_limit)
+        return _bound_makespan(
+            network,
+            problem,
+            n_periods,
+            time_limit=time_limit,
+            tolerance=tolerance,
+            whole_batches=whole_batches,
+            known=known,
+        )
     sums = build_period_sums(network, problem, n_periods=n_periods, whole_batches=whole_batches)
     sign = 1.0 if problem.objective in MAXIMISED else -1.0
     many = len(sums.points) > 4 and not whole_batches
@@ -100,7 +112,14 @@ def bound_by_periods(
 
 
 def _bound_makespan(
-    network: Network, problem: Problem, n_periods: int, time_limit: float | None
+    network: Network,
+    problem: Problem,
+    n_periods: int,
+    *,
+    time_limit: float | None,
+    tolerance: float,
+    whole_batches: bool,
+    known: float,
 ) -> float | None:
     """Find a time by which no schedule can have met the demand, by halving a bracket.
 
@@ -109,23 +128,26 @@ def _bound_makespan(
     """
 
     def is_too_short(length: float) -> bool:
-        sums = build_period_sums(network, problem, n_periods=n_periods, until=length)
+        sums = build_period_sums(
+            network, problem, n_periods=n_periods, until=length, whole_batches=whole_batches
+        )
         answer = solve_program(
             replace(sums.program, cost=np.zeros_like(sums.program.cost)), time_limit=time_limit
         )
         return answer.status is ProgramStatus.INFEASIBLE
 
-    low = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
-    longest = problem.horizon or low * 2.0**_DOUBLINGS
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    longest = problem.horizon or shortest * 2.0**_DOUBLINGS
+    low = max(shortest, known)
     if not is_too_short(low):
-        return 0.0
+        return known
     high = low
     while is_too_short(high):
         if high >= longest:
             return math.inf
         low, high = high, min(2 * high, longest)
     for _ in range(_HALVINGS):
-        if high - low <= _NARROW * high:
+        if high - low <= tolerance * high:
             break
         middle = (low + high) / 2
         low, high = (middle, high) if is_too_short(middle) else (low, middle)

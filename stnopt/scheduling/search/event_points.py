@@ -11,22 +11,20 @@ import pyomo.environ as pyo
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Formulation,
-    build_scheduling_model,
     extract_schedule,
     require_value,
     set_objective,
 )
 from stnopt.scheduling.search.bounds import (
-    ask,
     bound_makespan,
-    demand,
     lies_on_short_grid,
     solve_for_any_schedule,
 )
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.event_assignment import number_events
-from stnopt.scheduling.search.horizon import latest_delivery, shorten_horizon
+from stnopt.scheduling.search.horizon import latest_date, shorten_horizon
 from stnopt.scheduling.search.limits import seconds_or_none
+from stnopt.scheduling.search.question import why_not_long_horizon
 from stnopt.scheduling.search.result import Attempt, Proof
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 from stnopt.solvers.solve import solve
@@ -34,12 +32,12 @@ from stnopt.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.global_bound import GlobalBound
     from stnopt.scheduling.search.incumbent import Incumbent
     from stnopt.scheduling.search.limits import SearchLimits
+    from stnopt.scheduling.search.question import Question
 
 #: Share of the proof's time that a time grid may take before event points are tried, and that all
 #: models without event points may take before the search has ended.
@@ -91,7 +89,8 @@ class EventPointSearch:
 
     Attributes
     ----------
-    network, problem, formulation
+    question : Question
+    formulation : str
     limits : SearchLimits
     incumbent : Incumbent
     bound : GlobalBound
@@ -113,8 +112,7 @@ class EventPointSearch:
         No schedule exists at all.
     """
 
-    network: Network
-    problem: Problem
+    question: Question
     formulation: Formulation
     limits: SearchLimits
     incumbent: Incumbent
@@ -135,13 +133,18 @@ class EventPointSearch:
     _makespan_bounded: bool = False
 
     @property
-    def _ended(self) -> bool:
-        return self.settled or self.limits.reached or self.limits.elapsed >= self.pause_after
+    def _improved(self) -> str:
+        objective = self.question.improve == "objective"
+        return self.problem.objective if objective else "missing share"
 
     @property
-    def _horizon(self) -> float:
-        assert self.problem.horizon is not None
-        return self.problem.horizon
+    def problem(self) -> Problem:
+        """What is asked."""
+        return self.question.problem
+
+    @property
+    def _ended(self) -> bool:
+        return self.settled or self.limits.reached or self.limits.elapsed >= self.pause_after
 
     # --- strategies ------------------------------------------------------------------------------
 
@@ -160,7 +163,7 @@ class EventPointSearch:
         A model without event points is asked as soon as an attempt gave nothing better, and when
         only a longer span did: that is where one more event point is far costlier.
         """
-        if self.may_choose and lies_on_short_grid(self.network, self.problem):
+        if self.may_choose and lies_on_short_grid(self.question):
             self.ask_for_any_schedule(_FIRST_SHARE)
         if self._ended:
             return
@@ -214,7 +217,7 @@ class EventPointSearch:
         """
         known = self.incumbent.schedule
         if (
-            self.problem.objective == "makespan"
+            self.question.is_makespan
             and self.formulation == "unit_events"
             and not self._makespan_bounded
             and self.limits.proof_limit != 0
@@ -222,7 +225,11 @@ class EventPointSearch:
             self._solve(n_events, max_span, node_limit=_COSTLY_MAKESPAN)
             assert self.last is not None
             if self.last.result.status not in (Status.OPTIMAL, Status.INFEASIBLE):
-                self._bound_makespan(self._seconds_for_proof())
+                # Without a limit of the caller's this takes as long as it takes: everything after
+                # depends on it, and must not depend on the machine's load.
+                limits = self.limits
+                unlimited = limits.time_limit is None and limits.proof_limit is None
+                self._bound_makespan(math.inf if unlimited else self._seconds_for_proof())
                 before = self.incumbent.schedule
                 self._shorten([(n_events + more, max_span) for more in range(more_events + 1)])
                 if self.best is not None and self.incumbent.schedule is not before:
@@ -239,7 +246,7 @@ class EventPointSearch:
         started = self.limits.clock()
         better = self.incumbent.next_value
         # A limit on the value makes a long proof shorter, and a short search for it longer.
-        limited = self._n_nodes > _LONG_PROOF or self.problem.objective == "makespan"
+        limited = self._n_nodes > _LONG_PROOF or self.question.is_makespan
         model = self._build(n_events, max_span, better if limited else None)
         remaining = self._seconds_left()
         if remaining is not None and self.best is not None:
@@ -280,7 +287,7 @@ class EventPointSearch:
         """Read and replay what a solve found, and take the objective from the schedule itself."""
         if not result.has_solution:
             return result, None
-        valued = self.incumbent.valued(extract_schedule(model, self.network))
+        valued = self.incumbent.valued(extract_schedule(model, self.question.network))
         if valued is None:
             reason = self.incumbent.rejected[0].message
             return SolveResult(
@@ -297,23 +304,17 @@ class EventPointSearch:
 
     def _build(self, n_events: int, max_span: int, better: float | None) -> pyo.ConcreteModel:
         """Build a model that asks for this value at least (or at most)."""
-        horizon = self._horizon
-        if self.problem.objective == "makespan" and better is not None:
+        horizon = self.question.horizon
+        if self.question.is_makespan and better is not None:
             # Nothing better ends later: a shorter horizon tightens the model, excludes nothing.
-            until = max(better, latest_delivery(self.problem))
-            shorter = shorten_horizon(self.network, until, horizon)
+            shorter = shorten_horizon(self.question, max(better, latest_date(self.problem)))
             horizon = shorter if shorter > 0 else horizon
-        model = build_scheduling_model(
-            self.network,
-            horizon=horizon,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=self.formulation,
+        model = self.question.build(
+            self.formulation, horizon=horizon, n_events=n_events, max_span=max_span
         )
-        ask(model, self.problem)
+        self.question.ask(model)
         if better is not None:
-            side = "at_least" if self.incumbent.maximises else "at_most"
-            require_value(model, self.problem.objective, **{side: better})
+            self.question.require_better(model, better)
         return model
 
     def _record(
@@ -349,7 +350,7 @@ class EventPointSearch:
         self.found_after = self.limits.elapsed
         self.bound.check(found.result.objective)
         self.settled = self.bound.closes(found.result.objective)
-        self.report(f"{self.problem.objective} {found.result.objective:.6g} found")
+        self.report(f"{self._improved} {found.result.objective:.6g} found")
 
     # --- makespans -------------------------------------------------------------------------------
 
@@ -361,15 +362,15 @@ class EventPointSearch:
         started = self.limits.clock()
         self._makespan_bounded = True
         bound = bound_makespan(
-            self.network,
-            self.problem,
+            self.question,
             known=self.incumbent.value,
+            at_least=self.bound.value or 0.0,
             time_limit=seconds_or_none(limit),
             relative_gap=self.limits.relative_gap / 2,
         )
         self.bound.update(bound, known=self.incumbent.value)
         self.settled = self.bound.closes(self.incumbent.value)
-        if self.best is None and (self.bound.value or 0.0) >= self._horizon:
+        if self.best is None and (self.bound.value or 0.0) >= self.question.horizon:
             self._conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
         self.limits.proof_spent += self.limits.clock() - started
 
@@ -385,7 +386,7 @@ class EventPointSearch:
             return
         horizons = [low * (1 + gap / 2), low * (1 + _LONGER)]
         while horizons and not self._ended:
-            horizon = min(horizons.pop(0), self._horizon)
+            horizon = min(horizons.pop(0), self.question.horizon)
             known = self.incumbent.value
             if known is not None and horizon >= known:
                 continue
@@ -409,14 +410,13 @@ class EventPointSearch:
         """
         self.report(f"one that ends by {latest:.4g}: {n_events} event points, span {max_span}")
         started = self.limits.clock()
-        until = max(latest, latest_delivery(self.problem))
-        model = build_scheduling_model(
-            self.network,
-            horizon=shorten_horizon(self.network, until, self._horizon),
+        model = self.question.build(
+            self.formulation,
+            horizon=shorten_horizon(self.question, max(latest, latest_date(self.problem))),
             n_events=n_events,
             max_span=max_span,
         )
-        demand(model, self.problem)
+        self.question.demand(model)
         if scheduling_handle(model).horizon > latest:
             require_value(model, "makespan", at_most=latest)
         limited = [s for s in model.storage_in_time.index_set() if model.stock[s, n_events].ub > 0]
@@ -466,7 +466,7 @@ class EventPointSearch:
         if self.settled or asked_before or limit <= 0 or not self.may_ask:
             return
         self._asked = (value, share)
-        if self.best is not None and self.problem.objective == "makespan":
+        if self.best is not None and self.question.is_makespan:
             self._bound_makespan(_SHARE_OF_TIME * limit)
             limit = self._seconds_for_proof(share)
         if not self.settled and limit > 0:
@@ -484,8 +484,7 @@ class EventPointSearch:
         better, gap = self.incumbent.next_value, self.limits.relative_gap
         started = self.limits.clock()
         answer = solve_for_any_schedule(
-            self.network,
-            self.problem,
+            self.question,
             better_than=better,
             time_limit=seconds_or_none(limit),
             relative_gap=gap,
@@ -518,7 +517,7 @@ class EventPointSearch:
 
     def adopt(self, schedule: Schedule, value: float, result: SolveResult) -> None:
         """Make a schedule that was found without event points, and valued, the best."""
-        n_events, span = number_events(schedule, self.network)
+        n_events, span = number_events(schedule, self.question.network)
         gap = self.limits.relative_gap
         self._update_incumbent(
             Solved(
@@ -542,7 +541,9 @@ class EventPointSearch:
 
     def bound_by_sums(self) -> None:
         """Bound the value by sums over the horizon; they may show that no schedule exists."""
-        bound = bound_by_capacity(self.network, self.problem)
+        if why_not_long_horizon(self.question) is not None:
+            return
+        bound = bound_by_capacity(self.question.network, self.problem)
         if bound is None:
             return
         worst = -math.inf if self.incumbent.maximises else math.inf

@@ -5,21 +5,31 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.calendar import with_calendars
+from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.model import Formulation, Objective, check_deliveries, check_targets
+from stnopt.scheduling.model import (
+    Formulation,
+    Objective,
+    check_deliveries,
+    check_orders,
+    check_targets,
+)
+from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
-from stnopt.scheduling.search.horizon import feasibility_windows, latest_delivery
+from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.limits import SearchLimits
-from stnopt.scheduling.search.long_horizon.engine import engine_supports, search_long_horizon
+from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
@@ -27,11 +37,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.state import PlantState
     from stnopt.scheduling.schedule import Schedule
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
+#: A priority-weighted share that is missing is rounding below this.
+_NOTHING_MISSING = 1e-6
 #: A horizon of more typical batches than this, one after the other, is a long one.
 _MANY_BATCHES = 10.0
 #: Of a time limit, what models with few points may take first, on a short and on a long horizon.
@@ -47,6 +61,8 @@ def find_schedule(
     targets: Mapping[str, float] | None = None,
     sense: Literal["at_least", "exactly"] = "at_least",
     deliveries: Iterable[Delivery] = (),
+    orders: Iterable[Order] = (),
+    start: PlantState | None = None,
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
@@ -70,16 +86,23 @@ def find_schedule(
     ----------
     network : Network
     problem : Problem, optional
-        What is asked, in place of `horizon`, `objective`, `targets`, `sense` and `deliveries`.
+        What is asked, in place of `horizon`, `objective`, `targets`, `sense`, `deliveries` and
+        `orders`.
     horizon : float, optional
         In the plant's time unit: the window through which everything must hold. For makespan it may
         be left out; then the shortest window in which the demand can be met is sought.
-    objective : {"profit", "production", "cost", "makespan"}
+    objective : {"profit", "production", "cost", "makespan", "batches", "tardiness"}
+        For "tardiness" the least priority-weighted share that must be missing is sought first, then
+        the least lateness at that share.
     targets : mapping, optional
         Amounts that the schedule must end with.
     sense : {"at_least", "exactly"}
     deliveries : iterable of Delivery
         Amounts that leave the plant at given times.
+    orders : iterable of Order
+        What is wanted by a date and may come late.
+    start : PlantState, optional
+        The plant at time 0: what runs, waits and is in stock. It overrides the plant's `initial`.
     n_events, max_span : int, optional
         Fix what the search would choose.
     time_limit : float, optional
@@ -114,7 +137,7 @@ def find_schedule(
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
     limits = SearchLimits(time_limit=time_limit, proof_limit=proof_limit, relative_gap=relative_gap)
-    deliveries = tuple(deliveries)
+    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = Problem(
             objective=objective,
@@ -122,10 +145,12 @@ def find_schedule(
             targets=targets or {},
             sense=sense,
             deliveries=deliveries,
+            orders=orders,
         )
-    elif horizon is not None or targets or deliveries or objective != "profit":
+    elif horizon is not None or targets or deliveries or orders or objective != "profit":
         raise InvalidInputError(
-            "find_schedule: give a problem, or horizon, objective, targets and deliveries, not both"
+            "find_schedule: give a problem, or horizon, objective, targets, deliveries and orders, "
+            "not both"
         )
     check_problem(network, problem)
     with tqdm(unit="solve", disable=not progress, leave=False) as bar:
@@ -136,8 +161,7 @@ def find_schedule(
 
         if problem.horizon is not None:
             return _search(
-                network,
-                problem,
+                Question(network=network, problem=problem, start=start),
                 limits,
                 n_events=n_events,
                 max_span=max_span,
@@ -148,6 +172,7 @@ def find_schedule(
             network,
             problem,
             limits=limits,
+            start=start,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation or "unit_events",
@@ -163,19 +188,20 @@ def check_problem(network: Network, problem: Problem) -> None:
     InvalidInputError
         See `find_schedule`.
     """
-    if problem.objective in ("makespan", "cost") and not (problem.targets or problem.deliveries):
+    wanted = problem.targets or problem.deliveries or problem.orders
+    if OBJECTIVES[problem.objective].needs == "demand" and not wanted:
         raise InvalidInputError(
             f"objective {problem.objective!r} needs targets: without them, do nothing"
         )
     check_targets(network, problem.targets)
     check_deliveries(network, problem.deliveries, horizon=problem.horizon)
+    check_orders(network, problem.orders, horizon=problem.horizon)
     if problem.horizon is None and problem.objective != "makespan":
         raise InvalidInputError(f"objective {problem.objective!r} needs a horizon")
 
 
 def _search(
-    network: Network,
-    problem: Problem,
+    question: Question,
     limits: SearchLimits,
     *,
     n_events: int | None,
@@ -183,13 +209,53 @@ def _search(
     formulation: Formulation,
     report: Callable[[str], None],
 ) -> ScheduleSearch:
-    gap = limits.relative_gap
-    incumbent = Incumbent(network=network, problem=problem, relative_gap=gap)
+    """Search for what is asked; where orders may be missing, for how little that is first."""
+    settings: dict[str, Any] = {
+        "n_events": n_events,
+        "max_span": max_span,
+        "formulation": formulation,
+        "report": report,
+    }
+    if question.problem.objective != "tardiness":
+        return _search_once(question, limits, **settings)
+    complete = _search_once(replace(question, improve="missing share"), limits, **settings)
+    if complete.schedule is None:
+        return complete
+    least = complete.result.objective or 0.0
+    least = least if least > _NOTHING_MISSING else 0.0
+    found = _search_once(replace(question, most_missing=least), limits, **settings)
+    if found.schedule is None:  # a limit came first: the schedule that misses least is one
+        value = schedule_value(complete.schedule, question.network, "tardiness")
+        unproven = SolveResult(status=Status.FEASIBLE, objective=value)
+        found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
+        found = replace(found, stopped="time limit")
+    whole = complete.stopped == "proven"
+    scope = found.proof if whole else replace(found.proof, scope="these event points")
+    return replace(
+        found,
+        proof=scope,
+        stopped=found.stopped if whole or found.stopped != "proven" else complete.stopped,
+        tried=(*complete.tried, *found.tried),
+        missing=least,
+        missing_bound=complete.bound,
+    )
+
+
+def _search_once(
+    question: Question,
+    limits: SearchLimits,
+    *,
+    n_events: int | None,
+    max_span: int | None,
+    formulation: Formulation,
+    report: Callable[[str], None],
+) -> ScheduleSearch:
+    gap, network, problem = limits.relative_gap, question.network, question.problem
+    incumbent = Incumbent(question=question, relative_gap=gap)
     bound = GlobalBound(maximises=incumbent.maximises, relative_gap=gap)
     given = n_events is not None and max_span is not None
     points = EventPointSearch(
-        network=network,
-        problem=problem,
+        question=question,
         formulation=formulation,
         limits=limits,
         incumbent=incumbent,
@@ -223,17 +289,17 @@ def _use_the_time(points: EventPointSearch) -> None:
 
     Where only event points are left, they have all of the rest.
     """
-    network, problem, limits = points.network, points.problem, points.limits
+    network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
     start = fewest_events(network, problem.targets)
     typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    engine = engine_supports(network, problem) is None
+    engine = why_not_long_horizon(points.question) is None
     if engine:
         is_long = problem.horizon > _MANY_BATCHES * typical
         points.pause_after = (_SHORT_SHARE if is_long else _EVENT_SHARE) * limits.time_limit
     if engine and is_long:
-        if lies_on_short_grid(network, problem):
+        if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
     else:
         points.add_events(start, None)
@@ -256,7 +322,7 @@ def _search_long(points: EventPointSearch) -> None:
         points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
 
     schedule, bound = search_long_horizon(
-        points.network,
+        points.question.network,
         points.problem,
         time_limit=remaining,
         relative_gap=limits.relative_gap,
@@ -343,6 +409,7 @@ def find_in_window(
     problem: Problem,
     *,
     limits: SearchLimits,
+    start: PlantState | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
     n_events: int | None = None,
@@ -361,6 +428,7 @@ def find_in_window(
     problem : Problem
         With objective "makespan"; its horizon does not count.
     limits : SearchLimits
+    start : PlantState, optional
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
     n_events, max_span, formulation
@@ -369,12 +437,15 @@ def find_in_window(
         Told what is being tried.
     """
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    amount = sum(problem.targets.values()) + sum(d.amount for d in problem.deliveries)
+    amount = sum(problem.targets.values())
+    amount += sum(delivery.amount for delivery in problem.deliveries)
+    amount += sum(order.amount for order in problem.orders)
     largest = max(fit.max_batch for fit in network.suitabilities)
-    latest = latest_delivery(problem)
+    latest = latest_date(problem)
     guess = latest + longest * (2 + len(network.tasks) + amount / largest)
     guess = max(guess, 2 * after)
-    windows = [end for _, end in feasibility_windows(network, guess)]
+    dated = with_calendars(network, start=problem.start, horizon=guess)
+    windows = [end for _, end in feasibility_windows(dated, guess)]
     windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
@@ -384,8 +455,7 @@ def find_in_window(
             continue
         before, tried = limits.elapsed, window
         found = _search(
-            network,
-            replace(problem, horizon=window),
+            Question(network=network, problem=replace(problem, horizon=window), start=start),
             limits,
             n_events=n_events,
             max_span=max_span,

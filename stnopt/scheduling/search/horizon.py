@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.scheduling.search.question import Question
 
 
-def latest_delivery(problem: Problem) -> float:
-    """Return when the last delivery leaves the plant; 0 without any."""
-    return max((delivery.time for delivery in problem.deliveries), default=0.0)
+def latest_date(problem: Problem) -> float:
+    """Return the last time at which something is due or leaves the plant; 0 without any."""
+    dates = [delivery.time for delivery in problem.deliveries]
+    dates += [time for order in problem.orders for time in (order.due, order.earliest)]
+    return max(dates, default=0.0)
 
 
 def away_starts(network: Network) -> list[float]:
@@ -20,7 +23,7 @@ def away_starts(network: Network) -> list[float]:
     return sorted({start for rule in network.unit_rules.values() for start, _ in rule.unavailable})
 
 
-def shorten_horizon(network: Network, until: float, horizon: float) -> float:
+def shorten_horizon(question: Question, until: float) -> float:
     """Return the shortest window that asks the same of what ends by a time as the horizon does.
 
     What has ended may wait in its unit until the window ends, but not through a period away: a
@@ -29,19 +32,21 @@ def shorten_horizon(network: Network, until: float, horizon: float) -> float:
 
     Parameters
     ----------
-    network : Network
+    question : Question
     until : float
-        By when every batch has ended and every delivery has left.
-    horizon : float
+        By when every batch has ended and everything has left that has a date.
 
     Returns
     -------
     float
-        Between `until` and `horizon`.
+        Between `until` and the horizon.
     """
+    horizon = question.horizon
+    if question.lasts:
+        return horizon
     within = [
         (start, end)
-        for rule in network.unit_rules.values()
+        for rule in question.network.unit_rules.values()
         for start, end in rule.unavailable
         if until <= start < horizon
     ]

@@ -605,10 +605,11 @@ def _read(order: _Order, x: np.ndarray) -> Schedule:
     batches = []
     for number, placed in enumerate(order.placed):
         fit = placed.suitability
-        size = min(max(x[order.sizes[number]] * order.amount_unit, fit.min_batch), fit.max_batch)
+        size = float(x[order.sizes[number]]) * order.amount_unit
+        size = min(max(size, fit.min_batch), fit.max_batch)
         if size <= _NO_BATCH * order.amount_unit * _SCALE:
             continue
-        start = max(0.0, x[order.starts[number]] * order.time_unit)
+        start = max(0.0, float(x[order.starts[number]]) * order.time_unit)
         batches.append(Batch(fit.task, fit.unit, start, start + fit.duration(size), size))
     batches.sort(key=lambda batch: (batch.start, batch.unit))
     return Schedule(

@@ -6,14 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stnopt.scheduling.replay import find_violations
-from stnopt.scheduling.schedule import schedule_value
-from stnopt.scheduling.search.bounds import MAXIMISED
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
     from stnopt.scheduling.replay import Violation
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.question import Question
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,9 +19,7 @@ class Incumbent:
 
     Attributes
     ----------
-    network : Network
-    problem : Problem
-        With a horizon.
+    question : Question
     relative_gap : float
         Least relative improvement that counts.
     schedule : Schedule or None
@@ -34,8 +29,7 @@ class Incumbent:
         What the replay found in schedules that were offered and not taken.
     """
 
-    network: Network
-    problem: Problem
+    question: Question
     relative_gap: float
     schedule: Schedule | None = None
     value: float | None = None
@@ -44,18 +38,13 @@ class Incumbent:
     @property
     def maximises(self) -> bool:
         """Whether more is better."""
-        return self.problem.objective in MAXIMISED
+        return self.question.maximises
 
     @property
     def step(self) -> float:
         """Least improvement that counts; more than rounding, whatever the value is."""
         assert self.value is not None
-        largest = max(fit.max_batch for fit in self.network.suitabilities)
-        worth = max(abs(s.price) + s.cost for s in self.network.states.values())
-        scale = {"makespan": self.problem.horizon or 1.0, "production": largest}.get(
-            self.problem.objective, largest * (worth or 1.0)
-        )
-        return max(self.relative_gap * abs(self.value), 1e-6 * scale)
+        return max(self.relative_gap * abs(self.value), 1e-6 * self.question.scale)
 
     @property
     def next_value(self) -> float | None:
@@ -75,13 +64,12 @@ class Incumbent:
 
     def valued(self, schedule: Schedule) -> tuple[Schedule, float] | None:
         """Return a schedule at the horizon that was asked, and its value; None if it breaks it."""
-        assert self.problem.horizon is not None
-        schedule = replace(schedule, horizon=self.problem.horizon)
-        violations = find_violations(schedule, self.network)
+        schedule = replace(schedule, horizon=self.question.horizon)
+        violations = find_violations(schedule, self.question.network)
         if violations:
             self.rejected = violations
             return None
-        return schedule, schedule_value(schedule, self.network, self.problem.objective)
+        return schedule, self.question.value_of(schedule)
 
     def update(self, schedule: Schedule, value: float) -> None:
         """Make a schedule that was valued the best."""

@@ -89,6 +89,9 @@ class ScheduleSearch:
         What ended the search. "proven": nothing is left to prove for any schedule. "no further
         gain": the search's own rule, without a time limit: neither one more event point nor spans
         longer by one and by two gave anything better.
+    missing, missing_bound : float or None
+        Under "tardiness": the priority-weighted share of the orders that this schedule misses, and
+        what every schedule misses at least. The objective is the lateness at that share.
     """
 
     schedule: Schedule | None
@@ -100,6 +103,8 @@ class ScheduleSearch:
     search_time: float = 0.0
     proof_time: float = 0.0
     stopped: Stopped = "no further gain"
+    missing: float | None = None
+    missing_bound: float | None = None
 
     @property
     def bound(self) -> float | None:

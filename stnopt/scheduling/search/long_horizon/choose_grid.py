@@ -22,6 +22,8 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
+#: Bounds of makespans this close are as good as each other.
+_NEAR = 0.01
 #: Share of the worth that halving the number of batches is worth, while there are many of them.
 _PER_HALVING, _MANY_BATCHES = 0.012, 2500
 
@@ -84,9 +86,8 @@ def _worth(network: Network, problem: Problem, width: float) -> float | None:
     rounded = round_durations(network, width)
     if problem.objective == "makespan":
         problem = replace(problem, horizon=None)
-    bound = bound_by_periods(
-        rounded, problem, n_periods=1 if problem.objective == "makespan" else _PERIODS
-    )
+    n_periods = 1 if problem.objective == "makespan" else _PERIODS
+    bound = bound_by_periods(rounded, problem, n_periods=n_periods, tolerance=_NEAR)
     if bound is None or not np.isfinite(bound):
         return None
     return bound if problem.objective in MAXIMISED else -bound

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Periods in which the future is summed up.
 _FUTURE_PERIODS = 4
+#: For a makespan, what a batch that is left for later costs, as a share of missing a full one.
+_URGENCY = 0.1
 #: Gap at which a window is good enough.
 _GAP = 0.01
 
@@ -126,12 +128,14 @@ def _with_future(grid: Grid, part: Part, x: NDArray[np.float64], end: int) -> Pr
     # What is missed of the targets is for the future to say.
     targets = grid.missed[grid.missed_at > grid.n_steps]
     cost[: len(part.free)][np.isin(part.free, targets)] = 0.0
-    stocks = [(name, columns) for name, columns in grid.stock.items() if len(columns) > 1]
-    links, values = _link_stocks(grid, part, future, stocks, x, end)
-    opening = dict(future.opening)
-    for name, _ in stocks:
-        opening.pop(name)
+    links, values = _link_stocks(grid, part, future, x, end)
+    opening = {name: c for name, c in future.opening.items() if name not in grid.stock}
     then = future.program
+    if grid.problem.objective == "makespan":  # sooner is better: what is left to do counts
+        hours = np.array([fit.duration(fit.max_batch) for fit in grid.network.suitabilities])
+        then.cost[future.n_ended[:, -1]] -= (
+            _URGENCY * grid.penalty * grid.largest * hours / np.max(hours)
+        )
     upper = then.upper.copy()
     for name, column in opening.items():  # nothing takes these: what there is counts for nothing
         upper[column] = grid.network.states[name].initial
@@ -150,28 +154,34 @@ def _with_future(grid: Grid, part: Part, x: NDArray[np.float64], end: int) -> Pr
 
 
 def _link_stocks(
-    grid: Grid,
-    part: Part,
-    future: PeriodSums,
-    stocks: list[tuple[str, NDArray[np.int64]]],
-    x: NDArray[np.float64],
-    end: int,
+    grid: Grid, part: Part, future: PeriodSums, x: NDArray[np.float64], end: int
 ) -> tuple[tuple[csc_array, csc_array], NDArray[np.float64]]:
-    """Link each opening stock of the future to the stock at the window's end."""
+    """Link each opening stock of the future to the stock at the window's end.
+
+    That is a column of its own, where a state's stock is known at the end only; else it is where it
+    stood and how far it has moved.
+    """
     group_of = {int(group[0]): number for number, group in enumerate(part.groups)}
-    moved = [len(part.free) + group_of[int(columns[end])] for _, columns in stocks]
-    opened = [future.opening[name] for name, _ in stocks]
-    count = len(stocks)
+    free_of = {int(column): number for number, column in enumerate(part.free)}
+    here, there, values = [], [], []
+    for name, columns in grid.stock.items():
+        alone = len(columns) == 1
+        column = int(columns[0 if alone else end])
+        here.append(free_of[column] if alone else len(part.free) + group_of[column])
+        there.append(future.opening[name])
+        values.append(0.0 if alone else x[column])
+    count = len(values)
     rows = np.arange(count)
-    here = csc_array(
-        (-np.ones(count), (rows, np.array(moved, dtype=int))),
-        shape=(count, len(part.program.cost)),
+
+    def block(columns: list[int], factor: float, width: int) -> csc_array:
+        entries = (np.full(count, factor), (rows, np.array(columns, dtype=int)))
+        return csc_array(entries, shape=(count, width))
+
+    links = (
+        block(here, -1.0, len(part.program.cost)),
+        block(there, 1.0, len(future.program.cost)),
     )
-    there = csc_array(
-        (np.ones(count), (rows, np.array(opened, dtype=int))),
-        shape=(count, len(future.program.cost)),
-    )
-    return (here, there), np.array([x[columns[end]] for _, columns in stocks])
+    return links, np.array(values)
 
 
 def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:

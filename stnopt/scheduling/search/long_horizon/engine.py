@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _MET = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
 _MODES = 2
-#: Shares of the time: for bounds, and for constructing.
-_BOUND_SHARE, _CONSTRUCT_SHARE = 0.05, 0.2
+#: Shares of the time: for bounds, for constructing, and for that within one of many horizons.
+_BOUND_SHARE, _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.1, 0.2, 0.08
 #: Free batches of a window while constructing.
 _WINDOW_BATCHES = 250
 #: One window of the search gets this share of the time, within these limits in seconds.
@@ -49,7 +49,7 @@ _RETIME_SHARE = 0.1
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: A makespan is first sought within its bound times this, then within longer horizons.
-_FIRST_LENGTH, _LONGER = 1.15, 1.2
+_FIRST_LENGTH, _LONGER = 1.5, 1.3
 #: Once there is one, this far from what failed to what is known; down to so close.
 _SHORTER, _CLOSE = 0.5, 0.003
 #: Widths that are tried in turn.
@@ -57,7 +57,9 @@ _MAKESPAN_WIDTHS = 3
 #: Share of the time for one horizon.
 _LENGTH_SHARE = 0.2
 #: Numbers of periods of the bounds, the quickest first.
-_PERIODS = (12, 36, 96)
+_PERIODS = (12, 36, 96, 200)
+#: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
+_NEXT_BOUND, _BOUND_TOLERANCE = 5.0, 1e-3
 
 
 def engine_supports(network: Network, problem: Problem) -> str | None:
@@ -150,6 +152,8 @@ class _Search:
     value: float | None = None
     bound: float | None = None
     retime_seconds: float = 0.0
+    bound_seconds: float = 0.0
+    last_bound_seconds: float = 0.0
     periods: list[int] = field(default_factory=lambda: list(_PERIODS))
 
     @property
@@ -220,17 +224,22 @@ class _Search:
     def tighten_bound(self) -> None:
         """Sum over more and more periods while that takes a small share of the time."""
         while self.periods and not self.over:
+            next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
+            if next_one > _BOUND_SHARE * self.time_limit:
+                return
             started = self.clock()
             found = bound_by_periods(
                 self.network,
                 self.problem,
                 n_periods=self.periods.pop(0),
                 time_limit=_BOUND_SHARE * self.time_limit,
-                whole_batches=self.problem.objective == "cost",
+                whole_batches=self.problem.objective in ("cost", "makespan"),
+                tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
+                known=self.bound or 0.0,
             )
+            self.last_bound_seconds = self.clock() - started
+            self.bound_seconds += self.last_bound_seconds
             self.note_bound(found)
-            if self.clock() - started > 0.1 * _BOUND_SHARE * self.time_limit:
-                break
 
     def note_bound(self, found: float | None) -> None:
         """Keep the tighter of two bounds."""
@@ -244,11 +253,12 @@ class _Search:
         if not len(grid.run):
             return
         window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
+        share = _LENGTH_CONSTRUCT if problem.objective == "makespan" else _CONSTRUCT_SHARE
         x = construct(
             grid,
             window=window,
             step=step,
-            seconds=min(_CONSTRUCT_SHARE * self.time_limit, self.left),
+            seconds=min(share * self.time_limit, self.left),
             clock=self.clock,
         )
         if grid.missed_amount(x) <= _MET * grid.largest:
@@ -312,7 +322,7 @@ class _Search:
                 schedule.batches, self.network, self.problem.deliveries
             ),
         )
-        value = schedule_value(schedule, self.network, self.problem.objective)
+        value = float(schedule_value(schedule, self.network, self.problem.objective))
         if self.value is not None and self.sign * value <= self.sign * self.value:
             return
         if not meets_targets(schedule, self.network, self.problem):

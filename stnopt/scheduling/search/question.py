@@ -1,0 +1,180 @@
+"""What a search asks of every model: a problem, the plant it starts from, and what to improve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyomo.environ as pyo
+
+from stnopt.plant.demands import demanded_rules
+from stnopt.plant.objective import OBJECTIVES
+from stnopt.scheduling.model import (
+    Formulation,
+    build_relaxation,
+    build_scheduling_model,
+    require_deliveries,
+    require_orders,
+    require_targets,
+    require_value,
+    set_objective,
+)
+from stnopt.scheduling.schedule import schedule_value
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.schedule import Schedule
+
+#: What is missing may be more by this than the least: room for rounding, not for an order.
+_MISSING_SLACK = 1e-9
+#: What may still change once everything has ended: a window with it may not be shortened.
+_LASTING_RULES = frozenset({"arrivals", "unattended", "paused", "running", "held", "last"})
+
+#: What the sums over the horizon and the search for long horizons know.
+_LONG_OBJECTIVES = ("profit", "production", "cost", "makespan")
+_LONG_RULES = frozenset(
+    {
+        "storage",
+        "zero_wait",
+        "release_time",
+        "size_dependent_time",
+        "unavailable",
+        "changeovers",
+        "utilities",
+        "deliveries",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A problem as it is put to models.
+
+    Attributes
+    ----------
+    network : Network
+    problem : Problem
+        With a horizon.
+    start : PlantState or None
+        The plant at time 0.
+    improve : {"objective", "missing share"}
+        Under "tardiness" the priority-weighted share that is missing comes first.
+    most_missing : float or None
+        The priority-weighted share that may be missing.
+    """
+
+    network: Network
+    problem: Problem
+    start: PlantState | None = None
+    improve: Literal["objective", "missing share"] = "objective"
+    most_missing: float | None = None
+
+    @property
+    def horizon(self) -> float:
+        """Length of the window, in the plant's time unit."""
+        assert self.problem.horizon is not None
+        return self.problem.horizon
+
+    @property
+    def is_makespan(self) -> bool:
+        """Whether the shortest makespan is asked for."""
+        return self.problem.objective == "makespan" and self.improve == "objective"
+
+    @property
+    def maximises(self) -> bool:
+        """Whether more is better."""
+        return self.improve == "objective" and OBJECTIVES[self.problem.objective].maximised
+
+    @property
+    def scale(self) -> float:
+        """Size of a value of which 1e-6 is rounding."""
+        largest = max(fit.max_batch for fit in self.network.suitabilities)
+        worth = max(abs(s.price) + s.cost for s in self.network.states.values())
+        unit = OBJECTIVES[self.problem.objective].unit
+        if self.improve == "missing share":
+            return 1.0
+        scales = {"time": self.horizon, "amount": largest, "batches": 1.0}
+        return scales.get(unit, largest * (worth or 1.0))
+
+    @property
+    def lasts(self) -> bool:
+        """Whether something may happen, or have to leave, when every batch has ended."""
+        demanded = demanded_rules(self.network, self.problem, self.start)
+        return any(demand.rule in _LASTING_RULES for demand in demanded)
+
+    def value_of(self, schedule: Schedule) -> float:
+        """Return what a schedule is worth to the question."""
+        if self.improve == "missing share":
+            return missing_share(schedule)
+        return schedule_value(schedule, self.network, self.problem.objective)
+
+    def build(
+        self, formulation: Formulation, *, horizon: float, n_events: int, max_span: int = 0
+    ) -> pyo.ConcreteModel:
+        """Build a model of the plant without objective or demand."""
+        return build_scheduling_model(
+            self.network,
+            horizon=horizon,
+            n_events=n_events,
+            max_span=max_span,
+            formulation=formulation,
+            start=self.start,
+            date=self.problem.start,
+        )
+
+    def build_relaxation(self, *, horizon: float) -> pyo.ConcreteModel:
+        """Build the relaxation without event points, without objective or demand."""
+        return build_relaxation(
+            self.network, horizon=horizon, start=self.start, date=self.problem.start
+        )
+
+    def ask(self, model: pyo.ConcreteModel) -> None:
+        """Put demand and objective to a model."""
+        self.demand(model)
+        if self.improve == "missing share":
+            model.del_component("objective")
+            model.objective = pyo.Objective(expr=model.missing_share)
+        else:
+            set_objective(model, self.problem.objective)
+
+    def demand(self, model: pyo.ConcreteModel) -> None:
+        """Put targets, deliveries and orders to a model."""
+        problem = self.problem
+        if problem.deliveries:
+            require_deliveries(model, problem.deliveries)
+        if problem.targets:
+            require_targets(model, problem.targets, sense=problem.sense)
+        if problem.orders:
+            may_miss = problem.objective == "tardiness" and self.most_missing != 0.0
+            require_orders(model, problem.orders, may_miss=may_miss)
+        if self.most_missing:
+            model.least_missing = pyo.Constraint(
+                expr=model.missing_share <= self.most_missing + _MISSING_SLACK
+            )
+
+    def require_better(self, model: pyo.ConcreteModel, value: float) -> None:
+        """Have only what is at least (for what is minimised: at most) this good count."""
+        if self.improve == "missing share":
+            model.required_share = pyo.Constraint(expr=model.missing_share <= value)
+        else:
+            side = "at_least" if self.maximises else "at_most"
+            require_value(model, self.problem.objective, **{side: value})
+
+
+def why_not_long_horizon(question: Question) -> str | None:
+    """Say what keeps the sums and the search for long horizons from a question; None if nothing."""
+    if question.improve != "objective" or question.problem.objective not in _LONG_OBJECTIVES:
+        return f"objective {question.problem.objective!r}"
+    if question.start is not None:
+        return "a plant that is under way at time 0"
+    demanded = demanded_rules(question.network, question.problem)
+    beyond = [demand.where for demand in demanded if demand.rule not in _LONG_RULES]
+    return beyond[0] if beyond else None
+
+
+def missing_share(schedule: Schedule) -> float:
+    """Return the priority-weighted share of its orders that a schedule does not deliver."""
+    return math.fsum(s.order.priority * s.missing_share for s in schedule.orders)
