@@ -691,12 +691,12 @@ def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
 
 def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
     """Make the schedule of some runs; its final stock follows from the batches."""
-    batches = _batches_from_runs(runs, network)
+    batches = _batches_from_runs(runs, network, horizon)
     stock = compute_final_stock(batches, network)
     return Schedule(batches=batches, final_stock=stock, horizon=horizon)
 
 
-def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
+def _batches_from_runs(runs: Runs, network: Network, horizon: float) -> tuple[Batch, ...]:
     """Turn runs into batches that take the plant's own durations; empty ones are dropped.
 
     So are those that were given: they are none of the schedule's.
@@ -707,7 +707,7 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
         if size <= negligible or task not in network.tasks:
             continue
         work = network.tasks[task].units[unit].duration(size)
-        finish = time_of_work(start, work, pauses_of(unit, network))
+        finish = time_of_work(start, work, pauses_of(unit, network), horizon=horizon)
         batches.append(Batch(task=task, unit=unit, start=start, finish=finish, size=size))
     return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
 
@@ -715,7 +715,7 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
     handle = scheduling_handle(model)
     dated = with_calendars(handle.network, start=handle.date, horizon=handle.horizon)
-    batches = _batches_from_runs(read_runs(model), dated)
+    batches = _batches_from_runs(read_runs(model), dated, handle.horizon)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in handle.network.states}
     return Schedule(
         batches=batches,

@@ -275,7 +275,8 @@ def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
             )
         work = suitability.duration(batch.size)
         pauses = pauses_of(batch.unit, network)
-        expected = time_of_work(batch.start, work, pauses) - batch.start
+        expected = time_of_work(batch.start, work, pauses, horizon=schedule.horizon)
+        expected -= batch.start
         actual = batch.finish - batch.start
         if abs(actual - expected) > same_time:
             report(
@@ -319,7 +320,9 @@ def _check_unavailability(schedule: Schedule, network: Network) -> list[Violatio
     for batch in _started(schedule, network):
         rules = network.unit_rules.get(batch.unit)
         for start, end in rules.unavailable if rules else ():
-            shared = min(batch.finish, end) - max(batch.start, start, 0.0)
+            # What nobody can unload is still in the unit.
+            until = unloaded_at(batch, network, schedule.horizon)
+            shared = min(until, end) - max(batch.start, start, 0.0)
             if shared > tolerance:
                 violations.append(
                     Violation(

@@ -202,6 +202,7 @@ def _add_variables(
         for kind in ("unavailable", "unattended", "paused")
     )
     at_start = {batch.task for batch in given.batches}
+    m.empty = {batch.task for batch in given.batches if batch.empty}
     m.TASK_UNITS = pyo.Set(dimen=2, initialize=list(m.steps))
     m.BATCHES = pyo.Set(
         dimen=3,
@@ -265,14 +266,15 @@ def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events
     if _inside(m.unattended.get(unit, ()), event) or _inside(m.pauses.get(unit, ()), event):
         return False
     finish = _finish(m, unit, event, steps)
-    away = any(event < end and finish > start for start, end in m.periods.get(unit, ()))
+    emptied = next((e for s, e in m.unattended.get(unit, ()) if s < finish < e), finish)
+    away = any(event < end and emptied > start for start, end in m.periods.get(unit, ()))
     return finish <= n_events and not away
 
 
 def _unloaded(m: pyo.ConcreteModel, batch: tuple[str, str, int]) -> int:
     """Return the point at which a unit can be empty of a batch: somebody must be there."""
     point = _release_point(m, batch, None)
-    held = m.run[batch].fixed and point == 0
+    held = m.run[batch].fixed and point == 0 and batch[0] not in m.empty
     periods = m.unattended.get(batch[1], ())
     return next((end for start, end in periods if held and start == 0), point)
 

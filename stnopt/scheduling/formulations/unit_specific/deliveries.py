@@ -361,6 +361,21 @@ def _add_consumers(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
             return pyo.Constraint.Skip
         return b.passed[state, j - 1, event] >= b.passed[state, j, event]
 
+    ahead = [
+        (state, j, k, event)
+        for state, j, event in points
+        for other, k in block.due
+        if other == state
+        and k != j
+        and not (block.due[state, j].fixed and block.due[state, k].fixed)
+    ]
+
+    @block.Constraint(ahead)
+    def passed_with_those_before(b, state, j, k, event):
+        # At one time, too, who comes after a taking comes after those before it.
+        first = _first(b, state, k, j)
+        return b.passed[state, k, event] >= b.passed[state, j, event] - (1 - first)
+
     @block.Constraint(points, m.UNITS)
     def consumed_before_delivery(b, state, j, event, unit):
         taking = [c for c in m.BATCHES if c[1:3] == (unit, event) and (c[0], state) in shares]
