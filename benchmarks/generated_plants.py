@@ -241,8 +241,8 @@ def main(*, plants: int = 20, horizon: float = 24.0, seconds: float = 30.0, seed
         f"{plants} plants, {horizon:g} h, {seconds:g} CPU s each: median gap {median}, "
         f"{sum(row[3] is None for row in rows)} without a schedule, {below} more than 1 % below "
         "the plain grid.\n\n"
-        "| seed | tasks | units | value | bound | gap | plain grid |\n|---|---|---|---|---|---|---|\n"
-        + table
+        "| seed | tasks | units | value | bound | gap | plain grid |\n"
+        "|---|---|---|---|---|---|---|\n" + table
     )
 
 

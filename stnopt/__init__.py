@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from stnopt.plot import plot_region as plot_region
     from stnopt.plot import plot_samples as plot_samples
     from stnopt.plot import plot_stock as plot_stock
+    from stnopt.scheduling.cut import from_time as from_time
     from stnopt.scheduling.diagnosis.explain import Shortfall as Shortfall
     from stnopt.scheduling.diagnosis.explain import explain_infeasible as explain_infeasible
     from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+    from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
     from stnopt.scheduling.search.result import Attempt as Attempt
     from stnopt.scheduling.search.result import Proof as Proof
     from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
@@ -133,6 +135,8 @@ _MODULES = {
     "duels_from_sklearn": "stnopt.feasibility.classifier",
     "explain_infeasible": "stnopt.scheduling.diagnosis.explain",
     "extract_schedule": "stnopt.scheduling.model",
+    "improve_schedule": "stnopt.scheduling.search.improve",
+    "from_time": "stnopt.scheduling.cut",
     "find_schedule": "stnopt.scheduling.search.find_schedule",
     "find_violations": "stnopt.scheduling.replay",
     "fit_region": "stnopt.feasibility.classifier",

@@ -193,11 +193,11 @@ def _find_invalid(inputs: Mapping[str, Array], kinetics: Kinetics) -> list[str]:
     key = kinetics.key_reactant.lower()
     none = (inputs[f"N{key}"] == 0) & (inputs[f"F{key}"] == 0)
     charge = np.sum([inputs[f"N{s.lower()}"] for s in kinetics.species], axis=0)
-    for row in range(n_rows):
-        if none[row]:
-            reasons[row].append(f"no {kinetics.key_reactant} is charged or fed")
-        if not charge[row] > 0:
-            reasons[row].append("nothing is charged")
+    for i in range(n_rows):
+        if none[i]:
+            reasons[i].append(f"no {kinetics.key_reactant} is charged or fed")
+        if not charge[i] > 0:
+            reasons[i].append("nothing is charged")
         if inputs["feed_time"][row] > inputs["time"][row]:
             reasons[row].append("feed_time is longer than time")
     return ["; ".join(parts) for parts in reasons]
