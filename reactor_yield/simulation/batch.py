@@ -198,8 +198,8 @@ def _find_invalid(inputs: Mapping[str, Array], kinetics: Kinetics) -> list[str]:
             reasons[i].append(f"no {kinetics.key_reactant} is charged or fed")
         if not charge[i] > 0:
             reasons[i].append("nothing is charged")
-        if inputs["feed_time"][row] > inputs["time"][row]:
-            reasons[row].append("feed_time is longer than time")
+        if inputs["feed_time"][i] > inputs["time"][i]:
+            reasons[i].append("feed_time is longer than time")
     return ["; ".join(parts) for parts in reasons]
 
 
