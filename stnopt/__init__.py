@@ -56,11 +56,15 @@ from stnopt.plot import plot_network as plot_network
 from stnopt.plot import plot_region as plot_region
 from stnopt.plot import plot_samples as plot_samples
 from stnopt.plot import plot_stock as plot_stock
+from stnopt.scheduling.cut import from_time as from_time
+from stnopt.scheduling.cut import rest_of as rest_of
+from stnopt.scheduling.cut import state_at as state_at
 from stnopt.scheduling.diagnosis.explain import Shortfall as Shortfall
 from stnopt.scheduling.diagnosis.explain import explain_infeasible as explain_infeasible
 from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
 from stnopt.scheduling.model import extract_schedule as extract_schedule
 from stnopt.scheduling.model import require_deliveries as require_deliveries
+from stnopt.scheduling.model import require_orders as require_orders
 from stnopt.scheduling.model import require_targets as require_targets
 from stnopt.scheduling.model import require_value as require_value
 from stnopt.scheduling.model import set_objective as set_objective
