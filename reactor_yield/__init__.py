@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reactor_yield.data.dataset import MODE_2 as MODE_2
     from reactor_yield.data.dataset import OperatingMode as OperatingMode
     from reactor_yield.data.dataset import generate_dataset as generate_dataset
+    from reactor_yield.data.dataset import iterate_dataset as iterate_dataset
+    from reactor_yield.data.dataset import write_dataset as write_dataset
     from reactor_yield.data.split import split_dataset as split_dataset
     from reactor_yield.errors import InvalidConditionsError as InvalidConditionsError
     from reactor_yield.errors import InvalidModelFileError as InvalidModelFileError
@@ -31,11 +33,16 @@ if TYPE_CHECKING:
     from reactor_yield.monitoring.runaway import forecast_hot_spot as forecast_hot_spot
     from reactor_yield.monitoring.runaway import realistic_series as realistic_series
     from reactor_yield.monitoring.runaway import sorted_series as sorted_series
+    from reactor_yield.simulation.batch import simulate_batch_reactor as simulate_batch_reactor
+    from reactor_yield.simulation.fit import KineticsFit as KineticsFit
+    from reactor_yield.simulation.fit import fit_kinetics as fit_kinetics
     from reactor_yield.simulation.kinetics import REFERENCE as REFERENCE
     from reactor_yield.simulation.kinetics import Kinetics as Kinetics
     from reactor_yield.simulation.kinetics import Reaction as Reaction
+    from reactor_yield.simulation.stirred import simulate_stirred_tank as simulate_stirred_tank
     from reactor_yield.simulation.tube import simulate_profiles as simulate_profiles
     from reactor_yield.simulation.tube import simulate_reactor as simulate_reactor
+    from reactor_yield.simulation.vessel import Vessel as Vessel
     from reactor_yield.targets import Certificate as Certificate
     from reactor_yield.targets import Recipe as Recipe
     from reactor_yield.targets import SafeRegion as SafeRegion
@@ -53,8 +60,8 @@ _HOMES = {
     "data.check": ("check_dataset",),
     "data.columns": (
         "COLUMNS",
-        "FEATURES",
         "Column",
+        "FEATURES",
         "column_table",
     ),
     "data.dataset": (
@@ -62,6 +69,8 @@ _HOMES = {
         "MODE_2",
         "OperatingMode",
         "generate_dataset",
+        "iterate_dataset",
+        "write_dataset",
     ),
     "data.split": ("split_dataset",),
     "errors": (
@@ -85,15 +94,22 @@ _HOMES = {
         "realistic_series",
         "sorted_series",
     ),
+    "simulation.batch": ("simulate_batch_reactor",),
+    "simulation.fit": (
+        "KineticsFit",
+        "fit_kinetics",
+    ),
     "simulation.kinetics": (
-        "REFERENCE",
         "Kinetics",
+        "REFERENCE",
         "Reaction",
     ),
+    "simulation.stirred": ("simulate_stirred_tank",),
     "simulation.tube": (
         "simulate_profiles",
         "simulate_reactor",
     ),
+    "simulation.vessel": ("Vessel",),
     "targets": (
         "Certificate",
         "Recipe",
