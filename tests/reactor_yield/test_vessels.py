@@ -67,15 +67,16 @@ def test_isothermal_batch_of_first_order():
 
 
 def test_adiabatic_batch_of_first_order():
-    recipe = {"Na": 2.0, "V": 1.0, "To": 330.0, "time": 5.0}
+    recipe = {"Na": 2.0, "V": 1.0, "To": 330.0, "time": 2.0}
     found = simulate_batch_reactor(
         recipe, kinetics(FIRST), Vessel(thermal="adiabatic", turnaround=3)
     )
     row = found.iloc[0]
     assert row["T_out"] == pytest.approx(330 + 200 * row["Xa"], rel=1e-6)
     time, _ = quad(lambda x: 1 / (rate_constant(330 + 200 * x) * (1 - x)), 0, row["Xa"])
-    assert time == pytest.approx(5.0, rel=1e-6)
-    assert row["batch_time"] == 8.0
+    assert 0.01 < row["Xa"] < 0.95
+    assert time == pytest.approx(2.0, rel=1e-6)
+    assert row["batch_time"] == 5.0
 
 
 def test_reversible_reaction_ends_in_equilibrium():
@@ -264,7 +265,7 @@ def test_fitted_constants_lie_in_their_region():
         reactions=tuple(replace(r, activation_energy=15_000.0) for r in true.reactions),
     )
     inside = 0
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         noisy = table.assign(
             Na_out=exact["Na_out"] + 0.01 * rng.standard_normal(12),
@@ -273,7 +274,7 @@ def test_fitted_constants_lie_in_their_region():
         fitted = fit_kinetics(noisy, start, simulate, measured={"Na_out": 0.01, "Nb_out": 0.01})
         inside += fitted.contains(true)
         assert 0.5 < fitted.noise < 1.6
-    assert inside >= 9  # of 12 at 95 %: fewer come once in 100,000 repetitions
+    assert inside >= 5  # of 8 at 95 %: fewer come once in 10,000 repetitions
     assert fitted.to_frame()["lower"].lt(fitted.to_frame()["upper"]).all()
     with pytest.raises(InvalidConditionsError, match="there is no reaction 'X'"):
         fit_kinetics(
