@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: Rooms in the order of the architecture page, and how the page calls them. What is in none is last.
+if TYPE_CHECKING:
+    from types import ModuleType
+
+#: Rooms in the order of the architecture page, and what the API page calls them.
 ROOMS = {
     "stnopt.plant": "Plant",
     "stnopt.solvers": "Solving",
@@ -32,7 +34,7 @@ CONTRACTS = (
 
 
 def public_names(package: str) -> dict[str, str]:
-    """Every public name of a package, and the module that defines it."""
+    """List every public name of a package with the module that defines it."""
     found = importlib.import_module(package)
     names = getattr(found, "__all__", None) or found._MODULE_OF
     modules = {}
@@ -82,7 +84,8 @@ def write_sections(modules: list[str]) -> str:
         if here:
             lines += [f"## {room}", ""]
         for module in here:
-            lines += [f"### `{module}`", "", "```{eval-rst}", f".. automodule:: {module}", "```", ""]
+            directive = ["```{eval-rst}", f".. automodule:: {module}", "```"]
+            lines += [f"### `{module}`", "", *directive, ""]
     return "\n".join(lines)
 
 
