@@ -193,13 +193,13 @@ def _find_invalid(inputs: Mapping[str, Array], kinetics: Kinetics) -> list[str]:
     key = kinetics.key_reactant.lower()
     none = (inputs[f"N{key}"] == 0) & (inputs[f"F{key}"] == 0)
     charge = np.sum([inputs[f"N{s.lower()}"] for s in kinetics.species], axis=0)
-    for row in range(n_rows):
-        if none[row]:
-            reasons[row].append(f"no {kinetics.key_reactant} is charged or fed")
-        if not charge[row] > 0:
-            reasons[row].append("nothing is charged")
-        if inputs["feed_time"][row] > inputs["time"][row]:
-            reasons[row].append("feed_time is longer than time")
+    for number in range(n_rows):
+        if none[number]:
+            reasons[number].append(f"no {kinetics.key_reactant} is charged or fed")
+        if not charge[number] > 0:
+            reasons[number].append("nothing is charged")
+        if inputs["feed_time"][number] > inputs["time"][number]:
+            reasons[number].append("feed_time is longer than time")
     return ["; ".join(parts) for parts in reasons]
 
 
