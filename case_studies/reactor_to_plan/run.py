@@ -191,7 +191,7 @@ def certify_inward(
         conditions = dict(MODE_1.mean) | point.handles
         # A trial with a reserve, so that nearly every repetition of the certificate holds.
         trial = test(conditions, MODE_1, seed=SEED + 1 + number)
-        if trial.share_exceeded > 0.5 * (1 - trial.share):
+        if trial.share_exceeded > 0.4 * (1 - trial.share):
             continue
         certificates = {
             "vary": test(conditions, MODE_1, seed=SEED + 1_001),
