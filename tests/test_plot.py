@@ -531,3 +531,27 @@ def test_every_figure_is_drawn_on_the_axes_it_is_given(
     assert not other.has_data()
     assert len(plt.get_fignums()) == 1
     ax.figure.savefig(tmp_path / "figure.svg")
+
+
+@pytest.mark.parametrize("name", ["$", "US$ per $", "a$^$b", "$x_{", r"\$5"])
+def test_a_dollar_in_a_name_is_no_formula(name, tmp_path):
+    states = {
+        f"A{name}": State(name=f"A{name}", initial=math.inf),
+        name: State(name=name, price=1),
+    }
+    task = make_task(f"T{name}", {f"A{name}": 1}, {name: 1}, [f"U{name}"])
+    plant = Network(
+        name=name, states=states, tasks={task.name: task}, amount_unit="$", time_unit="$"
+    )
+    batches = (Batch(f"T{name}", f"U{name}", 0, 1, 20),)
+    made = Schedule(batches=batches, final_stock=compute_final_stock(batches, plant), horizon=2)
+    targets = pd.DataFrame({name: [1.0, 2], f"{name} 2": [1.0, 3]})
+    known = TargetSamples(targets=targets, labels=np.array([-1, 1]), scope={"amount_unit": "$"})
+    gantt = plot_gantt(made, network=plant)
+    for number, ax in enumerate(
+        [gantt, plot_stock(made, network=plant), plot_network(plant), plot_samples(known)]
+    ):
+        ax.figure.savefig(tmp_path / f"{number}.svg", metadata={"Date": None})
+    drawn = gantt.get_yticklabels()[0]
+    text, is_formula = drawn._preprocess_math(drawn.get_text())
+    assert (text, is_formula) == (f"U{name}", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def encode(content: Mapping[str, Any]) -> str:
 
 
 def write(path: Path | str, text: str) -> None:
-    """Write the text and a line's end to a file.
+    """Write the text and a line's end to a file, whole or not at all.
 
     Raises
     ------
@@ -36,7 +37,20 @@ def write(path: Path | str, text: str) -> None:
         If the path is none, or cannot be written to.
     """
     try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        target = Path(path)
+        if target.exists() and not target.is_file():  # a pipe or a terminal
+            target.write_text(text + "\n", encoding="utf-8")
+            return
+        target = target.resolve()  # a link stays a link
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     except TypeError as error:
         raise InvalidInputError(f"path: expected a file, got {path!r}") from error
     except (OSError, ValueError) as error:  # ValueError: text or a path that no file can hold

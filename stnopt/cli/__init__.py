@@ -1,0 +1,101 @@
+"""The command `stnopt`: a plant file in, a schedule, a region or the reason why not out.
+
+A file for each command; here is what they share: the parser, the exit codes of errors, and how a
+run ends when it is stopped. A view like the figures: it asks the library and prints what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from stnopt.cli import doctor, fit, region, schedule
+from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
+from stnopt.errors import StnoptError
+from stnopt.plant.source import list_examples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+#: Seconds that a stopped run has to print what it found so far.
+_TIME_TO_STOP = 2.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code.
+
+    Ctrl-C and SIGTERM end it with what was found so far, and with the exit code 130.
+    """
+    try:
+        with _stopped_by_signals(is_process=arguments is None):
+            options = _build_parser().parse_args(arguments)
+            run: Callable[[argparse.Namespace], int] = options.run
+            code = run(options)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        print("stnopt: interrupted before there was an answer", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads what is printed; Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (StnoptError, OSError) as problem:
+        print(f"stnopt: {problem}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stnopt",
+        description="Schedule a batch plant, and learn which targets it can meet.",
+        epilog="Exit codes: 0 done, 2 unusable input, 3 no schedule whatever exists, 4 undecided, "
+        "130 interrupted. Examples: " + ", ".join(list_examples()),
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (schedule, region, fit, doctor):
+        command.add(commands)
+    return parser
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(*, is_process: bool) -> Iterator[None]:
+    """Turn SIGTERM into the KeyboardInterrupt that Ctrl-C is.
+
+    Where the command is the whole process, one that does not end in time is ended: a solver may be
+    in the middle of what cannot be stopped. Files appear by renaming, so nothing is torn.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if is_process:
+            end = threading.Timer(_TIME_TO_STOP, _end_process)
+            end.daemon = True
+            end.start()
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_process() -> None:
+    with contextlib.suppress(Exception):
+        print("stnopt: interrupted before there was an answer", file=sys.stderr)
+        sys.stdout.flush()
+    os._exit(INTERRUPTED)

@@ -1,0 +1,56 @@
+"""What the commands' arguments have in common."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant.read import load_example, read_network
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from stnopt.plant.network import Network
+
+PLANT_HELP = "plant file (.yaml, .yml or .json), or the name of an example"
+
+
+def add_events(command: argparse.ArgumentParser) -> None:
+    """Add the options that fix what a search would choose."""
+    command.add_argument("--events", type=int, help="event points; default: searched for")
+    command.add_argument("--span", type=int, help="further points that a batch may span")
+
+
+def is_file(plant: str) -> bool:
+    """Whether a plant is named by its file, not as an example."""
+    return Path(plant).suffix.lower() in (".yaml", ".yml", ".json") or Path(plant).is_file()
+
+
+def read_plant(plant: str) -> Network:
+    """Read a plant file or an example."""
+    return read_network(plant) if is_file(plant) else load_example(plant)
+
+
+def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list[float]]:
+    """Read the numbers of each state, as many as the form shows, such as STATE=LOW:HIGH."""
+    numbers: dict[str, list[float]] = {}
+    for text in texts:
+        state, _, given = text.rpartition("=")
+        try:
+            values = [float(number) for number in given.split(":")]
+        except ValueError as error:
+            raise InvalidInputError(f"{option} {text!r}: expected {form}") from error
+        if not state or len(values) != form.count(":") + 1:
+            raise InvalidInputError(f"{option} {text!r}: expected {form}")
+        if state in numbers:
+            raise InvalidInputError(f"{option} {text!r}: {state!r} is given twice")
+        numbers[state] = values
+    return numbers
+
+
+def note(text: str) -> None:
+    """Tell the user what is going on, beside the answer."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,118 @@
+"""A schedule in words: who does what when, what it is worth and what is proven of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stnopt.errors import InvalidInputError
+from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
+from stnopt.scheduling.schedule import schedule_value
+from stnopt.solvers.result import Status
+
+if TYPE_CHECKING:
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.result import ScheduleSearch
+
+_BETTER = {
+    "profit": "earns more",
+    "production": "makes more",
+    "cost": "costs less",
+    "makespan": "ends sooner",
+}
+_MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
+
+
+class Clock:
+    """Times of a schedule as the plant's numbers, or as clock times from a start."""
+
+    def __init__(self, start: int | None, minutes: float, unit: str) -> None:
+        self.start, self.minutes, self.unit = start, minutes, unit
+
+    @classmethod
+    def of(cls, start: str | None, network: Network) -> Clock:
+        """Read the option, which needs a plant whose time unit is known."""
+        unit = network.time_unit
+        if start is None:
+            return cls(None, 0.0, unit)
+        found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", start)
+        if found is None:
+            raise InvalidInputError(f"--start {start!r}: expected a clock time such as 06:00")
+        if unit not in _MINUTES:
+            raise InvalidInputError(
+                f"--start needs a plant whose time_unit is {', '.join(_MINUTES)}; it is {unit!r}"
+            )
+        return cls(60 * int(found[1]) + int(found[2]), _MINUTES[unit], unit)
+
+    def read(self, time: float) -> str:
+        """Write a time in eight characters or more."""
+        if self.start is None:
+            return f"{time:8.2f} {self.unit}".rstrip()
+        minutes = self.start + round(time * self.minutes)
+        days, minutes = divmod(minutes, 1440)
+        return f"{f'+{days} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
+
+
+def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
+    """Print what each unit does when, and what is there at the end."""
+    print(f"{network.name}, {write_amount(schedule.horizon, network.time_unit)}")
+    widest = max((len(batch.task) for batch in schedule.batches), default=0)
+    for unit in network.units:
+        batches = sorted(
+            (batch for batch in schedule.batches if batch.unit == unit), key=lambda b: b.start
+        )
+        print(unit if batches else f"{unit}  (idle)")
+        for batch in batches:
+            print(
+                f"  {clock.read(batch.start)} - {clock.read(batch.finish)}  "
+                f"{batch.task:<{widest}}  {batch.size:>10.2f} {network.amount_unit}".rstrip()
+            )
+    if schedule.deliveries:
+        print("Deliveries")
+    for delivery in sorted(schedule.deliveries, key=lambda d: d.time):
+        print(
+            f"  {clock.read(delivery.time)}  {delivery.state:<{widest}}  "
+            f"{delivery.amount:>10.2f} {network.amount_unit}".rstrip()
+        )
+    print(f"At the end, {clock.read(schedule.horizon).strip()}:")
+    widest = max(len(state) for state in network.states)
+    for name, state in network.states.items():
+        amount = schedule.final_stock.get(name, 0.0)
+        if abs(amount) < 5e-3 and not state.price:
+            continue
+        what = "used" if state.unlimited else "left"
+        amount = amount if abs(amount) >= 5e-3 else 0.0  # no "-0.00"
+        print(f"  {name:<{widest}}  {amount:>10.2f} {network.amount_unit} {what}".rstrip())
+
+
+def print_value(search: ScheduleSearch, network: Network, problem: Problem) -> None:
+    """Print the objective with its unit, and what is proven of it."""
+    assert search.schedule is not None
+    unit = {"production": network.amount_unit, "makespan": network.time_unit}.get(
+        problem.objective, ""
+    )
+    value = schedule_value(search.schedule, network, problem.objective)
+    print(f"{problem.objective} {value:.6g} {unit}".rstrip())
+    print(_proof(search, problem.objective, unit))
+
+
+def _proof(search: ScheduleSearch, objective: str, unit: str) -> str:
+    """Say what is proven, for what, and whether a limit cut the search."""
+    proof, limited = search.proof, search.stopped in ("time limit", "interrupted")
+    points = f"{proof.n_events} event point{'s' if proof.n_events != 1 else ''}"
+    points += f" with span {proof.max_span}" if proof.max_span else ""
+    limit = "" if proof.bound is None else f" than {proof.bound:.6g} {unit}".rstrip()
+    claim = f"no schedule on {points} {_BETTER[objective]}{limit}."
+    if proof.scope == "any schedule":
+        return f"Proven: no schedule {_BETTER[objective]}{limit}, whatever its event points."
+    stopped = "The search was interrupted" if search.stopped == "interrupted" else "A limit came"
+    text = f"{stopped} before it was settled whether any schedule {_BETTER[objective]}."
+    if not limited:
+        text = "Whether more event points would do better is not settled."
+    if search.bound is not None:
+        return f"{text} None {_BETTER[objective]} than {search.bound:.6g} {unit}".rstrip() + "."
+    if search.result.status is Status.OPTIMAL and not limited:
+        return f"Proven for its event points: {claim} {text}"
+    return text

@@ -1,0 +1,166 @@
+"""`stnopt region`: which targets a plant can meet, as a certified boundary or as labels."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, read_numbers, read_plant
+from stnopt.cli.exit_codes import OK, UNDECIDED
+from stnopt.errors import InvalidInputError
+from stnopt.files import check_folder, is_number, read_table, refuse_lines
+from stnopt.plant.problem import Problem, Sense
+from stnopt.plant.read import read_problem
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from stnopt.plant.network import Network
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    command = commands.add_parser(
+        "region", help="which targets a plant can meet: the certified boundary, or labels"
+    )
+    command.add_argument("plant", help=PLANT_HELP)
+    command.add_argument("--horizon", type=float, help="default: the plant file's problem")
+    command.add_argument("--products", nargs="+", help="default: all states with a price")
+    add_events(command)
+    command.add_argument("--tolerance", type=float, default=1e-3, help="undecided share allowed")
+    command.add_argument("--max-solves", type=int, help="MILPs after which the boundary stops")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--samples", type=int, metavar="N", help="label N targets instead (needs --bounds)"
+    )
+    command.add_argument("--bounds", nargs="+", metavar="STATE=LOW:HIGH", help="of the samples")
+    command.add_argument("--method", choices=("sobol", "uniform", "grid"), default="sobol")
+    command.add_argument("--targets", type=Path, help="label the targets of a CSV instead")
+    command.add_argument("--sense", choices=get_args(Sense), default="at_least")
+    command.add_argument("--require", help="rule for labels, such as 'profit >= 200'")
+    command.add_argument("--time-limit", type=float, help="seconds per solve of a label")
+    command.add_argument("--jobs", type=int, default=1, help="workers for labels")
+    command.add_argument("--out", type=Path, required=True, help="folder to write to")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trace the boundary, or label the targets that are given, and write what is known."""
+    check_folder(options.out, "--out")
+    network = read_plant(options.plant)
+    horizon = options.horizon
+    if horizon is None and is_file(options.plant):
+        horizon = read_problem(options.plant, default=Problem()).horizon
+    if horizon is None:
+        raise InvalidInputError("region needs --horizon: the plant file has no problem with one")
+    targets = _choose_targets(options)
+    if targets is not None:
+        return _label(network, targets, horizon, options)
+    from stnopt.cli.output import figure, table, write_files
+    from stnopt.feasibility.certified_region import trace_frontier
+    from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
+
+    products = options.products or list(network.products)
+    region = trace_frontier(
+        network,
+        horizon=horizon,
+        products=products,
+        tolerance=options.tolerance,
+        max_solves=options.max_solves,
+        n_events=options.events,
+        max_span=options.span,
+        seed=options.seed,
+        progress=sys.stderr.isatty(),
+    )
+    most = ", ".join(
+        f"{write_amount(float(most), network.amount_unit)} of {product}"
+        for product, most in zip(products, region.upper, strict=True)
+    )
+    print(f"at most {most} within {write_amount(horizon, network.time_unit)}")
+    print(
+        f"undecided share {region.gap:.2e} of that box after {region.n_solves} MILPs, on "
+        f"{region.scope['n_events']} event points with span {region.scope['max_span']}"
+    )
+    files = {"region.json": region.to_json, "points.csv": table(region.points)}
+    if len(products) == 2:
+        from stnopt import plot
+
+        files["region.png"] = figure(plot.plot_frontier, region)
+    write_files(options.out, files)
+    return OK if region.gap <= options.tolerance else UNDECIDED
+
+
+def _choose_targets(options: argparse.Namespace) -> pd.DataFrame | None:
+    """Return the targets to label; None when the boundary is wanted."""
+    if options.targets is not None:
+        if options.samples is not None:
+            raise InvalidInputError("give --targets or --samples, not both")
+        return _read_targets(options.targets)
+    if options.samples is None:
+        if options.bounds:
+            raise InvalidInputError("--bounds are those of --samples: say how many")
+        return None
+    if not options.bounds:
+        raise InvalidInputError("--samples needs --bounds, such as --bounds S9=0:110 S8=0:110")
+    read = read_numbers(options.bounds, "--bounds", "STATE=LOW:HIGH")
+    bounds = {state: (low, high) for state, (low, high) in read.items()}
+    from stnopt.feasibility.samples import sample_targets
+
+    return sample_targets(bounds, options.samples, seed=options.seed, method=options.method)
+
+
+def _read_targets(path: Path) -> pd.DataFrame:
+    """Read the columns of a CSV as products; a column `label`, as labels have it, is left out."""
+    import pandas as pd
+
+    read = read_table(path)
+    problems = list(read.problems)
+    products = [title for title in read.header if title != "label"]
+    columns: dict[str, list[float]] = {product: [] for product in products}
+    for line, values in read.rows:
+        for title, value in zip(read.header, values, strict=True):
+            if title not in columns:
+                continue
+            if not is_number(value):
+                problems.append((f"line {line}", f"{title} must be a number, got {value!r}"))
+            columns[title].append(float(value) if is_number(value) else math.nan)
+    refuse_lines(problems, f"targets file {read.name!r}")
+    return pd.DataFrame(columns)
+
+
+def _label(
+    network: Network, targets: pd.DataFrame, horizon: float, options: argparse.Namespace
+) -> int:
+    from stnopt.cli.output import figure, write_files
+    from stnopt.feasibility.labelling import label_targets
+
+    samples = label_targets(
+        network,
+        targets,
+        horizon=horizon,
+        sense=options.sense,
+        require=options.require,
+        n_events=options.events,
+        max_span=options.span,
+        time_limit=options.time_limit,
+        n_jobs=options.jobs,
+        progress=sys.stderr.isatty(),
+    )
+    counts = samples.counts()
+    print(", ".join(f"{number} {label}" for label, number in counts.items()))
+    print(
+        f"{samples.scope['n_solves']} MILPs, on {samples.scope['n_events']} event points with span "
+        f"{samples.scope['max_span']}"
+    )
+    files: dict[str, Callable[[Path], object]] = {"samples.csv": samples.to_csv}
+    if len(samples.products) == 2:
+        from stnopt import plot
+
+        files["samples.png"] = figure(plot.plot_samples, samples)
+    write_files(options.out, files)
+    return UNDECIDED if counts["undecided"] else OK

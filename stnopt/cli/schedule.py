@@ -1,0 +1,200 @@
+"""`stnopt schedule`: the best schedule, or why what is asked for is impossible."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
+from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
+from stnopt.files import check_folder
+from stnopt.plant.problem import ObjectiveKind, Problem, Sense
+from stnopt.plant.read import read_problem
+
+if TYPE_CHECKING:
+    import argparse
+
+    from stnopt.cli.print_schedule import Clock
+    from stnopt.plant.network import Network
+    from stnopt.scheduling.diagnosis.shortfall import Shortfall
+    from stnopt.scheduling.schedule import Schedule
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    command = commands.add_parser(
+        "schedule", help="the best schedule, or why what is asked for is impossible"
+    )
+    command.add_argument("plant", help=PLANT_HELP)
+    command.add_argument("--problem", help="problem file; default: the plant file's own section")
+    command.add_argument("--horizon", type=float, help="in the plant's time unit")
+    command.add_argument("--objective", choices=get_args(ObjectiveKind))
+    command.add_argument(
+        "--demand", nargs="+", metavar="STATE=AMOUNT", help="amounts that the schedule ends with"
+    )
+    command.add_argument("--sense", choices=get_args(Sense), help="of the demand")
+    add_events(command)
+    command.add_argument("--gap", type=float, default=1e-4, help="relative, of each solve")
+    command.add_argument(
+        "--time-limit",
+        type=float,
+        default=60.0,
+        help="seconds for the search, and for each question about an impossible demand",
+    )
+    command.add_argument("--start", help="clock time at which the schedule starts, such as 06:00")
+    command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, print the schedule with its proof, or say why there is none."""
+    from stnopt.cli.print_schedule import Clock, print_schedule, print_value
+
+    if options.out is not None:
+        check_folder(options.out, "--out")
+    network = read_plant(options.plant)
+    problem = _choose_problem(options)
+    clock = Clock.of(options.start, network)
+    asked = bool(problem.targets or problem.deliveries)
+    if asked and (code := _print_impossible(network, problem, options, clock)) is not None:
+        return code
+    from stnopt.scheduling.search.find_schedule import find_schedule
+    from stnopt.solvers.result import Status
+
+    note(f"searching, at most {options.time_limit:g} s ...")
+    search = find_schedule(
+        network,
+        problem,
+        n_events=options.events,
+        max_span=options.span,
+        time_limit=options.time_limit,
+        relative_gap=options.gap,
+        progress=sys.stderr.isatty(),
+    )
+    if search.schedule is not None:
+        print_schedule(search.schedule, network, clock)
+        print_value(search, network, problem)
+        interrupted = search.stopped == "interrupted"
+        _write_schedule(search.schedule, network, options.out, figures=not interrupted)
+        return INTERRUPTED if interrupted else OK
+    settled = search.result.status is Status.INFEASIBLE
+    if asked and problem.horizon is not None and settled:
+        return _explain(network, problem, options, clock)
+    if search.stopped in ("time limit", "interrupted"):
+        print(
+            f"Undecided: no schedule was found before the {search.stopped} of "
+            f"{options.time_limit:g} s, and none was shown not to exist. Give it more time "
+            "(--time-limit), or tell it event points (--events, --span)."
+            if search.stopped == "time limit"
+            else "Interrupted: no schedule was found so far, and none was shown not to exist."
+        )
+        return INTERRUPTED if search.stopped == "interrupted" else UNDECIDED
+    points = f"{search.n_events} event points with span {search.max_span}"
+    print(f"No schedule was found on up to {points}: {search.result.status.value}.")
+    return UNDECIDED
+
+
+def _choose_problem(options: argparse.Namespace) -> Problem:
+    """Take the problem of a file, and what the options say otherwise."""
+    problem = Problem()
+    if options.problem:
+        problem = read_problem(options.problem)
+    elif is_file(options.plant):
+        problem = read_problem(options.plant, default=problem)
+    changes: dict[str, Any] = {
+        key: getattr(options, key)
+        for key in ("objective", "horizon", "sense")
+        if getattr(options, key) is not None
+    }
+    if options.demand is not None:
+        demand = read_numbers(options.demand, "--demand", "STATE=AMOUNT")
+        changes["targets"] = {state: amount for state, (amount,) in demand.items()}
+    return replace(problem, **changes)
+
+
+def _print_impossible(
+    network: Network, problem: Problem, options: argparse.Namespace, clock: Clock
+) -> int | None:
+    """Say what no schedule can help, if that is so, before any time is spent on a search."""
+    from stnopt.scheduling.checks import check_deliveries
+    from stnopt.scheduling.diagnosis.aggregate_balance import Demand, check_demand, find_reasons
+
+    check_demand(network, problem.targets)
+    check_deliveries(network, problem.deliveries, horizon=problem.horizon)
+    demand = Demand(
+        network=network,
+        targets=problem.targets,
+        sense=problem.sense,
+        horizon=problem.horizon or math.inf,
+        relative_gap=options.gap,
+        deliveries=problem.deliveries,
+    )
+    reasons = list(find_reasons(demand))
+    if not reasons:
+        return None
+    if problem.horizon is not None:
+        return _explain(network, problem, options, clock)
+    print("\n".join(reason.message for reason in reasons))
+    print("Infeasible for every horizon.")
+    return IMPOSSIBLE
+
+
+def _explain(network: Network, problem: Problem, options: argparse.Namespace, clock: Clock) -> int:
+    """Answer an impossible demand in the plant's words."""
+    from stnopt.cli.print_schedule import print_schedule
+    from stnopt.scheduling.diagnosis.explain import explain_infeasible
+
+    assert problem.horizon is not None
+    note(f"the demand is not met; asking why, at most {options.time_limit:g} s per question ...")
+    found = explain_infeasible(
+        network,
+        problem.targets,
+        horizon=problem.horizon,
+        sense=problem.sense,
+        deliveries=problem.deliveries,
+        n_events=options.events,
+        max_span=options.span,
+        time_limit=options.time_limit,
+        relative_gap=options.gap,
+        progress=sys.stderr.isatty(),
+    )
+    if found.schedule is not None and found.is_met:
+        print_schedule(found.schedule, network, clock)
+    print(found)
+    if found.schedule is not None:
+        _write_schedule(found.schedule, network, options.out)
+    return _code_of(found)
+
+
+def _code_of(found: Shortfall) -> int:
+    if found.is_met:
+        return OK
+    # What holds for some event points only leaves open whether more would do.
+    return IMPOSSIBLE if found.bound_any > 0 else UNDECIDED
+
+
+def _write_schedule(
+    schedule: Schedule, network: Network, folder: Path | None, *, figures: bool = True
+) -> None:
+    if folder is None:
+        return
+    import pandas as pd
+
+    from stnopt.cli.output import figure, table, write_files
+    from stnopt.scheduling.replay import replay_stock
+
+    final = pd.DataFrame(schedule.final_stock.items(), columns=["state", "amount"])
+    files = {
+        "schedule.csv": table(schedule.to_frame()),
+        "stock.csv": table(replay_stock(schedule, network)),
+        "final_stock.csv": table(final),
+    }
+    if schedule.batches and figures:
+        from stnopt import plot
+
+        files["gantt.png"] = figure(plot.plot_gantt, schedule, network=network)
+        files["stock.png"] = figure(plot.plot_stock, schedule, network=network)
+    write_files(folder, files)

@@ -1,0 +1,390 @@
+"""Every file of the library: outputs appear whole or not at all, tables are read in one way.
+
+An output is first written beside its place under another name, forced to the disk, and only then
+renamed: a reader, a kill or a full disk never meets half a file. `files_together` does so for all
+the files of one command.
+
+Tables are CSV in UTF-8 (with or without a byte order mark), UTF-16 or Windows-1252, with commas,
+semicolons or tabs. What could be misread is refused by file, line and column: repeated or missing
+names, rows of another length, a row of units, decimal commas beside commas as delimiters, thousands
+separators, unfinished quotes, binary content.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from stnopt.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+_DELIMITERS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[+-]?\d{1,3}(\.\d{3})+,\d+")
+_MAGIC = {b"PK\x03\x04": "a zip or Excel file", b"\x1f\x8b": "a gzip file", b"PAR1": "Parquet"}
+_COMMENT = "# "
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a UTF-8 text whole or not at all.
+
+    Raises
+    ------
+    InvalidInputError
+        If the path is none, or cannot be written; a file that was there before is then untouched.
+    """
+    with files_together() as outputs:
+        outputs.write_text(path, text)
+
+
+def check_file(path: Path | str, what: str) -> None:
+    """Refuse an output that cannot be written, before the work for it is done.
+
+    Parameters
+    ----------
+    path : path
+        The file; folders that are missing are made when it is written.
+    what : str
+        What to call it in the message, such as an option's name.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if Path(path).is_dir():
+        raise InvalidInputError(f"{what}: {str(path)!r} is a folder; name a file to write")
+    check_folder(Path(path).absolute().parent, what)
+
+
+def check_folder(folder: Path | str, what: str) -> None:
+    """Refuse a folder that is none, cannot be made or not be written to; nothing is made yet.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    nearest = Path(folder).absolute()
+    try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise InvalidInputError(
+                f"{what}: {str(nearest)!r} is a file; name a folder to write into"
+            )
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise InvalidInputError(f"{what}: {str(folder)!r} is no folder: {error}") from error
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InvalidInputError(f"{what}: no permission to write into {str(nearest)!r}")
+
+
+class FilesTogether:
+    """Outputs of one command, kept aside until all are there; made by `files_together`."""
+
+    def __init__(self) -> None:
+        self._aside: list[tuple[Path, Path]] = []
+
+    def write_text(self, path: Path | str, text: str) -> None:
+        """Keep a UTF-8 text aside."""
+        content = text.encode()
+        self.write_by(path, lambda aside: aside.write_bytes(content))
+
+    def write_by(self, path: Path | str, write: Callable[[Path], object]) -> None:
+        """Let a function write a file at a path of our choice, and keep it aside.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        try:
+            place = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_dir():
+                raise InvalidInputError(f"path: {str(path)!r} is a folder; name a file to write")
+            if place.exists() and not place.is_file():  # a pipe or a terminal: nothing to keep
+                write(place)
+                return
+            # The suffix stays: what writes a figure looks at it.
+            name = f".{place.stem[:80]}.{os.getpid()}-{len(self._aside)}.part{place.suffix}"
+            aside = place.with_name(name)
+            self._aside.append((aside, place))
+            write(aside)
+            with aside.open("rb") as handle:
+                os.fsync(handle.fileno())
+        except TypeError as error:
+            if isinstance(path, Path | str):
+                raise
+            raise InvalidInputError(f"path: expected a file, got {path!r}") from error
+        except (OSError, UnicodeError) as error:
+            raise _not_written(path, error) from error
+        except ValueError as error:
+            if "\0" not in str(path):
+                raise
+            raise _not_written(path, error) from error
+
+    def _appear(self) -> None:
+        for aside, place in self._aside:
+            mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
+            aside.chmod(mode)
+        for aside, place in self._aside:
+            try:
+                aside.replace(place)
+            except OSError as error:
+                raise _not_written(place, error) from error
+        for folder in {place.parent for _, place in self._aside}:
+            _sync_folder(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let all files appear if no error came, and leave nothing beside them."""
+        try:
+            if kind is None:
+                self._appear()
+        finally:
+            for aside, _ in self._aside:
+                aside.unlink(missing_ok=True)
+
+
+def files_together() -> FilesTogether:
+    """Open a set of outputs that appear together, or not at all."""
+    return FilesTogether()
+
+
+def _not_written(path: Path | str, error: Exception) -> InvalidInputError:
+    reason = getattr(error, "strerror", None) or error
+    return InvalidInputError(f"path: {str(path)!r} cannot be written: {reason}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renames themselves durable, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems cannot
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A CSV file as text: names of columns, and each row with its line.
+
+    Parameters
+    ----------
+    name : str
+        The file, as messages call it.
+    comment : str or None
+        First line, if it begins with ``# ``, without that.
+    header : list of str
+    rows : list of (line, values)
+        Lines count from 1. Every row has as many values as the header; numbers have a point.
+    problems : list of (place, problem)
+        What is wrong with single lines; a caller adds its own and refuses all of them at once.
+    """
+
+    name: str
+    comment: str | None
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+    problems: list[tuple[str, str]]
+
+
+def read_table(path: Path | str) -> Table:
+    """Read a CSV file; what could be misread is refused, or among the `problems` of single lines.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be read at all, or its header is no list of distinct names.
+    """
+    name = str(path)
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"{name!r} cannot be read: {reason}") from error
+    text = _decode(content, name)
+    first, comment = 1, None
+    if text.startswith(_COMMENT):
+        line, _, text = text.partition("\n")
+        first, comment = 2, line.removeprefix(_COMMENT).rstrip("\r")
+    told = re.match(r"sep=(.)\r?\n", text)
+    if told:
+        delimiter, text, first = told[1], text[told.end() :], first + 1
+    else:
+        title = next((line for line in text.splitlines() if line.strip()), "")
+        bare = re.sub(r'"[^"]*"', "", title)
+        delimiter = max(_DELIMITERS, key=bare.count)
+    header, rows, problems = _split_rows(text, delimiter, first)
+    header, rows = _drop_trailing(header, rows)
+    _check_header(header, name)
+    problems += _units_row(header, rows)
+    problems += _unify_numbers(header, rows, delimiter)
+    return Table(name=name, comment=comment, header=header, rows=rows, problems=problems)
+
+
+def _decode(content: bytes, name: str) -> str:
+    for magic, what in _MAGIC.items():
+        if content.startswith(magic):
+            raise InvalidInputError(f"{name!r} is {what}, not CSV text; save it as CSV")
+    encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif content[1::2].count(0) > len(content) // 4:
+        encodings = ["utf-16-le"]
+    elif content[0::2].count(0) > len(content) // 4:
+        encodings = ["utf-16-be"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        break
+    else:
+        raise InvalidInputError(f"{name!r}: its bytes are no {encodings[0]} text")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InvalidInputError(f"{name!r}, line {line}: binary content; it is not CSV text")
+    return text
+
+
+def _split_rows(
+    text: str, delimiter: str, first: int
+) -> tuple[list[str], list[tuple[int, list[str]]], list[tuple[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    rows: list[tuple[int, list[str]]] = []
+    problems: list[tuple[str, str]] = []
+    try:
+        for values in reader:
+            line = first + reader.line_num - 1
+            if not any(value.strip() for value in values):
+                continue
+            if not header:
+                header = [value.strip() for value in values]
+                continue
+            while len(values) > len(header) and not values[-1].strip():
+                values.pop()  # a delimiter at the line's end
+            if len(values) != len(header):
+                problems.append(
+                    (f"line {line}", f"expected {len(header)} fields, found {len(values)}")
+                )
+            else:
+                rows.append((line, [value.strip() for value in values]))
+    except csv.Error as error:
+        line = first + max(reader.line_num, 1) - 1
+        problems.append((f"line {line}", f"{error}; nothing after it is read"))
+    return header, rows, problems
+
+
+def _drop_trailing(
+    header: list[str], rows: list[tuple[int, list[str]]]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Leave out the empty columns that delimiters at the end of every line make."""
+    n = len(header)
+    while n > 1 and not header[n - 1] and not any(values[n - 1] for _, values in rows):
+        n -= 1
+    return header[:n], [(line, values[:n]) for line, values in rows]
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if not header:
+        raise InvalidInputError(f"{name!r}: expected a header line, found an empty file")
+    if all(map(is_number, header)):
+        raise InvalidInputError(f"{name!r}: its first line is numbers only; name the columns there")
+    problems = [
+        f"column {number} has no name" for number, title in enumerate(header, start=1) if not title
+    ]
+    if repeated := sorted({title for title in header if title and header.count(title) > 1}):
+        problems.append(f"columns {repeated} appear more than once")
+    if problems:
+        raise InvalidInputError(f"{name!r}, header: {'; '.join(problems)}")
+
+
+def _units_row(header: list[str], rows: list[tuple[int, list[str]]]) -> list[tuple[str, str]]:
+    """Name a first row without any number above columns of numbers: it holds units."""
+    if len(rows) < 2 or any(map(is_number, rows[0][1])):
+        return []
+    line, first = rows[0]
+    for column, title in enumerate(header):
+        rest = [values[column] for _, values in rows[1:]]
+        if first[column] and all(is_number(value.replace(",", ".")) for value in rest):
+            return [
+                (f"line {line}", f"{title}: {first[column]!r} looks like a unit; delete that row")
+            ]
+    return []
+
+
+def _unify_numbers(
+    header: list[str], rows: list[tuple[int, list[str]]], delimiter: str
+) -> list[tuple[str, str]]:
+    """Write decimal commas as points in place, where a column has nothing else."""
+    problems = []
+    for column, title in enumerate(header):
+        commas = [row for row in rows if _DECIMAL_COMMA.fullmatch(row[1][column])]
+        grouped = [row for row in rows if _THOUSANDS.fullmatch(row[1][column])]
+        points = [row for row in rows if "." in row[1][column] and is_number(row[1][column])]
+        unclear = [row for row in grouped if row not in commas or delimiter == "," or points]
+        mixed = commas if points else []
+        for line, values in unclear or mixed:
+            problems.append(
+                (
+                    f"line {line}",
+                    f"{title}: {values[column]!r} may have a thousands separator or a decimal"
+                    " comma; write numbers with a decimal point and without separators",
+                )
+            )
+        if not (unclear or mixed):
+            for _, values in commas:
+                values[column] = values[column].replace(",", ".")
+    return problems
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is one number, with a decimal point."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def refuse_lines(problems: Sequence[tuple[str, str]], where: str, *, most: int = 50) -> None:
+    """Raise one error with every problem of single lines; the rest of a very long list is counted.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are any problems.
+    """
+    if not problems:
+        return
+    shown = [f"{place}: {problem}" for place, problem in problems[:most]]
+    if hidden := len(problems) - len(shown):
+        shown.append(f"and {hidden} more")
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    raise InvalidInputError("\n  - ".join([f"{where}: {count}:", *shown]))
