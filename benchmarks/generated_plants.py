@@ -18,11 +18,11 @@ from typing import Any
 import stnopt as so
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.scheduling.search.improve import retime_repeatedly
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
-from stnopt.scheduling.search.improve import retime_repeatedly
 from stnopt.solvers.linear_program import solve_program
 
 #: Groups of units: name, hours of a batch (least, most), how often its durations depend on size.
@@ -241,8 +241,8 @@ def main(*, plants: int = 20, horizon: float = 24.0, seconds: float = 30.0, seed
         f"{plants} plants, {horizon:g} h, {seconds:g} CPU s each: median gap {median}, "
         f"{sum(row[3] is None for row in rows)} without a schedule, {below} more than 1 % below "
         "the plain grid.\n\n"
-        "| seed | tasks | units | value | bound | gap | plain grid |\n|---|---|---|---|---|---|---|\n"
-        + table
+        "| seed | tasks | units | value | bound | gap | plain grid |\n"
+        "|---|---|---|---|---|---|---|\n" + table
     )
 
 
