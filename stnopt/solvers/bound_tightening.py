@@ -84,6 +84,7 @@ def bound_variables(
     highs = highspy.Highs()
     settings = {
         "output_flag": False,
+        "log_to_console": False,  # or HiGHS 1.16 prints a banner
         "threads": threads,
         "random_seed": 0,
         "mip_max_nodes": max_nodes,

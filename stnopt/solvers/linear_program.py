@@ -16,6 +16,8 @@ import highspy
 import numpy as np
 from scipy.sparse import csc_array
 
+from stnopt.solvers.interruptible import run_interruptibly
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -207,6 +209,7 @@ def solve_program(
         return _empty_answer(program)
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("log_to_console", False)  # or HiGHS 1.16 prints a banner
     highs.setOptionValue("threads", 1)
     highs.setOptionValue("random_seed", seed)
     highs.setOptionValue("mip_rel_gap", relative_gap)
@@ -223,7 +226,7 @@ def solve_program(
     if start is not None and has_integers:
         columns = np.arange(len(program.cost), dtype=np.int32)
         highs.setSolution(len(columns), columns, np.asarray(start, dtype=float))
-    highs.run()
+    run_interruptibly(highs)
     return _read(highs, program, has_integers)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pyomo.common.errors import InfeasibleConstraintException
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.solvers.interruptible import run_interruptibly
 from stnopt.solvers.linear_form import LinearForm, compile_linear
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
@@ -147,7 +148,6 @@ def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> high
     for name, setting in settings.items():
         if highs.setOptionValue(name, setting) != highspy.HighsStatus.kOk:
             raise InvalidInputError(f"HiGHS refuses option {name!r} = {setting!r}")
-    highs.HandleKeyboardInterrupt = True
     if not pass_model(highs, form):
         raise UnsupportedModelError(
             f"HiGHS refuses model {request.model.name!r}: look for coefficients that are infinite "
@@ -157,10 +157,10 @@ def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> high
 
 
 def _run(highs: highspy.Highs) -> None:
-    if highs.run() == highspy.HighsStatus.kError:
+    if run_interruptibly(highs) == highspy.HighsStatus.kError:
         # The pool of threads is the process's: a run with another number of them is refused.
         highspy.Highs.resetGlobalScheduler(True)
-        highs.run()
+        run_interruptibly(highs)
 
 
 def _tell_unbounded_from_infeasible(
