@@ -16,7 +16,7 @@ import highspy
 import numpy as np
 from scipy.sparse import csc_array
 
-from stnopt.solvers.interruptible import run_interruptibly
+from stnopt.solvers.quiet_highs import new_highs, run_interruptibly
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -207,9 +207,7 @@ def solve_program(
     """
     if not len(program.cost):  # HiGHS has no status for it
         return _empty_answer(program)
-    highs = highspy.Highs()
-    highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("log_to_console", False)  # or HiGHS 1.16 prints a banner
+    highs = new_highs()
     highs.setOptionValue("threads", 1)
     highs.setOptionValue("random_seed", seed)
     highs.setOptionValue("mip_rel_gap", relative_gap)

@@ -11,8 +11,8 @@ import numpy as np
 from pyomo.common.errors import InfeasibleConstraintException
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.solvers.interruptible import run_interruptibly
 from stnopt.solvers.linear_form import LinearForm, compile_linear
+from stnopt.solvers.quiet_highs import new_highs, run_interruptibly
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def pass_model(highs: highspy.Highs, form: LinearForm) -> bool:
 
 
 def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> highspy.Highs:
-    highs = highspy.Highs()
+    highs = new_highs()
     settings: dict[str, Any] = {
         "output_flag": request.log,
-        "log_to_console": request.log,  # HiGHS 1.16 prints a banner before it reads output_flag
+        "log_to_console": request.log,
         "threads": request.threads,
         "mip_rel_gap": request.relative_gap,
         "random_seed": request.seed,
