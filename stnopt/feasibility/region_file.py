@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError
+from stnopt.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,12 +36,7 @@ def write(path: Path | str, text: str) -> None:
     InvalidInputError
         If the path is none, or cannot be written to.
     """
-    try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
-    except TypeError as error:
-        raise InvalidInputError(f"path: expected a file, got {path!r}") from error
-    except (OSError, ValueError) as error:  # ValueError: text or a path that no file can hold
-        raise InvalidInputError(f"path: {str(path)!r} cannot be written: {error}") from error
+    write_text(path, text + "\n")
 
 
 def read(source: Path | str) -> tuple[str, str]:
