@@ -569,6 +569,8 @@ def _find_horizon(
                 relative_gap=demand.relative_gap,
             ),
         )
+        if found.stopped == "interrupted":
+            raise KeyboardInterrupt  # which horizons are long enough is not known
         if found.schedule is None:
             settled = settled and found.result.status is Status.INFEASIBLE
             answers.append((math.inf, found))

@@ -12,7 +12,6 @@ from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
 
 if TYPE_CHECKING:
-
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import Suitability, Task
