@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from stnopt.scheduling.cut import from_time as from_time
     from stnopt.scheduling.cut import rest_of as rest_of
     from stnopt.scheduling.cut import state_at as state_at
-    from stnopt.scheduling.diagnosis.explain import Shortfall as Shortfall
     from stnopt.scheduling.diagnosis.explain import explain_infeasible as explain_infeasible
+    from stnopt.scheduling.diagnosis.shortfall import Shortfall as Shortfall
     from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
     from stnopt.scheduling.model import extract_schedule as extract_schedule
     from stnopt.scheduling.model import require_deliveries as require_deliveries
@@ -117,7 +117,7 @@ _MODULES = {
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
     "ServedOrder": "stnopt.plant.orders",
-    "Shortfall": "stnopt.scheduling.diagnosis.explain",
+    "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",
     "SolverUnavailableError": "stnopt.errors",
     "State": "stnopt.plant.recipe",

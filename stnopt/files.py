@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,6 +34,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[+-]?\d{1,3}(\.\d{3})+,\d+")
 _MAGIC = {b"PK\x03\x04": "a zip or Excel file", b"\x1f\x8b": "a gzip file", b"PAR1": "Parquet"}
 _COMMENT = "# "
+#: A byte beyond any content, for systems where a lock forbids others to read.
+_LOCKED_BYTE = 2**40
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -106,9 +110,10 @@ class FilesTogether:
         """
         try:
             place = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-            place.parent.mkdir(parents=True, exist_ok=True)
             if place.is_dir():
-                raise InvalidInputError(f"path: {str(path)!r} is a folder; name a file to write")
+                raise InvalidInputError(
+                    f"path: {str(path)!r} cannot be written: it is a folder; name a file"
+                )
             if place.exists() and not place.is_file():  # a pipe or a terminal: nothing to keep
                 write(place)
                 return
@@ -163,6 +168,32 @@ class FilesTogether:
 def files_together() -> FilesTogether:
     """Open a set of outputs that appear together, or not at all."""
     return FilesTogether()
+
+
+def lock_file(handle: int, what: str) -> None:
+    """Lock an open file until it is closed; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InvalidInputError
+        When another process has locked it.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            raise InvalidInputError(
+                f"{what} is in use by another process; wait for it, or choose another file"
+            ) from error
+        # Some network file systems cannot lock.
 
 
 def _not_written(path: Path | str, error: Exception) -> InvalidInputError:

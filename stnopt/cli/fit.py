@@ -58,6 +58,9 @@ def run(options: argparse.Namespace) -> int:
         margin=options.margin,
         certified=None if options.certified is None else CertifiedRegion.load(options.certified),
     )
+    for path in (options.region, options.report):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
     with files_together() as outputs:
         outputs.write_by(options.region, fitted.region.to_json)
         if options.report is not None:

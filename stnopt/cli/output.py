@@ -25,6 +25,7 @@ def figure(draw: Callable[..., Any], *data: Any, **options: Any) -> Callable[[Pa
 
 def write_files(folder: Path, files: Mapping[str, Callable[[Path], object]]) -> None:
     """Write all files into a folder, made where there is none, and print what was written."""
+    folder.mkdir(parents=True, exist_ok=True)
     with files_together() as outputs:
         for name, write in files.items():
             outputs.write_by(folder / name, write)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stnopt.cli.print_schedule import Clock
     from stnopt.plant.network import Network
-    from stnopt.scheduling.diagnosis.explain import Shortfall
+    from stnopt.scheduling.diagnosis.shortfall import Shortfall
     from stnopt.scheduling.schedule import Schedule
 
 
@@ -119,8 +119,8 @@ def _print_impossible(
     network: Network, problem: Problem, options: argparse.Namespace, clock: Clock
 ) -> int | None:
     """Say what no schedule can help, if that is so, before any time is spent on a search."""
+    from stnopt.scheduling.checks import check_deliveries
     from stnopt.scheduling.diagnosis.aggregate_balance import Demand, check_demand, find_reasons
-    from stnopt.scheduling.model import check_deliveries
 
     check_demand(network, problem.targets)
     check_deliveries(network, problem.deliveries, horizon=problem.horizon)

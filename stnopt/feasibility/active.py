@@ -105,6 +105,8 @@ def sample_boundary(
             max_span=max_span,
             proof_limit=0,
         )
+        if found.stopped == "interrupted":
+            raise KeyboardInterrupt  # on which event points to ask is not known
         n_events, max_span, spent = found.n_events, found.max_span, len(found.tried)
         if n_solves - spent < _FEWEST_SOLVES:
             raise InvalidInputError(

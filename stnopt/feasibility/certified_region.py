@@ -20,6 +20,7 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
+from stnopt.files import write_text
 from stnopt.scheduling.schedule import Batch, Schedule
 from stnopt.scheduling.search.find_schedule import suggest_events
 from stnopt.solvers.solve import Status
@@ -159,7 +160,7 @@ class CertifiedRegion:
         }
         text = json.dumps(content, allow_nan=False)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_text(path, text + "\n")
         return text
 
     @classmethod

@@ -17,11 +17,11 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.tolerance import SHARE, amount_tolerance
+from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Runs,
     build_scheduling_model,
-    check_targets,
     limit_storage_in_time,
     limit_utility_in_time,
     read_runs,

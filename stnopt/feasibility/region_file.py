@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError
+from stnopt.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,25 +36,7 @@ def write(path: Path | str, text: str) -> None:
     InvalidInputError
         If the path is none, or cannot be written to.
     """
-    try:
-        target = Path(path)
-        if target.exists() and not target.is_file():  # a pipe or a terminal
-            target.write_text(text + "\n", encoding="utf-8")
-            return
-        target = target.resolve()  # a link stays a link
-        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except TypeError as error:
-        raise InvalidInputError(f"path: expected a file, got {path!r}") from error
-    except (OSError, ValueError) as error:  # ValueError: text or a path that no file can hold
-        raise InvalidInputError(f"path: {str(path)!r} cannot be written: {error}") from error
+    write_text(path, text + "\n")
 
 
 def read(source: Path | str) -> tuple[str, str]:

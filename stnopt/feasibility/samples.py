@@ -22,6 +22,7 @@ from scipy.stats import qmc
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.region import Scalar, checked_scalars
+from stnopt.files import read_table, refuse_lines, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 FEASIBLE, UNDECIDED, INFEASIBLE = -1, 0, 1
 
 _LABEL = "label"  # last column of a samples file
-_SCOPE_PREFIX = "# scope: "
+_SCOPE_WORD = "scope: "
 _Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal
-_SHOWN_PROBLEMS = 50
 _RECORD_WORDS = {
     "yes": FEASIBLE,
     "true": FEASIBLE,
@@ -170,12 +170,12 @@ class TargetSamples:
         """
         text = io.StringIO()
         scope = json.dumps(dict(self.scope), allow_nan=False, ensure_ascii=False)
-        text.write(f"{_SCOPE_PREFIX}{scope}\n")
+        text.write(f"# {_SCOPE_WORD}{scope}\n")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*self.products, _LABEL])
         for target, label in zip(self.targets.to_numpy(), self.labels, strict=True):
             writer.writerow([*(repr(float(amount)) for amount in target), int(label)])
-        Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
+        write_text(path, text.getvalue())
 
     @classmethod
     def from_csv(cls, path: Path | str) -> TargetSamples:
@@ -201,7 +201,7 @@ class TargetSamples:
             if code not in codes:
                 problems.append((place, f"label must be -1, 0 or 1, got {values[-1]!r}"))
             labels.append(codes.get(code, UNDECIDED))
-        _refuse(problems, where)
+        refuse_lines(problems, where)
         targets = _frame(amounts, header[:-1])
         try:
             return cls(targets=targets, labels=np.array(labels, dtype=np.int64), scope=scope)
@@ -287,7 +287,7 @@ class TargetSamples:
                 )
                 problems.append((place, f"{label} must be {expected}, got {said!r}"))
             labels.append(UNDECIDED if code is None else code)
-        _refuse(problems, where)
+        refuse_lines(problems, where)
         if met is None and labels and all(_is_one(values[label_place]) for _, values in rows):
             warnings.warn(
                 f"{where}: {label} is 1 in every record, which means that no target was met (the"
@@ -521,39 +521,17 @@ def _checked_targets(targets: pd.DataFrame) -> pd.DataFrame:
 def _read_table(
     path: Path,
 ) -> tuple[dict[str, Scalar], list[str], list[tuple[str, list[Any]]], list[tuple[str, str]]]:
-    """Scope, header, rows with their line, and the lines whose number of fields does not fit."""
-    text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first letter
+    """Scope, header, rows with their line, and what is wrong with single lines."""
+    table = read_table(path)
     scope: dict[str, Scalar] = {}
-    n_before = 0
-    if text.startswith(_SCOPE_PREFIX):
-        first, _, text = text.partition("\n")
-        n_before = 1
+    if table.comment is not None and table.comment.startswith(_SCOPE_WORD):
         try:
-            scope = checked_scalars(json.loads(first.removeprefix(_SCOPE_PREFIX)), "scope")
-        except ValueError as error:  # not JSON, or not a mapping of scalars
+            found = json.loads(table.comment.removeprefix(_SCOPE_WORD))
+            scope = checked_scalars(found, "scope")
+        except (ValueError, RecursionError) as error:  # not JSON, or no mapping of scalars
             raise InvalidInputError(f"{str(path)!r}, line 1: unreadable scope: {error}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    rows: list[tuple[str, list[Any]]] = []
-    problems: list[tuple[str, str]] = []
-    try:
-        for values in reader:
-            place = f"line {reader.line_num + n_before}"
-            if not values:
-                continue
-            if not header:
-                header = [name.strip() for name in values]
-            elif len(values) != len(header):
-                problems.append((place, f"expected {len(header)} fields, found {len(values)}"))
-            else:
-                rows.append((place, values))
-    except csv.Error as error:
-        problems.append(
-            (f"line {reader.line_num + n_before}", f"{error}; nothing after it is read")
-        )
-    if not header:
-        raise InvalidInputError(f"{str(path)!r}: expected a header line, found an empty file")
-    return scope, header, rows, problems
+    rows: list[tuple[str, list[Any]]] = [(f"line {line}", values) for line, values in table.rows]
+    return scope, table.header, rows, table.problems
 
 
 def _parse_amounts(
@@ -609,17 +587,6 @@ def _is_one(value: object) -> bool:
         return float(cast("float", value)) == 1.0
     except (TypeError, ValueError):
         return False
-
-
-def _refuse(problems: list[tuple[str, str]], where: str) -> None:
-    """Raise one error with every problem found; the rest of a very long list is counted."""
-    if not problems:
-        return
-    shown = [f"{place}: {problem}" for place, problem in problems[:_SHOWN_PROBLEMS]]
-    if hidden := len(problems) - len(shown):
-        shown.append(f"and {hidden} more")
-    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-    raise InvalidInputError("\n  - ".join([f"{where}: {count}:", *shown]))
 
 
 def _frame(amounts: list[list[float]], columns: Sequence[str]) -> pd.DataFrame:

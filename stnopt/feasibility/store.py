@@ -18,6 +18,7 @@ import numpy as np
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Answer, Reach
+from stnopt.files import lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ _LIMITS = ("solve_limit", "time_limit")
 
 class LabelStore:
     """A file of answers and labels for one plant, horizon and set of options.
+
+    While it is open for writing it is locked: another process that opens it then is refused.
 
     Every record is written and flushed to disk at once. A record that was cut off at the end of the
     file is dropped when the file is opened. While the disk is full, records are kept in memory, a
@@ -54,25 +57,39 @@ class LabelStore:
     Raises
     ------
     InvalidInputError
-        The file belongs to something else, or a record inside it cannot be read.
+        The file belongs to something else, a record inside it cannot be read, another process is
+        writing it, or it cannot be opened.
     """
 
     def __init__(self, path: Path | str | None, scope: Mapping[str, Any]) -> None:
         self.path = None if path is None else Path(path)
+        self._scope = dict(scope)
+        header = {"format": _FORMAT, "hash": _digest(scope), "scope": self._scope}
+        self._header = json.dumps(header, sort_keys=True).encode() + b"\n"
+        self._file: int | None = None
+        self._load()
+
+    def _load(self) -> None:
+        """Learn what the file holds, and nothing else."""
         self.labels: dict[Target, int] = {}
         self.answers: dict[Target, tuple[Answer, list[Reach], tuple[str, ...]]] = {}
         self.waves: list[list[Target]] = []
         self._pending = b""
         self._good = 0
-        self._file: int | None = None
-        self._limits = {key: scope[key] for key in _LIMITS if key in scope}
+        self._limits = {key: self._scope[key] for key in _LIMITS if key in self._scope}
         self._is_raised = False
-        header = {"format": _FORMAT, "hash": _digest(scope), "scope": dict(scope)}
-        self._header = json.dumps(header, sort_keys=True).encode() + b"\n"
         if self.path is not None and self.path.exists():
-            self._read(self.path.read_bytes(), header)
+            try:
+                content = self.path.read_bytes()
+            except OSError as error:
+                raise self._unusable(error) from error
+            self._read(content)
 
-    def _read(self, content: bytes, header: dict[str, Any]) -> None:
+    def _unusable(self, error: OSError) -> InvalidInputError:
+        reason = error.strerror or error
+        return InvalidInputError(f"store {str(self.path)!r} cannot be used: {reason}")
+
+    def _read(self, content: bytes) -> None:
         complete = content[: content.rfind(b"\n") + 1]  # what follows was cut off while written
         if not complete and self._header.startswith(content):
             return
@@ -86,7 +103,7 @@ class LabelStore:
                 f"store {str(self.path)!r}: not a file of labels that this release wrote; choose"
                 " another file"
             ) from None
-        ours, wanted = header["scope"], self._limits
+        ours, wanted = self._scope, self._limits
         self._limits = {key: theirs.get(key) for key in wanted}
         differs = [
             f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
@@ -148,9 +165,19 @@ class LabelStore:
         self.answers[tuple(record["asked"])] = (answer, reaches[1:], tuple(record["limited"]))
 
     def __enter__(self) -> Self:
-        """Open the file for appending, without what was cut off at its end."""
+        """Open and lock the file for appending, without what was cut off at its end."""
         if self.path is not None:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            except OSError as error:
+                raise self._unusable(error) from error
+            try:
+                lock_file(self._file, f"store {str(self.path)!r}")
+                self._load()  # another process may have written since
+            except BaseException:
+                os.close(self._file)
+                self._file = None
+                raise
             if not self._good:
                 self._append(self._header)
             elif self._is_raised:

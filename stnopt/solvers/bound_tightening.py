@@ -13,6 +13,7 @@ from pyomo.common.errors import InfeasibleConstraintException
 
 from stnopt.solvers.engines.highs import pass_model
 from stnopt.solvers.linear_form import compile_linear
+from stnopt.solvers.quiet_highs import new_highs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,9 +82,8 @@ def bound_variables(
         maximise=False,
         integer=form.integer if integers else np.zeros(len(cost), dtype=bool),
     )
-    highs = highspy.Highs()
+    highs = new_highs()
     settings = {
-        "output_flag": False,
         "threads": threads,
         "random_seed": 0,
         "mip_max_nodes": max_nodes,

@@ -16,6 +16,8 @@ import highspy
 import numpy as np
 from scipy.sparse import csc_array
 
+from stnopt.solvers.quiet_highs import new_highs, run_interruptibly
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -206,8 +208,7 @@ def solve_program(
     """
     if not len(program.cost):  # HiGHS has no status for it
         return _empty_answer(program)
-    highs = highspy.Highs()
-    highs.setOptionValue("output_flag", False)
+    highs = new_highs()
     highs.setOptionValue("threads", 1)
     highs.setOptionValue("random_seed", seed)
     highs.setOptionValue("mip_rel_gap", relative_gap)
@@ -224,7 +225,7 @@ def solve_program(
     if start is not None and has_integers:
         columns = np.flatnonzero(np.isfinite(start)).astype(np.int32)
         highs.setSolution(len(columns), columns, np.asarray(start, dtype=float)[columns])
-    highs.run()
+    run_interruptibly(highs)
     return _read(highs, program, has_integers)
 
 

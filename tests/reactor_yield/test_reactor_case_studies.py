@@ -53,6 +53,7 @@ def test_reactor_batch_time_is_amount_over_throughput(plan):
 
 def test_operating_point_is_safe_and_scheduled(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "N_GRID", 7)
+    monkeypatch.setattr(plan, "LEAST_CONVERSION", 0.95)
     monkeypatch.setattr(plan, "HORIZON", 6.0)
     monkeypatch.setattr(plan, "N_EVENTS", 4)
     summary = plan.main(tmp_path, n_draws=1_500, n_rows=2_000)

@@ -15,7 +15,7 @@ import pyomo.environ as pyo
 from stnopt.errors import InvalidInputError
 from stnopt.plant.reachability import soonest_times
 from stnopt.plant.tolerance import SHARE, amount_tolerance
-from stnopt.scheduling.model import check_targets
+from stnopt.scheduling.checks import check_targets
 from stnopt.solvers.solve import Status, solve
 
 if TYPE_CHECKING:

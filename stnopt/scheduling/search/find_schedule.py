@@ -13,13 +13,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.model import (
-    Formulation,
-    Objective,
-    check_deliveries,
-    check_orders,
-    check_targets,
-)
+from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
@@ -40,6 +34,7 @@ if TYPE_CHECKING:
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.plant.state import PlantState
+    from stnopt.scheduling.model import Formulation, Objective
     from stnopt.scheduling.schedule import Schedule
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
@@ -223,12 +218,18 @@ def _search(
         return complete
     least = complete.result.objective or 0.0
     least = least if least > _NOTHING_MISSING else 0.0
-    found = _search_once(replace(question, most_missing=least), limits, **settings)
+    found = replace(complete, schedule=None)
+    if complete.stopped != "interrupted":
+        try:
+            found = _search_once(replace(question, most_missing=least), limits, **settings)
+        except KeyboardInterrupt:
+            found = replace(found, stopped="interrupted")
+    stopped: Stopped = "interrupted" if found.stopped == "interrupted" else "time limit"
     if found.schedule is None:  # a limit came first: the schedule that misses least is one
         value = schedule_value(complete.schedule, question.network, "tardiness")
         unproven = SolveResult(status=Status.FEASIBLE, objective=value)
         found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
-        found = replace(found, stopped="time limit")
+        found = replace(found, stopped=stopped)
     whole = complete.stopped == "proven"
     scope = found.proof if whole else replace(found.proof, scope="these event points")
     return replace(
@@ -321,6 +322,7 @@ def _search_long(points: EventPointSearch) -> None:
     def improved(schedule: Schedule, value: float, bound: float | None) -> None:
         points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
 
+    interrupts: list[bool] = []
     schedule, bound = search_long_horizon(
         points.question.network,
         points.problem,
@@ -328,6 +330,7 @@ def _search_long(points: EventPointSearch) -> None:
         relative_gap=limits.relative_gap,
         warm=incumbent.schedule,
         on_improvement=improved,
+        on_interrupt=lambda: interrupts.append(True),
     )
     valued = None if schedule is None else incumbent.valued(schedule)
     points.bound.update(bound, known=incumbent.value)
@@ -338,6 +341,8 @@ def _search_long(points: EventPointSearch) -> None:
     value, seconds = incumbent.value, limits.clock() - started
     status = status_of(value, points.bound.value, relative_gap=limits.relative_gap)
     points.tried.append(Attempt(0, 0, status, value, seconds, "long_horizon"))
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> ScheduleSearch:
@@ -401,6 +406,8 @@ def suggest_events(
         max_span=max_span,
         proof_limit=0,
     )
+    if found.stopped == "interrupted":
+        raise KeyboardInterrupt  # what was asked for is not known
     return found.n_events, found.max_span
 
 
@@ -462,7 +469,7 @@ def find_in_window(
             formulation=formulation,
             report=report,
         )
-        if found.schedule is not None or limits.reached:
+        if found.schedule is not None or limits.reached or found.stopped == "interrupted":
             break
         undecided = undecided or found.result.status is not Status.INFEASIBLE
     assert found is not None
@@ -472,6 +479,8 @@ def find_in_window(
         nothing = SolveResult(status=Status.NO_SOLUTION, message=message)
         proof = replace(found.proof, scope="these event points")
         stopped: Stopped = "time limit" if limits.reached else "no further gain"
+        if found.stopped == "interrupted":
+            stopped = "interrupted"
         return replace(found, result=nothing, proof=proof, stopped=stopped)
     if undecided and found.proof.scope == "any schedule":
         # An earlier window that was left open might hold a shorter one.
@@ -481,5 +490,7 @@ def find_in_window(
             max_span=found.proof.max_span,
             bound=found.proof.bound,
         )
-        found = replace(found, proof=proof, stopped="no further gain")
+        interrupted = found.stopped == "interrupted"
+        stopped = "interrupted" if interrupted else "no further gain"
+        found = replace(found, proof=proof, stopped=stopped)
     return replace(found, search_time=max(before, found.search_time))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
-from stnopt.scheduling.model import check_deliveries, check_targets
+from stnopt.scheduling.checks import check_deliveries, check_targets
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import MAXIMISED, value_terms

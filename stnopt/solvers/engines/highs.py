@@ -12,6 +12,7 @@ from pyomo.common.errors import InfeasibleConstraintException
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.solvers.linear_form import LinearForm, compile_linear
+from stnopt.solvers.quiet_highs import new_highs, run_interruptibly
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
@@ -123,10 +124,10 @@ def pass_model(highs: highspy.Highs, form: LinearForm) -> bool:
 
 
 def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> highspy.Highs:
-    highs = highspy.Highs()
+    highs = new_highs()
     settings: dict[str, Any] = {
         "output_flag": request.log,
-        "log_to_console": request.log,  # HiGHS 1.16 prints a banner before it reads output_flag
+        "log_to_console": request.log,
         "threads": request.threads,
         "mip_rel_gap": request.relative_gap,
         "random_seed": request.seed,
@@ -147,7 +148,6 @@ def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> high
     for name, setting in settings.items():
         if highs.setOptionValue(name, setting) != highspy.HighsStatus.kOk:
             raise InvalidInputError(f"HiGHS refuses option {name!r} = {setting!r}")
-    highs.HandleKeyboardInterrupt = True
     if not pass_model(highs, form):
         raise UnsupportedModelError(
             f"HiGHS refuses model {request.model.name!r}: look for coefficients that are infinite "
@@ -157,10 +157,10 @@ def _load_highs(request: SolveRequest, form: LinearForm, started: float) -> high
 
 
 def _run(highs: highspy.Highs) -> None:
-    if highs.run() == highspy.HighsStatus.kError:
+    if run_interruptibly(highs) == highspy.HighsStatus.kError:
         # The pool of threads is the process's: a run with another number of them is refused.
         highspy.Highs.resetGlobalScheduler(True)
-        highs.run()
+        run_interruptibly(highs)
 
 
 def _tell_unbounded_from_infeasible(

@@ -12,8 +12,6 @@ from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import Suitability, Task
@@ -64,7 +62,7 @@ def rank_widths(
     shortest = min(fit.duration(max(fit.min_batch, 0.5 * fit.max_batch)) for fit in fits)
     longest = min(1.5 * shortest, horizon)
     ranked: list[Width] = []
-    for width in _least_wasteful([w for w in candidates if w <= longest], fits):
+    for width in _least_wasteful(network, [w for w in candidates if w <= longest], horizon):
         n_batches = sum(
             max(0, int(horizon / width) - mode.steps + 1)
             for mode in choose_modes(network, width, most=most_modes)
@@ -87,13 +85,18 @@ def rank_widths(
     return sorted(ranked, key=score, reverse=True)
 
 
-def _least_wasteful(widths: list[float], fits: Sequence[Suitability]) -> list[float]:
-    """Keep of widths that are near each other the one that rounds full batches up the least."""
-    full = np.array([fit.duration(fit.max_batch) for fit in fits])
+def _least_wasteful(network: Network, widths: list[float], horizon: float) -> list[float]:
+    """Keep of widths near each other the one that loses least by rounding, the horizon's too."""
     best: dict[int, tuple[float, float]] = {}
     for width in sorted(widths, reverse=True):
         near = round(math.log(width) / math.log(_APART))
-        waste = float(np.mean(np.ceil(full / width - 1e-7) * width / full))
+        slower = [
+            (mode.steps * width / mode.most) / (fit.duration(fit.max_batch) / fit.max_batch)
+            for mode in choose_modes(network, width, most=1)
+            for fit in (mode.suitability,)
+        ]
+        waste = float(np.mean(slower))
+        waste *= horizon / (math.floor(horizon / width + 1e-7) * width)
         if near not in best or waste < best[near][0] - 1e-9:
             best[near] = (waste, width)
     return [width for _, width in best.values()]

@@ -31,8 +31,8 @@ _FUTURE_PERIODS = 4
 #: What all hours of all units would cost if they were left for later, as a share of the bound; for
 #: a makespan, what a batch that is left for later costs, as a share of missing a full one.
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
-#: A window that is not solved is halved, down to so many longest batches.
-_LEAST_WINDOW = 1.2
+#: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
+_FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Gap at which a window is good enough.
 _GAP = 0.01
 
@@ -219,6 +219,6 @@ def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
     """Return a window and a step, in steps of the grid: two longest batches, or as much as fits."""
     longest = max(mode.steps for mode in grid.modes)
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
-    window = max(math.ceil(_LEAST_WINDOW * longest), int(most_batches / per_step))
+    window = max(math.ceil(_FIRST_WINDOW * longest), int(most_batches / per_step))
     window = min(window, grid.n_steps)
     return window, max(1, window // 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from dataclasses import dataclass, field, replace
@@ -81,6 +80,7 @@ def search_long_horizon(
     seed: int = 0,
     warm: Schedule | None = None,
     on_improvement: Callable[[Schedule, float, float | None], None] | None = None,
+    on_interrupt: Callable[[], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Schedule | None, float | None]:
@@ -101,6 +101,8 @@ def search_long_horizon(
         A schedule to start from; nothing worse is returned.
     on_improvement : callable, optional
         Called with each better schedule, its value and the bound.
+    on_interrupt : callable, optional
+        Called when Ctrl-C ended the search; what it found so far is returned all the same.
     should_stop : callable, optional
         Asked between two steps of a few seconds.
     clock : callable, optional
@@ -132,8 +134,11 @@ def search_long_horizon(
         should_stop=should_stop,
         clock=clock,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # what was found so far is the answer
+    try:
         search.run(warm)
+    except KeyboardInterrupt:  # what was found so far is the answer
+        if on_interrupt is not None:
+            on_interrupt()
     return search.best, search.bound
 
 
