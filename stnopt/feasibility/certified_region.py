@@ -255,7 +255,7 @@ def trace_frontier(
     found by LPs; one MILP shows that nothing lies beyond a line, or finds what does. Where a
     structure ends, one MILP finds the boundary's next point.
 
-    With three or more, the region is enclosed from inside (what lies below blends of checked
+    With three or more, the region is enclosed from inside (what lies below combinations of checked
     schedules) and outside (what MILPs prove to be out of reach), each MILP where it is expected to
     settle most, until less than `tolerance` of the box is undecided.
 
@@ -477,7 +477,7 @@ class _Walk:
         if height > 0:
             return [beyond, back]
         share = height / (height - normal @ (beyond.amounts - here.amounts))
-        return [beyond, self.oracle.blend([back, beyond], np.array([1 - share, share]))]
+        return [beyond, self.oracle.combine([back, beyond], np.array([1 - share, share]))]
 
     def _next_corner(self, here: Reach, axis: int, lower: Sequence[float]) -> Reach | None:
         """Return the end of the straight line along which the structure of `here` reaches."""
@@ -505,10 +505,10 @@ class _Walk:
         self.segments.append(np.array([start, stop], dtype=float))
 
     def _clean_between(self, a: Reach, b: Reach) -> bool:
-        """Whether every blend of two schedules of one structure passes the replay.
+        """Whether every convex combination of two schedules of one structure passes the replay.
 
         Between two schedules every time and amount changes linearly. As long as the order of their
-        events stays the same, stocks and draws are linear and stored amounts convex in the blend,
+        events stays the same, stocks and draws are linear and stored amounts convex in the weights,
         so that a stretch is clean if its ends are: it is enough to replay just inside the ends of
         every stretch between changes of order.
         """
@@ -522,8 +522,8 @@ class _Walk:
         inside = 1e-6
         for low, high in itertools.pairwise(stops):
             for share in (low + inside, (low + high) / 2, high - inside):
-                blend = self.oracle.blend([a, b], np.array([1 - share, share]))
-                if not self.oracle.is_valid(blend):
+                combination = self.oracle.combine([a, b], np.array([1 - share, share]))
+                if not self.oracle.is_valid(combination):
                     return False
         return True
 

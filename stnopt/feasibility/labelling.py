@@ -320,8 +320,8 @@ class Labelling:
             group += [answer.reach, *(r for r in spread if r.structure == answer.reach.structure)]
             if self.is_free:
                 for reach in (answer.reach, *spread):
-                    self._settle_below(reach)
-            self._settle_by_blending(group)
+                    self._decide_below(reach)
+            self._decide_by_combinations(group)
         elif answer.missed_by is not None:
             # Strictly closer than the proven distance: a target there would miss this one by less.
             short = (target - self.points) * self.oracle.weights
@@ -329,15 +329,15 @@ class Labelling:
             settled = away.max(axis=1) < answer.missed_by * (1 - 1e-9)
             self._settle(settled, INFEASIBLE)
 
-    def _settle_below(self, reach: Reach) -> None:
+    def _decide_below(self, reach: Reach) -> None:
         self._settle(np.all(self.points <= reach.amounts + self.slack, axis=1), FEASIBLE)
 
-    def _settle_by_blending(self, group: list[Reach]) -> None:
-        """Label what a blend of one structure's schedules makes, once the replay accepts it.
+    def _decide_by_combinations(self, group: list[Reach]) -> None:
+        """Label what a combination of one structure's schedules makes, if the replay accepts it.
 
         A target outside their hull gives the direction in which it lies outside, and with it all
-        others that do. With free disposal, the largest targets come first: what their blends make
-        settles the smaller ones.
+        others that do. With free disposal, the largest targets come first: what their combinations
+        make decides the smaller ones.
         """
         amounts = np.array([r.amounts for r in group])
         rows = self.open
@@ -350,18 +350,18 @@ class Labelling:
             row, rows = rows[0], rows[1:]
             if self.labels[row] != UNDECIDED:
                 continue
-            weights, direction, gap = _blending_weights(amounts, self.points[row], self.is_free)
+            weights, direction, gap = _combination_weights(amounts, self.points[row], self.is_free)
             slack = float(np.abs(direction) @ self.slack)
             if gap > slack:
                 highest = (amounts @ direction).max() + slack
                 rows = rows[self.points[rows] @ direction <= highest]
                 continue
-            blend = self.oracle.blend(group, weights)
-            if not self.oracle.meets(blend, self.points[row]):
+            combination = self.oracle.combine(group, weights)
+            if not self.oracle.meets(combination, self.points[row]):
                 continue
             self._settle(np.arange(len(self.points)) == row, FEASIBLE)
             if self.is_free:
-                self._settle_below(blend)
+                self._decide_below(combination)
                 rows = rows[self.labels[rows] == UNDECIDED]
 
     def _settle(self, which: NDArray[np.bool_], label: int) -> None:
@@ -370,7 +370,7 @@ class Labelling:
         self.record.add_labels(self.points[fresh], label)
 
 
-def _blending_weights(
+def _combination_weights(
     amounts: NDArray[np.float64], target: NDArray[np.float64], is_free: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Mix amounts as close to a target as they get, or as far beyond it with free disposal.
@@ -401,7 +401,7 @@ def _blending_weights(
         method="highs",
     )
     if found.status != 0:
-        raise RuntimeError(f"blending {n} schedules: {found.message}")
+        raise RuntimeError(f"combining {n} schedules: {found.message}")
     sides = -found.ineqlin.marginals.reshape(-1, p)
     direction = sides[0] if is_free else sides[0] - sides[1]
     weights = np.maximum(found.x[:n], 0.0)

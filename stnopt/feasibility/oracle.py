@@ -2,7 +2,7 @@
 
 One question settles more than one target. A target that is missed by at least `t` leaves all
 closer ones infeasible too; and schedules of one structure (the same batches at the same events)
-can be blended: their mean makes the mean of their amounts, and is replayed before it is believed.
+can be combined: their mean makes the mean of their amounts, and is replayed before it is believed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Reach:
 
     @property
     def structure(self) -> tuple:
-        """Which batches run at which events: reaches that share it can be blended."""
+        """Which batches run at which events: reaches that share it can be combined."""
         return tuple(sorted(self.runs))
 
 
@@ -330,7 +330,7 @@ class TargetOracle:
             return -np.inf
         return np.inf if result.bound is None else result.bound
 
-    def blend(self, reaches: list[Reach], weights: NDArray[np.float64]) -> Reach:
+    def combine(self, reaches: list[Reach], weights: NDArray[np.float64]) -> Reach:
         """Mix schedules of one structure: starts, sizes and amounts are the weighted means."""
         runs = {
             batch: (
@@ -342,7 +342,7 @@ class TargetOracle:
         return self._reach_of(runs)
 
     def moments(self, reach: Reach) -> NDArray[np.float64]:
-        """Return the times of a schedule whose order decides what blends with it are worth.
+        """Return the times of a schedule whose order decides what combinations with it are worth.
 
         Batches start, end, release something early and may need their unit cleaned; units are away
         from one fixed time to another.

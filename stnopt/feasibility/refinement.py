@@ -1,7 +1,7 @@
 """What a plant can make of any number of products, enclosed from inside and from outside.
 
-Inside: targets below the blends of checked schedules. Outside: what MILPs prove to be out of reach.
-Each question goes where it is expected to settle the largest part of what lies between.
+Inside: targets below the convex combinations of checked schedules. Outside: what MILPs prove that
+nothing achieves. Each question goes where it is expected to decide the largest part in between.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ def is_below(
     return np.asarray(np.all(points @ normals.T <= offsets, axis=1))
 
 
-def blends_are_clean(oracle: TargetOracle, reaches: list[Reach]) -> bool:
-    """Whether every blend of some schedules of one structure passes the replay.
+def combinations_are_clean(oracle: TargetOracle, reaches: list[Reach]) -> bool:
+    """Whether every convex combination of some schedules of one structure passes the replay.
 
-    Times and amounts are linear in the blend. While no two events swap their order, stocks and
-    draws are linear and stored amounts convex in it, so that all blends are clean if the mean of
-    all is and those next to every single one are.
+    Times and amounts are linear in the weights. While no two events swap their order, stocks and
+    draws are linear and stored amounts convex in them, so that all combinations are clean if the
+    mean of all is and those next to every single one are.
     """
     if len(reaches) == 1:
         return oracle.is_valid(reaches[0])
@@ -107,7 +107,7 @@ def blends_are_clean(oracle: TargetOracle, reaches: list[Reach]) -> bool:
     shares = [mean]
     for row in np.eye(k):
         shares += [row, (1 - 1e-5) * row + 1e-5 * mean, (1 - 1e-2) * row + 1e-2 * mean]
-    return all(oracle.is_valid(oracle.blend(reaches, share)) for share in shares)
+    return all(oracle.is_valid(oracle.combine(reaches, share)) for share in shares)
 
 
 class Refinement:
@@ -229,7 +229,7 @@ class Refinement:
         self.labels[(self.labels == 0) & limit.excludes(self.cloud, self.slack)] = 1
 
     def _include(self, reach: Reach) -> None:
-        """Add what the structure of a schedule makes, as groups whose blends are all clean."""
+        """Add what a structure makes, as groups of schedules whose combinations are all clean."""
         base = Reach(amounts=np.maximum(reach.amounts, 0.0), runs=reach.runs)
         self.reaches.append(base)
         random = np.abs(self.rng.normal(size=(_N_DIRECTIONS, self.p)))
@@ -242,7 +242,7 @@ class Refinement:
                 np.all(other.amounts <= r.amounts + 1e-7 * scale) for r in group
             ):
                 continue
-            if blends_are_clean(self.oracle, [*group, other]):
+            if combinations_are_clean(self.oracle, [*group, other]):
                 group.append(other)
             else:
                 self._add_piece([other])

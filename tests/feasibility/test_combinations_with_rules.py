@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stnopt.feasibility.oracle import Reach, TargetOracle
-from stnopt.feasibility.refinement import blends_are_clean
+from stnopt.feasibility.refinement import combinations_are_clean
 from stnopt.plant import read_network
 
 PLANT = {
@@ -27,15 +27,15 @@ def reach(start):
 
 
 @pytest.mark.parametrize(("away", "clean"), [([], True), ([[1.5, 2.5]], False)])
-def test_blends_across_an_unavailable_period_are_not_trusted(away, clean):
+def test_combinations_across_an_unavailable_period_are_not_trusted(away, clean):
     # At 0, at 9 and half way the unit is there; a fifth of the way it is not.
     network = read_network(PLANT | ({"units": {"U1": {"unavailable": away}}} if away else {}))
     oracle = TargetOracle(network, ("P",), horizon=10, n_events=2)
     ends = [reach(0.0), reach(9.0)]
     assert all(oracle.is_valid(end) for end in ends)
-    assert oracle.is_valid(oracle.blend(ends, np.array([0.5, 0.5])))
-    assert oracle.is_valid(oracle.blend(ends, np.array([0.8, 0.2]))) is clean
-    assert blends_are_clean(oracle, ends) is clean
+    assert oracle.is_valid(oracle.combine(ends, np.array([0.5, 0.5])))
+    assert oracle.is_valid(oracle.combine(ends, np.array([0.8, 0.2]))) is clean
+    assert combinations_are_clean(oracle, ends) is clean
 
 
 def test_moments_are_all_times_that_the_rules_speak_of():
