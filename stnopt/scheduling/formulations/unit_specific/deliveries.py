@@ -1,6 +1,6 @@
 """Deliveries and orders: amounts that leave the plant, in the unit-event model.
 
-A taking takes what batches have released by then, which one binary per event point of each maker
+A taking takes what batches have released by then, which one binary per event point of each producer
 says, less what other batches have consumed. Consumers at later event points leave enough for it. A
 delivery's time and amount are given. An order's are not: its parts come in order of time, each
 before or after the other takings of its state.
