@@ -1,16 +1,19 @@
 # Every target makes its own environment: Python 3.11 or newer and make are all it takes.
 PYTHON ?= python3
 VENV ?= .venv
+# A second environment, with the newest version of everything that pyproject.toml allows.
+NEWEST ?= .venv-newest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test bench lint style types imports spelling docs image lock clean
+.PHONY: help reproduce test test-newest bench lint style types imports spelling docs image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
 	@echo "make test        the tests"
+	@echo "make test-newest a quick subset with the newest versions that are allowed"
 	@echo "make bench       timings side by side, written to benchmarks/RESULTS.md"
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
@@ -25,6 +28,11 @@ reproduce: $(VENV)/.with-test
 
 test: $(VENV)/.with-test
 	$(PY) -m pytest -q
+
+# Meets each door: solvers, search, labels, learned regions, embedding, figures, the reactor.
+test-newest: $(NEWEST)/.with-test
+	$(NEWEST)/bin/python -m pip list --format=freeze | grep -iE '^(highspy|numpy|pandas|pyomo|scikit-learn|scipy)='
+	$(NEWEST)/bin/python -m pytest -q $(NEWEST_TESTS)
 
 bench: $(VENV)/.with-bench
 	$(PY) benchmarks/run.py
@@ -69,6 +77,20 @@ clean:
 	rm -rf build dist docs/_build docs/gallery .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache
 	find stnopt reactor_yield tests -name __pycache__ -prune -exec rm -rf {} +
+
+NEWEST_TESTS := tests/test_solve.py tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
+	tests/scheduling/test_storage_in_time.py tests/plant/test_plant_examples.py \
+	tests/feasibility/test_labelling.py tests/feasibility/test_region.py \
+	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py
+
+$(NEWEST)/.with-test: pyproject.toml | $(NEWEST)/bin/python
+	@echo "Installing the newest stnopt[test] allows into $(NEWEST) ..."
+	@$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --upgrade \
+		--upgrade-strategy eager -e '.[test]'
+	@touch $@
+
+$(NEWEST)/bin/python: | $(PY)
+	$(PYTHON) -m venv $(NEWEST) || { rm -f $@; exit 1; }
 
 # One stamp per extra, so that pip runs again only when what it reads has changed.
 $(VENV)/.with-%: pyproject.toml constraints.txt | $(PY)

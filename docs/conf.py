@@ -1,6 +1,10 @@
 """Sphinx configuration: MyST pages, NumPy docstrings, and nothing fetched while building."""
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "stnopt"
 author = "The stnopt developers"
@@ -8,6 +12,7 @@ project_copyright = f"2026, {author}"
 release = version = installed_version("stnopt")
 
 extensions = [
+    "api_table",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
@@ -15,7 +20,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "_ext", "examples"]
 html_theme = "furo"
 html_title = f"stnopt {release}"
 

@@ -63,11 +63,15 @@ if TYPE_CHECKING:
     from stnopt.plot import plot_region as plot_region
     from stnopt.plot import plot_samples as plot_samples
     from stnopt.plot import plot_stock as plot_stock
-    from stnopt.scheduling.diagnosis.explain import Shortfall as Shortfall
+    from stnopt.scheduling.cut import from_time as from_time
+    from stnopt.scheduling.cut import rest_of as rest_of
+    from stnopt.scheduling.cut import state_at as state_at
     from stnopt.scheduling.diagnosis.explain import explain_infeasible as explain_infeasible
+    from stnopt.scheduling.diagnosis.shortfall import Shortfall as Shortfall
     from stnopt.scheduling.model import build_scheduling_model as build_scheduling_model
     from stnopt.scheduling.model import extract_schedule as extract_schedule
     from stnopt.scheduling.model import require_deliveries as require_deliveries
+    from stnopt.scheduling.model import require_orders as require_orders
     from stnopt.scheduling.model import require_targets as require_targets
     from stnopt.scheduling.model import require_value as require_value
     from stnopt.scheduling.model import set_objective as set_objective
@@ -78,6 +82,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+    from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
     from stnopt.scheduling.search.result import Attempt as Attempt
     from stnopt.scheduling.search.result import Proof as Proof
     from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
@@ -112,7 +117,7 @@ _MODULES = {
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
     "ServedOrder": "stnopt.plant.orders",
-    "Shortfall": "stnopt.scheduling.diagnosis.explain",
+    "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",
     "SolverUnavailableError": "stnopt.errors",
     "State": "stnopt.plant.recipe",
@@ -133,6 +138,11 @@ _MODULES = {
     "duels_from_sklearn": "stnopt.feasibility.classifier",
     "explain_infeasible": "stnopt.scheduling.diagnosis.explain",
     "extract_schedule": "stnopt.scheduling.model",
+    "improve_schedule": "stnopt.scheduling.search.improve",
+    "from_time": "stnopt.scheduling.cut",
+    "rest_of": "stnopt.scheduling.cut",
+    "state_at": "stnopt.scheduling.cut",
+    "require_orders": "stnopt.scheduling.model",
     "find_schedule": "stnopt.scheduling.search.find_schedule",
     "find_violations": "stnopt.scheduling.replay",
     "fit_region": "stnopt.feasibility.classifier",

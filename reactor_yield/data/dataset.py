@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +26,7 @@ from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concent
 from reactor_yield.simulation.tube import simulate_reactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,40 +108,107 @@ def generate_dataset(
     Returns
     -------
     (n_samples, 20) DataFrame
-        `reactor_yield.data.columns.COLUMNS`, then `status` and `reason`.
+        `reactor_yield.data.columns.COLUMNS`, then columns of other species that `kinetics` has,
+        then `status` and `reason`.
+    """
+    blocks = iterate_dataset(
+        n_samples, seed=seed, new=new, frozen=frozen, kinetics=kinetics, progress=progress
+    )
+    return pd.concat(blocks)
+
+
+def iterate_dataset(
+    n_samples: int,
+    *,
+    seed: int = 0,
+    new: bool = False,
+    frozen: bool = False,
+    kinetics: Kinetics = REFERENCE,
+    progress: bool = False,
+    block: int = 10_000,
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of `generate_dataset` a block at a time, in memory that does not grow.
+
+    Parameters
+    ----------
+    n_samples, seed, new, frozen, kinetics, progress
+        As in `generate_dataset`.
+    block
+        Most rows of a block.
     """
     if n_samples < 1:
         message = f"n_samples must be at least 1, got {n_samples}"
         raise InvalidConditionsError(message)
-    conditions = draw_conditions(n_samples, seed=seed, new=new)
+    if set(kinetics.feed_columns) != {"Fao", "Fbo"}:
+        message = (
+            f"the recipe draws feeds of A and B, and this reactor's feeds are {kinetics.feeds}"
+        )
+        raise InvalidConditionsError(message)
     rtol, atol = OLD_TOLERANCES if frozen else (1e-8, 1e-10)
-    blocks = np.array_split(np.arange(n_samples), max(1, n_samples // 2_500))
-    results = pd.concat(
-        simulate_reactor(conditions.iloc[rows], kinetics, frozen=frozen, rtol=rtol, atol=atol)
-        for rows in tqdm(blocks, desc="simulating", unit="block", disable=not progress)
-    )
-    table = conditions.join(results.drop(columns="Cto"))
-    return table[[*(c.name for c in COLUMNS), "status", "reason"]]
+    first = 0
+    with tqdm(total=n_samples, desc="simulating", unit="row", disable=not progress) as bar:
+        for conditions in _draw_blocks(n_samples, seed=seed, new=new, block=block):
+            conditions.index = pd.RangeIndex(first, first + len(conditions))
+            found = simulate_reactor(conditions, kinetics, frozen=frozen, rtol=rtol, atol=atol)
+            table = conditions.join(found.drop(columns="Cto"))
+            # The reference's columns in their order, then those of another reactor's species.
+            known = [c.name for c in COLUMNS if c.name in table.columns]
+            others = [c for c in table.columns if c not in {*known, "status", "reason"}]
+            yield table[[*known, *others, "status", "reason"]]
+            first += len(conditions)
+            bar.update(len(conditions))
+
+
+def write_dataset(path: Path | str, n_samples: int = 10_000, **options: Any) -> None:
+    """Write the rows of `generate_dataset` as CSV, whole or not at all, in bounded memory.
+
+    Parameters
+    ----------
+    path
+        Of the file, replaced once all rows are written.
+    n_samples
+        Rows.
+    **options
+        Of `iterate_dataset`.
+    """
+    target = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            for number, rows in enumerate(iterate_dataset(n_samples, **options)):
+                rows.to_csv(file, index=False, header=number == 0)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def draw_conditions(n_samples: int, *, seed: int = 0, new: bool = False) -> pd.DataFrame:
     """Conditions of `generate_dataset` alone: Mode, Fao, Fbo, P, To, Cto, m, Ta."""
+    blocks = list(_draw_blocks(n_samples, seed=seed, new=new, block=max(n_samples, 1)))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _draw_blocks(n_samples: int, *, seed: int, new: bool, block: int) -> Iterator[pd.DataFrame]:
+    """Conditions, mode after mode, at most `block` rows at a time."""
     shares = _NEW_SHARES if new else _SHARES
     counts = {mode: round(share * n_samples) for mode, share in shares.items()}
     last = max(counts)
     counts[last] = n_samples - sum(n for mode, n in counts.items() if mode != last)
     modes = {1: _drift(MODE_1, 0.9), 2: _drift(MODE_2, 1.1)} if new else {1: MODE_1, 2: MODE_2}
-    frames = []
     for mode, n_rows in counts.items():
         # The legacy generator is part of the recipe: only it repeats the old rows.
         rng = np.random.RandomState(seed)
-        values = _draw_mode(modes[mode], n_rows, rng) if mode in modes else _draw_noise(n_rows, rng)
-        frame = pd.DataFrame(values, columns=list(MODE_1.mean))
-        frame.insert(0, "Mode", float(mode))
-        frames.append(frame)
-    table = pd.concat(frames, ignore_index=True)
-    table.insert(5, "Cto", inlet_concentration(table["P"], table["To"]))
-    return table
+        for first in range(0, n_rows, block):
+            size = min(block, n_rows - first)
+            values = _draw_mode(modes[mode], size, rng) if mode in modes else _draw_noise(size, rng)
+            frame = pd.DataFrame(values, columns=list(MODE_1.mean))
+            frame.insert(0, "Mode", float(mode))
+            frame.insert(5, "Cto", inlet_concentration(frame["P"], frame["To"]))
+            yield frame
 
 
 def _drift(mode: OperatingMode, factor: float) -> OperatingMode:

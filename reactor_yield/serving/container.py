@@ -115,14 +115,29 @@ def _serve(root: Path) -> int:
     return 0
 
 
-def _drop_root() -> None:
-    """Serve as nobody: only `train` needs to write into folders that belong to root."""
+def _drop_root(model_file: Path) -> None:
+    """Serve as nobody: only `train` needs to write into folders that belong to root.
+
+    Root stays where nobody could not read the model, or a sample of the inputs is to be written.
+    """
     if os.name != "posix" or os.getuid() != 0 or os.environ.get("REACTOR_YIELD_CAPTURE_FOLDER"):
+        return
+    if not _is_open_to_all(model_file):
+        sys.stderr.write(f"{model_file} is not readable for all; serving as root\n")
         return
     with contextlib.suppress(OSError):  # a sandbox may forbid it; then it is nobody's root anyway
         os.setgroups([])
         os.setgid(_NOBODY)
         os.setuid(_NOBODY)
+
+
+def _is_open_to_all(path: Path) -> bool:
+    """Whether anyone may read a file and reach it."""
+    try:
+        folders = [p.stat().st_mode & 0o001 for p in path.resolve().parents]
+        return all(folders) and bool(path.stat().st_mode & 0o004)
+    except OSError:
+        return False
 
 
 def _read_channel(folder: Path, *, own: bool) -> pd.DataFrame:
@@ -180,7 +195,8 @@ def _read_hyperparameters(path: Path) -> dict[str, Any]:
 def run_program() -> int:
     """Run as a program of the container: `serve` gives up root, `train` must not."""
     if sys.argv[1:] == ["serve"]:
-        _drop_root()
+        root = Path(os.environ.get("REACTOR_YIELD_ROOT") or ML_ROOT)
+        _drop_root(root / "model" / MODEL_FILE)
     return main()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -22,7 +22,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """One irreversible reaction with a power-law rate.
+    """One reaction: its rate, what it makes and spends, and its heat.
+
+    The rate is `k (prod C_i^n_i - prod C_i^m_i / K) / (1 + sum K_i C_i)^s`, with
+    `k = k_ref exp(E / R (1 / T_ref - 1 / T))`, `K = K_ref exp(dH / R (1 / T_ref - 1 / T))` and
+    `K_i` likewise: a power law, reversible where K is given (van 't Hoff; without temperature's
+    effect on dH), of Langmuir and Hinshelwood where adsorption is (Fogler, Essentials of Chemical
+    Reaction Engineering, section 10.3). Or the user's own, `rate`.
 
     Parameters
     ----------
@@ -40,6 +46,18 @@ class Reaction:
         Moles of each species made (positive) or spent (negative) per mole of rate.
     heat
         Reaction enthalpy, cal per mole of rate; negative is exothermic.
+    equilibrium_constant
+        K at the reference temperature, in mol and dm3 as the orders require; None: irreversible.
+    reverse_orders
+        Exponents m_i of the reverse rate; by default those of what is made.
+    adsorption
+        For each species that is adsorbed, K_i at the reference temperature (dm3/mol) and its
+        enthalpy (cal/mol).
+    sites
+        Exponent s of the sites taken.
+    rate
+        Called with the concentrations by species (mol/dm3, (n,) each) and the temperatures (K,
+        (n,)); returns mol/(dm3 min), (n,). `rate_constant` and the rest then play no part.
     """
 
     name: str
@@ -49,10 +67,20 @@ class Reaction:
     orders: Mapping[str, float]
     stoichiometry: Mapping[str, float]
     heat: float
+    equilibrium_constant: float | None = None
+    reverse_orders: Mapping[str, float] | None = None
+    adsorption: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    sites: float = 1.0
+    rate: Callable[[Mapping[str, Array], Array], Array] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orders", MappingProxyType(dict(self.orders)))
         object.__setattr__(self, "stoichiometry", MappingProxyType(dict(self.stoichiometry)))
+        object.__setattr__(self, "adsorption", MappingProxyType(dict(self.adsorption)))
+        reverse = self.reverse_orders
+        if reverse is None:
+            reverse = {s: moles for s, moles in self.stoichiometry.items() if moles > 0}
+        object.__setattr__(self, "reverse_orders", MappingProxyType(dict(reverse)))
         problems = [
             f"reaction {self.name!r}: {label} must be a positive number, got {value!r}"
             for label, value in (
@@ -76,10 +104,33 @@ class Reaction:
             f"reaction {self.name!r} spends {species!r} but its rate does not depend on it: "
             f"give {species!r} an order above 0"
             for species, moles in self.stoichiometry.items()
-            if moles < 0 and not self.orders.get(species, 0) > 0
+            if moles < 0 and not self.orders.get(species, 0) > 0 and self.rate is None
         ]
+        problems += self._find_problems()
         if problems:
             raise InvalidConditionsError(*problems)
+
+    def _find_problems(self) -> list[str]:
+        """Find what is wrong with equilibrium and adsorption."""
+        problems = []
+        if self.equilibrium_constant is not None:
+            if not (math.isfinite(self.equilibrium_constant) and self.equilibrium_constant > 0):
+                problems.append(
+                    f"reaction {self.name!r}: equilibrium_constant must be a positive number, got "
+                    f"{self.equilibrium_constant!r}"
+                )
+            problems += [
+                f"reaction {self.name!r} spends {species!r} when it runs back, but its reverse "
+                f"rate does not depend on it: give {species!r} a reverse order above 0"
+                for species, moles in self.stoichiometry.items()
+                if moles > 0 and not (self.reverse_orders or {}).get(species, 0) > 0
+            ]
+        problems += [
+            f"reaction {self.name!r}: the adsorption constant of {species!r} must not be negative"
+            for species, (constant, _) in self.adsorption.items()
+            if not (math.isfinite(constant) and constant >= 0)
+        ]
+        return problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +159,10 @@ class Kinetics:
         R in the rate constants, cal/(mol K).
     gas_law_constant
         R in C_T0 = P / (R T_0), dm3 atm/(mol K).
+    pressure_drop
+        1/dm3, of a packed tube: with p the pressure over that at the inlet,
+        d(p^2)/dV = -pressure_drop (T / T_0) (F_T / F_T0) (Ergun; Fogler, eq. 5-28, alpha over the
+        catalyst's mass per volume). 0: no pressure drop.
     """
 
     heat_capacities: Mapping[str, float]
@@ -121,6 +176,7 @@ class Kinetics:
     critical_temperature: float
     gas_constant: float = 1.987
     gas_law_constant: float = 0.082
+    pressure_drop: float = 0.0
     species: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +188,7 @@ class Kinetics:
         problems += _find_clashes(self.species)
         named = [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.orders]
         named += [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.stoichiometry]
+        named += [(f"reaction {r.name!r}", s) for r in self.reactions for s in r.adsorption]
         named += [("feeds", s) for s in self.feeds]
         named += [("key_reactant", self.key_reactant), ("product", self.product)]
         unknown = {f"{where}: {s!r} has no heat capacity" for where, s in named}
@@ -159,10 +216,11 @@ class Kinetics:
             for name, value in positive.items()
             if not (math.isfinite(value) and value > 0)
         ]
-        if not (math.isfinite(self.heat_transfer) and self.heat_transfer >= 0):
-            problems.append(
-                f"kinetics: heat_transfer must not be negative, got {self.heat_transfer!r}"
-            )
+        problems += [
+            f"kinetics: {name} must not be negative, got {getattr(self, name)!r}"
+            for name in ("heat_transfer", "pressure_drop")
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0)
+        ]
         if problems:
             raise InvalidConditionsError(*problems)
 

@@ -13,9 +13,9 @@ Columns and their units are in `reactor_yield.data.columns`.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,12 @@ from numpy.typing import NDArray
 
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.legacy import frozen_parameters, grid_positions
-from reactor_yield.simulation.integrator import Integration, integrate
 from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concentration
+from reactor_yield.simulation.rates import Rates
+from reactor_yield.simulation.stiff import integrate_any
+
+if TYPE_CHECKING:
+    from reactor_yield.simulation.integrator import Integration
 
 Array = NDArray[np.float64]
 
@@ -92,12 +96,12 @@ def simulate_reactor(
     initial, parameters = _initial_values(
         {k: v[valid] for k, v in inputs.items()}, kinetics, frozen
     )
-    solution = integrate(
+    solution = integrate_any(
         _Balances(kinetics),
         initial,
         parameters,
         length=kinetics.volume,
-        watch=len(kinetics.species),
+        watch=len(initial) - 2,
         positions=grid_positions(kinetics),
         whole_state=False,
         rtol=rtol,
@@ -145,12 +149,12 @@ def simulate_profiles(
     initial, parameters = _initial_values(
         {k: v[valid] for k, v in inputs.items()}, kinetics, frozen
     )
-    solution = integrate(
+    solution = integrate_any(
         _Balances(kinetics),
         initial,
         parameters,
         length=kinetics.volume,
-        watch=len(kinetics.species),
+        watch=len(initial) - 2,
         positions=positions,
         rtol=rtol,
         atol=atol,
@@ -158,7 +162,13 @@ def simulate_profiles(
     solved = np.flatnonzero(~solution.failed)
     values = solution.samples[:, :, solved].transpose(2, 0, 1).reshape(-1, len(solution.final))
     levels = pd.MultiIndex.from_product([table.index[valid][solved], positions], names=["row", "V"])
-    names = [*(f"F{s.lower()}" for s in kinetics.species), "T", "Ta"]
+    names = [f"F{s.lower()}" for s in kinetics.species]
+    if kinetics.pressure_drop:
+        inlet = np.repeat(inputs["P"][valid][solved], n_positions)
+        column = len(names)
+        values[:, column] = inlet * np.sqrt(np.maximum(values[:, column], 0.0))
+        names.append("P")
+    names += ["T", "Ta"]
     return pd.DataFrame(values, index=levels, columns=names)
 
 
@@ -207,72 +217,53 @@ def _find_invalid(inputs: Mapping[str, Array], kinetics: Kinetics) -> list[str]:
 def _initial_values(
     inputs: Mapping[str, Array], kinetics: Kinetics, frozen: bool
 ) -> tuple[Array, Array]:
-    """State at the inlet, (n_species + 2, n), and each row's constants, (2, n)."""
+    """State at the inlet, (n_states, n), and each row's constants, (3, n)."""
     n_rows = len(inputs["To"])
-    initial = np.zeros((len(kinetics.species) + 2, n_rows))
+    initial = np.zeros((len(kinetics.species) + (3 if kinetics.pressure_drop else 2), n_rows))
     for feed, column in zip(kinetics.feeds, kinetics.feed_columns, strict=True):
         initial[kinetics.species.index(feed)] = inputs[column]
     initial[-2], initial[-1] = inputs["To"], inputs["Ta"]
+    if kinetics.pressure_drop:
+        initial[-3] = 1.0
+    per_feed = 1 / (inputs["To"] * np.maximum(initial[: len(kinetics.species)].sum(axis=0), 1e-300))
     if frozen:
-        return initial, frozen_parameters(n_rows, kinetics)
+        return initial, np.vstack([frozen_parameters(n_rows, kinetics), per_feed])
     # C_T0 T_0 = P / R: the inlet temperature cancels out of the concentrations.
     scale = inputs["P"] / kinetics.gas_law_constant
-    return initial, np.vstack([scale, inputs["m"] * kinetics.coolant_heat_capacity])
+    coolant = inputs["m"] * kinetics.coolant_heat_capacity
+    return initial, np.vstack([scale, coolant, per_feed])
 
 
 class _Balances:
-    """Right-hand side of the balances for (n_species + 2, r) states and (2, r) row constants."""
+    """Right-hand side of the balances for (n_states, r) states and (3, r) row constants.
+
+    States are the flows, then with a pressure drop the square of the pressure over that at the
+    inlet, then T and Ta.
+    """
 
     def __init__(self, kinetics: Kinetics) -> None:
-        species = kinetics.species
-        self.n_species = len(species)
+        self.n_species = len(kinetics.species)
         self.heat_transfer = kinetics.heat_transfer
-        self.heat_capacities = np.array([kinetics.heat_capacities[s] for s in species])
+        self.pressure_drop = kinetics.pressure_drop
+        self.heat_capacities = np.array([kinetics.heat_capacities[s] for s in kinetics.species])
         self.stoichiometry = kinetics.stoichiometric_matrix()
         self.heats = np.array([-r.heat for r in kinetics.reactions])
-        self.reactions = [
-            (
-                math.log(r.rate_constant)
-                + r.activation_energy / (kinetics.gas_constant * r.reference_temperature),
-                r.activation_energy / kinetics.gas_constant,
-                [(species.index(s), order) for s, order in r.orders.items() if order],
-            )
-            for r in kinetics.reactions
-        ]
+        self.rates = Rates(kinetics)
 
     def __call__(self, y: Array, parameters: Array) -> Array:
         flows, temperature, coolant = y[: self.n_species], y[-2], y[-1]
-        concentrations = flows * (parameters[0] / (flows.sum(axis=0) * temperature))
-        inverse = 1 / temperature
-        rates = np.empty((len(self.reactions), y.shape[1]))
-        for j, (log_factor, slope, orders) in enumerate(self.reactions):
-            rate = np.exp(log_factor - slope * inverse)
-            for i, order in orders:
-                rate *= _power(concentrations[i], order)
-            rates[j] = rate
-        exchanged = self.heat_transfer * (temperature - coolant)
+        total = flows.sum(axis=0)
+        scale = parameters[0] / (total * temperature)
         slopes = np.empty_like(y)
+        if self.pressure_drop:
+            scale = scale * np.sqrt(np.maximum(y[-3], 0.0))
+            slopes[-3] = -self.pressure_drop * parameters[2] * temperature * total
+        rates = self.rates(flows * scale, temperature)
+        exchanged = self.heat_transfer * (temperature - coolant)
         slopes[: self.n_species] = self.stoichiometry @ rates
         slopes[-2] = (self.heats @ rates - exchanged) / (self.heat_capacities @ flows)
         slopes[-1] = exchanged / parameters[1]
         return slopes
-
-
-def _power(concentration: Array, order: float) -> Array:
-    """Concentration to the order.
-
-    Whole orders take a rounding error below zero as it is, which keeps the rate smooth there; other
-    orders are not defined below zero and count it as none left.
-    """
-    if order == 1:
-        return concentration
-    if order == 2:
-        return concentration * concentration
-    if order == 3:
-        return concentration * concentration * concentration
-    if float(order).is_integer():
-        return concentration**order
-    return np.maximum(concentration, 0.0) ** order
 
 
 def _outlets(
@@ -303,6 +294,10 @@ def _outlets(
     found |= dict(zip(kinetics.outlet_columns, flows, strict=True))
     # The old data's outlet concentration used each row's own C_T0 and T_0, frozen equations or not.
     scale = concentration * inputs["To"][valid]
+    if kinetics.pressure_drop:
+        pressure = np.sqrt(np.maximum(solution.final[-3], 0.0))
+        scale = scale * pressure
+        found["P_out"] = inputs["P"][valid] * pressure
     found[kinetics.concentration_column] = (
         scale * flows[product] / (flows.sum(axis=0) * solution.final[-2])
     )
@@ -319,13 +314,21 @@ def _outlets(
     lost = _lost_invariants(initial[:n_species], flows, kinetics)
     hot = solution.peak > kinetics.critical_temperature
     if frozen:
-        hot = grid_peak > kinetics.critical_temperature
+        hot = (grid_peak > kinetics.critical_temperature) & ~solution.failed
     for j, row in enumerate(rows):
-        if solution.failed[j]:
+        if solution.failed[j] and hot[j]:
+            status[row] = "runaway"
+            reason[row] = (
+                f"T exceeded {kinetics.critical_temperature:g} K, then the integration gave up; "
+                "T_max is the highest value until then"
+            )
+        elif solution.failed[j]:
             status[row], reason[row] = (
                 "failed",
                 "the integration needed too many or too small steps",
             )
+        elif kinetics.pressure_drop and solution.final[-3, j] <= 0:
+            status[row], reason[row] = "failed", "the pressure is used up inside the tube"
         elif lost[j] > 1e-8:
             status[row] = "failed"
             reason[row] = f"stoichiometric invariants lost: {lost[j]:.1e} of the feed"

@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import skops.io
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from reactor_yield.errors import InvalidModelFileError
@@ -67,6 +66,8 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     }
     entries: dict[str, bytes] = {}
     if isinstance(model.predictor, TreesPredictor):
+        import skops.io  # takes a second, and only trees need it
+
         entries["estimator.skops"] = skops.io.dumps(model.predictor.estimator)
     for name, kind in _NUMBERS.items():
         if isinstance(model.predictor, kind):
@@ -181,6 +182,8 @@ def _rebuild_predictor(content: Mapping[str, Any], trees: bytes | None) -> Predi
     if trees is None:
         message = "there is no regressor in it"
         raise ValueError(message)
+    import skops.io
+
     unknown = set(skops.io.get_untrusted_types(data=trees)) - set(TRUSTED_TYPES)
     if unknown:
         message = f"types {sorted(unknown)} are not allowed in a yield model"

@@ -246,12 +246,9 @@ def _checked_settings(
 ) -> _Settings:
     if not isinstance(kernel, str) or kernel not in FIT_KERNELS:
         raise InvalidInputError(f"kernel: expected one of {list(FIT_KERNELS)}, got {kernel!r}")
-    known = kernel == "linear" or KERNEL_CLASSES[kernel].built_in
     if not isinstance(gamma, str):
         gamma = checked_number("gamma", gamma)
-    if (not known or not isinstance(gamma, str)) and (
-        gamma not in ("scale", "auto") if isinstance(gamma, str) else not gamma > 0
-    ):
+    if gamma not in ("scale", "auto") if isinstance(gamma, str) else not gamma > 0:
         raise InvalidInputError(
             "gamma: expected a positive number, 'scale' or 'auto' (the 'gamma' parameter of SVC),"
             f" got {gamma!r}"

@@ -16,7 +16,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.store import LabelStore
-from stnopt.scheduling.model import check_targets
+from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.search.find_schedule import suggest_events
 
 if TYPE_CHECKING:

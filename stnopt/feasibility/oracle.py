@@ -17,11 +17,11 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.tolerance import SHARE, amount_tolerance
+from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Runs,
     build_scheduling_model,
-    check_targets,
     limit_storage_in_time,
     limit_utility_in_time,
     read_runs,
@@ -145,7 +145,11 @@ class TargetOracle:
         self.weights = self.scale / scales
         self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
-        stocked = sum(s.initial for s in network.states.values() if not s.unlimited)
+        stocked = sum(
+            s.initial + sum(amount for _, amount in s.arrivals)
+            for s in network.states.values()
+            if not s.unlimited
+        )
         self._most = stocked + n_events * sum(fit.max_batch for fit in network.suitabilities)
         self._build(())
 

@@ -29,7 +29,7 @@ def encode(content: Mapping[str, Any]) -> str:
 
 
 def write(path: Path | str, text: str) -> None:
-    """Write the text and a line's end to a file.
+    """Write the text and a line's end to a file, whole or not at all.
 
     Raises
     ------

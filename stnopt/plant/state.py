@@ -102,11 +102,13 @@ class RunningBatch:
 
 def _before(time: float, work: float, pauses: tuple[tuple[float, float], ...]) -> float:
     """When so much work was still to be done before a time, pauses not counted."""
+    if work <= 0:
+        return time
     for begin, end in reversed(pauses):
         if begin >= time:
             continue
         done = max(0.0, time - end)
-        if done >= work:
+        if done > work + SHARE * time:  # what is done just before a pause is not done after it
             break
         work -= done
         time = begin

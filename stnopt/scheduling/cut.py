@@ -120,7 +120,7 @@ def _kept(
     stocks: dict[str, float] = {}
     held: dict[str, dict[str, float]] = {}
     for name, state in network.states.items():
-        if state.unlimited:
+        if state.unlimited or state.zero_wait:
             continue
         levels, waiting = follow_lots(replay.movements[name], n_instants)
         stored = float(levels[0][-1])

@@ -19,11 +19,11 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
-from stnopt.plant.checks import did_you_mean
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.state import check_state
 from stnopt.plant.tolerance import SHARE
+from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
 from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.given import open_plant
@@ -385,26 +385,6 @@ def require_targets(
             model.target_not_exceeded[state].deactivate()
 
 
-def check_targets(network: Network, targets: Mapping[str, float]) -> None:
-    """Refuse targets that the plant cannot be asked for, naming each (see `require_targets`)."""
-    produced = [
-        s.name for s in network.states.values() if network.producers(s.name) and not s.unlimited
-    ]
-    for state, amount in targets.items():
-        if state not in network.states:
-            raise InvalidInputError(
-                f"target {state!r}: {network.name!r} has no such state; it produces {produced}"
-            )
-        if state not in produced:
-            raise InvalidInputError(
-                f"target {state!r}: no task produces it; targets can be set for {produced}"
-            )
-        if not (math.isfinite(amount) and amount >= 0):
-            raise InvalidInputError(
-                f"target {state!r}: the amount must be a number of at least 0, got {amount}"
-            )
-
-
 def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery]) -> None:
     """Require amounts to leave the plant at given times; a second call replaces the first.
 
@@ -460,32 +440,6 @@ def require_orders(
     _serve(handle, handle.deliveries, orders, may_miss=may_miss)
 
 
-def check_orders(
-    network: Network, orders: Iterable[Order], *, horizon: float | None = None
-) -> None:
-    """Refuse orders that the plant cannot be asked for, naming each (`require_orders`)."""
-    problems = []
-    for order in orders:
-        what = f"order {order.id!r} of {order.state!r}"
-        if order.state not in network.states:
-            known = did_you_mean(order.state, network.states)
-            problems.append(f"{what}: {network.name!r} has no such state{known}")
-            continue
-        state = network.states[order.state]
-        made = network.producers(order.state) or state.initial > 0 or state.arrivals
-        if state.unlimited:
-            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
-        elif state.zero_wait:
-            problems.append(f"{what}: it is zero_wait and cannot be kept for an order")
-        elif not made:
-            problems.append(f"{what}: no task produces it, and there is none in stock")
-        for name, time in (("due", order.due), ("earliest", order.earliest)):
-            if horizon is not None and time > horizon:
-                problems.append(f"{what}: {name} {time:g} is after the horizon, {horizon:g}")
-    if problems:
-        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
-
-
 def _serve(
     handle: SchedulingHandle,
     deliveries: tuple[Delivery, ...],
@@ -520,26 +474,6 @@ def _serve(
     )
     if orders:
         handle.dominance = None  # its rows know no orders
-
-
-def check_deliveries(
-    network: Network, deliveries: Iterable[Delivery], *, horizon: float | None = None
-) -> None:
-    """Refuse deliveries that the plant cannot be asked for, naming each (`require_deliveries`)."""
-    problems = []
-    for delivery in deliveries:
-        what = f"delivery of {delivery.state!r} at {delivery.time:g}"
-        if delivery.state not in network.states:
-            known = did_you_mean(delivery.state, network.states)
-            problems.append(f"{what}: {network.name!r} has no such state{known}")
-        elif network.states[delivery.state].unlimited:
-            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
-        elif network.states[delivery.state].zero_wait:
-            problems.append(f"{what}: it is zero_wait and cannot be kept for a delivery")
-        if horizon is not None and delivery.time > horizon:
-            problems.append(f"{what} is after the horizon, {horizon:g}")
-    if problems:
-        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
 
 
 def require_value(
@@ -691,12 +625,12 @@ def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
 
 def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
     """Make the schedule of some runs; its final stock follows from the batches."""
-    batches = _batches_from_runs(runs, network)
+    batches = _batches_from_runs(runs, network, horizon)
     stock = compute_final_stock(batches, network)
     return Schedule(batches=batches, final_stock=stock, horizon=horizon)
 
 
-def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
+def _batches_from_runs(runs: Runs, network: Network, horizon: float) -> tuple[Batch, ...]:
     """Turn runs into batches that take the plant's own durations; empty ones are dropped.
 
     So are those that were given: they are none of the schedule's.
@@ -707,7 +641,7 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
         if size <= negligible or task not in network.tasks:
             continue
         work = network.tasks[task].units[unit].duration(size)
-        finish = time_of_work(start, work, pauses_of(unit, network))
+        finish = time_of_work(start, work, pauses_of(unit, network), horizon=horizon)
         batches.append(Batch(task=task, unit=unit, start=start, finish=finish, size=size))
     return tuple(sorted(batches, key=lambda b: (b.start, b.unit)))
 
@@ -715,7 +649,7 @@ def _batches_from_runs(runs: Runs, network: Network) -> tuple[Batch, ...]:
 def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
     handle = scheduling_handle(model)
     dated = with_calendars(handle.network, start=handle.date, horizon=handle.horizon)
-    batches = _batches_from_runs(read_runs(model), dated)
+    batches = _batches_from_runs(read_runs(model), dated, handle.horizon)
     stock = {s: float(pyo.value(model.final_stock[s])) for s in handle.network.states}
     return Schedule(
         batches=batches,

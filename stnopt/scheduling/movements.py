@@ -263,7 +263,7 @@ def _comings(
         for position, batch in enumerate(in_order, 1):
             leaves = leaves_unit(batch, position)
             for name, share in network.tasks[batch.task].produces.items():
-                time = _release_time(batch, name, network, same)
+                time = _release_time(batch, name, network, schedule.horizon)
                 comings.append(
                     _from_batch(
                         batch, name, share * batch.size, time, leaves, network, schedule.horizon
@@ -373,9 +373,8 @@ def release_times(
             s: _attended(batch.unit, time, network, horizon, since_before=time == 0.0)
             for s, time in given.items()
         }
-    same = time_tolerance(horizon)
     return {
-        s: _attended(batch.unit, _release_time(batch, s, network, same), network, horizon)
+        s: _attended(batch.unit, _release_time(batch, s, network, horizon), network, horizon)
         for s in network.tasks[batch.task].produces
     }
 
@@ -393,13 +392,19 @@ def _locks(
     )
 
 
-def time_of_work(start: float, work: float, pauses: Sequence[tuple[float, float]]) -> float:
-    """When a batch that starts at a time has run so long, pauses not counted."""
+def time_of_work(
+    start: float, work: float, pauses: Sequence[tuple[float, float]], *, horizon: float
+) -> float:
+    """When a batch that starts at a time has run so long, pauses not counted.
+
+    What ends with a pause's begin, within the tolerance for times, ends before it.
+    """
+    same = time_tolerance(horizon)
     time = start
     for begin, end in pauses:
         if end <= time:
             continue
-        if begin >= time + work:
+        if begin >= time + work - same:
             break
         work -= max(0.0, begin - time)
         time = end
@@ -489,14 +494,15 @@ def _cut_into_instants(
     return ordered[firsts], dict(zip(ordered.tolist(), numbers.tolist(), strict=True))
 
 
-def _release_time(batch: Batch, state: str, network: Network, tolerance: float) -> float:
+def _release_time(batch: Batch, state: str, network: Network, horizon: float) -> float:
     """When a batch gives out a state: at its end, or earlier where the plant says so."""
     suitability = find_suitability(batch, network)
     if suitability is None or state not in suitability.release_time:
         return batch.finish
     pauses = pauses_of(batch.unit, network)
-    time = time_of_work(batch.start, suitability.release_time[state], pauses)
-    return time if time < batch.finish - tolerance else batch.finish
+    after = suitability.release_time[state]
+    time = time_of_work(batch.start, after, pauses, horizon=horizon)
+    return time if time < batch.finish - time_tolerance(horizon) else batch.finish
 
 
 def batches_by_unit(batches: Iterable[Batch]) -> dict[str, list[Batch]]:

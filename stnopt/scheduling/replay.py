@@ -7,10 +7,8 @@ the library. Each rule has one check of its own.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,7 +17,6 @@ from stnopt.plant.calendar import with_calendars
 from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
 from stnopt.scheduling.movements import (
-    Movements,
     Replay,
     batches_before_start,
     batches_by_unit,
@@ -30,63 +27,20 @@ from stnopt.scheduling.movements import (
     time_of_work,
     unloaded_at,
 )
-from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, find_suitability
+from stnopt.scheduling.replay_material import (
+    check_final_stock,
+    check_instantaneous_batches,
+    check_stock,
+)
+from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
+from stnopt.scheduling.violation import Violation as Violation
+from stnopt.scheduling.violation import ViolationKind
+from stnopt.scheduling.violation import amount_text as _amount
+from stnopt.scheduling.violation import number_text as _number
+from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
-    from stnopt.plant.recipe import State
-
-ViolationKind = Literal[
-    "unknown_task",
-    "unsuitable_unit",
-    "batch_size",
-    "duration",
-    "horizon",
-    "overlap",
-    "unit_unavailable",
-    "changeover",
-    "clean_after",
-    "over_utility",
-    "stock_below_zero",
-    "over_capacity",
-    "zero_wait",
-    "missed_delivery",
-    "order",
-    "unattended",
-    "paused",
-    "state",
-    "final_stock",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """One broken rule.
-
-    Parameters
-    ----------
-    kind : str
-        Which rule: "unknown_task", "unsuitable_unit", "batch_size", "duration", "horizon",
-        "overlap", "unit_unavailable", "changeover", "clean_after", "over_utility",
-        "stock_below_zero", "over_capacity", "zero_wait", "missed_delivery", "order", "unattended",
-        "paused", "state" (the plant at time 0) or "final_stock".
-    element : str
-        The state, unit, utility or task that breaks it.
-    time : float
-        When, in the plant's time unit.
-    amount : float
-        By how much: a time for "duration", "horizon", "overlap", "unit_unavailable",
-        "changeover" and "clean_after", in the utility's unit for "over_utility", else an amount;
-        0 where the rule has no measure.
-    message : str
-        The same as a sentence, in the plant's words and units.
-    """
-
-    kind: ViolationKind
-    element: str
-    time: float
-    amount: float
-    message: str
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -173,10 +127,10 @@ def judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[
                 violation
                 for name, state in network.states.items()
                 if not state.unlimited
-                for violation in _check_stock(state, replay.movements[name], replay, network)
+                for violation in check_stock(state, replay.movements[name], replay, network)
             ),
-            *_check_instantaneous_batches(replay, network),
-            *_check_final_stock(schedule, replay, network),
+            *check_instantaneous_batches(replay, network),
+            *check_final_stock(schedule, replay, network),
         ]
         if best is None or len(broken) < len(best[1]):
             best = replay, broken
@@ -275,7 +229,8 @@ def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
             )
         work = suitability.duration(batch.size)
         pauses = pauses_of(batch.unit, network)
-        expected = time_of_work(batch.start, work, pauses) - batch.start
+        expected = time_of_work(batch.start, work, pauses, horizon=schedule.horizon)
+        expected -= batch.start
         actual = batch.finish - batch.start
         if abs(actual - expected) > same_time:
             report(
@@ -319,7 +274,9 @@ def _check_unavailability(schedule: Schedule, network: Network) -> list[Violatio
     for batch in _started(schedule, network):
         rules = network.unit_rules.get(batch.unit)
         for start, end in rules.unavailable if rules else ():
-            shared = min(batch.finish, end) - max(batch.start, start, 0.0)
+            # What nobody can unload is still in the unit.
+            until = unloaded_at(batch, network, schedule.horizon)
+            shared = min(until, end) - max(batch.start, start, 0.0)
             if shared > tolerance:
                 violations.append(
                     Violation(
@@ -573,199 +530,3 @@ def _draws(
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)
     return draws
-
-
-def _check_stock(
-    state: State, movements: Movements, replay: Replay, network: Network
-) -> list[Violation]:
-    """Check 0 <= stock <= capacity after every instant, or for `zero_wait` released = taken."""
-    violations = []
-
-    def report(kind: ViolationKind, instant: int, amount: float, message: str) -> None:
-        violations.append(
-            Violation(
-                kind=kind,
-                element=state.name,
-                time=float(replay.times[instant]),
-                amount=float(amount),
-                message=message,
-            )
-        )
-
-    if state.zero_wait:
-        moves_here = np.diff(movements.n_moves, prepend=0)
-        for instant, (released, taken) in enumerate(
-            zip(movements.released, movements.taken, strict=True)
-        ):
-            if abs(released - taken) > replay.amount_tolerance[state.name] * moves_here[instant]:
-                delivered = movements.delivered[instant]
-                how = "consumed or delivered" if delivered else "consumed"
-                report(
-                    "missed_delivery" if delivered and taken > released else "zero_wait",
-                    instant,
-                    abs(released - taken),
-                    f"{state.name} cannot wait: {_amount(released, network)} released at "
-                    f"t = {_time(replay.times[instant], network)}, "
-                    f"{_number(taken)} {how} at that instant",
-                )
-        return violations
-
-    tolerance = replay.amount_tolerance[state.name] * np.maximum(1, movements.n_moves)
-    stored, _ = store(movements)
-    lowest, highest = 0.0, state.capacity  # report a breach when it begins and whenever it grows
-    for instant, on_hand in enumerate(movements.on_hand):
-        when = f"t = {_time(replay.times[instant], network)}"
-        if on_hand < lowest - tolerance[instant]:
-            # Batches are served before deliveries.
-            due = float(movements.delivered[instant])
-            missed = min(due, float(lowest - on_hand))
-            if missed > tolerance[instant]:
-                report(
-                    "missed_delivery",
-                    instant,
-                    missed,
-                    f"{state.name} at {when}: {_amount(due, network)} are due, "
-                    f"{_number(missed)} more than there is",
-                )
-            if lowest - on_hand - missed > tolerance[instant] or missed <= tolerance[instant]:
-                short = -on_hand - missed
-                report(
-                    "stock_below_zero",
-                    instant,
-                    short,
-                    f"{state.name} at {when}: "
-                    f"{_amount(movements.taken[instant] - due, network)} are taken, "
-                    f"{_number(short)} more than there is",
-                )
-            lowest = on_hand
-        elif on_hand >= -tolerance[instant]:
-            lowest = 0.0
-        if stored[instant] > highest + tolerance[instant]:
-            highest = stored[instant]
-            over = stored[instant] - state.capacity
-            emptied = sorted(
-                {lot.unit for lot in movements.lots if lot.leaves == instant and lot.unit}
-            )
-            because = f" ({' and '.join(emptied)} had to be emptied)" if emptied else ""
-            report(
-                "over_capacity",
-                instant,
-                over,
-                f"{state.name} holds {_amount(stored[instant], network)} at {when}, "
-                f"{_number(over)} over its capacity of {_number(state.capacity)}{because}",
-            )
-        elif stored[instant] <= state.capacity + tolerance[instant]:
-            highest = state.capacity
-    return violations
-
-
-def _check_instantaneous_batches(replay: Replay, network: Network) -> list[Violation]:
-    """Check that a batch that takes no time, or a circle of them, does not live on itself.
-
-    Releases come before consumption at one instant, so such batches must be able to run one after
-    another: run any whose inputs are there until none is left. A recipe without cycles always can.
-    """
-    violations = []
-    for instant, batches in replay.instantaneous.items():
-        for batch, name, missing in _find_stuck_batches(batches, instant, replay, network):
-            if replay.movements[name].on_hand[instant] < -replay.amount_tolerance[name]:
-                continue  # a plain shortage, which `_check_stock` reports
-            violations.append(
-                Violation(
-                    kind="stock_below_zero",
-                    element=name,
-                    time=batch.start,
-                    amount=float(missing),
-                    message=f"{name} at t = {_time(batch.start, network)}: {batch.task} on "
-                    f"{batch.unit} lacks {_amount(missing, network)}, which only follows from this "
-                    "batch itself",
-                )
-            )
-    return violations
-
-
-def _find_stuck_batches(
-    batches: list[Batch], instant: int, replay: Replay, network: Network
-) -> list[tuple[Batch, str, float]]:
-    """Return the instantaneous batches that cannot run in any order, with what they lack."""
-    on_hand = {
-        name: math.inf
-        if network.states[name].unlimited
-        else movements.on_hand[instant] + movements.taken[instant]
-        for name, movements in replay.movements.items()
-    }
-
-    def lacking(batch: Batch) -> tuple[str, float] | None:
-        for name, share in network.tasks[batch.task].consumes.items():
-            missing = share * batch.size - on_hand[name]
-            if missing > replay.amount_tolerance[name] * len(batches):
-                return name, missing
-        return None
-
-    for batch in batches:
-        for name, share in network.tasks[batch.task].produces.items():
-            on_hand[name] -= share * batch.size
-    pending = list(batches)
-    while runnable := next((batch for batch in pending if lacking(batch) is None), None):
-        pending.remove(runnable)
-        for name, share in network.tasks[runnable.task].produces.items():
-            on_hand[name] += share * runnable.size
-        for name, share in network.tasks[runnable.task].consumes.items():
-            on_hand[name] -= share * runnable.size
-    return [(batch, *found) for batch in pending if (found := lacking(batch)) is not None]
-
-
-def _check_final_stock(schedule: Schedule, replay: Replay, network: Network) -> list[Violation]:
-    """Check that the stated final stock is what the batches and deliveries leave."""
-    known = [batch for batch in schedule.batches if batch.task in network.tasks]
-    deliveries = [due for due in schedule.deliveries if due.state in network.states]
-    orders = [served for served in schedule.orders if served.order.state in network.states]
-    recomputed = compute_final_stock(
-        known,
-        network,
-        deliveries,
-        horizon=schedule.horizon,
-        start=schedule.start,
-        orders=orders,
-    )
-    behind = "the batches and deliveries" if deliveries or orders else "the batches"
-    violations = []
-    for name in [
-        *network.states,
-        *(name for name in schedule.final_stock if name not in network.states),
-    ]:
-        stated = schedule.final_stock.get(name, 0.0)
-        if name not in network.states:
-            difference, message = abs(stated), f"final stock of {name}: the plant has no such state"
-        else:
-            difference = abs(stated - recomputed[name])
-            n_moves = max(1, int(replay.movements[name].n_moves[-1]))
-            if difference <= replay.amount_tolerance[name] * n_moves:
-                continue
-            what = "consumption" if network.states[name].unlimited else "final stock"
-            message = (
-                f"{what} of {name}: stated {_amount(stated, network)}, "
-                f"but {behind} give {_number(recomputed[name])}"
-            )
-        violations.append(
-            Violation(
-                kind="final_stock",
-                element=name,
-                time=schedule.horizon,
-                amount=difference,
-                message=message,
-            )
-        )
-    return violations
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}"
-
-
-def _amount(value: float, network: Network) -> str:
-    return f"{_number(value)} {network.amount_unit}".rstrip()
-
-
-def _time(value: float, network: Network) -> str:
-    return f"{_number(value)} {network.time_unit}".rstrip()

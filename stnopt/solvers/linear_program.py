@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import highspy
@@ -194,7 +194,8 @@ def solve_program(
         Nodes of branch and bound; a limit that does not depend on the machine.
     relative_gap : float
     start : (n,) array, optional
-        A solution to start from; one that does not fit is passed over.
+        A solution to start from; one that does not fit is passed over. Columns that are NaN are
+        chosen to go with the others.
     method : {"choose", "simplex", "ipm"}
         For programs without integers.
     heuristic_effort : float, optional
@@ -222,10 +223,28 @@ def solve_program(
     highs.passModel(_to_highs(program))
     has_integers = bool(program.integer.any())
     if start is not None and has_integers:
-        columns = np.arange(len(program.cost), dtype=np.int32)
-        highs.setSolution(len(columns), columns, np.asarray(start, dtype=float))
+        columns = np.flatnonzero(np.isfinite(start)).astype(np.int32)
+        highs.setSolution(len(columns), columns, np.asarray(start, dtype=float)[columns])
     run_interruptibly(highs)
     return _read(highs, program, has_integers)
+
+
+def settle_integers(
+    program: Program, x: NDArray[np.float64], *, time_limit: float | None = None
+) -> NDArray[np.float64]:
+    """Round a solution's integers and solve for the rest, without the rounding of a MIP.
+
+    Returns `x` with its integers rounded where that has no solution.
+    """
+    rounded = np.where(program.integer, np.round(x), x)
+    fixed = replace(
+        program,
+        lower=np.where(program.integer, rounded, program.lower),
+        upper=np.where(program.integer, rounded, program.upper),
+        integer=np.zeros_like(program.integer),
+    )
+    answer = solve_program(fixed, time_limit=time_limit)
+    return rounded if answer.x is None else answer.x
 
 
 def _empty_answer(program: Program) -> ProgramSolution:

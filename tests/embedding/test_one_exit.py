@@ -115,6 +115,19 @@ def test_a_point_that_the_region_rejects_is_no_solution():
     assert "reject" in result.message
 
 
+def test_values_that_break_a_row_are_no_solution():
+    m, choices = small_model()
+    m.row = pyo.Constraint(expr=m.x <= 3.5)
+    result = result_of(m, choices, bound=-8.0)
+    assert result.status is Status.ERROR
+    assert result.objective is None
+    assert "breaks rows" in result.message
+    m.row.set_value(m.x <= 3.9999995)  # what a solver's own tolerance lets through
+    closed = result_of(m, choices, bound=-8.0)
+    assert closed.status is Status.OPTIMAL
+    assert 0 < closed.violation < 1e-6
+
+
 def test_nothing_found_is_infeasible_only_without_a_limit():
     m, choices = small_model()
     found = result_of(m, choices, bound=math.inf, value=None)

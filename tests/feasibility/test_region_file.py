@@ -164,3 +164,25 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path):
     path.write_bytes(b"\xef\xbb\xbf" + KERNEL.to_json().encode())
     assert load_region(path) == KERNEL
     assert load_region("\ufeff" + KERNEL.to_json()) == KERNEL
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "region.json"
+    KERNEL.to_json(path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(region_file.os, "fsync", full)
+    with pytest.raises(InvalidInputError, match=r"cannot be written.*No space left"):
+        LINE.to_json(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["region.json"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "region.json")
+    LINE.to_json(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert load_region(tmp_path / "region.json") == LINE

@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stnopt.plant import Delivery, State, Suitability, Unit, Utility, read_network, read_problem
+from stnopt.plant import (
+    Delivery,
+    Order,
+    PlantState,
+    RunningBatch,
+    State,
+    Suitability,
+    Unit,
+    Utility,
+    read_network,
+    read_problem,
+    read_state,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plant_file.md").read_text(encoding="utf-8")
-(EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+EXAMPLE, NOW = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 
 
 def test_the_example_is_read():
@@ -25,9 +37,24 @@ def test_the_example_is_read():
     assert network.to_dict() == document["plant"]
 
 
+def test_the_state_is_read_and_fits_the_example():
+    state = read_state(yaml.safe_load(EXAMPLE) | yaml.safe_load(NOW))
+    assert state.running[0].remaining == 0.8
+    assert state.held == {"Still": {"Product": 10}}
+    assert state.open_orders == (Order("4711", "Product", 60, -1),)
+
+
 @pytest.mark.parametrize(
     ("noun", "but"),
-    [(State, {"name"}), (Suitability, {"task", "unit"}), (Unit, {"name"}), (Utility, {"name"})],
+    [
+        (State, {"name"}),
+        (Suitability, {"task", "unit"}),
+        (Unit, {"name"}),
+        (Utility, {"name"}),
+        (Order, set()),
+        (PlantState, set()),
+        (RunningBatch, set()),
+    ],
 )
 def test_the_page_names_every_key(noun, but):
     for field in dataclasses.fields(noun):

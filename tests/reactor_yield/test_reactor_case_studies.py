@@ -52,13 +52,18 @@ def test_reactor_batch_time_is_amount_over_throughput(plan):
 
 
 def test_operating_point_is_safe_and_scheduled(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "N_EXACT", 1024)
     monkeypatch.setattr(plan, "N_GRID", 7)
+    monkeypatch.setattr(plan, "LEAST_CONVERSION", 0.95)
     monkeypatch.setattr(plan, "HORIZON", 6.0)
     monkeypatch.setattr(plan, "N_EVENTS", 4)
-    summary = plan.main(tmp_path, n_samples=256, n_rows=800)
+    summary = plan.main(tmp_path, n_draws=1_500, n_rows=2_000)
     best = summary["points"][0]
     assert best["true"]["T_max"] < 750
+    for point in summary["points"]:
+        for exceeded, drawn in point["exceeded"].values():
+            assert exceeded <= 0.01 * drawn
+    assert summary["chances"]["lower"] > 0.85
+    assert summary["chances"]["mean"] < 0.7
     assert abs(summary["yield_short_of_best"]) < 0.01
     assert 0.1 < summary["unsafe_share"] < 0.9
     assert summary["profit"]["predicted"] > summary["profit"]["lower bound"] > 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 from asking import best_schedule
 from time_grid import (
@@ -11,11 +14,14 @@ from time_grid import (
     draw_orders,
     draw_plant,
     draw_state,
+    is_valid_on_grid,
 )
 
 from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Problem
+from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import compute_final_stock
 from stnopt.solvers.solve import Status
 
 HOURS = 6
@@ -74,3 +80,45 @@ def test_event_points_are_never_better(seed):
         assert found.missing >= best.missing - 1e-4
         if found.missing < best.missing + 1e-4:
             assert found.value >= best.value - 2e-3
+
+
+def mutated(schedule, network, random):
+    """Return the schedule with one batch moved by an hour, grown, shrunk, doubled or left out."""
+    batches = list(schedule.batches)
+    if not batches:
+        return None
+    number = random.randrange(len(batches))
+    batch = batches[number]
+    kind = random.choice(["moved", "grown", "shrunk", "doubled", "left out"])
+    if kind == "moved":
+        fit = network.tasks[batch.task].units[batch.unit]
+        start = batch.start + random.choice([-1, 1])
+        if start < 0:
+            return None
+        pauses = pauses_of(batch.unit, network)
+        finish = time_of_work(start, fit.fixed_time, pauses, horizon=HOURS)
+        batches[number] = replace(batch, start=start, finish=finish)
+    elif kind in ("grown", "shrunk"):
+        batches[number] = replace(batch, size=batch.size * (1.5 if kind == "grown" else 0.5))
+    elif kind == "doubled":
+        batches.append(batch)
+    else:
+        del batches[number]
+    stock = compute_final_stock(
+        batches, network, horizon=HOURS, start=schedule.start, orders=schedule.orders
+    )
+    return replace(schedule, batches=tuple(batches), final_stock=stock)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_mutated_schedules_are_judged_alike(seed):
+    network, start, problem = drawn(seed)
+    found = best_schedule(network, problem, start, "time_grid", HOURS, gap=1e-3)
+    if found.schedule is None:
+        return
+    random = Random(seed)
+    for _ in range(3):
+        schedule = mutated(found.schedule, network, random)
+        if schedule is not None:
+            violations = find_violations(schedule, network)
+            assert is_valid_on_grid(network, schedule) == (not violations), violations

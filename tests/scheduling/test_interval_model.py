@@ -20,6 +20,7 @@ from stnopt.scheduling.model import (
 )
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.search.bounds import bound_makespan, solve_for_any_schedule
+from stnopt.scheduling.search.question import Question
 from stnopt.solvers.engines import highs
 from stnopt.solvers.solve import SolveResult, Status, solve
 
@@ -173,7 +174,9 @@ def test_spans_left_out_would_lose_schedules(monkeypatch):
 )
 def test_published_optimum_holds_for_any_schedule(name, horizon, value):
     network = load_example(name)
-    answer = solve_for_any_schedule(network, Problem(horizon=horizon), relative_gap=1e-6)
+    answer = solve_for_any_schedule(
+        Question(network=network, problem=Problem(horizon=horizon)), relative_gap=1e-6
+    )
     assert answer.result.objective == pytest.approx(value, rel=1e-5)
     assert answer.result.bound == pytest.approx(value, rel=1e-5)
     assert find_violations(answer.schedule, network) == []
@@ -182,9 +185,9 @@ def test_published_optimum_holds_for_any_schedule(name, horizon, value):
 def test_nothing_better_than_the_best_is_infeasible_and_less_is_not():
     network = load_example("motivating")
     problem = Problem(horizon=12)
-    answer = solve_for_any_schedule(network, problem, better_than=71.53)
+    answer = solve_for_any_schedule(Question(network=network, problem=problem), better_than=71.53)
     assert answer.result.status is Status.INFEASIBLE
-    answer = solve_for_any_schedule(network, problem, better_than=71.51)
+    answer = solve_for_any_schedule(Question(network=network, problem=problem), better_than=71.51)
     assert answer.result.has_solution
 
 
@@ -199,12 +202,16 @@ def test_infeasible_of_the_presolve_is_looked_at_once_more(monkeypatch):
         return honest(request)
 
     monkeypatch.setattr(highs, "run", lost_in_presolve)
-    answer = solve_for_any_schedule(network, Problem(horizon=12), better_than=71.0)
+    answer = solve_for_any_schedule(
+        Question(network=network, problem=Problem(horizon=12)), better_than=71.0
+    )
     assert seen == [True, False]
     assert answer.result.objective >= 71
     assert answer.schedule is not None
     seen.clear()
-    answer = solve_for_any_schedule(network, Problem(horizon=12), better_than=1e4)
+    answer = solve_for_any_schedule(
+        Question(network=network, problem=Problem(horizon=12)), better_than=1e4
+    )
     assert seen == [True, False]  # what is infeasible without presolve as well is believed
     assert answer.result.status is Status.INFEASIBLE
 
@@ -213,11 +220,11 @@ def test_makespan_has_a_bound_for_any_schedule():
     # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
     network = load_example("motivating")
     problem = Problem(objective="makespan", horizon=20, targets={"S4": 50})
-    least = bound_makespan(network, problem, known=9.83, time_limit=20)
+    least = bound_makespan(Question(network=network, problem=problem), known=9.83)
     assert 6 < least <= 9.83
-    answer = solve_for_any_schedule(network, problem, better_than=9.829)
+    answer = solve_for_any_schedule(Question(network=network, problem=problem), better_than=9.829)
     assert answer.result.status is Status.INFEASIBLE
-    answer = solve_for_any_schedule(network, problem, better_than=9.831)
+    answer = solve_for_any_schedule(Question(network=network, problem=problem), better_than=9.831)
     assert answer.result.objective == pytest.approx(9.83, rel=1e-3)
 
 
@@ -228,4 +235,7 @@ def test_too_many_intervals_are_not_tried():
         "fixed_time": 0.001,
         "time_per_amount": 1,
     }
-    assert solve_for_any_schedule(read_network(entries), Problem(horizon=6)) is None
+    assert (
+        solve_for_any_schedule(Question(network=read_network(entries), problem=Problem(horizon=6)))
+        is None
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from plants_at_work import CASES as AT_WORK
 from plants_with_rules import make_plant
 
 from stnopt.errors import UnsupportedModelError
@@ -14,6 +15,7 @@ from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
     require_deliveries,
+    require_orders,
     set_objective,
 )
 from stnopt.solvers.solve import solve
@@ -97,27 +99,55 @@ CASES = {
         35,
     ),
 }
-PROBLEMS = {"deliveries": Problem(horizon=2, deliveries=(Delivery("B", 1, 10),))}
+#: What the plant's state, calendars and orders demand: cases that are explained where they stand.
+CASES |= {
+    rule: (AT_WORK[name].network, AT_WORK[name].problem.horizon, AT_WORK[name].best)
+    for rule, name in {
+        "orders": "must come",
+        "arrivals": "arrivals",
+        "utility_steps": "capacity rises",
+        "unattended": "unattended",
+        "paused": "paused",
+        "running": "running",
+        "held": "held",
+        "last": "last task",
+    }.items()
+}
+STARTS = {"running": AT_WORK["running"].start, "held": AT_WORK["held"].start}
+STARTS["last"] = AT_WORK["last task"].start
+PROBLEMS = {
+    "orders": AT_WORK["must come"].problem,
+    "deliveries": Problem(horizon=2, deliveries=(Delivery("B", 1, 10),)),
+}
+
+
+def ask(model, rule):
+    if rule in PROBLEMS:
+        require_deliveries(model, PROBLEMS[rule].deliveries)
+        require_orders(model, PROBLEMS[rule].orders)
 
 
 def test_there_is_a_case_for_every_rule():
     assert set(CASES) == set(RULES)
     for rule, (network, horizon, _) in CASES.items():
         problem = PROBLEMS.get(rule, Problem(horizon=horizon))
-        assert rule in {d.rule for d in demanded_rules(network, problem)}
+        assert rule in {d.rule for d in demanded_rules(network, problem, STARTS.get(rule))}
 
 
 @pytest.mark.parametrize("rule", CASES)
 @pytest.mark.parametrize("formulation", ["unit_events", "state_sequence", "time_grid"])
 def test_no_formulation_ignores_a_rule(rule, formulation):
     network, horizon, best = CASES[rule]
-    n_events = 3 if formulation != "time_grid" else int(2 * horizon)
+    n_events = 4 if formulation != "time_grid" else int(2 * horizon)
     try:
         model = build_scheduling_model(
-            network, horizon=horizon, n_events=n_events, formulation=formulation
+            network,
+            horizon=horizon,
+            n_events=n_events,
+            formulation=formulation,
+            start=STARTS.get(rule),
         )
-        if rule in PROBLEMS:
-            require_deliveries(model, PROBLEMS[rule].deliveries)
+        ask(model, rule)
         set_objective(model, "profit")
         result = solve(model, relative_gap=1e-6)
     except UnsupportedModelError as refusal:
@@ -131,9 +161,8 @@ def test_no_formulation_ignores_a_rule(rule, formulation):
 @pytest.mark.parametrize("rule", CASES)
 def test_the_relaxation_is_never_worse(rule):
     network, horizon, best = CASES[rule]
-    model = build_relaxation(network, horizon=horizon)
-    if rule in PROBLEMS:
-        require_deliveries(model, PROBLEMS[rule].deliveries)
+    model = build_relaxation(network, horizon=horizon, start=STARTS.get(rule))
+    ask(model, rule)
     set_objective(model, "profit")
     assert solve(model, relative_gap=1e-6).bound >= best - 1e-4
 
@@ -142,9 +171,10 @@ def test_the_relaxation_is_never_worse(rule):
 def test_what_supports_nothing_refuses_every_rule(rule):
     network, horizon, _ = CASES[rule]
     problem = PROBLEMS.get(rule, Problem(horizon=horizon))
-    where = next(d.where for d in demanded_rules(network, problem) if d.rule == rule)
+    demanded = demanded_rules(network, problem, STARTS.get(rule))
+    where = next(d.where for d in demanded if d.rule == rule)
     with pytest.raises(UnsupportedModelError) as refusal:
-        refuse_unsupported("new", frozenset(RULES) - {rule}, network, problem)
+        refuse_unsupported("new", frozenset(RULES) - {rule}, network, problem, STARTS.get(rule))
     assert where in str(refusal.value)
 
 

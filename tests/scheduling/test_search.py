@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from random_plants import draw_cases
 from small_plants import plant, run, task
@@ -16,6 +18,7 @@ from stnopt.scheduling.search import event_points as search
 from stnopt.scheduling.search.bounds import bound_makespan
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.find_schedule import find_schedule, suggest_events
+from stnopt.scheduling.search.question import Question
 from stnopt.solvers.solve import Status
 
 
@@ -271,8 +274,10 @@ def test_proof_can_be_switched_off_and_limited():
     assert {row.formulation for row in found.tried} == {"unit_events"}
     # Where the caller chose the event points, an answer for any schedule must be asked for.
     given = find_schedule(network, horizon=12, n_events=4, max_span=0)
-    assert given.proof.any_schedule_bound is None
-    given = find_schedule(network, horizon=12, n_events=4, max_span=0, proof_limit=30)
+    assert given.proof.scope == "these event points"
+    assert {row.formulation for row in given.tried} == {"unit_events"}
+    assert given.bound >= 71.518  # the sums over the horizon cost nothing, and say little
+    given = find_schedule(network, horizon=12, n_events=4, max_span=0, proof_limit=math.inf)
     assert given.proof.scope == "any schedule"
     with pytest.raises(InvalidInputError, match="proof_limit"):
         find_schedule(network, horizon=12, proof_limit=-1)
@@ -281,7 +286,7 @@ def test_proof_can_be_switched_off_and_limited():
 def test_any_schedule_beats_event_points_that_are_too_few():
     # The bound for any schedule stays above what three event points reach, and is not claimed.
     found = find_schedule(
-        load_example("motivating"), horizon=12, n_events=3, max_span=0, proof_limit=30
+        load_example("motivating"), horizon=12, n_events=3, max_span=0, proof_limit=math.inf
     )
     assert found.result.objective == pytest.approx(50)
     assert found.proof.scope == "these event points"
@@ -369,8 +374,10 @@ def test_bound_of_a_makespan_is_reached_or_below(shortest):
     tight = 0
     for network, targets, least in shortest:
         problem = Problem(objective="makespan", horizon=20, targets=targets)
-        from_below = bound_makespan(network, problem, time_limit=20)
-        from_above = bound_makespan(network, problem, known=float(least), time_limit=20)
+        from_below = bound_makespan(Question(network=network, problem=problem))
+        from_above = bound_makespan(
+            Question(network=network, problem=problem), known=float(least), time_limit=20
+        )
         for bound in (from_below, from_above):
             assert bound is None or bound <= least * (1 + 1e-9), network.to_dict()
         if from_above is not None:
@@ -383,7 +390,7 @@ def test_horizon_that_is_too_short_for_a_demand_is_its_bound():
     # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
     network = load_example("motivating")
     problem = Problem(objective="makespan", horizon=5, targets={"S4": 50})
-    assert bound_makespan(network, problem, time_limit=20) == 5
+    assert bound_makespan(Question(network=network, problem=problem)) == 5
 
 
 def test_demand_that_no_horizon_given_allows_is_infeasible_for_any_schedule(monkeypatch):

@@ -49,13 +49,18 @@ class _Rows:
         """Return the best value and the columns; None if nothing is feasible."""
         rows, columns, factors = zip(*self.entries, strict=True)
         matrix = csr_array((factors, (rows, columns)), shape=(len(self.row_lower), len(self.gain)))
-        found = milp(
-            -np.array(self.gain if gain is None else gain),
-            integrality=self.integer,
-            bounds=(self.lower, self.upper),
-            constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
-            options={"mip_rel_gap": 1e-7},
-        )
+        if any(low > high for low, high in zip(self.lower, self.upper, strict=True)):
+            return None
+        for presolve in (False, True):  # HiGHS loses optima in presolve, and rarely fails without
+            found = milp(
+                -np.array(self.gain if gain is None else gain),
+                integrality=self.integer,
+                bounds=(self.lower, self.upper),
+                constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
+                options={"mip_rel_gap": 1e-7, "presolve": presolve},
+            )
+            if found.status in (0, 2):
+                break
         if found.status == 2:
             return None
         assert found.status == 0, found.message
@@ -76,7 +81,39 @@ def best_on_grid(network, hours, deliveries=(), *, start=None):
     return None if best is None else best.value
 
 
-def best_of_all(network, hours, deliveries=(), *, start=None, orders=(), objective="profit"):
+def is_valid_on_grid(network, schedule):
+    """Whether a schedule of whole hours obeys the plant, by this grid's rows alone."""
+    key = {(b.task, b.unit, int(b.start)): b.size for b in schedule.batches}
+    if len(key) < len(schedule.batches):
+        return False
+    parts = {
+        (served.order.id, int(time)): amount
+        for served in schedule.orders
+        for time, amount in served.parts
+    }
+    best = best_of_all(
+        network,
+        int(schedule.horizon),
+        schedule.deliveries,
+        start=schedule.start,
+        orders=[served.order for served in schedule.orders],
+        fixed=(key, parts),
+        may_miss=any(served.may_miss for served in schedule.orders),
+    )
+    return best is not None
+
+
+def best_of_all(
+    network,
+    hours,
+    deliveries=(),
+    *,
+    start=None,
+    orders=(),
+    objective="profit",
+    fixed=None,
+    may_miss=False,
+):
     """Return the best that can be had from a state, with orders; None if nothing is feasible.
 
     "profit", with what lateness and missing amounts cost, or "tardiness": the least missing share
@@ -118,7 +155,10 @@ def best_of_all(network, hours, deliveries=(), *, start=None, orders=(), objecti
     wanted = {state: {hour: [] for hour in range(hours + 1)} for state in network.states}
     for delivery in deliveries:
         wanted[delivery.state][delivery.time].append((rows.one, delivery.amount))
-    asked = _order(rows, hours, orders, wanted, may_miss=objective == "tardiness")
+    may_miss = may_miss or objective == "tardiness"
+    asked = _order(rows, hours, orders, wanted, may_miss=may_miss, fixed=fixed)
+    if fixed is not None and not _fix(rows, network, starts, sizes, fixed[0]):
+        return None
     for state in network.states.values():
         _add_state(rows, network, start, state, hours, starts, sizes, in_turn, cleaned, wanted)
     for order in orders:
@@ -186,7 +226,7 @@ def _may_start(network, start, unit, hour, finish):
     rules = _rules(network, unit)
     closed = (*rules.unattended, *rules.paused) if rules else ()
     return (
-        not any(hour < e and s < finish for s, e in _away(network, unit))
+        not any(hour < e and s < _released(network, unit, finish) for s, e in _away(network, unit))
         and not any(s < hour < e for s, e in closed)
         and not any(b.unit == unit and hour < b.remaining for b in start.running)
     )
@@ -215,7 +255,20 @@ def _limit_draws(rows, network, start, utility, hour, starts, sizes):
         rows.row(drawing, -math.inf, capacity)
 
 
-def _order(rows, hours, orders, wanted, *, may_miss):
+def _fix(rows, network, starts, sizes, batches):
+    """Let exactly these batches run; say whether the grid knows them all."""
+    for key, column in starts.items():
+        size = batches.get(key, 0.0)
+        rows.lower[column] = rows.upper[column] = float(key in batches)
+        spare = 1e-5 * network.tasks[key[0]].units[key[1]].max_batch
+        rows.lower[sizes[key]] = max(0.0, size - spare)
+        rows.upper[sizes[key]] = min(rows.upper[sizes[key]], size + spare)
+        if rows.lower[sizes[key]] > rows.upper[sizes[key]]:
+            return False
+    return all(key in starts for key in batches)
+
+
+def _order(rows, hours, orders, wanted, *, may_miss, fixed=None):
     """Return, by order, the columns of its lateness and of the amount that is missing."""
     asked = {}
     for order in orders:
@@ -226,6 +279,10 @@ def _order(rows, hours, orders, wanted, *, may_miss):
         parts = []
         for hour in range(int(order.earliest), hours + 1):
             there, amount = rows.column(1, integer=True), rows.column(order.amount)
+            if fixed is not None:
+                given = fixed[1].get((order.id, hour), 0.0)
+                rows.lower[amount] = max(0.0, given - 1e-5 * order.amount)
+                rows.upper[amount] = min(order.amount, given + 1e-5 * order.amount)
             rows.row([(amount, 1), (there, -order.amount)], -math.inf, 0)
             if not order.partial:
                 rows.row([(amount, 1), (there, -order.amount)], 0, 0)
@@ -536,7 +593,8 @@ def draw_state(network, seed):
             last[unit] = LastTask(fit.task, -random.randint(0, 2))
         keepable = [s for s in network.tasks[fit.task].produces if not network.states[s].zero_wait]
         if what == "holds" and keepable:
-            held[unit] = {keepable[0]: random.choice([0.5, 1])}
+            most = network.most_made(keepable[0])[unit]
+            held[unit] = {keepable[0]: min(most, random.choice([0.5, 1]))}
     return PlantState(running=running, held=held, last=last, since_cleaning=count)
 
 
@@ -544,6 +602,8 @@ def draw_orders(network, seed, hours):
     """Draw two or three orders, more than can be met as often as not."""
     random = Random(seed)
     made = [s for s in network.states if network.producers(s) and not network.states[s].zero_wait]
+    if not made:
+        return []
     return [
         Order(
             f"o{number}",

@@ -19,22 +19,20 @@ from tqdm import tqdm
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.problem import Problem
+from stnopt.scheduling.checks import check_deliveries
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
-    Reason,
     add_elastic_demand,
     check_demand,
     find_reasons,
     missing_in_sums,
     shortest_in_sums,
-    write_amount,
-    write_number,
 )
+from stnopt.scheduling.diagnosis.shortfall import Bottleneck, FeasibleFrom, Shortfall
 from stnopt.scheduling.formulations.interval_relaxation import count_intervals
 from stnopt.scheduling.model import (
     build_relaxation,
     build_scheduling_model,
-    check_deliveries,
     extract_schedule,
     read_runs,
     require_deliveries,
@@ -47,7 +45,7 @@ from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
@@ -67,147 +65,6 @@ _HORIZON_PROOF_LIMIT = 5.0
 _MOST_INTERVALS = 200
 #: Windows between periods away that are asked for a horizon: more are not tried.
 _MOST_WINDOWS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bottleneck:
-    """The unit of which a second copy lowers the least total shortfall most.
-
-    Attributes
-    ----------
-    unit : str or None
-        The busiest, of several that help as much. None when none was found to help.
-    busy : mapping of str to float
-        Time that each unit runs in the schedule that misses least, in the plant's unit.
-    missed_with_second : mapping of str to float, amount
-        Least total shortfall found with a second copy of each unit; with twice the capacity, of
-        each utility. Without an entry: a limit came before any schedule.
-    n_events, max_span : int
-        On which this was asked: more event points than the schedule needs, for a second unit may
-        need more.
-    is_proven : bool
-        Whether the others help no more, on these event points. False: a limit came first.
-    """
-
-    unit: str | None
-    busy: Mapping[str, float]
-    missed_with_second: Mapping[str, float]
-    n_events: int
-    max_span: int
-    is_proven: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeasibleFrom:
-    """A horizon within which the demand can be met.
-
-    Attributes
-    ----------
-    horizon : float or None
-        Makespan of `schedule`; None when none was found.
-    schedule : Schedule or None
-        It meets the demand, and was replayed.
-    n_events, max_span : int
-        Of the model that it was found on; 0 where none was asked.
-    bound : float or None
-        No schedule on these event points is shorter; None when nothing is known.
-    bound_any : float
-        No schedule at all is shorter.
-    is_proven : bool
-        Whether the makespan is the least on these event points, or of all schedules where
-        `bound_any` says so.
-    windows : tuple of (float, float)
-        Horizons, from and to, at which the demand can be met: with units away a longer horizon may
-        be worse. The last one may end at infinity.
-    """
-
-    horizon: float | None
-    schedule: Schedule | None
-    n_events: int
-    max_span: int
-    bound: float | None
-    bound_any: float
-    is_proven: bool
-    windows: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shortfall:
-    """By how much a plant misses a demand, why, and from which horizon it would not.
-
-    Attributes
-    ----------
-    targets : mapping of str to float, amount
-    sense : {"at_least", "exactly"}
-    deliveries : tuple of Delivery
-    due : Shortfall or None
-        Where no schedule serves every delivery: what is missing, at the first due time at which
-        something is, of all that is due by then. Its horizon is that time.
-    horizon : float
-    amount_unit, time_unit : str
-    reasons : tuple of Reason
-        What no schedule can help.
-    schedule : Schedule or None
-        The schedule that is least short in total, replayed; None when a limit came before any, or
-        no schedule serves every delivery.
-    short, over : mapping of str to float, amount
-        By how much it misses each product's target, and exceeds it (for `exactly`). Several
-        schedules may share the total differently.
-    n_events, max_span : int
-        Of the model that found it.
-    bound : float or None
-        No schedule on these event points misses less in total.
-    bound_any : float
-        No schedule at all does within the horizon; inf: none serves every delivery.
-    bound_ever : float
-        No schedule at all does within any horizon; inf: none serves every delivery.
-    settled : tuple of (int, int)
-        Event points and spans on which it is proven that no schedule misses less.
-    bottleneck : Bottleneck or None
-        None when nothing is missing that a unit could help, or no schedule was found.
-    feasible_from : FeasibleFrom or None
-        None when no horizon is long enough.
-    """
-
-    targets: Mapping[str, float]
-    sense: Literal["at_least", "exactly"]
-    deliveries: tuple[Delivery, ...]
-    due: Shortfall | None
-    horizon: float
-    amount_unit: str
-    time_unit: str
-    reasons: tuple[Reason, ...]
-    schedule: Schedule | None
-    short: Mapping[str, float]
-    over: Mapping[str, float]
-    n_events: int
-    max_span: int
-    bound: float | None
-    bound_any: float
-    bound_ever: float
-    settled: tuple[tuple[int, int], ...]
-    bottleneck: Bottleneck | None
-    feasible_from: FeasibleFrom | None
-
-    @property
-    def total(self) -> float | None:
-        """What is missing (and, for `exactly`, too much) in total; None without a schedule."""
-        if self.schedule is None:
-            return None
-        return math.fsum([*self.short.values(), *self.over.values()])
-
-    @property
-    def is_met(self) -> bool:
-        """Whether a schedule was found after all that meets the demand."""
-        return self.total == 0.0
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The answer as sentences: how short, the reasons, the bottleneck, and from when."""
-        return tuple(_sentences(self))
-
-    def __str__(self) -> str:
-        return "\n".join(self.sentences)
 
 
 def explain_infeasible(
@@ -740,159 +597,3 @@ def _find_horizon(
         is_proven=found.result.status is Status.OPTIMAL and settled,
         windows=tuple(feasible),
     )
-
-
-# --- In words ------------------------------------------------------------------------------------
-
-
-def _sentences(found: Shortfall) -> Iterator[str]:
-    within = f"within {write_amount(found.horizon, found.time_unit)}"
-    here = _points((found.n_events, found.max_span))
-    total = found.total
-    if total is None:
-        if found.bound_any == math.inf:
-            yield f"No schedule serves every delivery {within}, whatever its event points."
-        elif found.settled:
-            settled = _points(*found.settled)
-            yield f"No schedule serves every delivery {within} on {settled}."
-        else:
-            yield f"Undecided {within}: a limit came before any schedule was found on {here}."
-        if found.due is not None:
-            yield f"Of what is due by {write_amount(found.due.horizon, found.time_unit)}:"
-            yield from found.due.sentences
-            return
-    elif total == 0:
-        yield f"The demand can be met {within} after all, on {here}."
-        return
-    else:
-        parts = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.short.items()]
-        text = f"Short by {_listed(parts)}" if parts else ""
-        over = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.over.items()]
-        if over:
-            text += f"{', and' if parts else 'Too much:'} {_listed(over)}"
-            text += " too much" if parts else ""
-        yield f"{text} {within}." + _share(found)
-        yield _proof(found)
-    yield from (reason.message for reason in found.reasons)
-    if found.bottleneck is not None:
-        yield _bottleneck_sentence(found, found.bottleneck)
-    if found.feasible_from is not None:
-        yield _horizon_sentence(found, found.feasible_from)
-    elif found.bound_ever == math.inf:
-        yield "Infeasible for every horizon."
-    elif found.bound_ever > 0:
-        least = write_amount(found.bound_ever, found.amount_unit, up=False)
-        yield f"Infeasible for every horizon: however long, at least {least} are missing."
-
-
-def _points(*settled: tuple[int, int]) -> str:
-    return " or on ".join(
-        f"{n} event point{'s' if n != 1 else ''}" + (f" with span {span}" if span else "")
-        for n, span in settled
-    )
-
-
-def _share(found: Shortfall) -> str:
-    if len(found.short) + len(found.over) < 2 or found.total is None:
-        return ""
-    total = write_amount(found.total, found.amount_unit)
-    return f" In total {total}, which other schedules may share differently."
-
-
-def _holds_for_any(found: Shortfall) -> bool:
-    return found.total is not None and found.total <= found.bound_any * (1 + 3e-4)
-
-
-def _proof(found: Shortfall) -> str:
-    if _holds_for_any(found):
-        return "No schedule misses less, whatever its event points."
-    unit = found.amount_unit
-    if found.settled:
-        anywhere = ""
-        if found.bound_any > 0:
-            least = write_amount(found.bound_any, unit, up=False)
-            anywhere = f"; whatever the event points, at least {least} are missing"
-        return f"No schedule on {_points(*found.settled)} misses less{anywhere}."
-    here = _points((found.n_events, found.max_span))
-    least_here = max(found.bound or 0.0, found.bound_any)
-    if least_here == 0:
-        return f"Undecided whether anything must be missing: a limit came first on {here}."
-    return (
-        f"Undecided whether less is missing: a limit came first on {here}, where at least "
-        f"{write_amount(least_here, unit, up=False)} are."
-    )
-
-
-def _bottleneck_sentence(found: Shortfall, bottleneck: Bottleneck) -> str:
-    unsettled = "" if bottleneck.is_proven else " Not every unit was settled within the limit."
-    of = f"of {write_amount(found.horizon, found.time_unit)}"
-    busy = bottleneck.busy
-    if bottleneck.unit is None:
-        busiest = max(busy, key=lambda unit: busy[unit])
-        points = _points((bottleneck.n_events, bottleneck.max_span))
-        text = f"No single unit is the bottleneck: on {points} a second one of any helps nothing."
-        if not bottleneck.is_proven:
-            text = "Undecided which unit is the bottleneck: a limit came first."
-        if busy[busiest] > 0:
-            text += f" The busiest is {busiest}, {write_number(busy[busiest])} {of}."
-        return text
-    left = bottleneck.missed_with_second[bottleneck.unit]
-    step = 1e-4 * (found.total or 0.0)
-    others = [
-        name
-        for name, missed in bottleneck.missed_with_second.items()
-        if name != bottleneck.unit and missed <= left + step
-    ]
-    too = f" (so too with a second {' or '.join(others)})" if others else ""
-    then = "the demand could be met"
-    if left > step:
-        then = f"{write_amount(left, found.amount_unit)} would be missing"
-        if not _holds_for_any(found):
-            then += f" on {_points((bottleneck.n_events, bottleneck.max_span))}"
-    if bottleneck.unit not in busy:
-        return f"The bottleneck is {bottleneck.unit}: with twice its capacity {then}.{unsettled}"
-    return (
-        f"The bottleneck is {bottleneck.unit}, busy {write_number(busy[bottleneck.unit])} {of}: "
-        f"with a second one {then}{too}.{unsettled}"
-    )
-
-
-def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
-    least = write_amount(start.bound_any, found.time_unit, up=False)
-    if start.horizon is None:
-        return f"Undecided from which horizon it is feasible; from none shorter than {least}."
-    here = _points((start.n_events, start.max_span))
-    horizon = write_amount(start.horizon, found.time_unit, up=True)
-    if len(start.windows) > 1 or (start.windows and start.windows[-1][1] < math.inf):
-        return _windows_sentence(found, start)
-    if start.horizon <= start.bound_any * (1 + 3e-4):
-        return f"Feasible from horizon {horizon}, and from none shorter, whatever the event points."
-    proof = f"no schedule on {here} is shorter"
-    if not start.is_proven:
-        proof = f"undecided whether one on {here} is shorter"
-        if start.bound is not None and start.bound > start.bound_any:
-            proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
-    return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
-
-
-def _windows_sentence(found: Shortfall, start: FeasibleFrom) -> str:
-    """Say at which horizons a demand can be met where a longer one may be worse."""
-    unit = found.time_unit
-    ranges = []
-    for since, until in start.windows:
-        least = write_number(since, up=True)
-        if until == math.inf:
-            ranges.append(f"from {write_amount(since, unit, up=True)}")
-        else:
-            ranges.append(f"at {least} to {write_amount(until, unit, up=False)}")
-    text = f"Feasible {_listed(ranges)}"
-    if start.windows[0][0] > found.horizon:
-        text = f"Feasible from horizon {write_amount(start.windows[0][0], unit, up=True)}"
-        if len(ranges) > 1:
-            text += f" to {write_amount(start.windows[0][1], unit, up=False)}, and "
-            text += _listed(ranges[1:])
-    return text + ("." if start.is_proven else ", as far as was found: a limit came first.")
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -41,6 +41,8 @@ class GivenBatch(NamedTuple):
         Whether it may stand at any event point (its time is fixed), or at a unit's first one only.
     outside : bool
         Whether its unit is none of the plant's.
+    empty : bool
+        Whether nothing comes of it.
     """
 
     task: str
@@ -48,6 +50,7 @@ class GivenBatch(NamedTuple):
     start: float
     anywhere: bool
     outside: bool
+    empty: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +240,8 @@ class _Opening:
         outside: bool = False,
     ) -> None:
         """Add one batch that makes amounts, each at its time after the start."""
-        if not coming:
+        empty = not coming
+        if empty:
             self.states[f"{task}, {unit}: gone"] = State(name=f"{task}, {unit}: gone")
             coming = {f"{task}, {unit}: gone": (1.0, lasts)}
         size = sum(amount for amount, _ in coming.values())
@@ -263,9 +267,7 @@ class _Opening:
                 )
             },
         )
-        self.batches.append(
-            GivenBatch(task, unit, start, anywhere=anywhere, outside=outside or anywhere)
-        )
+        self.batches.append(GivenBatch(task, unit, start, anywhere, outside or anywhere, empty))
 
     def _follow(self, task: str, unit: str, real: str, finished: float) -> None:
         """Let the changeovers from a given batch be those from its real task, less what passed."""

@@ -19,6 +19,14 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.scheduling.formulations.given import Given
 from stnopt.scheduling.formulations.orders_at_points import add_orders_at_points
 from stnopt.scheduling.formulations.orders_at_points import read_parts as read_parts
+from stnopt.scheduling.formulations.points_of_units import (
+    finish_point,
+    in_pause,
+    inside,
+    may_start,
+    release_point,
+    unloaded_point,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -202,6 +210,7 @@ def _add_variables(
         for kind in ("unavailable", "unattended", "paused")
     )
     at_start = {batch.task for batch in given.batches}
+    m.empty = {batch.task for batch in given.batches if batch.empty}
     m.TASK_UNITS = pyo.Set(dimen=2, initialize=list(m.steps))
     m.BATCHES = pyo.Set(
         dimen=3,
@@ -209,14 +218,14 @@ def _add_variables(
             (task, unit, event)
             for (task, unit), steps in m.steps.items()
             for event in range(1 if task in at_start else n_events - steps + 1)
-            if task in at_start or _may_start(m, unit, event, steps, n_events)
+            if task in at_start or may_start(m, unit, event, steps, n_events)
         ],
     )
     # A batch that runs at 0 ends when it does; any other goes on after its pauses.
     m.finish = {
         (task, unit, event): event + m.steps[task, unit]
         if task in at_start
-        else _finish(m, unit, event, m.steps[task, unit])
+        else finish_point(m, unit, event, m.steps[task, unit])
         for task, unit, event in m.BATCHES
     }
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
@@ -240,57 +249,6 @@ def _add_variables(
     for batch in m.BATCHES:
         for event in range(batch[2], min(m.finish[batch], n_events)):
             m.running[batch[1], event].append(batch)
-
-
-def _inside(periods: Iterable[tuple[int, int]], point: int) -> bool:
-    return any(start < point < end for start, end in periods)
-
-
-def _in_pause(m: pyo.ConcreteModel, unit: str, event: int) -> bool:
-    """Whether the interval that begins at a point is part of a pause."""
-    return any(start <= event < end for start, end in m.pauses.get(unit, ()))
-
-
-def _finish(m: pyo.ConcreteModel, unit: str, event: int, steps: int) -> int:
-    """Return the point at which a batch ends that starts at another, pauses not counted."""
-    point = event
-    while steps:
-        steps -= not _in_pause(m, unit, point)
-        point += 1
-    return point
-
-
-def _may_start(m: pyo.ConcreteModel, unit: str, event: int, steps: int, n_events: int) -> bool:
-    """Whether a batch may start at a point, for all that its unit's calendars say."""
-    if _inside(m.unattended.get(unit, ()), event) or _inside(m.pauses.get(unit, ()), event):
-        return False
-    finish = _finish(m, unit, event, steps)
-    away = any(event < end and finish > start for start, end in m.periods.get(unit, ()))
-    return finish <= n_events and not away
-
-
-def _unloaded(m: pyo.ConcreteModel, batch: tuple[str, str, int]) -> int:
-    """Return the point at which a unit can be empty of a batch: somebody must be there."""
-    point = _release_point(m, batch, None)
-    held = m.run[batch].fixed and point == 0
-    periods = m.unattended.get(batch[1], ())
-    return next((end for start, end in periods if held and start == 0), point)
-
-
-def _release_point(m: pyo.ConcreteModel, batch: tuple[str, str, int], steps: int | None) -> int:
-    """Return the point at which a batch gives out what it releases after so many intervals.
-
-    None: at its end. Where the unit is unattended then, when somebody is back.
-    """
-    point = m.finish[batch]
-    if steps is not None:
-        pauses = m.run[batch].fixed  # of one that runs at 0, the state says when
-        point = batch[2] + steps if pauses else _finish(m, batch[1], batch[2], steps)
-    for start, end in m.unattended.get(batch[1], ()):
-        late = steps is not None and m.run[batch].fixed and point == start == 0
-        if start < point < end or late:
-            point = end
-    return point
 
 
 def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
@@ -345,7 +303,7 @@ def _add_changeovers(m: pyo.ConcreteModel, network: Network) -> None:
     ended: dict[tuple, list] = {}
     soonest: dict[tuple, int] = {}
     for batch in starts:
-        point = _unloaded(m, batch)
+        point = unloaded_point(m, batch)
         soonest[batch[:2]] = min(point, soonest.get(batch[:2], point))
         ended.setdefault((*batch[:2], point), []).append(batch)
     m.changed = pyo.Var(
@@ -437,7 +395,7 @@ def _add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None
 
     @m.Constraint(list(busy))
     def idle_while_cleaned(m, unit, point):
-        running = [b for b in m.BATCHES if b[1] == unit and b[2] <= point < _unloaded(m, b)]
+        running = [b for b in m.BATCHES if b[1] == unit and b[2] <= point < unloaded_point(m, b)]
         return sum(m.run[b] for b in running) + sum(busy[unit, point]) <= 1
 
     @m.Constraint(list(rules), m.EVENTS)
@@ -481,7 +439,7 @@ def _released(
             steps = None
         if (steps is not None) != early:
             continue
-        point = min(_release_point(m, batch, steps), m.POINTS.last())
+        point = min(release_point(m, batch, steps), m.POINTS.last())
         terms.setdefault((unit, point), []).append(made[task] * m.size[batch])
     return terms
 
@@ -582,7 +540,7 @@ def _add_waiting(m: pyo.ConcreteModel, network: Network) -> None:
             for point in range(start, end):
                 m.waiting[state, unit, point].fix(0.0)
         for point in m.POINTS:
-            if _inside(m.unattended.get(unit, ()), point) and point != m.POINTS.last():
+            if inside(m.unattended.get(unit, ()), point) and point != m.POINTS.last():
                 m.unloaded[state, unit, point].fix(0.0)
 
 
@@ -613,7 +571,7 @@ def _add_utilities(m: pyo.ConcreteModel, network: Network) -> None:
             for unit in network.units
             for batch in m.running[unit, event]
             if utility in network.tasks[batch[0]].units[unit].utilities
-            and not _in_pause(m, unit, event)
+            and not in_pause(m, unit, event)
         ]
         if not drawing:
             return pyo.Constraint.Skip

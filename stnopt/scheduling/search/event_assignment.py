@@ -39,9 +39,9 @@ def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
     """Return event points and the span with which the unit-event model can describe a schedule.
 
     Each start and each end gets the least number that keeps the order the model needs: along a
-    unit, from what makes to what takes, and not the other way round where the taker starts before
-    the maker has released (docs/formulation.md). Where material leaves batches early there may be
-    no such numbers; then every distinct start counts.
+    unit, from what makes to what takes, and not the other way round where the consumer starts
+    before the producer has released (docs/formulation.md). Where material leaves batches early
+    there may be no such numbers; then every distinct start counts.
 
     Parameters
     ----------

@@ -13,13 +13,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.model import (
-    Formulation,
-    Objective,
-    check_deliveries,
-    check_orders,
-    check_targets,
-)
+from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
@@ -40,6 +34,7 @@ if TYPE_CHECKING:
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.plant.state import PlantState
+    from stnopt.scheduling.model import Formulation, Objective
     from stnopt.scheduling.schedule import Schedule
 
 #: Doublings of the makespan's upper bound before giving up on a demand.

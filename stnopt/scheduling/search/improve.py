@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.errors import InvalidScheduleError
-from stnopt.scheduling.model import check_deliveries, check_targets
+from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.scheduling.checks import check_deliveries, check_targets
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import MAXIMISED, value_terms
+from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_program
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import State, Suitability
+    from stnopt.plant.state import PlantState
 
 #: Times this close, as a share of the horizon, are one instant (as in the replay).
 _ONE_INSTANT = 1e-6
@@ -64,7 +66,9 @@ class PlacedBatch:
     releases: Mapping[str, float]
 
 
-def improve_schedule(schedule: Schedule, network: Network, problem: Problem) -> Schedule:
+def improve_schedule(
+    schedule: Schedule, network: Network, problem: Problem, *, start: PlantState | None = None
+) -> Schedule:
     """Choose the best times and sizes for the order of a schedule's batches.
 
     Kept are which batches run, their order on each unit, and the order in which batches release,
@@ -78,6 +82,8 @@ def improve_schedule(schedule: Schedule, network: Network, problem: Problem) -> 
     network : Network
     problem : Problem
         Objective, targets, deliveries and horizon (by default the schedule's own).
+    start : PlantState, optional
+        The plant at time 0; left out, the schedule's own.
 
     Returns
     -------
@@ -87,12 +93,19 @@ def improve_schedule(schedule: Schedule, network: Network, problem: Problem) -> 
     ------
     InvalidInputError
         A target or delivery that the plant cannot be asked for.
+    UnsupportedModelError
+        An objective or a rule that this does not know, by name: orders, arrivals, calendars, what
+        runs at time 0.
     InvalidScheduleError
         A batch that the plant does not know, or an order for which no times and sizes keep the
         rules and meet the demand; the message lists what the schedule breaks.
     """
     horizon = schedule.horizon if problem.horizon is None else problem.horizon
     problem = replace(problem, horizon=horizon)
+    question = Question(network=network, problem=problem, start=start or schedule.start)
+    reason = why_not_long_horizon(question)
+    if reason is not None:
+        raise UnsupportedModelError(f"improve_schedule cannot express that {reason}")
     check_targets(network, problem.targets)
     check_deliveries(network, problem.deliveries, horizon=horizon)
     strangers = [

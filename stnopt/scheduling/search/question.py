@@ -167,9 +167,9 @@ class Question:
 def why_not_long_horizon(question: Question) -> str | None:
     """Say what keeps the sums and the search for long horizons from a question; None if nothing."""
     if question.improve != "objective" or question.problem.objective not in _LONG_OBJECTIVES:
-        return f"objective {question.problem.objective!r}"
+        return f"the objective is {question.problem.objective!r}"
     if question.start is not None:
-        return "a plant that is under way at time 0"
+        return "the plant is under way at time 0"
     demanded = demanded_rules(question.network, question.problem)
     beyond = [demand.where for demand in demanded if demand.rule not in _LONG_RULES]
     return beyond[0] if beyond else None

@@ -60,6 +60,7 @@ def add_pauses(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     """Declare which pauses a batch runs into: `paused_in[task, unit, event, span, number]`."""
     refuse_calendars(network)
     fixed = {batch.task for batch in given.batches}
+    empty = {batch.task for batch in given.batches if batch.empty}
     m.pauses = {unit: rules.paused for unit, rules in network.unit_rules.items() if rules.paused}
     m.paused_in = pyo.Var(
         [
@@ -74,7 +75,9 @@ def add_pauses(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
         [
             b
             for b in m.BATCHES
-            if b[1] in network.unit_rules and network.unit_rules[b[1]].unattended
+            if b[1] in network.unit_rules
+            and network.unit_rules[b[1]].unattended
+            and b[0] not in empty
         ],
         domain=pyo.NonNegativeReals,
     )

@@ -1,6 +1,6 @@
 """Deliveries and orders: amounts that leave the plant, in the unit-event model.
 
-A taking takes what batches have released by then, which one binary per event point of each maker
+A taking takes what batches have released by then, which one binary per event point of each producer
 says, less what other batches have consumed. Consumers at later event points leave enough for it. A
 delivery's time and amount are given. An order's are not: its parts come in order of time, each
 before or after the other takings of its state.
@@ -360,6 +360,21 @@ def _add_consumers(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
         if j == 0 or not b.due[state, j].fixed:
             return pyo.Constraint.Skip
         return b.passed[state, j - 1, event] >= b.passed[state, j, event]
+
+    ahead = [
+        (state, j, k, event)
+        for state, j, event in points
+        for other, k in block.due
+        if other == state
+        and k != j
+        and not (block.due[state, j].fixed and block.due[state, k].fixed)
+    ]
+
+    @block.Constraint(ahead)
+    def passed_with_those_before(b, state, j, k, event):
+        # At one time, too, who comes after a taking comes after those before it.
+        first = _first(b, state, k, j)
+        return b.passed[state, k, event] >= b.passed[state, j, event] - (1 - first)
 
     @block.Constraint(points, m.UNITS)
     def consumed_before_delivery(b, state, j, event, unit):

@@ -1,6 +1,6 @@
 """Capacities that hold at every instant, added to the model for the states that need them.
 
-Keeping a finished batch in its unit never hurts, so storage takes material at two kinds of moments
+Keeping a finished batch in its unit never hurts, so storage takes material at two kinds of times
 only: when a unit that still holds some starts its next batch, and when a part leaves a batch early.
 Those *unloadings* and all consumptions of the state are put in order of time by binaries, material
 is followed from unloading to consumption, and none leaves more than the capacity in storage.

@@ -1,4 +1,4 @@
-"""Rows that no best schedule needs and the solver does: tighter relaxations, fewer equal schedules.
+"""Valid inequalities and dominance rules: tighter relaxations, fewer equal schedules.
 
 Loads hold for every schedule of the unit-event model. Dominance rows cut off schedules for which
 another one, no worse, remains: the same batches at earlier event points, or without the batches
@@ -33,16 +33,16 @@ _BETTER = {kind: "upper" if row.maximised else "lower" for kind, row in OBJECTIV
 
 
 def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
-    """Add what every schedule obeys: makers of a state, then its takers, within the horizon.
+    """Add what every schedule obeys: producers of a state, then its consumers, in time.
 
-    Where no such maker runs, the takers may start before the makers' unit could.
+    Where no such producer runs, the consumers may start before the producers' unit could.
     """
     on = {unit: [b for b in m.BATCHES if b[1] == unit] for unit in m.UNITS}
     soonest, _ = soonest_times(network)
 
     @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
     def makers_then_takers(m, state, maker, taker, event):
-        """Makers of a state before an event on one unit, then its takers on another (eq. T1)."""
+        """Let producers before an event and consumers after it follow each other (eq. T1)."""
         made = [b for b in on[maker] if state in network.tasks[b[0]].produces]
         before = [b for b in made if available_at(network, state, b) <= event]
         after = [b for b in on[taker] if b[2] >= event and state in network.tasks[b[0]].consumes]
@@ -178,8 +178,8 @@ def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
     """Start no batch at an event if it could, at the same time, start at the one before (T3).
 
     It cannot if its unit is taken there, if a batch that makes one of its inputs ends here, or if a
-    taker of its output would then count as coming after it. Storage in time speaks of event points
-    itself: what touches such a state is left where it is.
+    consumer of its output would then count as coming after it. Storage in time speaks of event
+    points itself: what touches such a state is left where it is.
     """
     rows, keys = m.dominance_rows, set(m.BATCHES)
     makers = {s: [b for b in keys if s in network.tasks[b[0]].produces] for s in m.STORED}
@@ -212,7 +212,7 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
 
     A task whose products nobody wants as such is run for others. A batch of it that no later batch
     draws on could be left out, unless its input then had to be stored or is counted at the end.
-    What a taker releases early is taken on before it ends.
+    What a consumer releases early is taken on before it ends.
     """
 
     def can_be_left_out(task: Task) -> bool:
@@ -226,7 +226,7 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
     tails = {t.name: math.inf if can_be_left_out(t) else 0.0 for t in network.tasks.values()}
 
     def time_from_start(fit: Suitability) -> float:
-        """Least time from the start of a taker to the end of those that it is run for."""
+        """Least time from the start of a consumer to the end of those that it is run for."""
         lasts = fit.duration(fit.min_batch)
         if tails[fit.task] == 0:
             return lasts
@@ -247,7 +247,7 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
 
 
 def _add_use(m: pyo.ConcreteModel, network: Network, tails: dict[str, float]) -> None:
-    """Let a batch made for others have a taker after it (eq. T4), and leave it the time (T5)."""
+    """Let a batch made for others have a consumer after it (eq. T4), and leave it the time (T5)."""
     rows = m.dominance_rows
 
     @rows.Constraint([b for b in m.BATCHES if tails[b[0]] > 0])

@@ -102,8 +102,9 @@ def add_unavailable_periods(m: pyo.ConcreteModel, network: Network, horizon: flo
         start = m.periods[unit, number][0]
         later = (horizon - start) * m.after_period[unit, event, number]
         started = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
-        finish = m.unit_time[unit, event] + sum(m.duration[b] for b in started)
-        return finish <= start + later
+        # What nobody can unload is still in the unit.
+        busy = sum(m.duration[b] + release_delay(m, b) for b in started)
+        return m.unit_time[unit, event] + busy <= start + later
 
     @m.Constraint(m.after_period.index_set())
     def after_period_from_then_on(m, unit, event, number):

@@ -22,10 +22,12 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
+#: Of widths closer to each other than this, one is looked at.
+_APART = 1.15
 #: Bounds of makespans this close are as good as each other.
 _NEAR = 0.01
-#: Share of the worth that halving the number of batches is worth, while there are many of them.
-_PER_HALVING, _MANY_BATCHES = 0.012, 2500
+#: Share of the worth that halving the number of batches is worth, few or many of them.
+_PER_HALVING, _PER_HALVING_OF_MANY = 0.003, 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,9 @@ class Width:
     n_batches: int
 
 
-def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[Width]:
+def rank_widths(
+    network: Network, problem: Problem, *, most_modes: int, many_batches: int
+) -> list[Width]:
     """List widths, the most promising first: by the sums over the horizon with rounded durations.
 
     Parameters
@@ -47,6 +51,8 @@ def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[
         With a horizon.
     most_modes : int
         Per pair of task and unit.
+    many_batches : int
+        From this number of batches to choose from, fewer of them are worth more.
     """
     assert problem.horizon is not None
     horizon = problem.horizon
@@ -54,31 +60,46 @@ def rank_widths(network: Network, problem: Problem, *, most_modes: int) -> list[
     durations = {round(fit.duration(fit.max_batch), 9) for fit in fits}
     candidates = {d / n for d in durations for n in _PARTS} | {1.0 / n for n in _PARTS}
     shortest = min(fit.duration(max(fit.min_batch, 0.5 * fit.max_batch)) for fit in fits)
-    best: dict[float, Width] = {}
-    for width in sorted(candidates, reverse=True):
+    longest = min(1.5 * shortest, horizon)
+    ranked: list[Width] = []
+    for width in _least_wasteful(network, [w for w in candidates if w <= longest], horizon):
         n_batches = sum(
             max(0, int(horizon / width) - mode.steps + 1)
             for mode in choose_modes(network, width, most=most_modes)
         )
-        if width > min(1.5 * shortest, horizon) or not 0 < n_batches <= _MOST_BATCHES:
+        if not 0 < n_batches <= _MOST_BATCHES:
             continue
-        near = round(math.log(width) / math.log(1.02))
         worth = _worth(network, problem, width)
         if worth is None:
             continue
-        if near not in best or worth > best[near].worth:
-            best[near] = Width(width=width, worth=worth, n_batches=n_batches)
-    if not best:
+        ranked.append(Width(width=width, worth=worth, n_batches=n_batches))
+    if not ranked:
         return []
-    scale = max(abs(each.worth) for each in best.values()) or 1.0
+    scale = max(abs(each.worth) for each in ranked) or 1.0
 
     def score(each: Width) -> float:
-        return each.worth / scale - _PER_HALVING * (
-            0.25 * math.log2(each.n_batches)
-            + 0.75 * max(0.0, math.log2(each.n_batches / _MANY_BATCHES))
-        )
+        too_many = max(0.0, math.log2(each.n_batches / many_batches))
+        cost = _PER_HALVING * math.log2(each.n_batches) + _PER_HALVING_OF_MANY * too_many
+        return each.worth / scale - cost
 
-    return sorted(best.values(), key=score, reverse=True)
+    return sorted(ranked, key=score, reverse=True)
+
+
+def _least_wasteful(network: Network, widths: list[float], horizon: float) -> list[float]:
+    """Keep of widths near each other the one that loses least by rounding, the horizon's too."""
+    best: dict[int, tuple[float, float]] = {}
+    for width in sorted(widths, reverse=True):
+        near = round(math.log(width) / math.log(_APART))
+        slower = [
+            (mode.steps * width / mode.most) / (fit.duration(fit.max_batch) / fit.max_batch)
+            for mode in choose_modes(network, width, most=1)
+            for fit in (mode.suitability,)
+        ]
+        waste = float(np.mean(slower))
+        waste *= horizon / (math.floor(horizon / width + 1e-7) * width)
+        if near not in best or waste < best[near][0] - 1e-9:
+            best[near] = (waste, width)
+    return [width for _, width in best.values()]
 
 
 def _worth(network: Network, problem: Problem, width: float) -> float | None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import block_array, csc_array
 
-from stnopt.scheduling.search.capacity_bound import build_period_sums
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity, build_period_sums
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
-from stnopt.solvers.linear_program import Program, solve_program
+from stnopt.solvers.linear_program import Program, ProgramStatus, settle_integers, solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 #: Periods in which the future is summed up.
 _FUTURE_PERIODS = 4
-#: For a makespan, what a batch that is left for later costs, as a share of missing a full one.
-_URGENCY = 0.1
+#: What all hours of all units would cost if they were left for later, as a share of the bound; for
+#: a makespan, what a batch that is left for later costs, as a share of missing a full one.
+_URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
+#: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
+_FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Gap at which a window is good enough.
 _GAP = 0.01
 
@@ -74,21 +77,44 @@ def construct(
     """
     x = do_nothing(grid)
     deadline = clock() + seconds
-    begins = list(range(0, max(1, grid.n_steps - window + step), step))
-    for number, begin in enumerate(begins):
-        end = grid.n_steps if number == len(begins) - 1 else min(grid.n_steps, begin + window)
-        left = max(0.0, deadline - clock()) / (len(begins) - number)
-        x = _fill(grid, x, begin, end, time_limit=max(1.5 * left, 0.05))
+    bound = bound_by_capacity(grid.network, grid.problem)
+    urgency = 0.0 if bound is None or math.isinf(bound) else _URGENCY * abs(bound)
+    begin = 0
+    while True:
+        end = min(grid.n_steps, begin + window)
+        left = 1 + math.ceil((grid.n_steps - end) / step)
+        limit = max(1.5 * (deadline - clock()), 0.5 * seconds) / left
+        found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
+        least = 1 + int(_LEAST_WINDOW * grid.steps_of.max(initial=1))
+        if found is not None:
+            x, solved = found
+            if not solved:
+                window = max(least, int(0.8 * window))
+                step = max(1, window // 2)
+        elif window > least:
+            window = max(least, window // 2)
+            step = max(1, window // 2)
+            continue
         if end == grid.n_steps:
-            break
-    return x
+            return x
+        begin += step
 
 
 def _fill(
-    grid: Grid, x: NDArray[np.float64], begin: int, end: int, *, time_limit: float
-) -> NDArray[np.float64]:
-    """Choose the batches from `begin` to `end`; those that start before stay."""
+    grid: Grid,
+    x: NDArray[np.float64],
+    begin: int,
+    end: int,
+    *,
+    time_limit: float,
+    urgency: float,
+) -> tuple[NDArray[np.float64], bool] | None:
+    """Choose the batches from `begin` to `end`; those that start before stay.
+
+    Returns the solution and whether there was time to come close to the best; None if to nothing.
+    """
     inside = (grid.start_of >= begin) & (grid.start_of + grid.steps_of <= end)
+    inside &= grid.in_best_mode | (x[grid.run] > 0.5)
     last = end == grid.n_steps
     free = [grid.run[inside], grid.size[inside], grid.missed[grid.missed_at <= end]]
     free.append(grid.missed[grid.missed_at > grid.n_steps])
@@ -100,21 +126,23 @@ def _fill(
         free.append(columns[begin:end])
         groups.append(columns[end:])
     part = restrict(grid.program, x, np.concatenate(free), groups)
-    program = part.program
-    if not last:
-        program = _with_future(grid, part, x, end)
-    start = part.start if last else None
+    program = part.program if last else _with_future(grid, part, x, end, urgency)
+    start = np.full(len(program.cost), np.nan)
+    start[: int(inside.sum())] = x[grid.run[inside]]
     answer = solve_program(
         program, time_limit=time_limit, relative_gap=_GAP, start=start, heuristic_effort=0.2
     )
     if answer.x is None:
-        return x
-    found = part.expand(answer.x[: len(part.program.cost)])
+        return None
+    settled = settle_integers(program, answer.x, time_limit=time_limit)
+    found = part.expand(settled[: len(part.program.cost)])
     found[grid.run] = np.round(found[grid.run])
-    return found
+    return found, answer.status is ProgramStatus.OPTIMAL
 
 
-def _with_future(grid: Grid, part: Part, x: NDArray[np.float64], end: int) -> Program:
+def _with_future(
+    grid: Grid, part: Part, x: NDArray[np.float64], end: int, urgency: float
+) -> Program:
     """Add the sums of what may come after a window, which start from the stock at its end."""
     future = build_period_sums(
         grid.network,
@@ -131,11 +159,14 @@ def _with_future(grid: Grid, part: Part, x: NDArray[np.float64], end: int) -> Pr
     links, values = _link_stocks(grid, part, future, x, end)
     opening = {name: c for name, c in future.opening.items() if name not in grid.stock}
     then = future.program
-    if grid.problem.objective == "makespan":  # sooner is better: what is left to do counts
-        hours = np.array([fit.duration(fit.max_batch) for fit in grid.network.suitabilities])
-        then.cost[future.n_ended[:, -1]] -= (
-            _URGENCY * grid.penalty * grid.largest * hours / np.max(hours)
-        )
+    # Sooner is better: the hours of what is left for later cost something.
+    fits = grid.network.suitabilities
+    hours = np.array([fit.duration(fit.max_batch) for fit in fits])
+    if grid.problem.objective == "makespan":
+        each = _LEFT_FOR_LATER * grid.penalty * grid.largest * hours / np.max(hours)
+    else:
+        each = urgency * hours / (len(grid.network.units) * grid.n_steps * grid.width)
+    then.cost[future.n_ended[:, -1]] -= each
     upper = then.upper.copy()
     for name, column in opening.items():  # nothing takes these: what there is counts for nothing
         upper[column] = grid.network.states[name].initial
@@ -188,6 +219,6 @@ def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
     """Return a window and a step, in steps of the grid: two longest batches, or as much as fits."""
     longest = max(mode.steps for mode in grid.modes)
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
-    window = max(math.ceil(2.0 * longest), int(most_batches / per_step))
+    window = max(math.ceil(_FIRST_WINDOW * longest), int(most_batches / per_step))
     window = min(window, grid.n_steps)
     return window, max(1, window // 2)

@@ -18,7 +18,7 @@ from stnopt.scheduling.search.capacity_bound import (
     bound_by_periods,
 )
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
+from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
 from stnopt.scheduling.search.long_horizon.construct import choose_window, construct
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
@@ -55,6 +55,8 @@ _SHORTER, _CLOSE = 0.5, 0.003
 _MAKESPAN_WIDTHS = 3
 #: Share of the time for one horizon.
 _LENGTH_SHARE = 0.2
+#: A grid has many batches to choose from when it has so many per second.
+_BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
@@ -189,7 +191,7 @@ class _Search:
         if self.problem.objective == "makespan":
             self.shorten()
             return
-        for each in rank_widths(self.network, self.problem, most_modes=_MODES):
+        for each in self.widths(self.problem):
             if self.over:
                 break
             self.search_grid(self.problem, each.width)
@@ -207,7 +209,7 @@ class _Search:
         while not self.over:
             problem = replace(self.problem, horizon=length)
             if not widths:
-                ranked = rank_widths(self.network, problem, most_modes=_MODES)
+                ranked = self.widths(problem)
                 widths = [each.width for each in ranked[:_MAKESPAN_WIDTHS]]
             if not widths:
                 return
@@ -225,6 +227,15 @@ class _Search:
                 failed = max(least, self.bound or 0.0)
                 widths.pop(0)
             length = failed + _SHORTER * (self.value - failed)
+
+    def widths(self, problem: Problem) -> list[Width]:
+        """List widths of grids, the most promising for the time there is first."""
+        return rank_widths(
+            self.network,
+            problem,
+            most_modes=_MODES,
+            many_batches=max(100, int(_BATCHES_PER_SECOND * self.time_limit)),
+        )
 
     def tighten_bound(self) -> None:
         """Sum over more and more periods while that takes a small share of the time."""

@@ -98,6 +98,14 @@ class Grid:
         """Largest batch of the plant."""
         return max(mode.suitability.max_batch for mode in self.modes)
 
+    @property
+    def in_best_mode(self) -> NDArray[np.bool_]:
+        """Whether a batch is in the mode of most throughput of its task on its unit, (n,) array."""
+        first = np.ones(len(self.modes), bool)
+        for number in range(1, len(self.modes)):
+            first[number] = self.modes[number].number != self.modes[number - 1].number
+        return first[self.mode_of]
+
     def missed_amount(self, x: NDArray[np.float64]) -> float:
         """Return how much of the demand a solution misses."""
         return float(np.sum(x[self.missed]))

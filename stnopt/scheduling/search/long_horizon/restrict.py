@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bounds of rows and of columns that move together give way by so much: rounding of what is fixed.
-_ROUNDING = 1e-8
+_ROUNDING = 1e-6
+#: Factors of columns that move together and cancel leave this.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ def restrict(
     blocks = [matrix[:, free]]
     blocks += [csc_array(matrix[:, group].sum(axis=1).reshape(-1, 1)) for group in groups]
     reduced = csc_array(hstack(blocks, format="csc"))
-    reduced.data[np.abs(reduced.data) < _ROUNDING] = 0.0
+    reduced.data[np.abs(reduced.data) < _NOTHING] = 0.0
     reduced.eliminate_zeros()
     kept = np.flatnonzero(np.bincount(reduced.indices, minlength=reduced.shape[0]))
     activity = matrix @ fixed

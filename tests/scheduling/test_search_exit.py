@@ -20,6 +20,7 @@ from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, shorten_horizon
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.limits import SearchLimits
+from stnopt.scheduling.search.question import Question
 from stnopt.solvers import Status, solve
 from stnopt.solvers.engines import highs
 
@@ -82,12 +83,18 @@ def test_the_horizons_at_which_a_demand_can_be_met_are_told_apart():
 
 def test_a_window_is_shortened_only_as_far_as_it_asks_the_same():
     network = away((6, 8), (20, 21))
-    assert shorten_horizon(network, 4, 5) == 4
-    assert shorten_horizon(network, 4, 6) == 4  # the period begins as the window ends
-    assert shorten_horizon(network, 4, 7) == 7
-    assert shorten_horizon(network, 4, 12) == 8
-    assert shorten_horizon(network, 9, 12) == 9
-    assert shorten_horizon(network, 4, 30) == 21
+
+    def shortened(until: float, horizon: float, plant: so.Network = network) -> float:
+        return shorten_horizon(Question(network=plant, problem=Problem(horizon=horizon)), until)
+
+    assert shortened(4, 5) == 4
+    assert shortened(4, 6) == 4  # the period begins as the window ends
+    assert shortened(4, 7) == 7
+    assert shortened(4, 12) == 8
+    assert shortened(9, 12) == 9
+    assert shortened(4, 30) == 21
+    late = {**network.states, "A": replace(network.states["A"], initial=0, arrivals=((25, 5),))}
+    assert shortened(9, 30, replace(network, states=late)) == 30  # what comes must find room
     assert feasibility_windows(network, 12) == [(0.0, 6.0), (6.0, 12)]
 
 
@@ -266,10 +273,11 @@ def test_a_schedule_that_breaks_the_plant_is_never_the_best():
     batch = so.Batch("Fast", "R", 0.0, 2.0, 10.0)
     schedule = so.Schedule(batches=(batch,), final_stock={"P": 10.0, "A": 10.0}, horizon=5.0)
     problem = Problem(objective="profit", horizon=12)
-    incumbent = Incumbent(network=network, problem=problem, relative_gap=1e-4)
+    question = Question(network=network, problem=problem)
+    incumbent = Incumbent(question=question, relative_gap=1e-4)
     assert incumbent.valued(schedule) is None  # it holds until 5, and not until 12
     assert incumbent.rejected
-    incumbent.problem = replace(problem, horizon=6)
+    incumbent.question = replace(question, problem=replace(problem, horizon=6))
     assert incumbent.valued(schedule)[1] == pytest.approx(10)
 
 

@@ -1,0 +1,82 @@
+"""What a plant cannot be asked for: targets, deliveries and orders refused by name."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from stnopt.errors import InvalidInputError
+from stnopt.plant.checks import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stnopt.plant.network import Network
+    from stnopt.plant.orders import Order
+    from stnopt.plant.problem import Delivery
+
+
+def check_targets(network: Network, targets: Mapping[str, float]) -> None:
+    """Refuse targets that the plant cannot be asked for, naming each (see `require_targets`)."""
+    produced = [
+        s.name for s in network.states.values() if network.producers(s.name) and not s.unlimited
+    ]
+    for state, amount in targets.items():
+        if state not in network.states:
+            raise InvalidInputError(
+                f"target {state!r}: {network.name!r} has no such state; it produces {produced}"
+            )
+        if state not in produced:
+            raise InvalidInputError(
+                f"target {state!r}: no task produces it; targets can be set for {produced}"
+            )
+        if not (math.isfinite(amount) and amount >= 0):
+            raise InvalidInputError(
+                f"target {state!r}: the amount must be a number of at least 0, got {amount}"
+            )
+
+
+def check_orders(
+    network: Network, orders: Iterable[Order], *, horizon: float | None = None
+) -> None:
+    """Refuse orders that the plant cannot be asked for, naming each (`require_orders`)."""
+    problems = []
+    for order in orders:
+        what = f"order {order.id!r} of {order.state!r}"
+        if order.state not in network.states:
+            known = did_you_mean(order.state, network.states)
+            problems.append(f"{what}: {network.name!r} has no such state{known}")
+            continue
+        state = network.states[order.state]
+        made = network.producers(order.state) or state.initial > 0 or state.arrivals
+        if state.unlimited:
+            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
+        elif state.zero_wait:
+            problems.append(f"{what}: it is zero_wait and cannot be kept for an order")
+        elif not made:
+            problems.append(f"{what}: no task produces it, and there is none in stock")
+        for name, time in (("due", order.due), ("earliest", order.earliest)):
+            if horizon is not None and time > horizon:
+                problems.append(f"{what}: {name} {time:g} is after the horizon, {horizon:g}")
+    if problems:
+        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
+
+
+def check_deliveries(
+    network: Network, deliveries: Iterable[Delivery], *, horizon: float | None = None
+) -> None:
+    """Refuse deliveries that the plant cannot be asked for, naming each (`require_deliveries`)."""
+    problems = []
+    for delivery in deliveries:
+        what = f"delivery of {delivery.state!r} at {delivery.time:g}"
+        if delivery.state not in network.states:
+            known = did_you_mean(delivery.state, network.states)
+            problems.append(f"{what}: {network.name!r} has no such state{known}")
+        elif network.states[delivery.state].unlimited:
+            problems.append(f"{what}: its supply is unlimited; there is nothing to plan")
+        elif network.states[delivery.state].zero_wait:
+            problems.append(f"{what}: it is zero_wait and cannot be kept for a delivery")
+        if horizon is not None and delivery.time > horizon:
+            problems.append(f"{what} is after the horizon, {horizon:g}")
+    if problems:
+        raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
