@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,44 @@ def test_the_architecture_page_names_every_module():
         if path.name != "__init__.py"
     }
     assert set(re.findall(r"`((?:stnopt|reactor_yield)/[\w/]+\.py)`", page)) == modules
+
+
+def test_the_architecture_page_points_at_functions_that_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    guide = page.partition("## Where do I go for")[2]
+    named = re.findall(r"`([\w/]+\.py)`: `(\w+)`", guide)
+    assert len(named) > 2
+    for path, name in named:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^ *(def|class) {name}\b", text, flags=re.MULTILINE), (path, name)
+    for folder in re.findall(r"`([\w/]+/)`", guide):
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_api_page_has_a_room_for_every_public_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    api_table = importlib.import_module("api_table")
+    for package in PACKAGES:
+        names = api_table.public_names(package)
+        table = api_table.write_table(names)
+        assert set(re.findall(r"<([\w.]+)>", table)) == {
+            f"{module}.{name}" for name, module in names.items()
+        }
+        for name, module in names.items():
+            home = importlib.import_module(module)
+            assert getattr(home, name) is getattr(importlib.import_module(package), name)
+
+
+def test_one_version_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    version = re.escape(project["project"]["version"])
+    for name, line in {
+        "CITATION.cff": rf"^version: {version}$",
+        "uv.lock": rf'^name = "stnopt"\nversion = "{version}"$',
+        "CHANGELOG.md": rf"^## \[{version}\] - \d{{4}}-\d\d-\d\d$",
+    }.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.search(line, text, flags=re.MULTILINE), name
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "constraints.txt"])

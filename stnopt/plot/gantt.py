@@ -14,7 +14,7 @@ from stnopt.plot.style import (
     ORANGE,
     PURPLE,
     SKY,
-    VERMILLION,
+    VERMILION,
     YELLOW,
     label_axes,
     new_axes,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.scheduling.schedule import Batch, Schedule
 
-_TASK_COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILLION, BLUE, GREY)
+_TASK_COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, BLUE, GREY)
 _TASK_HATCHES = ("", "//", "..", "xx")  # a new one for each round of colours
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stnopt.plot.style import (
     BLUE,
     GREY,
-    VERMILLION,
+    VERMILION,
     label_target_axes,
     new_axes,
     put_legend_above,
@@ -46,7 +46,7 @@ def scatter_samples(ax: Axes, samples: TargetSamples, x: str, y: str) -> None:
     """Put a mark per target on the axes, by its label."""
     marks = (
         (-1, "feasible", "o", BLUE),
-        (1, "infeasible", "x", VERMILLION),
+        (1, "infeasible", "x", VERMILION),
         (0, "undecided", "s", GREY),
     )
     for label, meaning, marker, colour in marks:

@@ -12,7 +12,7 @@ from stnopt.plot.style import (
     GREY,
     NOTE_SIZE,
     SKY,
-    VERMILLION,
+    VERMILION,
     label_axes,
     new_axes,
     plain,
@@ -92,7 +92,7 @@ def plot_stock(
                 top,
                 step="post",
                 facecolor="white",
-                edgecolor=VERMILLION,
+                edgecolor=VERMILION,
                 hatch="/////",
                 linewidth=0,
             )
@@ -134,7 +134,7 @@ def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) ->
     ]
     if any_waiting:
         handles.append(
-            Patch(facecolor="white", edgecolor=VERMILLION, hatch="/////", label="waiting in unit")
+            Patch(facecolor="white", edgecolor=VERMILION, hatch="/////", label="waiting in unit")
         )
     if any_capacity:
         handles.append(

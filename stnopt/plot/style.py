@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SKY, ORANGE, GREEN, PURPLE = "#56B4E9", "#E69F00", "#009E73", "#CC79A7"
-YELLOW, BLUE, VERMILLION, GREY = "#F0E442", "#0072B2", "#D55E00", "#999999"
-DARK = {GREEN, BLUE, VERMILLION}  # white text reads better on these
+YELLOW, BLUE, VERMILION, GREY = "#F0E442", "#0072B2", "#D55E00", "#999999"
+DARK = {GREEN, BLUE, VERMILION}  # white text reads better on these
 
 COLUMN_WIDTH = 3.5  # inches
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 8, 7, 6  # points

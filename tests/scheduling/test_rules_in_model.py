@@ -685,7 +685,7 @@ SHOWN_BY_RULES = {
     "one_ends_before": (PAIR, BEFORE | at("ends_before", "U2", 1, "U1", 0), BEFORE),
     "ends_only_if_run": (PAIR, BEFORE, BEFORE | RUN0),
     "starts_only_if_run": (PAIR, BEFORE, BEFORE | USED),
-    "maker_ends_before": (("I", *PAIR), RUN0 | USED, RUN0 | USED | BEFORE),
+    "producer_ends_before": (("I", *PAIR), RUN0 | USED, RUN0 | USED | BEFORE),
     "draws_together": (
         0,
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1},

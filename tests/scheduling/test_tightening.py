@@ -46,7 +46,7 @@ def build(network, *, horizon=8.0, n_events=4, max_span=0, kind="profit", tighte
 
 def strip(model):
     scheduling_handle(model).dominance = None
-    model.makers_then_takers.deactivate()
+    model.producers_then_consumers.deactivate()
 
 
 def rows_there(model):
@@ -158,7 +158,7 @@ def best(network, **options):
     return result.objective
 
 
-def test_takers_of_a_stock_do_not_wait_for_a_maker_that_never_runs():
+def test_consumers_of_a_stock_do_not_wait_for_a_producer_that_never_runs():
     """`use` has 40 from stock to take in four hours; `late` could run from the third on."""
     network = plant(
         {"A": {"initial": "unlimited"}, "J": {}, "I": {"initial": 100}, "P": {"price": 1}},
@@ -184,8 +184,8 @@ def test_the_time_that_a_batch_leaves_counts_early_releases():
     assert best(so.read_network(entries), horizon=4, n_events=3) == pytest.approx(10)
 
 
-def test_batch_stays_after_a_taker_that_must_not_wait_for_it():
-    """The slow maker's batch counts after the first `finish` [2, 5], for the second [5, 8]."""
+def test_batch_stays_after_a_consumer_that_must_not_wait_for_it():
+    """The slow producer's batch counts after the first `finish` [2, 5], for the second [5, 8]."""
     network = plant(
         {"A": {"initial": "unlimited"}, "B": {"initial": 10}, "I": {}, "P": {"price": 1}},
         ("quick", "U1", 2, {"B": 1}, {"I": 1}),

@@ -259,7 +259,7 @@ def test_every_constraint_is_shown_by_a_test():
         "handover_not_after_release",
         "consumption_not_before_handover",
         "consumption_not_after_handover",
-        "makers_then_takers",  # test_tightening.py
+        "producers_then_consumers",  # test_tightening.py
     }
     entries = TWO.to_dict()
     entries["states"] |= {"I": {"capacity": 4}, "J": {"zero_wait": True}}

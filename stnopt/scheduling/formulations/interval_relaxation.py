@@ -320,11 +320,11 @@ def _add_order_inside_intervals(m: pyo.ConcreteModel, network: Network) -> None:
     }
     ordered = [state for state in m.STORED if state not in unordered]
     links = [
-        (state, maker, taker, interval)
-        for state, taker, interval in taken
+        (state, producer, consumer, interval)
+        for state, consumer, interval in taken
         if state in ordered
-        for maker in network.units
-        if (state, maker, interval) in released
+        for producer in network.units
+        if (state, producer, interval) in released
     ]
     m.direct = pyo.Var(
         links,
@@ -336,50 +336,50 @@ def _add_order_inside_intervals(m: pyo.ConcreteModel, network: Network) -> None:
     )
     pairs = sorted({(u, v, interval) for _, u, v, interval in links if u != v})
     m.after = pyo.Var(pairs, domain=pyo.Binary)
-    by_taker: dict[tuple, list] = {}
-    by_maker: dict[tuple, list] = {}
+    by_consumer: dict[tuple, list] = {}
+    by_producer: dict[tuple, list] = {}
     by_stock: dict[tuple, list] = {}
-    for state, maker, taker, interval in links:
-        link = m.direct[state, maker, taker, interval]
-        by_taker.setdefault((state, taker, interval), []).append(link)
-        by_maker.setdefault((state, maker, interval), []).append(link)
-    for state, taker, interval in m.from_stock:
-        from_stock = m.from_stock[state, taker, interval]
+    for state, producer, consumer, interval in links:
+        link = m.direct[state, producer, consumer, interval]
+        by_consumer.setdefault((state, consumer, interval), []).append(link)
+        by_producer.setdefault((state, producer, interval), []).append(link)
+    for state, consumer, interval in m.from_stock:
+        from_stock = m.from_stock[state, consumer, interval]
         by_stock.setdefault((state, interval), []).append(from_stock)
 
     @m.Constraint(m.from_stock.index_set())
     def supply(m, *key):
-        return sum(taken[key]) == m.from_stock[key] + sum(by_taker.get(key, []))
+        return sum(taken[key]) == m.from_stock[key] + sum(by_consumer.get(key, []))
 
     @m.Constraint(list(by_stock))
     def supply_from_stock(m, state, interval):
         return sum(by_stock[state, interval]) <= m.stock[state, interval]
 
-    @m.Constraint(list(by_maker))
-    def supply_from_maker(m, *key):
-        return sum(by_maker[key]) <= sum(released[key])
+    @m.Constraint(list(by_producer))
+    def supply_from_producer(m, *key):
+        return sum(by_producer[key]) <= sum(released[key])
 
     @m.Constraint([link for link in links if link[1] != link[2]])
-    def direct_only_after(m, state, maker, taker, interval):
-        most = min(m.most_made[state, maker], m.most_taken[state, taker])
-        direct = m.direct[state, maker, taker, interval]
-        return direct <= most * m.after[maker, taker, interval]
+    def direct_only_after(m, state, producer, consumer, interval):
+        most = min(m.most_made[state, producer], m.most_taken[state, consumer])
+        direct = m.direct[state, producer, consumer, interval]
+        return direct <= most * m.after[producer, consumer, interval]
 
     @m.Constraint(pairs)
-    def start_after_end(m, maker, taker, interval):
-        start = sum(m.start_offset[b] for b in m.starting[taker, interval])
-        end = sum(m.end_offset[b] for b in m.ending[maker, interval])
-        return start >= end - m.width * (1 - m.after[maker, taker, interval])
+    def start_after_end(m, producer, consumer, interval):
+        start = sum(m.start_offset[b] for b in m.starting[consumer, interval])
+        end = sum(m.end_offset[b] for b in m.ending[producer, interval])
+        return start >= end - m.width * (1 - m.after[producer, consumer, interval])
 
     @m.Constraint(pairs)
-    def after_only_if_started(m, maker, taker, interval):
-        started = sum(m.run[b] for b in m.starting[taker, interval])
-        return m.after[maker, taker, interval] <= started
+    def after_only_if_started(m, producer, consumer, interval):
+        started = sum(m.run[b] for b in m.starting[consumer, interval])
+        return m.after[producer, consumer, interval] <= started
 
     @m.Constraint(pairs)
-    def after_only_if_ended(m, maker, taker, interval):
-        ended = sum(m.run[b] for b in m.ending[maker, interval])
-        return m.after[maker, taker, interval] <= ended
+    def after_only_if_ended(m, producer, consumer, interval):
+        ended = sum(m.run[b] for b in m.ending[producer, interval])
+        return m.after[producer, consumer, interval] <= ended
 
     for state in ordered:
         if network.states[state].zero_wait:
@@ -398,10 +398,10 @@ def _add_order_inside_intervals(m: pyo.ConcreteModel, network: Network) -> None:
             if all(network.states[s].zero_wait for s in exchanged[u, v])
         ]
     )
-    def start_not_after_end(m, maker, taker, interval):
-        start = sum(m.start_offset[b] for b in m.starting[taker, interval])
-        end = sum(m.end_offset[b] for b in m.ending[maker, interval])
-        return start <= end + m.width * (1 - m.after[maker, taker, interval])
+    def start_not_after_end(m, producer, consumer, interval):
+        start = sum(m.start_offset[b] for b in m.starting[consumer, interval])
+        end = sum(m.end_offset[b] for b in m.ending[producer, interval])
+        return start <= end + m.width * (1 - m.after[producer, consumer, interval])
 
     last = m.POINTS.last()
 

@@ -264,10 +264,10 @@ def _add_sequences(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
     @m.Constraint(
         [
-            (*taker, *maker, n)
-            for taker, maker in pairs
+            (*consumer, *producer, n)
+            for consumer, producer in pairs
             for n in m.EVENTS
-            if taker[1] == maker[1] and n in m.EXITS
+            if consumer[1] == producer[1] and n in m.EXITS
         ]
     )
     def unit_in_order(m, task, unit, previous, _, n):
@@ -277,18 +277,18 @@ def _add_sequences(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
 
     @m.Constraint(
         [
-            (*taker, n, *maker, k, state)
-            for taker, maker in pairs
-            if taker[1] != maker[1]
-            for state in tasks[taker[0]].consumes
-            if state in limited and state in tasks[maker[0]].produces
+            (*consumer, n, *producer, k, state)
+            for consumer, producer in pairs
+            if consumer[1] != producer[1]
+            for state in tasks[consumer[0]].consumes
+            if state in limited and state in tasks[producer[0]].produces
             for n in m.EVENTS
             for k in m.EXITS
             if k <= n
         ]
     )
-    def used_after_made(m, task, unit, n, maker, other, k, state):
-        _, made, when = _leaving(m, network, state, (maker, other), k)
+    def used_after_made(m, task, unit, n, producer, other, k, state):
+        _, made, when = _leaving(m, network, state, (producer, other), k)
         return m.entry_time[task, unit, n] >= when - horizon * (2 - m.use[task, unit, n] - made)
 
 

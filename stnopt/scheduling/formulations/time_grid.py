@@ -457,7 +457,7 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     stored = [s.name for s in network.states.values() if not s.unlimited and not s.zero_wait]
     m.KEPT = pyo.Set(initialize=kept)
     m.STORED = pyo.Set(initialize=stored)
-    m.makers = {state: sorted(network.most_made(state)) for state in network.states}
+    m.producers = {state: sorted(network.most_made(state)) for state in network.states}
     m.most_made = {
         (state, unit): amount
         for state in network.states
@@ -465,12 +465,12 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
     }
 
     def limit(m, state, point):
-        made = (point + 1) * sum(m.most_made[state, unit] for unit in m.makers[state])
+        made = (point + 1) * sum(m.most_made[state, unit] for unit in m.producers[state])
         made += sum(amount for _, amount in network.states[state].arrivals)
         return 0.0, min(network.states[state].capacity, network.states[state].initial + made)
 
     m.stock = pyo.Var(m.STORED, m.POINTS, bounds=limit)
-    held = [(state, unit) for state in kept for unit in m.makers[state]]
+    held = [(state, unit) for state in kept for unit in m.producers[state]]
     m.waiting = pyo.Var(held, m.POINTS, bounds=lambda m, s, unit, _: (0.0, m.most_made[s, unit]))
     m.unloaded = pyo.Var(held, m.POINTS, bounds=lambda m, s, unit, _: (0.0, m.most_made[s, unit]))
     m.ordered_at = pyo.Expression(m.STORED, m.POINTS, initialize=0.0)
@@ -495,7 +495,7 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
         before = m.stock[state, point - 1] if point else network.states[state].initial
         came = _at_point(m.released_early[state], point)
         if state in m.KEPT:
-            came += sum(m.unloaded[state, unit, point] for unit in m.makers[state])
+            came += sum(m.unloaded[state, unit, point] for unit in m.producers[state])
         else:
             came += _at_point(m.released_at_end[state], point)
         came += sum(
@@ -517,7 +517,7 @@ def _add_waiting(m: pyo.ConcreteModel, network: Network) -> None:
     waiting[p] = waiting[p-1] + released[p] - unloaded[p];
     waiting[p] <= M * (1 - runs in the interval from p - is cleaned then); 0 in a period.
     """
-    held = [(state, unit) for state in m.KEPT for unit in m.makers[state]]
+    held = [(state, unit) for state in m.KEPT for unit in m.producers[state]]
 
     @m.Constraint(held, m.POINTS)
     def keep_or_unload(m, state, unit, point):

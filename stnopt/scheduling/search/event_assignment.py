@@ -128,21 +128,21 @@ def _order_of_material(
     gone += [(d.time, d.amount, None) for d in schedule.deliveries if d.state == state]
     initial = network.states[state].initial
     order: list[tuple[Mark, Mark, int]] = []
-    for time, amount, taker in sorted(gone, key=lambda taken: taken[0]):
+    for time, amount, consumer in sorted(gone, key=lambda taken: taken[0]):
         used = min(initial, amount)
         initial, needed = initial - used, amount - used
         for lot in lots:
             if lot.released > time + same:
                 # What is not released yet must not be there for this batch (unless it made it).
-                if taker is not None and lot.mark[1] != taker:
-                    order.append((lot.mark, ("start", taker), 1 - lot.gap))
+                if consumer is not None and lot.mark[1] != consumer:
+                    order.append((lot.mark, ("start", consumer), 1 - lot.gap))
             elif lot.left > negligible and needed > negligible:
                 used = min(lot.left, needed)
                 lot.left, needed = lot.left - used, needed - used
-                if taker is not None:
-                    order.append((("start", taker), lot.mark, lot.gap))
+                if consumer is not None:
+                    order.append((("start", consumer), lot.mark, lot.gap))
                     if network.states[state].zero_wait:
-                        order.append((lot.mark, ("start", taker), -lot.gap))
+                        order.append((lot.mark, ("start", consumer), -lot.gap))
     if network.states[state].zero_wait:
         order += [
             (later.mark, earlier.mark, 1 + earlier.gap - later.gap)

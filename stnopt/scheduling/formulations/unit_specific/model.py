@@ -281,14 +281,14 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
     for state in network.states.values():
         if state.unlimited:
             continue
-        for maker, event, span in product(m.UNITS, m.EVENTS, [*spans, _EARLY]):
-            made = _made(m, network, state.name, maker, event, span)
+        for producer, event, span in product(m.UNITS, m.EVENTS, [*spans, _EARLY]):
+            made = _made(m, network, state.name, producer, event, span)
             if span == _EARLY:  # available from the next event on, however long the batch
                 reach = range(event + 1, m.POINTS.last()) if made else range(0)
                 rows += [
-                    (state.name, maker, event, span, taker, later)
-                    for taker, later in product(m.UNITS, reach)
-                    if taker != maker
+                    (state.name, producer, event, span, consumer, later)
+                    for consumer, later in product(m.UNITS, reach)
+                    if consumer != producer
                 ]
                 continue
             if not any(b[3] == span for b in made):
@@ -296,21 +296,21 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
             # With a longer span still possible, the next row covers the later events.
             longest = span == spans[-1] or event + span + 1 == m.POINTS.last()
             reach = range(event + span + 1, m.POINTS.last() if longest else event + span + 2)
-            for taker, later in product(m.UNITS, reach):
-                if taker != maker and later in m.EVENTS:
-                    rows.append((state.name, maker, event, span, taker, later))
+            for consumer, later in product(m.UNITS, reach):
+                if consumer != producer and later in m.EVENTS:
+                    rows.append((state.name, producer, event, span, consumer, later))
 
     @m.Constraint([r for r in rows if _taking(m, network, r[0], r[4], r[5])])
-    def consume_after_release(m, state, maker, event, span, taker, later):
-        made = _made(m, network, state, maker, event, span)
-        taken = _taking(m, network, state, taker, later)
-        released = m.unit_time[maker, event] + sum(_release(m, network, state, b) for b in made)
-        soonest = m.unit_time[taker, later].lb
+    def consume_after_release(m, state, producer, event, span, consumer, later):
+        made = _made(m, network, state, producer, event, span)
+        taken = _taking(m, network, state, consumer, later)
+        released = m.unit_time[producer, event] + sum(_release(m, network, state, b) for b in made)
+        soonest = m.unit_time[consumer, later].lb
         not_made = 1 - sum(m.run[b] for b in made)
         not_taken = 1 - sum(m.run[b] for b in taken)
         start = min(horizon, max(soonest, min(earliest[b[0]] for b in taken)))
         loose = (horizon - start) * not_made + (horizon - soonest) * not_taken
-        return m.unit_time[taker, later] >= released - loose
+        return m.unit_time[consumer, later] >= released - loose
 
 
 def _made(

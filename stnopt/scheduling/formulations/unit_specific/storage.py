@@ -65,8 +65,8 @@ def _add_waiting(
     used = {t.name: t.consumes[state] for t in network.tasks.values() if state in t.consumes}
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
     early = {key for key, fit in fits.items() if key[0] in made and leaves_early(fit, state)}
-    makers = sorted({unit for task, unit in fits if task in made})
-    takers = sorted({unit for task, unit in fits if task in used})
+    producers = sorted({unit for task, unit in fits if task in made})
+    consumers = sorted({unit for task, unit in fits if task in used})
     last = m.POINTS.last()
 
     def most(unit: str, shares: dict[str, float]) -> float:
@@ -74,46 +74,52 @@ def _add_waiting(
             shares[t] * f.max_batch for (t, u), f in fits.items() if u == unit and t in shares
         )
 
-    block.MAKERS = pyo.Set(initialize=makers)
-    block.TAKERS = pyo.Set(initialize=takers)
+    block.PRODUCERS = pyo.Set(initialize=producers)
+    block.CONSUMERS = pyo.Set(initialize=consumers)
     block.EVENTS = pyo.Set(initialize=list(m.EVENTS))
     block.POINTS = pyo.Set(initialize=list(m.POINTS))
-    block.most_made = {unit: most(unit, made) for unit in makers}
-    block.most_used = {unit: most(unit, used) for unit in takers}
+    block.most_made = {unit: most(unit, made) for unit in producers}
+    block.most_used = {unit: most(unit, used) for unit in consumers}
     if block.due:
         block.most_used[_LEAVES_PLANT] = max(delivery.amount for delivery in block.due.values())
     away = {unit for unit, _ in m.periods}
-    block.ruled = {unit for unit in makers if unit in away or unit in m.cleaned}
+    block.ruled = {unit for unit in producers if unit in away or unit in m.cleaned}
     # Every amount has a bound: HiGHS 1.15 loses optima, or calls a feasible model infeasible,
     # where big-M rows meet unbounded columns.
-    block.kept = pyo.Var(makers, m.POINTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
+    block.kept = pyo.Var(producers, m.POINTS, bounds=lambda b, unit, _: (0, b.most_made[unit]))
     block.unloaded = pyo.Var(
-        [(unit, p) for unit in makers for p in m.POINTS if p != last or unit in away],
+        [(unit, p) for unit in producers for p in m.POINTS if p != last or unit in away],
         bounds=lambda b, unit, _: (0, b.most_made[unit]),
     )
     block.direct = pyo.Var(
-        makers,
-        takers,
+        producers,
+        consumers,
         m.EVENTS,
-        bounds=lambda b, unit, taker, _: (0, min(b.most_made[unit], b.most_used[taker])),
+        bounds=lambda b, unit, consumer, _: (0, min(b.most_made[unit], b.most_used[consumer])),
     )
-    block.taken_direct = pyo.Var(makers, takers, m.EVENTS, domain=pyo.Binary)
+    block.taken_direct = pyo.Var(producers, consumers, m.EVENTS, domain=pyo.Binary)
     block.delivered_direct = pyo.Var(
-        [(unit, number, p) for unit in makers for number in block.due for p in m.POINTS if p > 0],
+        [
+            (unit, number, p)
+            for unit in producers
+            for number in block.due
+            for p in m.POINTS
+            if p > 0
+        ],
         bounds=lambda b, unit, number, _: (0, min(b.most_made[unit], b.due[number].amount)),
     )
 
-    @block.Expression(makers, m.EVENTS)
+    @block.Expression(producers, m.EVENTS)
     def starts(b, unit, event):
         return sum(m.run[k] for k in m.BATCHES if k[1] == unit and k[2] == event)
 
-    @block.Expression(takers, m.EVENTS)
+    @block.Expression(consumers, m.EVENTS)
     def taken(b, unit, event):
         return sum(
             used[k[0]] * m.size[k] for k in m.BATCHES if k[0] in used and k[1:3] == (unit, event)
         )
 
-    @block.Constraint(makers, m.POINTS)
+    @block.Constraint(producers, m.POINTS)
     def waiting_in_unit(b, unit, point):
         ended = [
             k
@@ -125,7 +131,7 @@ def _add_waiting(
             waiting += b.kept[unit, point - 1]
             waiting -= sum(b.delivered_direct[unit, number, point] for number in b.due)
         if point != last:
-            waiting -= sum(b.direct[unit, taker, point] for taker in takers)
+            waiting -= sum(b.direct[unit, consumer, point] for consumer in consumers)
         if (unit, point) in b.unloaded:
             waiting -= b.unloaded[unit, point]
         return b.kept[unit, point] == waiting
@@ -136,33 +142,33 @@ def _add_waiting(
         empties += sum(period_begins(m, unit, point, w) for u, w in m.periods if u == unit)
         return b.unloaded[unit, point] <= b.most_made[unit] * empties
 
-    @block.Constraint(makers, m.EVENTS)
+    @block.Constraint(producers, m.EVENTS)
     def nothing_kept_at_start(b, unit, event):
         return b.kept[unit, event] <= b.most_made[unit] * (1 - b.starts[unit, event])
 
-    @block.Constraint(makers, takers, m.EVENTS)
-    def direct_only_if_taken(b, unit, taker, event):
-        limit = min(b.most_made[unit], b.most_used[taker])
-        return b.direct[unit, taker, event] <= limit * b.taken_direct[unit, taker, event]
+    @block.Constraint(producers, consumers, m.EVENTS)
+    def direct_only_if_taken(b, unit, consumer, event):
+        limit = min(b.most_made[unit], b.most_used[consumer])
+        return b.direct[unit, consumer, event] <= limit * b.taken_direct[unit, consumer, event]
 
-    apart = [(p, c, e) for p in makers for c in takers for e in m.EVENTS if p != c]
-    own = [(u, u, e) for u in makers for e in m.EVENTS if u in m.cleaned and u in takers]
+    apart = [(p, c, e) for p in producers for c in consumers for e in m.EVENTS if p != c]
+    own = [(u, u, e) for u in producers for e in m.EVENTS if u in m.cleaned and u in consumers]
 
     @block.Constraint([*apart, *own])
-    def direct_before_next_start(b, unit, taker, event):
-        loose = horizon * (2 - b.taken_direct[unit, taker, event] - b.starts[unit, event])
+    def direct_before_next_start(b, unit, consumer, event):
+        loose = horizon * (2 - b.taken_direct[unit, consumer, event] - b.starts[unit, event])
         empty = m.unit_time[unit, event] - cleaning_time(m, unit, event)
-        return m.unit_time[taker, event] <= empty + loose
+        return m.unit_time[consumer, event] <= empty + loose
 
     @block.Constraint(apart)
-    def direct_before_next_point(b, unit, taker, event):
-        loose = horizon * (1 - b.taken_direct[unit, taker, event])
+    def direct_before_next_point(b, unit, consumer, event):
+        loose = horizon * (1 - b.taken_direct[unit, consumer, event])
         empty = m.unit_time[unit, event + 1] - cleaning_time(m, unit, event + 1)
-        return m.unit_time[taker, event] <= empty + loose
+        return m.unit_time[consumer, event] <= empty + loose
 
     block.emptied = pyo.Var([k for k in block.unloaded if k[0] in block.ruled], bounds=(0, horizon))
     block.when, block.amount, block.limit, block.place = {}, {}, {}, {}
-    for unit in makers:
+    for unit in producers:
         for point in list(m.POINTS)[1:]:
             if (unit, point) in block.unloaded:
                 x = (unit, point, "start")
@@ -180,7 +186,9 @@ def _add_waiting(
                 block.amount[x] = sum(made[k[0]] * m.size[k] for k in leaving)
                 block.limit[x] = block.most_made[unit]
     block.consumed_at = {
-        (taker, event): m.unit_time[taker, event] for taker in takers for event in m.EVENTS
+        (consumer, event): m.unit_time[consumer, event]
+        for consumer in consumers
+        for event in m.EVENTS
     }
     block.consumed_at |= {(_LEAVES_PLANT, j): due.time for j, due in block.due.items()}
     # A given one comes after those given before it; an order's part may come anywhere.
@@ -223,12 +231,12 @@ def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, horizon: float
         kept = 1 - period_begins(m, unit, point, number)
         return b.kept[unit, point] <= b.most_made[unit] * kept
 
-    @block.Constraint(away, list(block.TAKERS), m.EVENTS)
-    def direct_before_period(b, unit, number, taker, event):
+    @block.Constraint(away, list(block.CONSUMERS), m.EVENTS)
+    def direct_before_period(b, unit, number, consumer, event):
         start = m.periods[unit, number][0]
         begins = sum(period_begins(m, unit, p, number) for p in (event, event + 1))
-        loose = (horizon - start) * (2 - b.taken_direct[unit, taker, event] - begins)
-        return m.unit_time[taker, event] <= start + loose
+        loose = (horizon - start) * (2 - b.taken_direct[unit, consumer, event] - begins)
+        return m.unit_time[consumer, event] <= start + loose
 
 
 def _add_deliveries_from_units(
@@ -392,17 +400,17 @@ def _add_flows(block: pyo.Block, network: Network, state: str) -> None:
     initial = network.states[state].initial
     block.from_initial = pyo.Var(
         list(block.consumed_at),
-        bounds=lambda b, taker, _: (0, min(initial, b.most_used[taker])),
+        bounds=lambda b, consumer, _: (0, min(initial, b.most_used[consumer])),
     )
 
     @block.Constraint(list(block.consumed_at))
-    def supply(b, taker, event):
-        stored = _from_storage(b, (taker, event))
-        if taker == _LEAVES_PLANT:
+    def supply(b, consumer, event):
+        stored = _from_storage(b, (consumer, event))
+        if consumer == _LEAVES_PLANT:
             direct = sum(b.delivered_direct[key] for key in b.delivered_direct if key[1] == event)
             return direct + stored == b.due[event].quantity
-        direct = sum(b.direct[unit, taker, event] for unit in b.MAKERS)
-        return b.taken[taker, event] == direct + stored
+        direct = sum(b.direct[unit, consumer, event] for unit in b.PRODUCERS)
+        return b.taken[consumer, event] == direct + stored
 
     @block.Constraint(block.ROUTES)
     def flow_after_unloading(b, *route):

@@ -41,17 +41,17 @@ def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
     soonest, _ = soonest_times(network)
 
     @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
-    def makers_then_takers(m, state, maker, taker, event):
+    def producers_then_consumers(m, state, producer, consumer, event):
         """Let producers before an event and consumers after it follow each other (eq. T1)."""
-        made = [b for b in on[maker] if state in network.tasks[b[0]].produces]
+        made = [b for b in on[producer] if state in network.tasks[b[0]].produces]
         before = [b for b in made if available_at(network, state, b) <= event]
-        after = [b for b in on[taker] if b[2] >= event and state in network.tasks[b[0]].consumes]
-        early = any(leaves_early(network.tasks[b[0]].units[maker], state) for b in before)
-        if maker == taker or early or not before or not after:
+        after = [b for b in on[consumer] if b[2] >= event and state in network.tasks[b[0]].consumes]
+        early = any(leaves_early(network.tasks[b[0]].units[producer], state) for b in before)
+        if producer == consumer or early or not before or not after:
             return pyo.Constraint.Skip
         busy = sum(m.duration[b] for b in [*before, *after])
-        start = min(m.unit_time[maker, m.POINTS.first()].lb, min(soonest[b[0]] for b in after))
-        return start + busy <= m.latest_finish + m.idle_until[maker]
+        start = min(m.unit_time[producer, m.POINTS.first()].lb, min(soonest[b[0]] for b in after))
+        return start + busy <= m.latest_finish + m.idle_until[producer]
 
 
 @contextmanager
@@ -165,13 +165,13 @@ def _add_supply(m: pyo.ConcreteModel, network: Network) -> None:
 
     @rows.Constraint(m.STORED, m.UNITS, m.EVENTS)
     def supplied(_, state, unit, event):
-        takers = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
-        takers = [b for b in takers if state in network.tasks[b[0]].consumes]
-        if not takers or network.states[state].initial > 0:
+        consumers = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
+        consumers = [b for b in consumers if state in network.tasks[b[0]].consumes]
+        if not consumers or network.states[state].initial > 0:
             return pyo.Constraint.Skip
         made = [b for b in m.BATCHES if state in network.tasks[b[0]].produces]
         before = [b for b in made if available_at(network, state, b) <= event]
-        return sum(m.run[b] for b in takers) <= sum(m.run[b] for b in before)
+        return sum(m.run[b] for b in consumers) <= sum(m.run[b] for b in before)
 
 
 def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
@@ -182,8 +182,8 @@ def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
     points itself: what touches such a state is left where it is.
     """
     rows, keys = m.dominance_rows, set(m.BATCHES)
-    makers = {s: [b for b in keys if s in network.tasks[b[0]].produces] for s in m.STORED}
-    takers = {s: [b for b in keys if s in network.tasks[b[0]].consumes] for s in m.STORED}
+    producers = {s: [b for b in keys if s in network.tasks[b[0]].produces] for s in m.STORED}
+    consumers = {s: [b for b in keys if s in network.tasks[b[0]].consumes] for s in m.STORED}
 
     limited = scheduling_handle(m).storage_limited
 
@@ -196,10 +196,10 @@ def _add_left_shift(m: pyo.ConcreteModel, network: Network) -> None:
             return pyo.Constraint.Skip
         reasons = {b for b in keys if b[1] == unit and b[2] < event <= b[2] + b[3] + 1}
         for s in recipe.consumes:
-            reasons |= {b for b in makers.get(s, ()) if available_at(network, s, b) == event}
+            reasons |= {b for b in producers.get(s, ()) if available_at(network, s, b) == event}
         for s in recipe.produces:
             reached = available_at(network, s, earlier)
-            reasons |= {b for b in takers.get(s, ()) if b[2] == reached and b[1] != unit}
+            reasons |= {b for b in consumers.get(s, ()) if b[2] == reached and b[1] != unit}
         return m.run[task, unit, event, span] <= sum(m.run[b] for b in sorted(reasons))
 
 
@@ -240,8 +240,8 @@ def _tails(network: Network, wanted: set[str], limited: set[str]) -> dict[str, f
                 tails[task.name] = min(
                     time_from_start(fit)
                     for state in task.produces
-                    for taker in network.consumers(state)
-                    for fit in network.tasks[taker].units.values()
+                    for consumer in network.consumers(state)
+                    for fit in network.tasks[consumer].units.values()
                 )
     return tails
 
@@ -252,13 +252,13 @@ def _add_use(m: pyo.ConcreteModel, network: Network, tails: dict[str, float]) ->
 
     @rows.Constraint([b for b in m.BATCHES if tails[b[0]] > 0])
     def used(_, *batch):
-        takers = {
+        consumers = {
             b
             for s in network.tasks[batch[0]].produces
             for b in m.BATCHES
             if s in network.tasks[b[0]].consumes and b[2] >= available_at(network, s, batch)
         }
-        return m.run[batch] <= sum(m.run[b] for b in sorted(takers))
+        return m.run[batch] <= sum(m.run[b] for b in sorted(consumers))
 
     @rows.Constraint(m.UNITS, m.EVENTS, m.EVENTS)
     def tail(_, unit, first, event):

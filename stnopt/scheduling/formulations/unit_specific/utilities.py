@@ -371,7 +371,7 @@ def _add_separations(
         return b.ends_before[pair] <= sum(m.run[c] for c in starting[pair[2:]])
 
     @block.Constraint([(state, *pair) for state in m.STORED for pair in pairs])
-    def maker_ends_before(b, state, *pair):
+    def producer_ends_before(b, state, *pair):
         made = [
             c
             for c in starting[pair[:2]]

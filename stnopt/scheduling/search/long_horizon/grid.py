@@ -440,16 +440,16 @@ def _add_waiting(draft: _Draft, state: str, unit: str) -> NDArray[np.int64]:
     keeps = rows.rows(last + 1, upper=0.0)
     rows.put(keeps, columns, 1.0)
     rows.put(keeps[1:], columns[:-1], -1.0)
-    makers: dict[str, list[int]] = defaultdict(list)
+    producers: dict[str, list[int]] = defaultdict(list)
     for n in draft.on_unit(unit):
         mode = draft.modes[n]
         share = draft.network.tasks[mode.suitability.task].produces.get(state)
         if share and release_steps(mode, state, draft.width) == mode.steps:
             rows.put(keeps[draft.starts[n] + mode.steps], draft.size[n], -share)
-            makers[mode.suitability.task].append(n)
+            producers[mode.suitability.task].append(n)
     for n in draft.on_unit(unit):
         following = draft.modes[n].suitability.task
-        cleaning = max(draft.changeover(unit, task, following) for task in makers)
+        cleaning = max(draft.changeover(unit, task, following) for task in producers)
         for before in range(1, cleaning + 1):
             inside = draft.starts[n] >= before
             clean = rows.rows(int(inside.sum()), upper=most)
