@@ -80,12 +80,11 @@ def check_folder(folder: Path | str, what: str) -> None:
     try:
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
-        if not nearest.is_dir():
-            raise InvalidInputError(
-                f"{what}: {str(nearest)!r} is a file; name a folder to write into"
-            )
+        is_folder = nearest.is_dir()
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         raise InvalidInputError(f"{what}: {str(folder)!r} is no folder: {error}") from error
+    if not is_folder:
+        raise InvalidInputError(f"{what}: {str(nearest)!r} is a file; name a folder to write into")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InvalidInputError(f"{what}: no permission to write into {str(nearest)!r}")
 

@@ -145,7 +145,7 @@ def test_a_limit_that_comes_first_is_no_answer(capsys):
     assert "none was shown not to exist" in capsys.readouterr().out
     code = main([*arguments, "--demand", "S8=70", "S9=70", "--time-limit", "0.01"])
     assert code == 4
-    assert capsys.readouterr().out.startswith("Undecided within 8 h")
+    assert capsys.readouterr().out.startswith("Undecided")
 
 
 def test_the_certified_boundary_and_a_region_learned_under_it(tmp_path, capsys):

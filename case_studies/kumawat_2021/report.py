@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import stnopt as so
+from stnopt.files import files_together, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def write(results: Path, **found) -> None:
         describe_case_2(found),
         describe_proofs(found),
     ]
-    (results / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_text(results / "report.md", "\n\n".join(sections) + "\n")
     print(f"report: {results / 'report.md'}")
 
 
@@ -95,8 +96,12 @@ def redraw_legend(ax) -> None:
 
 def save(ax, path: Path) -> None:
     """Save a figure for print and for the screen."""
-    for suffix in (".pdf", ".png"):
-        ax.figure.savefig(path.with_suffix(suffix), dpi=200, bbox_inches="tight")
+    with files_together() as outputs:
+        for suffix in (".pdf", ".png"):
+            outputs.write_by(
+                path.with_suffix(suffix),
+                lambda aside: ax.figure.savefig(aside, dpi=200, bbox_inches="tight"),
+            )
     plt.close(ax.figure)
 
 
@@ -112,14 +117,14 @@ def save_tables(results: Path, found: dict) -> None:
             text = (
                 f"{fit.report}\n\n{fit.region.equation('text')}\n\n{fit.region.equation('latex')}\n"
             )
-            stem.with_suffix(".txt").write_text(text, encoding="utf-8")
-    found["frontier"].points.to_csv(results / "frontier.csv", index=False)
+            write_text(stem.with_suffix(".txt"), text)
+    write_text(results / "frontier.csv", found["frontier"].points.to_csv(index=False))
     for name, schedule in (
         ("best_profit", found["best"]["profit"].schedule),
         ("best_production", found["best"]["production"].schedule),
         ("case_2", found["certified"]["RBF, tuned"][1]),
     ):
-        schedule.to_frame().to_csv(results / f"schedule_{name}.csv", index=False)
+        write_text(results / f"schedule_{name}.csv", schedule.to_frame().to_csv(index=False))
 
 
 def describe_inputs(found: dict) -> str:

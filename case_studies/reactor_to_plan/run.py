@@ -20,6 +20,7 @@ import pyomo.environ as pyo
 import reactor_yield as ry
 import stnopt as so
 from reactor_yield.data.dataset import MODE_1
+from stnopt.files import files_together, write_text
 
 HANDLES = ("m", "P")  # what the operator sets: coolant flow (mol/min) and pressure (atm)
 N_SPREADS = 3.0  # the envelope reaches this many of the recipe's spreads to either side of its mean
@@ -160,7 +161,7 @@ def main(results: Path, n_draws: int = 10_000, n_rows: int = 10_000) -> dict[str
         "chances": chances,
         "profit": {name: search.result.objective for name, search in searches.items()},
     }
-    (results / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_text(results / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -457,12 +458,15 @@ def draw(results, window, safe, region, grid, points, plants, searches) -> None:
     ax.set(xlabel="coolant flow m (mol/min)", ylabel="pressure P (atm)")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     ax.set_title("where 99 % of the recipe's spread stays below 750 K", fontsize="medium")
-    figure.savefig(results / "operating_window.png", dpi=130)
-    so.plot_network(plants["predicted"]).figure.savefig(results / "network.png", dpi=130)
     schedule = searches["predicted"].schedule
-    so.plot_gantt(schedule, network=plants["predicted"]).figure.savefig(
-        results / "gantt.png", dpi=130
-    )
+    figures = {
+        "operating_window.png": figure,
+        "network.png": so.plot_network(plants["predicted"]).figure,
+        "gantt.png": so.plot_gantt(schedule, network=plants["predicted"]).figure,
+    }
+    with files_together() as outputs:
+        for name, drawn in figures.items():
+            outputs.write_by(results / name, partial(drawn.savefig, dpi=130))
     plt.close("all")
 
 

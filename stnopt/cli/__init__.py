@@ -32,16 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Ctrl-C and SIGTERM end it with what was found so far, and with the exit code 130.
     """
+    is_process = arguments is None
     try:
-        with _stopped_by_signals(is_process=arguments is None):
+        with _stopped_by_signals(is_process=is_process):
             options = _build_parser().parse_args(arguments)
             run: Callable[[argparse.Namespace], int] = options.run
             code = run(options)
             sys.stdout.flush()
-            return code
     except KeyboardInterrupt:
         print("stnopt: interrupted before there was an answer", file=sys.stderr)
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         # Nobody reads what is printed; Python's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StnoptError, OSError) as problem:
         print(f"stnopt: {problem}", file=sys.stderr)
         return BAD_INPUT
+    if code == INTERRUPTED and is_process:
+        # A solver that has not noticed yet would crash an interpreter that goes down around it.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _build_parser() -> argparse.ArgumentParser:

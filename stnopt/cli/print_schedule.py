@@ -21,6 +21,8 @@ _BETTER = {
     "production": "makes more",
     "cost": "costs less",
     "makespan": "ends sooner",
+    "batches": "needs fewer batches",
+    "tardiness": "is less late",
 }
 _MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
 
@@ -55,6 +57,27 @@ class Clock:
         return f"{f'+{days} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
 
 
+def _print_orders(schedule: Schedule, network: Network, clock: Clock) -> None:
+    """Print who gets what when, how late, and what is missing."""
+    if not schedule.orders:
+        return
+    print("Orders")
+    unit = network.amount_unit
+    for served in sorted(schedule.orders, key=lambda s: s.order.due):
+        order = served.order
+        what = f"  {order.id}  {order.amount:g} {unit} {order.state}, due {clock.read(order.due)}"
+        parts = [f"{amount:g} at {clock.read(time).strip()}" for time, amount in served.parts]
+        late = served.lateness(schedule.horizon)
+        told = [", ".join(parts)] if parts else []
+        if served.missing:
+            told.append(f"{served.missing:g} {unit} missing")
+        if late > 1e-6 * schedule.horizon:
+            told.append(f"{late:.4g} {network.time_unit} late")
+        elif not served.missing:
+            told.append("on time")
+        print(f"{' '.join(what.split())}: {', '.join(told)}".replace("  ", " "))
+
+
 def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
     """Print what each unit does when, and what is there at the end."""
     print(f"{network.name}, {write_amount(schedule.horizon, network.time_unit)}")
@@ -69,6 +92,7 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
                 f"  {clock.read(batch.start)} - {clock.read(batch.finish)}  "
                 f"{batch.task:<{widest}}  {batch.size:>10.2f} {network.amount_unit}".rstrip()
             )
+    _print_orders(schedule, network, clock)
     if schedule.deliveries:
         print("Deliveries")
     for delivery in sorted(schedule.deliveries, key=lambda d: d.time):
@@ -90,11 +114,15 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
 def print_value(search: ScheduleSearch, network: Network, problem: Problem) -> None:
     """Print the objective with its unit, and what is proven of it."""
     assert search.schedule is not None
-    unit = {"production": network.amount_unit, "makespan": network.time_unit}.get(
-        problem.objective, ""
-    )
+    unit = {
+        "production": network.amount_unit,
+        "makespan": network.time_unit,
+        "tardiness": network.time_unit,
+    }.get(problem.objective, "")
     value = schedule_value(search.schedule, network, problem.objective)
     print(f"{problem.objective} {value:.6g} {unit}".rstrip())
+    if search.missing:
+        print(f"missing share of the orders, weighted by priority: {search.missing:.4g}")
     print(_proof(search, problem.objective, unit))
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, read_numbers, read_plant
+from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
 from stnopt.cli.exit_codes import OK, UNDECIDED
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder, is_number, read_table, refuse_lines
@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
 
     products = options.products or list(network.products)
+    note(f"tracing the boundary of {', '.join(products)} ...")
     region = trace_frontier(
         network,
         horizon=horizon,
@@ -139,6 +140,7 @@ def _label(
     from stnopt.cli.output import figure, write_files
     from stnopt.feasibility.labelling import label_targets
 
+    note(f"labelling {len(targets)} targets ...")
     samples = label_targets(
         network,
         targets,

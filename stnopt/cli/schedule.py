@@ -12,7 +12,8 @@ from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_num
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.files import check_folder
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
-from stnopt.plant.read import read_problem
+from stnopt.plant.read import read_problem, read_state
+from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
     network = read_plant(options.plant)
     problem = _choose_problem(options)
     clock = Clock.of(options.start, network)
-    asked = bool(problem.targets or problem.deliveries)
+    start = read_state(options.plant, default=PlantState()) if is_file(options.plant) else None
+    start = None if start == PlantState() else start
+    # What is short, and why, is told of a plant that starts at rest.
+    asked = bool(problem.targets or problem.deliveries) and start is None and not problem.orders
     if asked and (code := _print_impossible(network, problem, options, clock)) is not None:
         return code
     from stnopt.scheduling.search.find_schedule import find_schedule
@@ -68,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     search = find_schedule(
         network,
         problem,
+        start=start,
         n_events=options.events,
         max_span=options.span,
         time_limit=options.time_limit,
@@ -83,6 +88,9 @@ def run(options: argparse.Namespace) -> int:
     settled = search.result.status is Status.INFEASIBLE
     if asked and problem.horizon is not None and settled:
         return _explain(network, problem, options, clock)
+    if settled:
+        print("No schedule exists, whatever its event points.")
+        return IMPOSSIBLE
     if search.stopped in ("time limit", "interrupted"):
         print(
             f"Undecided: no schedule was found before the {search.stopped} of "

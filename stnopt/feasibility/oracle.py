@@ -145,7 +145,11 @@ class TargetOracle:
         self.weights = self.scale / scales
         self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
-        stocked = sum(s.initial for s in network.states.values() if not s.unlimited)
+        stocked = sum(
+            s.initial + sum(amount for _, amount in s.arrivals)
+            for s in network.states.values()
+            if not s.unlimited
+        )
         self._most = stocked + n_events * sum(fit.max_batch for fit in network.suitabilities)
         self._build(())
 

@@ -29,7 +29,9 @@ class Reach(NamedTuple):
 
 def batches_before(network: Network) -> Reach:
     """Count the batches in a row that must come before each task, and that make each state."""
-    there = {s.name: 0.0 if s.initial > 0 else math.inf for s in network.states.values()}
+    there = {
+        s.name: 0.0 if s.initial > 0 or s.arrivals else math.inf for s in network.states.values()
+    }
     first = dict.fromkeys(network.tasks, math.inf)
     for _ in range(len(network.tasks) + 1):
         for task in network.tasks.values():
@@ -64,12 +66,14 @@ def soonest_times(network: Network) -> Reach:
     What is in stock at the start is not made: its state's time is that of the first batch.
     """
     made = dict.fromkeys(network.states, math.inf)
+    came = {
+        name: 0.0 if state.initial > 0 else min((t for t, _ in state.arrivals), default=math.inf)
+        for name, state in network.states.items()
+    }
     starts = dict.fromkeys(network.tasks, math.inf)
     for _ in range(len(network.tasks) + 1):
         for task in network.tasks.values():
-            starts[task.name] = max(
-                0.0 if network.states[s].initial > 0 else made[s] for s in task.consumes
-            )
+            starts[task.name] = max(min(came[s], made[s]) for s in task.consumes)
             for state in task.produces:
                 quickest = min(
                     fit.release_time.get(state, fit.duration(fit.min_batch))

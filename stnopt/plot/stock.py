@@ -56,9 +56,6 @@ def plot_stock(
     InvalidInputError
         When a state is unknown, has unlimited supply, or no state has any stock to show.
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
     nothing = 1e-6 * total.max()  # below this it is rounding
@@ -122,8 +119,18 @@ def plot_stock(
     ax.set_yticks(np.arange(len(states)) + 0.4, [plain(name) for name in reversed(states)])
     ax.tick_params(axis="y", length=0)
     label_axes(ax, x=with_unit("Time", network.time_unit))
+    marks = (any_waiting, any_capacity, any_left)
+    put_legend_above(ax, _legend(network.amount_unit, *marks))
+    return ax
+
+
+def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) -> list[Artist]:
+    """Say what the marks that are there mean."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     handles: list[Artist] = [
-        Patch(facecolor=SKY, label=with_unit("stored", network.amount_unit)),
+        Patch(facecolor=SKY, label=with_unit("stored", unit)),
     ]
     if any_waiting:
         handles.append(
@@ -139,5 +146,4 @@ def plot_stock(
                 [], [], linestyle="", marker="o", color="black", markersize=3, label="at the end"
             )
         )
-    put_legend_above(ax, handles)
-    return ax
+    return handles

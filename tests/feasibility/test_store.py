@@ -284,3 +284,68 @@ def test_an_interrupt_leaves_a_valid_store(network, targets, undisturbed, tmp_pa
     again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
     assert again.labels.tolist() == undisturbed.labels.tolist()
     assert again.scope["n_solves"] == undisturbed.scope["n_solves"] - 5
+
+
+def test_a_second_process_is_refused_by_name_and_loses_nothing(network, targets, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    scope = {"plant": "p"}
+    write = (
+        "import sys, numpy as np\n"
+        "from stnopt.feasibility.store import LabelStore\n"
+        "with LabelStore(sys.argv[1], {'plant': 'p'}) as store:\n"
+        "    store.add_labels(np.array([[1.0, 2.0]]), -1)\n"
+        "    print('open', flush=True)\n"
+        "    sys.stdin.read()\n"
+        "    store.add_labels(np.array([[3.0, 4.0]]), 1)\n"
+    )
+    early = LabelStore(path, scope)  # read before the other one wrote
+    run = subprocess.Popen(
+        [sys.executable, "-c", write, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout.readline() == "open\n"
+    with pytest.raises(stnopt.InvalidInputError, match=r"labels\.jsonl.*in use by another process"):
+        early.__enter__()
+    run.communicate("go on")
+    with early:
+        assert early.labels == {(1.0, 2.0): -1, (3.0, 4.0): 1}
+        early.add_labels(np.array([[5.0, 6.0]]), 1)
+    assert len(LabelStore(path, scope).labels) == 3
+
+
+@pytest.mark.parametrize("place", ["", "nowhere/labels.jsonl"])
+def test_a_store_that_cannot_be_opened_is_an_error_of_ours(tmp_path, place):
+    with (
+        pytest.raises(stnopt.InvalidInputError, match="cannot be used"),
+        LabelStore(tmp_path / place, {"plant": "p"}),
+    ):
+        pass
+
+
+def test_kills_at_any_time_leave_nothing_torn(network, targets, undisturbed, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    before: list[tuple[float, ...]] = []
+    for n_more in (1, 2, 3, 5):
+        run = subprocess.Popen([sys.executable, "-c", RUN, str(path), "1"])
+        while run.poll() is None and len(asked_whole(path)) < len(before) + n_more:
+            time.sleep(0.002)
+        run.kill()
+        run.wait()
+        LabelStore(path, json.loads(path.read_bytes().split(b"\n")[0])["scope"])
+        kept = asked_whole(path)
+        assert kept[: len(before)] == before
+        before = kept
+    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
+    assert again.labels.tolist() == undisturbed.labels.tolist()
+    assert len(asked(path)) == len(set(asked(path))) == undisturbed.scope["n_solves"]
+
+
+def asked_whole(path: Path) -> list[tuple[float, ...]]:
+    """What was asked in the records that are whole, while another process may be writing."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].split(b"\n")[1:]
+    return [tuple(json.loads(line)["asked"]) for line in lines if b'"asked"' in line]

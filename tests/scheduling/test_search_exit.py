@@ -331,6 +331,15 @@ def test_a_problem_and_its_parts_are_not_both_taken():
         so.find_schedule(network, problem, deliveries=[Delivery("S4", 5, 1)])
 
 
+def test_a_problem_is_explained_like_its_parts():
+    network = away((6, 8))
+    parts = so.explain_infeasible(network, {"P": 10}, horizon=1.5)
+    whole = so.explain_infeasible(network, Problem(targets={"P": 10}, horizon=1.5))
+    assert str(whole) == str(parts)
+    with pytest.raises(so.InvalidInputError, match="not both"):
+        so.explain_infeasible(network, {"P": 10}, problem=Problem(horizon=1.5))
+
+
 def test_case_file_of_the_objective_that_differed():
     from pathlib import Path
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.recipe import State
 
 ReasonKind = Literal[
     "no_producer",
@@ -98,7 +99,7 @@ class Demand:
         delivered = self.delivered
         asked = {s: self.targets.get(s, 0.0) + delivered.get(s, 0.0) for s in self.network.states}
         states = self.network.states
-        return [s for s, a in asked.items() if a > states[s].initial + self.tolerance_of(s)]
+        return [s for s, a in asked.items() if a > there_in_all(states[s]) + self.tolerance_of(s)]
 
     def tolerance_of(self, state: str) -> float:
         """Amount by which the target of a state may be missed and counts as met."""
@@ -111,6 +112,11 @@ class Demand:
         """Amount by which all targets together may be missed and count as met."""
         states = list(self.targets) or [delivery.state for delivery in self.deliveries]
         return sum(self.tolerance_of(state) for state in dict.fromkeys(states))
+
+
+def there_in_all(state: State, *, by: float = math.inf) -> float:
+    """Return what there is of a state at the start, and what comes of it until a time."""
+    return state.initial + math.fsum(amount for time, amount in state.arrivals if time <= by)
 
 
 def check_demand(network: Network, targets: Mapping[str, float]) -> None:
@@ -148,7 +154,7 @@ def add_elastic_demand(m: pyo.ConcreteModel, demand: Demand) -> None:
 def _most_ever(demand: Demand) -> float:
     """Return more of any state than a schedule can make."""
     network = demand.network
-    stocked = sum(s.initial for s in network.states.values() if not s.unlimited)
+    stocked = sum(there_in_all(s) for s in network.states.values() if not s.unlimited)
     made = sum(
         fit.max_batch * (1 + demand.horizon / fit.duration(fit.min_batch))
         for fit in network.suitabilities
@@ -200,7 +206,7 @@ def _build_sums(
 
     @m.Expression(limited)
     def final_stock(m, state):
-        stock = network.states[state].initial - delivered.get(state, 0.0)
+        stock = there_in_all(network.states[state], by=horizon) - delivered.get(state, 0.0)
         if ("stock", state) in m.lacking:
             stock += m.lacking["stock", state]
         return stock + processed(state, "produces") - processed(state, "consumes")
@@ -305,7 +311,7 @@ def _reasons_of_products(demand: Demand) -> Iterator[Reason]:
         held, target = network.states[state], demand.targets.get(state, 0.0)
         fits = _most_at_the_end(network, state)
         if not network.producers(state):
-            stock = _in_stock(held.initial, network)
+            stock = _in_stock(there_in_all(held), network)
             yield Reason(
                 kind="no_producer", element=state, message=f"No task makes {state}, and {stock}."
             )
@@ -343,7 +349,7 @@ def _reasons_of_products(demand: Demand) -> Iterator[Reason]:
 
 
 def _is_missing(network: Network, state: str) -> bool:
-    return not network.producers(state) and network.states[state].initial == 0
+    return not network.producers(state) and there_in_all(network.states[state]) == 0
 
 
 def _reasons_of_materials(demand: Demand) -> Iterator[Reason]:
@@ -376,12 +382,12 @@ def _reasons_of_materials(demand: Demand) -> Iterator[Reason]:
         lacking = 0.0 if network.producers(name) else _lack(demand, ("stock", name), math.inf)
         if lacking > 0:
             any_alone = True
-            need = write_amount(state.initial + lacking, network.amount_unit, up=False)
+            need = write_amount(there_in_all(state) + lacking, network.amount_unit, up=False)
             yield Reason(
                 kind="raw_material",
                 element=name,
                 message=f"The demand takes at least {need} of {name}, and "
-                f"{_in_stock(state.initial, network)}.",
+                f"{_in_stock(there_in_all(state), network)}.",
             )
         fits = _most_at_the_end(network, name)
         lacking = 0.0 if fits == math.inf else _lack(demand, ("room", name), math.inf)

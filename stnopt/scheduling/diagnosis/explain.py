@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import pyomo.environ as pyo
 from tqdm import tqdm
 
-from stnopt.errors import InvalidInputError
+from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.checks import check_deliveries
@@ -69,9 +69,10 @@ _MOST_WINDOWS = 12
 
 def explain_infeasible(
     network: Network,
-    targets: Mapping[str, float],
+    targets: Mapping[str, float] | Problem | None = None,
     *,
-    horizon: float,
+    problem: Problem | None = None,
+    horizon: float | None = None,
     sense: Literal["at_least", "exactly"] = "at_least",
     deliveries: Iterable[Delivery] = (),
     n_events: int | None = None,
@@ -85,8 +86,10 @@ def explain_infeasible(
     Parameters
     ----------
     network : Network
-    targets : mapping of str to float, amount
-        What the schedule should end with.
+    targets : mapping of str to float, amount, or Problem
+        What the schedule should end with; or all of it as a problem.
+    problem : Problem, optional
+        In place of targets, horizon, sense and deliveries. Its objective does not count.
     horizon : float
         In the plant's time unit.
     sense : {"at_least", "exactly"}
@@ -113,6 +116,8 @@ def explain_infeasible(
     InvalidInputError
         A state that the plant does not have or has without limit, an amount that is no demand, or
         a horizon that is not positive.
+    UnsupportedModelError
+        A problem with orders.
 
     Notes
     -----
@@ -130,9 +135,24 @@ def explain_infeasible(
     *The busy time* is that of a schedule in which nothing runs that the least shortfall does not
     need: with the batches given, the total time that units run is minimised.
     """
-    if not (math.isfinite(horizon) and horizon > 0):
-        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
     deliveries = tuple(deliveries)
+    if isinstance(targets, Problem):
+        targets, problem = None, targets
+    if problem is not None:
+        if targets or deliveries or horizon is not None:
+            raise InvalidInputError(
+                "explain_infeasible: give a problem, or targets, horizon and deliveries, not both"
+            )
+        if problem.orders:
+            raise UnsupportedModelError(
+                "explain_infeasible has no words for orders yet: find_schedule with objective "
+                "'tardiness' says which are late or missing"
+            )
+        targets, horizon, sense = problem.targets, problem.horizon, problem.sense
+        deliveries = problem.deliveries
+    if horizon is None or not (math.isfinite(horizon) and horizon > 0):
+        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
+    targets = targets or {}
     if not (targets or deliveries):
         raise InvalidInputError("explain_infeasible needs targets: nothing is always possible")
     if sense not in ("at_least", "exactly"):

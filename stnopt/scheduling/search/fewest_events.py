@@ -75,6 +75,7 @@ def _fewest_for_amounts(
     for state in network.states.values():
         if state.unlimited:
             continue
+        there = state.initial + sum(amount for _, amount in state.arrivals)
         balance = sum(
             (
                 network.tasks[task].produces.get(state.name, 0.0)
@@ -83,6 +84,6 @@ def _fewest_for_amounts(
             * m.amount[task, unit]
             for task, unit in fits
         )
-        m.limits.add(state.initial + balance >= targets.get(state.name, 0.0))
+        m.limits.add(there + balance >= targets.get(state.name, 0.0))
     result = solve(m, node_limit=_NODE_LIMIT)
     return math.ceil(result.bound - 1e-6) if result.bound is not None else 1
