@@ -111,6 +111,8 @@ def label_targets(
         check_targets(network, dict(zip(products, row, strict=True)))
     if sense not in ("at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
+    if solve_limit is not None and not solve_limit >= 0:
+        raise InvalidInputError(f"solve_limit must be at least 0 nodes or None, got {solve_limit}")
     rule = None if require is None else Rule.parse(require)
     if rule is not None:
         sense = "exactly"
