@@ -254,7 +254,7 @@ def test_demand_that_needs_a_span_is_met():
 
 
 def test_search_stops_with_a_proof_for_any_schedule():
-    found = find_schedule(load_example("motivating"), horizon=12)
+    found = find_schedule(load_example("motivating"), horizon=12, proof_limit=math.inf)
     assert found.proof.scope == "any schedule"
     assert found.proof.bound == found.proof.any_schedule_bound
     assert 71.518 <= found.proof.bound <= 71.518 * 1.0003
@@ -296,7 +296,7 @@ def test_any_schedule_beats_event_points_that_are_too_few():
 
 def test_false_plateau_is_not_the_end():
     # Without spans 6, 7 and 8 event points all prove 2708.
-    found = find_schedule(load_example("kondili1993_sep2h"), horizon=10)
+    found = find_schedule(load_example("kondili1993_sep2h"), horizon=10, proof_limit=math.inf)
     assert found.result.objective == pytest.approx(2744.375)
     assert found.proof.scope == "any schedule"
     assert find_violations(found.schedule, load_example("kondili1993_sep2h")) == []
@@ -317,7 +317,9 @@ def test_delivery_is_part_of_the_search():
             "MakeQ": task({"A": 1}, {"Q": 1}, U1=run(1, 10)),
         },
     )
-    found = find_schedule(network, horizon=3, deliveries=[Delivery("Q", 1.5, 4)])
+    found = find_schedule(
+        network, horizon=3, deliveries=[Delivery("Q", 1.5, 4)], proof_limit=math.inf
+    )
     assert found.result.objective == pytest.approx(25)
     assert found.schedule.batches[0].task == "MakeQ"
     assert find_violations(found.schedule, network) == []
