@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 
+from stnopt import files
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility import region_file
 from stnopt.feasibility.region import KernelRegion, LinearRegion, load_region
@@ -174,7 +175,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(region_file.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(InvalidInputError, match=r"cannot be written.*No space left"):
         LINE.to_json(path)
     assert path.read_bytes() == before
