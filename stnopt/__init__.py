@@ -70,7 +70,13 @@ from stnopt.scheduling.replay import replay_stock as replay_stock
 from stnopt.scheduling.schedule import Batch as Batch
 from stnopt.scheduling.schedule import Schedule as Schedule
 from stnopt.scheduling.schedule import schedule_value as schedule_value
+from stnopt.scheduling.search.changes import Down as Down
+from stnopt.scheduling.search.changes import Late as Late
+from stnopt.scheduling.search.changes import Lost as Lost
+from stnopt.scheduling.search.changes import NewOrder as NewOrder
 from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
+from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
+from stnopt.scheduling.search.reschedule import reschedule as reschedule
 from stnopt.scheduling.search.result import Attempt as Attempt
 from stnopt.scheduling.search.result import Proof as Proof
 from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
