@@ -91,6 +91,7 @@ class _Answer(NamedTuple):
     schedule: Schedule
     n_moved: int  # of those that are to be kept
     missing: float
+    n_changed: int  # of all that were announced
     value: float  # less is better; with what moving costs
 
 
@@ -295,6 +296,7 @@ def _plan(
         new = None if found.schedule is None else _judged(rest, found.schedule)
     else:
         found, new = _search_keeping(rest, continued, left)
+    new = None if new is None else _without_idle(new, rest)
     if new is None or (best is not None and not _is_better(new, best)):
         if best is None:
             return found, None
@@ -337,8 +339,23 @@ def _judged(rest: _Rest, schedule: Schedule) -> _Answer:
         schedule=schedule,
         n_moved=len(set(moved) & set(rest.must)),
         missing=missing_share(schedule) if question.problem.objective == "tardiness" else 0.0,
+        n_changed=len(moved),
         value=cost - value if question.maximises else cost + value,
     )
+
+
+def _without_idle(answer: _Answer, rest: _Rest) -> _Answer:
+    """Leave out batches that nobody announced and that the rest is as good without."""
+    for batch in reversed(answer.schedule.batches):
+        others = tuple(other for other in answer.schedule.batches if other is not batch)
+        fewer = replace(answer.schedule, batches=others)
+        fewer = replace(fewer, final_stock=final_stock_of(fewer, rest.question.network))
+        if not _is_possible(fewer, rest.question):
+            continue
+        without = _judged(rest, fewer)
+        if not _is_better(answer, without) and without.n_changed <= answer.n_changed:
+            answer = without
+    return answer
 
 
 def _is_better(one: _Answer, other: _Answer) -> bool:
