@@ -61,14 +61,11 @@ def run() -> tuple[stnopt.Problem, stnopt.ScheduleSearch, stnopt.Rescheduling]:
     print_sheet(morning.schedule, problem)
     print_orders(morning.schedule, problem)
 
-    # 09:00. The reactor's batch will take 40 minutes longer. Until 10:15 all have been told what
-    # they do: that stays, where it can.
+    # 09:00. The batch on the reactor (or what else runs) will take 40 minutes longer. Until 10:15
+    # all have been told what they do: that stays, where it can.
     nine = 3.0
-    (late,) = (
-        batch
-        for batch in morning.schedule.batches
-        if batch.unit == "Reactor" and batch.start <= nine + 1e-6 < batch.finish
-    )
+    running = [b for b in morning.schedule.batches if b.start <= nine + 1e-6 < b.finish]
+    late = max(running, key=lambda batch: (batch.unit == "Reactor", batch.finish))
     afternoon = stnopt.reschedule(
         morning.schedule,
         plant,

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 from asking import best_schedule
-from plants_at_work import CHAIN, P, late, plant, profit
+from plants_at_work import CHAIN, EARLY, P, late, plant, profit
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant import Order, ServedOrder
+from stnopt.plant import Order, PlantState, RunningBatch, ServedOrder
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 from stnopt.scheduling.search.changes import Down, Late, Lost, NewOrder
@@ -292,3 +292,122 @@ def test_drawn_plants(drawn_schedules, seed):
     assert sum(table["change"].isin(["kept", "moved", "dropped"])) == len(old)
     new = [b for b in found.schedule.batches if b.start > 3 + 1e-5]
     assert sum(table["change"].isin(["kept", "moved", "new"])) == len(new)
+
+
+# One unit per product and raw material without end: whatever overlaps a change on its own unit has
+# to move, and nothing else.
+APART = {f"Make{u}": ({"A": 1}, {f"P{u}": 1}, {u: {"fixed_time": 1}}) for u in ("U", "V")}
+
+
+def drawn_apart(seed):
+    """Two units, each with batches of an hour and gaps between them."""
+    random = Random(seed)
+    network = plant({"PU": {"price": 1}, "PV": {"price": 2}}, APART)
+    batches = []
+    for unit in "UV":
+        time = random.choice([0.0, 0.5])
+        while time + 1 <= 9:
+            batches.append(Batch(f"Make{unit}", unit, time, time + 1, random.choice([5, 8, 10])))
+            time += 1 + random.choice([0, 0, 0.25, 0.5, 1.5])
+    return network, old_schedule(*batches, network=network, problem=profit(9))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_moves_what_it_meets_and_nothing_else(seed):
+    network, old = drawn_apart(seed)
+    random = Random(seed)
+    at, until = 2.3, random.choice([4.0, 6.0, 9.0])
+    running = [b for b in old.batches if b.start <= at < b.finish]
+    if seed % 2 and running:
+        change = Late(running[0], random.choice([0.2, 0.75, 1.6, 2.5]))
+        unit, away = running[0].unit, (at, running[0].finish + change.by)
+    else:
+        begin = random.choice([3.0, 4.2, 5.0])
+        change = Down("U", begin, begin + random.choice([0.4, 1.5]))
+        unit, away = "U", (change.start, change.end)
+    met = {
+        batch
+        for batch in old.batches
+        if batch.unit == unit
+        and at < batch.start < until
+        and batch.start < away[1] - 1e-9
+        and batch.finish > away[0] + 1e-9
+    }
+    lost = [b for b in running if isinstance(change, Down) and b.unit == "U"]
+    lost = [b for b in lost if b.finish > away[0]]
+    found = again(old, network, profit(9), at=at, changes=[change], keep_until=until)
+    assert set(found.moved) == met
+    for batch in old.batches:
+        if at < batch.start < until and batch not in met:
+            assert batch in found.schedule.batches
+    assert sum(found.changes["change"] == "lost") == len(lost)
+
+
+def test_running_at_the_start_and_late_again():
+    """It had an hour to go at 0 and has two: V starts at 2. Lost, it gives nothing by then."""
+    under_way = RunningBatch(task="Make", unit="R", started=-2, size=10, remaining=1)
+    start = PlantState(running=[under_way])
+    batches = (Batch("Use", "V", 1, 2, 10),)
+    old = Schedule(
+        batches=batches,
+        final_stock=compute_final_stock(batches, NETWORK, start=start),
+        horizon=4,
+        start=start,
+    )
+    for change, n_made in ((Late(under_way, 1), 1), (Lost(under_way), 0)):
+        found = again(old, problem=profit(4), at=0.5, changes=[change], keep_until=4)
+        made = [b for b in found.schedule.batches if b.task == "Use"]
+        assert [b.start for b in made] == [pytest.approx(2)] * n_made
+        assert found.moved == batches
+    assert found.schedule.start.running == ()
+
+
+def test_early_output_of_a_late_batch_is_as_late():
+    """I leaves 3 h before the end: at 3 instead of 1, and Use has it then.
+
+    Lost at 1.5 the 5 that left at 1 are there: Use makes 5 of them and 5 of a batch from 1.5 on.
+    """
+    network = plant({"I": {}, "Q": {}} | P, EARLY)
+    make, use = Batch("Make", "U", 0, 4, 10), Batch("Use", "V", 1, 2, 5)
+    old = old_schedule(make, use, network=network, problem=profit(6))
+    found = again(old, network, profit(6), at=0.5, changes=[Late(make, 2)], keep_until=6)
+    (moved,) = (b for b in found.schedule.batches if b.task == "Use")
+    assert moved.start >= 3 - 1e-6
+    lost = again(old, network, profit(6), at=1.5, changes=[Lost(make)], keep_until=6)
+    assert lost.schedule.final_stock["P"] == pytest.approx(10)
+
+
+def test_nothing_idle_is_added():
+    """The order needs one batch; 8 h would have room for eight."""
+    problem = late(8, Order("a", "P", 10, 2))
+    served = ServedOrder(problem.orders[0], ((2, 10),), may_miss=True)
+    network = plant()
+    batch = Batch("Make", "U", 1, 2, 10)
+    old = Schedule(
+        batches=(batch,),
+        final_stock=compute_final_stock([batch], network, orders=[served]),
+        horizon=8,
+        orders=(served,),
+    )
+    found = again(old, network, problem, at=0.5, changes=[Down("U", 1, 3)])
+    assert [b.start for b in found.schedule.batches] == [pytest.approx(3)]
+    assert found.result.objective == pytest.approx(2)
+
+
+def test_a_unit_that_holds_what_has_no_room_cannot_go_down():
+    """R has held 10 of I since 3, and I has no tank."""
+    batch = Batch("Make", "R", 0, 3, 10)
+    old = old_schedule(batch, Batch("Use", "V", 5, 6, 10))
+    with pytest.raises(InvalidInputError, match="no room"):
+        again(old, at=4, changes=[Down("R", 4, 5)])
+
+
+def test_late_across_a_pause():
+    """R stands still from 5 to 6, so that 1 h more from 5 on is 7."""
+    network = plant({"I": {}} | P, CHAIN, units={"R": {"paused": [(5, 6)]}})
+    batch = Batch("Make", "R", 2, 5, 10)
+    old = old_schedule(batch, Batch("Use", "V", 5, 6, 10), network=network)
+    found = again(old, network, at=4, changes=[Late(batch, 1)], keep_until=12)
+    assert Batch("Make", "R", 2, 7, 10) in found.schedule.batches
+    (use,) = (b for b in found.schedule.batches if b.task == "Use")
+    assert use.start >= 7 - 1e-6

@@ -13,11 +13,12 @@ from stnopt.plant.problem import Delivery
 from stnopt.plant.rules import Unit
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
 from stnopt.plant.tolerance import size_tolerance, time_tolerance
-from stnopt.scheduling.movements import release_times, time_of_work
+from stnopt.scheduling.movements import pauses_of, release_times, time_of_work
+from stnopt.scheduling.replay import judge_movements
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -32,8 +33,8 @@ class Late:
     batch : Batch or RunningBatch
         Of the old schedule, or of the state that it starts from.
     by : float
-        How much later, more than 0, in the plant's time unit. What it still releases early is as
-        much later.
+        How much later, more than 0, in the plant's time unit, pauses of its unit not counted. What
+        it still releases early is as much later.
     """
 
     batch: Batch | RunningBatch
@@ -50,6 +51,8 @@ class Late:
 @dataclass(frozen=True, slots=True)
 class Down:
     """A unit cannot be used for a while; a batch that runs on it then is lost.
+
+    It holds nothing meanwhile: what waits in it must have room elsewhere when it goes down.
 
     Parameters
     ----------
@@ -159,8 +162,10 @@ def apply_changes(
     for change in changes:
         if isinstance(change, Late):
             batch = now[change.batch.unit]
-            day = _paused(day, batch, at, change.by)
-            now[batch.unit] = _finishing(batch, batch.finish + change.by)
+            pauses = pauses_of(batch.unit, plant)
+            day = _paused(day, batch.unit, at, change.by, pauses)
+            finish = time_of_work(batch.finish, change.by, pauses)
+            now[batch.unit] = _finishing(batch, finish)
         elif isinstance(change, Down):
             period = (max(at, change.start), change.end)
             day, plant = (_with_period(p, change.unit, "unavailable", period) for p in (day, plant))
@@ -176,6 +181,7 @@ def apply_changes(
     past = _past(schedule, day, now, lost, old, at, date)
     past = _with_orders(past, problem, [c.order for c in changes if isinstance(c, NewOrder)], at)
     past = replace(past, final_stock=final_stock_of(past, day))
+    _refuse_without_room(past, day, changes, at)
     state = past.state_at(at, day)
     last = dict(state.last) | {unit: LastTask(old[unit].task, 0.0) for unit in lost}
     return UnderWay(
@@ -258,16 +264,12 @@ def _with_period(network: Network, name: str, kind: str, period: tuple[float, fl
     return replace(network, unit_rules=dict(network.unit_rules) | {name: replace(unit, **changed)})
 
 
-def _paused(network: Network, batch: Batch | RunningBatch, at: float, by: float) -> Network:
-    """Let the unit stand still from an instant on, for so long that its batch ends `by` later."""
-    rules = network.unit_rules.get(batch.unit)
-    pauses = rules.paused if rules else ()
+def _paused(
+    network: Network, unit: str, at: float, by: float, pauses: Sequence[tuple[float, float]]
+) -> Network:
+    """Let a unit stand still from an instant on, for so long that its batch ends `by` later."""
     begin = next((end for start, end in pauses if start <= at < end), at)
-    done = batch.finish + by
-    paused = sum(max(0.0, min(end, done) - max(start, batch.finish)) for start, end in pauses)
-    return _with_period(
-        network, batch.unit, "paused", (begin, time_of_work(begin, by - paused, pauses))
-    )
+    return _with_period(network, unit, "paused", (begin, time_of_work(begin, by, pauses)))
 
 
 def _refuse_into_maintenance(
@@ -280,6 +282,22 @@ def _refuse_into_maintenance(
         if unit not in lost and unit in plant.unit_rules
         for begin, end in plant.unit_rules[unit].unavailable
         if begin < batch.finish - same and end > batch.start + same
+    ]
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _refuse_without_room(
+    past: Schedule, day: Network, changes: tuple[Change, ...], at: float
+) -> None:
+    down = [change.unit for change in changes if isinstance(change, Down)]
+    if not down:
+        return
+    same = time_tolerance(past.horizon)
+    problems = [
+        f"Down: {', '.join(down)}: what waits there has no room elsewhere: {violation.message}"
+        for violation in judge_movements(past, day)[1]
+        if violation.kind == "over_capacity" and violation.time <= at + same
     ]
     if problems:
         raise InvalidInputError(problems)
