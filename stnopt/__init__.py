@@ -81,8 +81,14 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Batch as Batch
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
+    from stnopt.scheduling.search.changes import Down as Down
+    from stnopt.scheduling.search.changes import Late as Late
+    from stnopt.scheduling.search.changes import Lost as Lost
+    from stnopt.scheduling.search.changes import NewOrder as NewOrder
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
     from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
+    from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
+    from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
     from stnopt.scheduling.search.result import Proof as Proof
     from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
@@ -143,6 +149,12 @@ _MODULES = {
     "rest_of": "stnopt.scheduling.cut",
     "state_at": "stnopt.scheduling.cut",
     "require_orders": "stnopt.scheduling.model",
+    "Down": "stnopt.scheduling.search.changes",
+    "Late": "stnopt.scheduling.search.changes",
+    "Lost": "stnopt.scheduling.search.changes",
+    "NewOrder": "stnopt.scheduling.search.changes",
+    "Rescheduling": "stnopt.scheduling.search.reschedule",
+    "reschedule": "stnopt.scheduling.search.reschedule",
     "find_schedule": "stnopt.scheduling.search.find_schedule",
     "find_violations": "stnopt.scheduling.replay",
     "fit_region": "stnopt.feasibility.classifier",
