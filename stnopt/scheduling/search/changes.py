@@ -163,8 +163,9 @@ def apply_changes(
         if isinstance(change, Late):
             batch = now[change.batch.unit]
             pauses = pauses_of(batch.unit, plant)
-            day = _paused(day, batch.unit, at, change.by, pauses)
-            finish = time_of_work(batch.finish, change.by, pauses)
+            horizon = schedule.horizon
+            day = _paused(day, batch.unit, at, change.by, pauses, horizon=horizon)
+            finish = time_of_work(batch.finish, change.by, pauses, horizon=horizon)
             now[batch.unit] = _finishing(batch, finish)
         elif isinstance(change, Down):
             period = (max(at, change.start), change.end)
@@ -265,11 +266,18 @@ def _with_period(network: Network, name: str, kind: str, period: tuple[float, fl
 
 
 def _paused(
-    network: Network, unit: str, at: float, by: float, pauses: Sequence[tuple[float, float]]
+    network: Network,
+    unit: str,
+    at: float,
+    by: float,
+    pauses: Sequence[tuple[float, float]],
+    *,
+    horizon: float,
 ) -> Network:
     """Let a unit stand still from an instant on, for so long that its batch ends `by` later."""
     begin = next((end for start, end in pauses if start <= at < end), at)
-    return _with_period(network, unit, "paused", (begin, time_of_work(begin, by, pauses)))
+    end = time_of_work(begin, by, pauses, horizon=horizon)
+    return _with_period(network, unit, "paused", (begin, end))
 
 
 def _refuse_into_maintenance(
