@@ -409,5 +409,5 @@ def test_late_across_a_pause():
     old = old_schedule(batch, Batch("Use", "V", 5, 6, 10), network=network)
     found = again(old, network, at=4, changes=[Late(batch, 1)], keep_until=12)
     assert Batch("Make", "R", 2, 7, 10) in found.schedule.batches
-    (use,) = (b for b in found.schedule.batches if b.task == "Use")
-    assert use.start >= 7 - 1e-6
+    uses = [b.start for b in found.schedule.batches if b.task == "Use"]
+    assert min(uses) >= 7 - 1e-6

@@ -43,8 +43,10 @@ _MOST_DOUBLINGS = 6
 _NOTHING_MISSING = 1e-6
 #: A horizon of more typical batches than this, one after the other, is a long one.
 _MANY_BATCHES = 10.0
-#: Of a time limit, what models with few points may take first, on a short and on a long horizon.
-_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.3
+#: A horizon of no more is a short one, on which event points come first for longer.
+_FEW_BATCHES = 5.0
+#: Of a time limit, what models with few points may take first, on a short horizon and on others.
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.25
 
 
 def find_schedule(
@@ -298,7 +300,8 @@ def _use_the_time(points: EventPointSearch) -> None:
     engine = why_not_long_horizon(points.question) is None
     if engine:
         is_long = problem.horizon > _MANY_BATCHES * typical
-        points.pause_after = (_SHORT_SHARE if is_long else _EVENT_SHARE) * limits.time_limit
+        share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
+        points.pause_after = share * limits.time_limit
     if engine and is_long:
         if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
@@ -359,7 +362,7 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
         stopped = "interrupted"
     elif points.settled:
         stopped = "proven"
-    elif limits.reached:
+    elif limits.reached or points.keeps_on:
         stopped = "time limit"
     if incumbent.schedule is not None:
         if points.settled:

@@ -301,7 +301,9 @@ def _plan(
         if best is None:
             return found, None
         value = schedule_value(best.schedule, question.network, question.problem.objective)
-        result = replace(found.result, status=Status.FEASIBLE, objective=value)
+        as_good = new is not None and not _is_better(best, new)
+        status = found.result.status if as_good else Status.FEASIBLE
+        result = replace(found.result, status=status, objective=value, gap=None)
         return replace(found, result=result, missing=best.missing), best
     return found, new
 
@@ -385,6 +387,7 @@ def _search_keeping(
         solving = time.perf_counter()
         result, found = _solve_keeping(rest, n_events, span, left)
         seconds = time.perf_counter() - solving
+        stopped = time_limit is not None and time.perf_counter() - began >= time_limit
         tried.append(
             Attempt(n_events, span, result.status, result.objective, seconds, "unit_events")
         )
