@@ -86,7 +86,13 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
         batches = sorted(
             (batch for batch in schedule.batches if batch.unit == unit), key=lambda b: b.start
         )
-        print(unit if batches else f"{unit}  (idle)")
+        running = [b for b in schedule.start.running if b.unit == unit] if schedule.start else []
+        print(unit if batches or running else f"{unit}  (idle)")
+        for own in running:
+            print(
+                f"  {'running'.rjust(len(clock.read(0.0)))} - {clock.read(own.remaining)}  "
+                f"{own.task:<{widest}}  {own.size:>10.2f} {network.amount_unit}".rstrip()
+            )
         for batch in batches:
             print(
                 f"  {clock.read(batch.start)} - {clock.read(batch.finish)}  "
