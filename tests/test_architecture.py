@@ -136,3 +136,9 @@ def test_both_pin_files_hold_the_same_versions():
     constrained = dict(re.findall(r"^([\w.-]+)==(\S+)", constraints, flags=re.MULTILINE))
     assert locked.pop("stnopt")
     assert constrained == locked
+
+
+def test_no_two_test_files_share_a_name():
+    # pytest takes them for one module, and only where the caches are fresh.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -358,11 +358,13 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
         found = Solved(n_events=0, max_span=0, result=nothing, schedule=None, proof=none_yet)
     result, proof = found.result, replace(found.proof, any_schedule_bound=any_bound)
     stopped: Stopped = "given event points" if given else "no further gain"
+    ended = limits.reached or points.keeps_on
+    cut = interrupted or (ended and not (points.settled or given))
     if interrupted:
         stopped = "interrupted"
     elif points.settled:
         stopped = "proven"
-    elif limits.reached or points.keeps_on:
+    elif ended:
         stopped = "time limit"
     if incumbent.schedule is not None:
         if points.settled:
@@ -378,6 +380,9 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
             gap=relative_gap_between(incumbent.value, proof.bound),
             status=status_of(incumbent.value, proof.bound, relative_gap=limits.relative_gap),
         )
+        if cut and result.status is Status.OPTIMAL:
+            # Of some event points only, while more time might have shown better.
+            result = replace(result, status=Status.FEASIBLE)
     elif result.status is Status.INFEASIBLE and not (points.impossible or given):
         # More event points, or a longer span, might do.
         tried = f"none on {found.n_events} event points with span {found.max_span}"
