@@ -163,7 +163,9 @@ def divide_region(
             f"{MAX_INPUTS} inputs; use solve_over_region, or form='algebraic' with a global "
             "nonlinear solver such as solver='scip' (extra: minlp)"
         )
-    known = _divided.setdefault(region, OrderedDict())
+    # Under the region that asks: an equal one, which may be gone any moment, would take it along.
+    known = _divided.pop(region, None) or OrderedDict()
+    _divided[region] = known
     key = (low.tobytes(), high.tobytes(), keep, admit, back_off)
     if key in known:
         known.move_to_end(key)

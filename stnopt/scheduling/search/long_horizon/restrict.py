@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bounds of rows and of columns that move together give way by so much: rounding of what is fixed.
-_ROUNDING = 1e-6
-#: Factors of columns that move together and cancel leave this.
-_NOTHING = 1e-12
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ def restrict(
     blocks = [matrix[:, free]]
     blocks += [csc_array(matrix[:, group].sum(axis=1).reshape(-1, 1)) for group in groups]
     reduced = csc_array(hstack(blocks, format="csc"))
-    reduced.data[np.abs(reduced.data) < _NOTHING] = 0.0
+    reduced.data[np.abs(reduced.data) < _ROUNDING] = 0.0
     reduced.eliminate_zeros()
     kept = np.flatnonzero(np.bincount(reduced.indices, minlength=reduced.shape[0]))
     activity = matrix @ fixed
