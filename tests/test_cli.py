@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -283,3 +284,19 @@ def test_help_names_every_command_and_the_module_runs():
     for command in ("schedule", "region", "fit", "doctor"):
         assert command in run.stdout
     assert load_example("motivating").name in run.stdout
+
+
+def test_grams_beside_tonnes_are_written_out(tmp_path, capsys):
+    plant = tmp_path / "plant.yaml"
+    plant.write_text(
+        """
+name: grams
+states: {C: {initial: 0.004}, W: {initial: unlimited}, V: {price: 1000}, Water: {price: 0.01}}
+tasks:
+  Dose: {consumes: {C: 1}, produces: {V: 1}, units: {D: {max_batch: 0.002, fixed_time: 2}}}
+  Boil: {consumes: {W: 1}, produces: {Water: 1}, units: {K: {max_batch: 1000, fixed_time: 2}}}
+""",
+        encoding="utf-8",
+    )
+    assert main(["schedule", str(plant), "--horizon", "5", "--events", "2", "--span", "0"]) == 0
+    assert re.search(r"^  V +0\.004 +left", capsys.readouterr().out, flags=re.MULTILINE)

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.objective import OBJECTIVES
+from stnopt.plant.tolerance import amount_tolerance
 from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.result import Status
@@ -57,6 +59,12 @@ class Clock:
         return f"{f'+{days} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
 
 
+def _column(amount: float) -> str:
+    """Write an amount in ten characters; grams beside tonnes are not rounded to nothing."""
+    small = 0 < abs(amount) < 0.005
+    return f"{f'{amount:.3g}' if small else f'{amount:.2f}':>10}"
+
+
 def _print_orders(schedule: Schedule, network: Network, clock: Clock) -> None:
     """Print who gets what when, how late, and what is missing."""
     if not schedule.orders:
@@ -91,12 +99,12 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
         for own in running:
             print(
                 f"  {'running'.rjust(len(clock.read(0.0)))} - {clock.read(own.remaining)}  "
-                f"{own.task:<{widest}}  {own.size:>10.2f} {network.amount_unit}".rstrip()
+                f"{own.task:<{widest}}  {_column(own.size)} {network.amount_unit}".rstrip()
             )
         for batch in batches:
             print(
                 f"  {clock.read(batch.start)} - {clock.read(batch.finish)}  "
-                f"{batch.task:<{widest}}  {batch.size:>10.2f} {network.amount_unit}".rstrip()
+                f"{batch.task:<{widest}}  {_column(batch.size)} {network.amount_unit}".rstrip()
             )
     _print_orders(schedule, network, clock)
     if schedule.deliveries:
@@ -104,27 +112,25 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
     for delivery in sorted(schedule.deliveries, key=lambda d: d.time):
         print(
             f"  {clock.read(delivery.time)}  {delivery.state:<{widest}}  "
-            f"{delivery.amount:>10.2f} {network.amount_unit}".rstrip()
+            f"{_column(delivery.amount)} {network.amount_unit}".rstrip()
         )
     print(f"At the end, {clock.read(schedule.horizon).strip()}:")
     widest = max(len(state) for state in network.states)
     for name, state in network.states.items():
         amount = schedule.final_stock.get(name, 0.0)
-        if abs(amount) < 5e-3 and not state.price:
+        if abs(amount) <= amount_tolerance(network, name):
+            amount = 0.0  # no "-0.00"
+        if not amount and not state.price:
             continue
         what = "used" if state.unlimited else "left"
-        amount = amount if abs(amount) >= 5e-3 else 0.0  # no "-0.00"
-        print(f"  {name:<{widest}}  {amount:>10.2f} {network.amount_unit} {what}".rstrip())
+        print(f"  {name:<{widest}}  {_column(amount)} {network.amount_unit} {what}".rstrip())
 
 
 def print_value(search: ScheduleSearch, network: Network, problem: Problem) -> None:
     """Print the objective with its unit, and what is proven of it."""
     assert search.schedule is not None
-    unit = {
-        "production": network.amount_unit,
-        "makespan": network.time_unit,
-        "tardiness": network.time_unit,
-    }.get(problem.objective, "")
+    counted = OBJECTIVES[problem.objective].unit
+    unit = {"amount": network.amount_unit, "time": network.time_unit}.get(counted, "")
     value = schedule_value(search.schedule, network, problem.objective)
     print(f"{problem.objective} {value:.6g} {unit}".rstrip())
     if search.missing:
