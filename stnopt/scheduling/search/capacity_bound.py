@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.scheduling.formulations.unit_specific.model import soonest_times
+from stnopt.plant.reachability import soonest_times
 from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_program
 
 if TYPE_CHECKING:

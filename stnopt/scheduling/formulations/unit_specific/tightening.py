@@ -1,9 +1,9 @@
 """Valid inequalities and dominance rules: tighter relaxations, fewer equal schedules.
 
-Loads hold for every schedule of the unit-event model. Dominance rows cut off schedules for which
-another one, no worse, remains: the same batches at earlier event points, or without the batches
-that nobody uses. They are there while `solve` runs, and only if nothing in the model speaks of what
-they change (docs/formulation.md, eq. T1-T5).
+Workload inequalities hold for every schedule of the unit-event model. Dominance rows cut off
+schedules for which another one, no worse, remains: the same batches at earlier event points, or
+without the batches that nobody uses. They are there while `solve` runs, and only if nothing in the
+model speaks of what they change (docs/formulation.md, eq. T1-T5).
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import pyomo.environ as pyo
 
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.reachability import soonest_times
-from stnopt.scheduling.formulations.unit_specific.model import available_at
-from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.formulations.unit_specific.tables import (
+    available_at,
+    leaves_early,
+    tables_of,
+)
 from stnopt.scheduling.handle import scheduling_handle
 
 if TYPE_CHECKING:
@@ -26,18 +29,17 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability, Task
 
-BatchKey = tuple[str, str, int, int]  # task, unit, event, span
-
 #: The better side of each value: a limit on the other side could ask for useless batches.
 _BETTER = {kind: "upper" if row.maximised else "lower" for kind, row in OBJECTIVES.items()}
 
 
-def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
+def add_workload(m: pyo.ConcreteModel) -> None:
     """Add what every schedule obeys: producers of a state, then its consumers, in time.
 
     Where no such producer runs, the consumers may start before the producers' unit could.
     """
-    on = {unit: [b for b in m.BATCHES if b[1] == unit] for unit in m.UNITS}
+    tables = tables_of(m)
+    network, on = tables.network, tables.on
     soonest, _ = soonest_times(network)
 
     @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
