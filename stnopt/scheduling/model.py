@@ -21,9 +21,11 @@ from stnopt.plant.orders import ServedOrder
 from stnopt.plant.state import check_state
 from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.formulations import contract, interval_relaxation, state_sequence
+from stnopt.scheduling.formulations import contract, state_sequence
 from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.given import open_plant
+from stnopt.scheduling.formulations.intervals import model as intervals
+from stnopt.scheduling.formulations.intervals import tables as interval_tables
 from stnopt.scheduling.formulations.time_grid import model as time_grid
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
@@ -55,7 +57,7 @@ _FORMULATIONS = {
         time_grid.FORMULATION,
     )
 }
-_RELAXATION = interval_relaxation.FORMULATION
+_RELAXATION = intervals.FORMULATION
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
@@ -183,7 +185,7 @@ def build_relaxation(
         _RELAXATION,
         network,
         horizon=float(horizon),
-        n_events=interval_relaxation.count_intervals(network, float(horizon)),
+        n_events=interval_tables.count_intervals(network, float(horizon)),
         max_span=0,
         start=start,
         date=date,
