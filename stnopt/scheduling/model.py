@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
@@ -216,9 +217,10 @@ def _build(
         in_units=formulation.state_in_units,
         steps=formulation.steps_as_batches,
     )
-    m, tables = formulation.build(
-        given.network, horizon=horizon, n_events=n_events, max_span=max_span, given=given
-    )
+    with PauseGC():  # so many small objects, all of them kept: looking for garbage doubles the time
+        m, tables = formulation.build(
+            given.network, horizon=horizon, n_events=n_events, max_span=max_span, given=given
+        )
     handle = make_handle(
         SchedulingHandle(
             block=m,
