@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.plant.reachability import soonest_times
+from stnopt.scheduling.formulations.unit_specific.model import soonest_times
 from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_program
 
 if TYPE_CHECKING:
@@ -258,58 +258,19 @@ def build_period_sums(
         assert problem.horizon is not None
         until = problem.horizon
     soonest, _ = soonest_times(network)
+    open_stock = after is not None
     if after is not None:
         soonest = dict.fromkeys(network.tasks, 0.0)
-        problem = _later_part(problem, after=after, same=_SAME_TIME * until)
-    sums = _declare(
-        network,
-        problem,
-        points=_choose_points(problem, until - (after or 0.0), n_periods),
-        soonest=soonest,
-        after=after,
-        whole_batches=whole_batches,
-        missed_cost=missed_cost,
-    )
-    _add_value(sums)
-    _add_order_of_sums(sums)
-    _add_batch_sizes(sums)
-    _add_durations(sums)
-    _add_unit_hours(sums)
-    _add_balances(sums)
-    _add_storage(sums)
-    _add_utilities(sums)
-    _add_demand(sums)
-    return PeriodSums(
-        program=sums.rows.build(),
-        points=sums.points,
-        started=sums.started,
-        ended=sums.ended,
-        n_started=sums.n_started,
-        n_ended=sums.n_ended,
-        opening=sums.opening,
-    )
-
-
-def _later_part(problem: Problem, *, after: float, same: float) -> Problem:
-    """Return what a problem asks after a time, which becomes time 0; it has no horizon."""
-    due = tuple(
-        replace(d, time=d.time - after) for d in problem.deliveries if d.time > after + same
-    )
-    return replace(problem, deliveries=due, horizon=None)
-
-
-def _declare(
-    network: Network,
-    problem: Problem,
-    *,
-    points: NDArray[np.float64],
-    soonest: dict[str, float],
-    after: float | None,
-    whole_batches: bool,
-    missed_cost: float | None,
-) -> _Sums:
-    """Declare the sums up to each point, what there is at the start, and what is not delivered."""
-    fits, rows = network.suitabilities, ProgramBuilder()
+        due = tuple(
+            replace(d, time=d.time - after)
+            for d in problem.deliveries
+            if d.time > after + _SAME_TIME * until
+        )
+        problem = replace(problem, deliveries=due, horizon=None)
+    length = until - (after or 0.0)
+    points = _choose_points(problem, length, n_periods)
+    fits = network.suitabilities
+    rows = ProgramBuilder()
     shape = (len(fits), len(points))
 
     def columns(*, integer_end: bool = False) -> NDArray[np.int64]:
@@ -322,15 +283,15 @@ def _declare(
     initial = np.array([s.initial for s in stocks])
     opening = rows.columns(
         len(stocks),
-        lower=initial if after is None else 0.0,
-        upper=initial if after is None else math.inf,
+        lower=0.0 if open_stock else initial,
+        upper=math.inf if open_stock else initial,
     )
-    return _Sums(
+    sums = _Sums(
         rows=rows,
         network=network,
         problem=problem,
         fits=fits,
-        length=float(points[-1]),
+        length=length,
         points=points,
         started=columns(),
         ended=columns(),
@@ -346,6 +307,24 @@ def _declare(
             for due in problem.deliveries
         ],
         missed_cost=missed_cost,
+    )
+    _add_value(sums)
+    _add_order_of_sums(sums)
+    _add_batch_sizes(sums)
+    _add_durations(sums)
+    _add_unit_hours(sums)
+    _add_balances(sums)
+    _add_storage(sums)
+    _add_utilities(sums)
+    _add_demand(sums)
+    return PeriodSums(
+        program=rows.build(),
+        points=points,
+        started=sums.started,
+        ended=sums.ended,
+        n_started=sums.n_started,
+        n_ended=sums.n_ended,
+        opening=sums.opening,
     )
 
 
@@ -450,21 +429,18 @@ def _add_durations(sums: _Sums) -> None:
     for number, fit in enumerate(sums.fits):
         shortest, longest = fit.duration(fit.min_batch), fit.duration(fit.max_batch)
         earliest = sums.soonest[fit.task]
-        firsts = np.searchsorted(points, points - shortest - sums.same)
-        firsts = np.minimum(firsts, sums.last).tolist()
-        befores = (np.searchsorted(points, points - longest + sums.same, side="right") - 1).tolist()
-        amounts = (sums.started[number].tolist(), sums.ended[number].tolist())
-        numbers = (sums.n_started[number].tolist(), sums.n_ended[number].tolist())
-        for k, time in enumerate(points.tolist()):
-            for begun, done in (amounts, numbers):
+        for k, time in enumerate(points):
+            for begun, done in ((sums.started, sums.ended), (sums.n_started, sums.n_ended)):
                 if time < earliest - sums.same:
-                    rows.row([(begun[k], 1.0)], upper=0.0)
+                    rows.row([(begun[number, k], 1.0)], upper=0.0)
                 if time < earliest + shortest - sums.same:
-                    rows.row([(done[k], 1.0)], upper=0.0)
+                    rows.row([(done[number, k], 1.0)], upper=0.0)
                     continue
-                rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
-                if befores[k] >= 0:
-                    rows.row([(done[k], 1.0), (begun[befores[k]], -1.0)], lower=0.0)
+                first = sums.first_point_from(time - shortest)
+                rows.row([(begun[number, first], 1.0), (done[number, k], -1.0)], lower=0.0)
+                before = np.flatnonzero(points <= time - longest + sums.same)
+                if len(before):
+                    rows.row([(done[number, k], 1.0), (begun[number, before[-1]], -1.0)], lower=0.0)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
@@ -472,33 +448,29 @@ def _add_unit_hours(sums: _Sums) -> None:
 
     Batches that start at or after point i and end by point j: at least ended[j] - started[i].
     """
-    rows, points, last = sums.rows, sums.points.tolist(), sums.last
-    ended, n_ended = sums.ended.tolist(), sums.n_ended.tolist()
-    started, n_started = sums.started.tolist(), sums.n_started.tolist()
+    rows, points, last = sums.rows, sums.points, sums.last
+    fixed = np.array([fit.fixed_time for fit in sums.fits])
+    slope = np.array([fit.time_per_amount for fit in sums.fits])
     spans = [(0, j) for j in range(1, last + 1)] + [(i, last) for i in range(1, last)]
     width = 4
     while width < last:
         spans += [(i, i + width) for i in range(1, last - width, max(1, width // 2))]
         width *= 2
     for unit in sums.network.units:
-        on_unit = [
-            (n, fit.fixed_time, fit.time_per_amount)
-            for n, fit in enumerate(sums.fits)
-            if fit.unit == unit
-        ]
-        head = min(sums.soonest[sums.fits[n].task] for n, *_ in on_unit)
+        on_unit = np.array([n for n, fit in enumerate(sums.fits) if fit.unit == unit])
+        head = min(sums.soonest[sums.fits[n].task] for n in on_unit)
         for i, j in spans:
             begin = max(points[i], min(head, points[j]))
-            terms = []
-            for n, fixed, slope in on_unit:
-                terms += [(n_ended[n][j], fixed), (ended[n][j], slope)]
-                if i:
-                    terms += [(n_started[n][i], -fixed), (started[n][i], -slope)]
-            rows.row(terms, upper=sums.hours(unit, begin, points[j]))
+            row = rows.rows(1, upper=sums.hours(unit, begin, points[j]))
+            rows.put(row, sums.n_ended[on_unit, j], fixed[on_unit])
+            rows.put(row, sums.ended[on_unit, j], slope[on_unit])
+            if i:
+                rows.put(row, sums.n_started[on_unit, i], -fixed[on_unit])
+                rows.put(row, sums.started[on_unit, i], -slope[on_unit])
         for k in range(last):
-            terms = [(n_started[n][k], 1.0) for n, *_ in on_unit]
-            terms += [(n_ended[n][k], -1.0) for n, *_ in on_unit]
-            rows.row(terms, upper=_is_there(sums, unit, points[k]))
+            row = rows.rows(1, upper=_is_there(sums, unit, points[k]))
+            rows.put(row, sums.n_started[on_unit, k], 1.0)
+            rows.put(row, sums.n_ended[on_unit, k], -1.0)
 
 
 def _is_there(sums: _Sums, unit: str, time: float) -> float:

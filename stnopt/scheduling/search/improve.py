@@ -219,10 +219,6 @@ class _Order:
     next_on_unit: dict[int, int] = field(default_factory=dict)
     missed: list[int] = field(default_factory=list)
     instants: dict[float, int] = field(default_factory=dict)
-    amount_unit: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.amount_unit = max(fit.max_batch for fit in self.network.suitabilities) / _SCALE
 
     @property
     def horizon(self) -> float:
@@ -232,6 +228,10 @@ class _Order:
     @property
     def time_unit(self) -> float:
         return self.horizon / _SCALE
+
+    @property
+    def amount_unit(self) -> float:
+        return max(fit.max_batch for fit in self.network.suitabilities) / _SCALE
 
     def start_of(self, number: int) -> _Moment:
         return _Moment(terms=((self.starts[number], 1.0),))
