@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from stnopt.plant.recipe import State
 
 
-def check_stock(
+def check_stocks(_: Schedule, replay: Replay, network: Network) -> list[Violation]:
+    """Check the stock of every state that can run out or overflow."""
+    return [
+        violation
+        for name, state in network.states.items()
+        if not state.unlimited
+        for violation in _check_stock(state, replay.movements[name], replay, network)
+    ]
+
+
+def _check_stock(
     state: State, movements: Movements, replay: Replay, network: Network
 ) -> list[Violation]:
     """Check 0 <= stock <= capacity after every instant, or for `zero_wait` released = taken."""
@@ -136,7 +146,7 @@ class _Judge:
         )
 
 
-def check_instantaneous_batches(replay: Replay, network: Network) -> list[Violation]:
+def check_instantaneous_batches(_: Schedule, replay: Replay, network: Network) -> list[Violation]:
     """Check that a batch that takes no time, or a circle of them, does not live on itself.
 
     Releases come before consumption at one instant, so such batches must be able to run one after

@@ -58,12 +58,14 @@ def add(m: pyo.ConcreteModel, tables: GridTables) -> None:
     m.idle = pyo.Var(ran, m.EVENTS, bounds=(0, 1))
     leaving: dict[tuple, list] = {(*key, point): [] for key in ran for point in m.EVENTS}
     entering: dict[tuple, list] = {batch: [m.first[batch]] for batch in starts}
-    for unit, one, other, event in m.changed:
+    for (unit, one, other, event), changed in m.changed.items():
         steps = cleaning[unit, one, other]
-        leaving[unit, one, event - steps].append(m.changed[unit, one, other, event])
-        entering[other, unit, event].append(m.changed[unit, one, other, event])
+        leaving[unit, one, event - steps].append(changed)
+        entering[other, unit, event].append(changed)
         for point in range(event - steps, event):
-            tables.changing.setdefault((unit, point), []).append(m.changed[unit, one, other, event])
+            tables.kept_empty.setdefault((unit, point), []).append(
+                m.changed[unit, one, other, event]
+            )
 
     @m.Constraint(ran, m.EVENTS)
     def idle_after(m, unit, task, event):

@@ -19,7 +19,6 @@ from stnopt.scheduling.formulations import time_grid
 from stnopt.scheduling.formulations.contract import Formulation
 from stnopt.scheduling.formulations.features import find_rule_files, rules_of
 from stnopt.scheduling.formulations.given import Given
-from stnopt.scheduling.formulations.time_grid.clean_after import kept_empty
 from stnopt.scheduling.formulations.time_grid.deliveries import read_parts, serve_on_grid
 from stnopt.scheduling.formulations.time_grid.points import inside, may_start, release_point
 from stnopt.scheduling.formulations.time_grid.tables import (
@@ -301,7 +300,7 @@ def _add_waiting(m: pyo.ConcreteModel, tables: GridTables, flows: _Flows) -> Non
     @m.Constraint(flows.held, m.EVENTS)
     def wait_only_in_idle_unit(m, state, unit, event):
         busy = sum(m.run[b] for b in tables.running[unit, event])
-        busy += kept_empty(m, tables, unit, event)
+        busy += sum(tables.kept_empty.get((unit, event), []))
         return m.waiting[state, unit, event] <= flows.most_made[state][unit] * (1 - busy)
 
     for state, unit in flows.held:

@@ -45,8 +45,8 @@ class GridTables:
         The point at which each batch ends.
     running : mapping of (unit, interval) to list of BatchKey
         Those that occupy a unit then.
-    changing : mapping of (unit, interval) to list of variables
-        Changeovers under way then; an empty list where a cleaning may be.
+    kept_empty : mapping of (unit, interval) to list of variables
+        One of which is 1 if the unit is kept empty then, for a changeover or a cleaning.
     """
 
     network: Network
@@ -61,7 +61,7 @@ class GridTables:
     pauses: Periods
     finish: dict[BatchKey, int] = field(default_factory=dict)
     running: dict[tuple[str, int], list[BatchKey]] = field(default_factory=dict)
-    changing: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+    kept_empty: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
 
     @property
     def width(self) -> float:
