@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.plant.state import PlantState
-    from stnopt.scheduling.formulations.contract import Runs
 
 Objective = ObjectiveKind
+Runs = contract.Runs
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
 #: What `build_scheduling_model` may be asked for by name.
 _FORMULATIONS = {
