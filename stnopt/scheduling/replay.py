@@ -476,7 +476,7 @@ def _draws(
     same = time_tolerance(schedule.horizon)
     steps = [time for time, _ in network.utilities[utility].steps]
 
-    def settle(time: float) -> float:
+    def at_instant(time: float) -> float:
         instant = replay.instant_of.get(time)
         time = time if instant is None else float(replay.times[instant])
         return next((step for step in steps if abs(step - time) <= same), time)
@@ -490,7 +490,7 @@ def _draws(
         slack = suitability.draws_per_amount.get(utility, 0.0) * size_tolerance(network, batch.task)
         begin = max(0.0, batch.start)
         for pause, resume in [*pauses_of(batch.unit, network), (batch.finish, np.inf)]:
-            low, high = settle(begin), settle(min(pause, batch.finish))
+            low, high = at_instant(begin), at_instant(min(pause, batch.finish))
             if low < high:
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)
