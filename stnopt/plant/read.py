@@ -153,7 +153,10 @@ def read_plant_file(source: Path | str) -> tuple[Network, Problem | None, PlantS
         With every problem of all sections at once.
     """
     problems: list[str] = []
-    document, where = open_source(source, problems)
+    try:
+        document, where = open_source(source, problems)
+    except InvalidNetworkError as error:
+        raise InvalidInputError(error.problems, source=error.source) from error
     content = document if isinstance(document, Mapping) else {}
     found: list[Any] = []
     for section, read in (("plant", read_network), ("problem", read_problem), ("now", read_state)):
