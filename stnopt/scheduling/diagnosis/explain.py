@@ -29,7 +29,7 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
     shortest_in_sums,
 )
 from stnopt.scheduling.diagnosis.shortfall import Bottleneck, FeasibleFrom, Shortfall
-from stnopt.scheduling.formulations.interval_relaxation import count_intervals
+from stnopt.scheduling.formulations.intervals.tables import count_intervals
 from stnopt.scheduling.model import (
     build_relaxation,
     build_scheduling_model,

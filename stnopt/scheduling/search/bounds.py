@@ -12,8 +12,8 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.problem import Delivery
-from stnopt.scheduling.formulations.interval_relaxation import count_intervals
-from stnopt.scheduling.formulations.time_grid import find_grid_width
+from stnopt.scheduling.formulations.intervals.tables import count_intervals
+from stnopt.scheduling.formulations.time_grid.width import find_grid_width
 from stnopt.scheduling.model import extract_schedule
 from stnopt.scheduling.search.horizon import latest_date, shorten_horizon
 from stnopt.solvers.result import SolveResult, Status
