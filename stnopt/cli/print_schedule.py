@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stnopt.errors import InvalidInputError
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.tolerance import amount_tolerance
-from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
+from stnopt.scheduling.diagnosis.wording import write_amount
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.result import Status
 

@@ -12,16 +12,14 @@ from time_grid import best_on_grid
 
 import stnopt
 from stnopt.errors import InvalidInputError
-from stnopt.plant import Delivery, load_example, read_network
-from stnopt.scheduling.diagnosis import explain as infeasibility
-from stnopt.scheduling.diagnosis.aggregate_balance import (
-    Demand,
-    find_reasons,
-    missing_in_sums,
-    write_number,
-)
-from stnopt.scheduling.diagnosis.explain import double, explain_infeasible
+from stnopt.plant import Delivery, Problem, load_example, read_network
+from stnopt.scheduling.diagnosis.aggregate_balance import missing_in_sums
+from stnopt.scheduling.diagnosis.bottleneck import double
+from stnopt.scheduling.diagnosis.explain import explain_infeasible
+from stnopt.scheduling.diagnosis.reasons import find_reasons
+from stnopt.scheduling.diagnosis.wording import write_number
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.search import event_points
 from stnopt.solvers.solve import SolveResult, Status
 
 
@@ -260,10 +258,8 @@ def test_the_hours_of_a_unit():
         "The demand takes at least 8 h of R, which is there for 7."
     ]
     away = two_steps().to_dict() | {"units": {"R": {"unavailable": [[1, 3]]}}}
-    short = Demand(
-        network=read_network(away), targets={"P": 30}, sense="at_least", horizon=9, relative_gap=0
-    )
-    assert missing_in_sums(short, 9) == pytest.approx(30 - 24)
+    short = Problem(targets={"P": 30}, horizon=9)
+    assert missing_in_sums(read_network(away), short) == pytest.approx(30 - 24)
 
 
 def test_exactly_may_be_missed_from_above():
@@ -282,10 +278,10 @@ def test_a_demand_that_can_be_met_after_all():
 
 
 def test_a_limit_that_comes_first_is_undecided_not_infeasible(monkeypatch):
-    real = infeasibility.solve
+    real = event_points.solve
     # Of a hundredth of a second, the least that a solve is given, a fast machine may make use.
     monkeypatch.setattr(
-        infeasibility, "solve", lambda m, **settings: real(m, **{**settings, "time_limit": 1e-6})
+        event_points, "solve", lambda m, **settings: real(m, **{**settings, "time_limit": 1e-6})
     )
     plant = load_example("ex2_exact_thirds")
     found = explain_infeasible(plant, {"S9": 70, "S8": 70}, horizon=8, n_events=8, time_limit=0.02)
@@ -297,13 +293,13 @@ def test_a_limit_that_comes_first_is_undecided_not_infeasible(monkeypatch):
 
 
 def test_a_bound_of_rounding_does_not_make_a_limit_a_proof(monkeypatch):
-    real = infeasibility.solve
+    real = event_points.solve
 
     def stopped(model, **options):
         real(model, **options)
         return SolveResult(status=Status.NO_SOLUTION, bound=1e-9)
 
-    monkeypatch.setattr(infeasibility, "solve", stopped)
+    monkeypatch.setattr(event_points, "solve", stopped)
     found = explain_infeasible(two_steps(), {"P": 16}, horizon=5, n_events=3, max_span=0)
     assert found.sentences[0].startswith("Undecided within 5 h")
     assert (found.bound, found.bound_any, found.settled) == (0.0, 0.0, ())
@@ -436,11 +432,9 @@ def test_a_time_grid_agrees_on_the_shortfall_of_drawn_plants(network, hours):
     }
     network = replace(network, states=states, tasks=tasks)
     most = best_on_grid(network, hours)
-    possible = Demand(
-        network=network, targets={"P": most}, sense="at_least", horizon=hours, relative_gap=0
-    )
-    assert list(find_reasons(possible)) == []
-    assert missing_in_sums(possible, hours) == 0
+    possible = Problem(targets={"P": most}, horizon=hours)
+    assert list(find_reasons(network, possible)) == []
+    assert missing_in_sums(network, possible) == 0
     found = explain_infeasible(network, {"P": most + 2}, horizon=hours)
     assert found.total == pytest.approx(2, abs=1e-3)
     assert found.bound_any <= 2 + 1e-3

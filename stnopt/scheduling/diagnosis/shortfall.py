@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stnopt.scheduling.diagnosis.aggregate_balance import write_amount, write_number
+from stnopt.scheduling.diagnosis.wording import listed, write_amount, write_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stnopt.plant.problem import Delivery
-    from stnopt.scheduling.diagnosis.aggregate_balance import Reason
+    from stnopt.scheduling.diagnosis.reasons import Reason
     from stnopt.scheduling.schedule import Schedule
 
 
@@ -178,10 +178,10 @@ def _sentences(found: Shortfall) -> Iterator[str]:
         return
     else:
         parts = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.short.items()]
-        text = f"Short by {_listed(parts)}" if parts else ""
+        text = f"Short by {listed(parts)}" if parts else ""
         over = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.over.items()]
         if over:
-            text += f"{', and' if parts else 'Too much:'} {_listed(over)}"
+            text += f"{', and' if parts else 'Too much:'} {listed(over)}"
             text += " too much" if parts else ""
         yield f"{text} {within}." + _share(found)
         yield _proof(found)
@@ -297,14 +297,10 @@ def _windows_sentence(found: Shortfall, start: FeasibleFrom) -> str:
             ranges.append(f"from {write_amount(since, unit, up=True)}")
         else:
             ranges.append(f"at {least} to {write_amount(until, unit, up=False)}")
-    text = f"Feasible {_listed(ranges)}"
+    text = f"Feasible {listed(ranges)}"
     if start.windows[0][0] > found.horizon:
         text = f"Feasible from horizon {write_amount(start.windows[0][0], unit, up=True)}"
         if len(ranges) > 1:
             text += f" to {write_amount(start.windows[0][1], unit, up=False)}, and "
-            text += _listed(ranges[1:])
+            text += listed(ranges[1:])
     return text + ("." if start.is_proven else ", as far as was found: a limit came first.")
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,146 @@
+"""From which horizon a demand can be met: shortest makespans, found by the search for schedules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stnopt.plant.problem import Delivery
+from stnopt.scheduling.diagnosis.aggregate_balance import (
+    horizon_of,
+    plant_at_rest,
+    shortest_in_sums,
+)
+from stnopt.scheduling.diagnosis.shortfall import FeasibleFrom
+from stnopt.scheduling.search.find_schedule import find_in_window
+from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
+from stnopt.scheduling.search.limits import SearchLimits
+from stnopt.scheduling.search.question import Question
+from stnopt.solvers.result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.result import ScheduleSearch
+
+#: Windows between periods away that are asked for a horizon: more are not tried.
+_MOST_WINDOWS = 12
+
+
+def find_feasible_horizon(
+    network: Network,
+    problem: Problem,
+    *,
+    start: PlantState | None = None,
+    is_too_short: bool = False,
+    n_events: int | None = None,
+    max_span: int | None = None,
+    time_limit: float | None = None,
+    relative_gap: float = 1e-4,
+    report: Callable[[str], None] = lambda _: None,
+) -> FeasibleFrom:
+    """Find the horizons within which a demand can be met, and bound the shortest.
+
+    Between the starts of periods away a longer horizon is never worse: each of these windows has a
+    shortest makespan of its own. A search takes no target for what no task makes: then the sums
+    alone answer.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With the horizon that was asked; its objective does not count.
+    start : PlantState, optional
+        The plant at time 0.
+    is_too_short : bool
+        Whether it is proven that no schedule meets the demand within that horizon.
+    n_events, max_span, relative_gap
+        As in `find_schedule`.
+    time_limit : float, optional
+        Seconds for all windows together.
+    report : callable
+        Told what is being tried.
+    """
+    asked = horizon_of(problem)
+    shortest = shortest_in_sums(plant_at_rest(network, problem, start), _mandatory(problem))
+    if not all(network.producers(state) for state in problem.targets):
+        return FeasibleFrom(
+            horizon=None,
+            schedule=None,
+            n_events=0,
+            max_span=0,
+            bound=None,
+            bound_any=shortest,
+            is_proven=False,
+        )
+    # Where what happens later can change what is possible, a horizon says nothing of a makespan.
+    is_too_short = (
+        is_too_short and not Question(network=network, problem=problem, start=start).lasts
+    )
+    makespan = replace(problem, objective="makespan", horizon=None)
+    windows = feasibility_windows(network, math.inf)
+    windows = [w for w in windows if w[1] > max(shortest * (1 - 1e-9), latest_date(problem))]
+    limits = SearchLimits(time_limit=time_limit)
+    n_left = min(len(windows), _MOST_WINDOWS)
+    feasible: list[tuple[float, float]] = []
+    answers: list[tuple[float, ScheduleSearch]] = []  # from which horizon, and how
+    settled = True
+    for after, up_to in windows[:_MOST_WINDOWS]:
+        left = limits.remaining
+        found = find_in_window(
+            network,
+            makespan,
+            start=start,
+            after=after,
+            up_to=up_to,
+            known_bound=asked if is_too_short and after < asked <= up_to else shortest,
+            n_events=n_events,
+            max_span=max_span,
+            limits=SearchLimits(
+                time_limit=None if left is None else left / n_left, relative_gap=relative_gap
+            ),
+            report=report,
+        )
+        n_left -= 1
+        if found.stopped == "interrupted":
+            raise KeyboardInterrupt  # which horizons are long enough is not known
+        if found.schedule is None:
+            settled = settled and found.result.status is Status.INFEASIBLE
+            answers.append((math.inf, found))
+            continue
+        assert found.result.objective is not None
+        begin = max(found.result.objective, after)
+        answers.append((begin, found))
+        if feasible and feasible[-1][1] >= begin:
+            feasible[-1] = (feasible[-1][0], up_to)
+        else:
+            feasible.append((begin, up_to))
+    # The next one that is long enough; where the horizon is longer than all, the first.
+    longer = [(h, f) for h, f in answers if math.isfinite(h) and h > asked]
+    horizon, found = longer[0] if longer else answers[0]
+    first = found is answers[0][1]
+    bound_any = (found.proof.any_schedule_bound or 0.0) if first else 0.0
+    return FeasibleFrom(
+        horizon=horizon if found.schedule is not None else None,
+        schedule=found.schedule,
+        n_events=found.n_events,
+        max_span=found.max_span,
+        bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
+        bound_any=max(shortest, bound_any),
+        is_proven=found.result.status is Status.OPTIMAL and settled,
+        windows=tuple(feasible),
+    )
+
+
+def _mandatory(problem: Problem) -> Problem:
+    """Return the problem with deliveries in the place of orders that must not be missing."""
+    needed = [
+        Delivery(order.state, 0.0, order.amount)
+        for order in problem.orders
+        if order.missing_cost is None
+    ]
+    return replace(problem, orders=(), deliveries=(*problem.deliveries, *needed))
