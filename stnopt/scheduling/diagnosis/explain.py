@@ -19,6 +19,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.problem import Problem
 from stnopt.plant.state import PlantState, check_state
+from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.checks import check_deliveries, check_orders
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     check_demand,
@@ -30,9 +31,11 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
 from stnopt.scheduling.diagnosis.bottleneck import find_bottleneck, without_idle_runs
 from stnopt.scheduling.diagnosis.elastic import ElasticQuestion
 from stnopt.scheduling.diagnosis.feasible_from import find_feasible_horizon
+from stnopt.scheduling.diagnosis.late_orders import describe_order, find_late_orders
 from stnopt.scheduling.diagnosis.reasons import find_reasons
-from stnopt.scheduling.diagnosis.shortfall import Shortfall
-from stnopt.scheduling.search.find_schedule import search_question
+from stnopt.scheduling.diagnosis.shortfall import LeastLate, Shortfall
+from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.search.find_schedule import find_schedule, search_question
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.solvers.result import Status
 
@@ -220,6 +223,78 @@ def _check(network: Network, problem: Problem, start: PlantState | None) -> None
         check_state(start, network)
 
 
+# --- How late ------------------------------------------------------------------------------------
+
+
+def _least_late(asked: _Asked) -> Shortfall | None:
+    """Find the schedule that misses least of the orders, then is least late; None without any."""
+    network, problem = asked.network, asked.problem
+    assert problem.horizon is not None
+    asked.report("which orders are late")
+    found = find_schedule(
+        network,
+        replace(problem, objective="tardiness"),
+        start=asked.start,
+        n_events=asked.n_events,
+        max_span=asked.max_span,
+        time_limit=asked.time_limit,
+        relative_gap=asked.relative_gap,
+    )
+    if found.stopped == "interrupted":
+        raise KeyboardInterrupt  # which orders are late is not known
+    if found.schedule is None:
+        return None
+    late = find_late_orders(found.schedule, network)
+    missing_bound = found.missing_bound or 0.0
+    missing_bound = missing_bound if missing_bound > SHARE else 0.0
+    feasible_from = None
+    if any(order.missing for order in late):
+        asked.report("from which horizon")
+        needed = tuple(replace(order, missing_cost=None) for order in problem.orders)
+        feasible_from = find_feasible_horizon(
+            network,
+            replace(problem, orders=needed),
+            start=asked.start,
+            is_too_short=missing_bound > 0,
+            time_limit=asked.time_limit,
+            relative_gap=asked.relative_gap,
+            **asked.settings,
+        )
+    optimal = found.result.status is Status.OPTIMAL
+    return Shortfall(
+        targets=problem.targets,
+        sense=problem.sense,
+        deliveries=problem.deliveries,
+        due=None,
+        horizon=problem.horizon,
+        amount_unit=network.amount_unit,
+        time_unit=network.time_unit,
+        reasons=(),
+        schedule=found.schedule,
+        short=ReadOnlyMapping({}),
+        over=ReadOnlyMapping({}),
+        n_events=found.n_events,
+        max_span=found.max_span,
+        bound=0.0,
+        bound_any=0.0,
+        bound_ever=0.0,
+        settled=_settled(found),
+        bottleneck=None,
+        feasible_from=feasible_from,
+        orders=LeastLate(
+            n_orders=len(problem.orders),
+            late=late,
+            rows=tuple(describe_order(o.served, problem.horizon, network) for o in late),
+            missing=found.missing or 0.0,
+            missing_bound=missing_bound,
+            tardiness=schedule_value(found.schedule, network, "tardiness"),
+            tardiness_bound=found.proof.bound,
+            holds_for_any=optimal and found.proof.scope == "any schedule",
+            is_proven=optimal,
+        ),
+    )
+
+
 # --- How short -----------------------------------------------------------------------------------
 
 
@@ -232,6 +307,8 @@ def _least_short(asked: _Asked) -> Shortfall:
     tolerance = demand_tolerance(network, problem)
     missing_ever = missing_in_sums(at_rest, replace(problem, horizon=None))
     missing_any = max(missing_in_sums(at_rest, problem), missing_ever)
+    if problem.orders and missing_any <= tolerance and (late := _least_late(asked)) is not None:
+        return late
     reasons = tuple(find_reasons(network, problem, start=asked.start))
     question = ElasticQuestion(network=network, problem=problem, start=asked.start)
     search = None if missing_any == math.inf else _search(asked, question, missing_any)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stnopt.plant.problem import Delivery
+    from stnopt.scheduling.diagnosis.late_orders import LateOrder
     from stnopt.scheduling.diagnosis.reasons import Reason
     from stnopt.scheduling.schedule import Schedule
 
@@ -79,6 +80,41 @@ class FeasibleFrom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeastLate:
+    """The orders of the schedule that misses least of them, and is then least late.
+
+    Attributes
+    ----------
+    n_orders : int
+    late : tuple of LateOrder
+        Those that are late or missing, with the reasons.
+    rows : tuple of str
+        Who gets what when, one row for each of `late`.
+    missing, missing_bound : float
+        Priority-weighted share that this schedule misses, and that every schedule misses at least.
+    tardiness : float
+        Priority-weighted lateness, in the plant's time unit.
+    tardiness_bound : float or None
+        No schedule that misses as little is less late: on these event points, or any where
+        `holds_for_any`.
+    holds_for_any : bool
+        Whether it is proven that no schedule at all is better.
+    is_proven : bool
+        Whether it is proven for these event points.
+    """
+
+    n_orders: int
+    late: tuple[LateOrder, ...]
+    rows: tuple[str, ...]
+    missing: float
+    missing_bound: float
+    tardiness: float
+    tardiness_bound: float | None
+    holds_for_any: bool
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
     """By how much a plant misses a demand, why, and from which horizon it would not.
 
@@ -114,6 +150,8 @@ class Shortfall:
         None when nothing is missing that a unit could help, or no schedule was found.
     feasible_from : FeasibleFrom or None
         None when no horizon is long enough.
+    orders : LeastLate or None
+        Where the targets can be met: what becomes of the orders in `schedule`.
     """
 
     targets: Mapping[str, float]
@@ -135,6 +173,7 @@ class Shortfall:
     settled: tuple[tuple[int, int], ...]
     bottleneck: Bottleneck | None
     feasible_from: FeasibleFrom | None
+    orders: LeastLate | None = None
 
     @property
     def total(self) -> float | None:
@@ -145,8 +184,8 @@ class Shortfall:
 
     @property
     def is_met(self) -> bool:
-        """Whether a schedule was found after all that meets the demand."""
-        return self.total == 0.0
+        """Whether a schedule was found after all that meets the demand, every order in time."""
+        return self.total == 0.0 and not (self.orders and self.orders.late)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -173,6 +212,8 @@ def _sentences(found: Shortfall) -> Iterator[str]:
             yield f"Of what is due by {write_amount(found.due.horizon, found.time_unit)}:"
             yield from found.due.sentences
             return
+    elif found.orders is not None and found.orders.late:
+        yield from _order_sentences(found, found.orders)
     elif total == 0:
         yield f"The demand can be met {within} after all, on {here}."
         return
@@ -195,6 +236,30 @@ def _sentences(found: Shortfall) -> Iterator[str]:
     elif found.bound_ever > 0:
         least = write_amount(found.bound_ever, found.amount_unit, up=False)
         yield f"Infeasible for every horizon: however long, at least {least} are missing."
+
+
+def _order_sentences(found: Shortfall, orders: LeastLate) -> Iterator[str]:
+    """Say which orders are late or missing, why, and what is proven of it."""
+    n_missing = sum(bool(late.missing) for late in orders.late)
+    counts = [(len(orders.late) - n_missing, "late"), (n_missing, "missing, wholly or in part")]
+    told = [f"{count} {what}" for count, what in counts if count]
+    within = f"within {write_amount(found.horizon, found.time_unit)}"
+    yield f"Of {orders.n_orders} orders, {listed(told)} {within}:"
+    for row, late in zip(orders.rows, orders.late, strict=True):
+        yield row
+        yield from late.sentences()
+    lateness = write_amount(orders.tardiness, found.time_unit)
+    of = f"no schedule misses less of the orders or, missing as little, is less late ({lateness} "
+    of += "in all, weighted by priority)"
+    if orders.holds_for_any:
+        yield f"Whatever its event points, {of}."
+    elif orders.is_proven:
+        yield f"On {_points((found.n_events, found.max_span))} {of}."
+    else:
+        yield (
+            "Undecided whether a schedule misses less of the orders or is less late "
+            f"({lateness} in all, weighted by priority): a limit came first."
+        )
 
 
 def _points(*settled: tuple[int, int]) -> str:
