@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -108,10 +109,14 @@ def run(options: argparse.Namespace) -> int:
 def _choose_problem(options: argparse.Namespace) -> Problem:
     """Take the problem of a file, and what the options say otherwise."""
     problem = Problem()
-    if options.problem:
-        problem = read_problem(options.problem)
-    elif is_file(options.plant):
-        problem = read_problem(options.plant, default=problem)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DeprecationWarning)
+        if options.problem:
+            problem = read_problem(options.problem)
+        elif is_file(options.plant):
+            problem = read_problem(options.plant, default=problem)
+    for warning in told:
+        note(str(warning.message))
     changes: dict[str, Any] = {
         key: getattr(options, key)
         for key in ("objective", "horizon", "sense")

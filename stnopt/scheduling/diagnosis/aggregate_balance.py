@@ -14,7 +14,8 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import merge_periods, with_calendars
-from stnopt.plant.reachability import soonest_times
+from stnopt.plant.problem import Delivery
+from stnopt.plant.reachability import Reach, soonest_times
 from stnopt.plant.rules import Unit
 from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.checks import check_targets
@@ -47,6 +48,19 @@ def delivered_in_all(problem: Problem) -> dict[str, float]:
     for delivery in problem.deliveries:
         total[delivery.state] = total.get(delivery.state, 0.0) + delivery.amount
     return total
+
+
+def with_orders_delivered(problem: Problem) -> Problem:
+    """Return the problem with deliveries in the place of the orders that must not be missing.
+
+    Sums over the horizon know no dates, so that any will do.
+    """
+    needed = [
+        Delivery(order.state, 0.0, order.amount)
+        for order in problem.orders
+        if order.missing_cost is None
+    ]
+    return replace(problem, orders=(), deliveries=(*problem.deliveries, *needed))
 
 
 def states_to_make(network: Network, problem: Problem) -> list[str]:
@@ -128,6 +142,46 @@ def plant_at_rest(network: Network, problem: Problem, start: PlantState | None) 
         for name, state in network.states.items()
     }
     return replace(network, states=states, unit_rules=rules)
+
+
+def soonest_with_absence(network: Network) -> Reach:
+    """Return the earliest start of each task, and when each state can first be made (inf: never).
+
+    As `soonest_times`, and no batch overlaps a period in which its unit is away.
+
+    Parameters
+    ----------
+    network : Network
+        From `plant_at_rest`.
+    """
+    starts, made = (dict(times) for times in soonest_times(network))
+    come = {
+        s.name: 0.0 if s.initial > 0 else min((t for t, _ in s.arrivals), default=math.inf)
+        for s in network.states.values()
+    }
+    # What is there later makes what follows later: from the soonest times up, along each route.
+    for _ in range(len(network.tasks) + 1):
+        ends: dict[str, float] = dict.fromkeys(network.states, math.inf)
+        for task in network.tasks.values():
+            ready = max((min(come[s], made[s]) for s in task.consumes), default=0.0)
+            first = {}
+            for unit, fit in task.units.items():
+                first[unit] = _first_fit(network, unit, ready, fit.duration(fit.min_batch))
+                for state in task.produces:
+                    lasts = fit.release_time.get(state, fit.duration(fit.min_batch))
+                    ends[state] = min(ends[state], first[unit] + lasts)
+            starts[task.name] = min(first.values())
+        made = ends
+    return Reach(starts, made)
+
+
+def _first_fit(network: Network, unit: str, ready: float, lasts: float) -> float:
+    """Return when a batch that is ready can start on a unit first, whatever else runs there."""
+    rule = network.unit_rules.get(unit)
+    for begin, end in rule.unavailable if rule else ():
+        if begin < ready + lasts * (1 - SHARE) and end > ready:
+            ready = end
+    return ready
 
 
 # --- Sums -----------------------------------------------------------------------------------------
@@ -218,7 +272,7 @@ def _build_sums(
     def no_more_than_fits(m, state):
         return m.final_stock[state] <= most_at_the_end(network, state) + m.lacking["room", state]
 
-    starts, _ = soonest_times(network)
+    starts, _ = soonest_with_absence(network)
 
     @m.Constraint(list(network.units))
     def in_time(m, unit):
@@ -278,7 +332,7 @@ def shortest_in_sums(network: Network, problem: Problem) -> float:
     problem = replace(problem, horizon=None)
     m = _build_sums(network, problem)
     m.met = pyo.Constraint(expr=m.missed <= demand_tolerance(network, problem))
-    _, made = soonest_times(network)
+    _, made = soonest_with_absence(network)
     return max([_least(m, m.length), *(made[s] for s in states_to_make(network, problem))])
 
 

@@ -2,7 +2,8 @@
 
 The critical path of a schedule as it was replayed: a batch starts when its unit is free and there,
 its materials are there and its utilities suffice, so that whatever of these came last is what it
-waits for; and so on for that. No model is asked.
+waits for; and so on for that. Of several that came at once it follows the one from which the path
+back to time 0 has the least idle time. No model is asked.
 """
 
 from __future__ import annotations
@@ -65,6 +66,14 @@ class _Cause:
     until: float | None = None  # go on with what came by then for the same batch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """A cause, none for time 0, and how much of the path back from it is idle."""
+
+    idle: float
+    cause: _Cause | None
+
+
 @dataclass(slots=True)
 class CriticalPaths:
     """The critical paths of a schedule.
@@ -80,15 +89,26 @@ class CriticalPaths:
     network: Network
     same: float = field(init=False)
     _batches: list[Batch | RunningBatch] = field(init=False)
+    _released: dict[str, list[tuple[float, Batch | RunningBatch]]] = field(init=False)
     _prepared: dict[Batch, float] = field(init=False)
+    _before: dict[int, _Chosen] = field(init=False, default_factory=dict)  # by id of a batch
 
     def __post_init__(self) -> None:
         schedule = self.schedule
         self.network = with_calendars(self.network, start=schedule.date, horizon=schedule.horizon)
         self.same = 2 * time_tolerance(schedule.horizon)
         running = schedule.start.running if schedule.start else ()
-        self._batches = [*running, *schedule.batches]
+        self._batches = [*running, *sorted(schedule.batches, key=lambda batch: batch.start)]
+        self._released = {state: [] for state in self.network.states}
+        for batch in self._batches:
+            for state, time in release_times(batch, self.network, schedule.horizon).items():
+                self._released[state].append((time, batch))
         self._prepared = _cleaning_times(schedule, self.network)
+        for batch in self._batches:  # what a batch waits for starts before it does
+            if isinstance(batch, Batch):
+                self._before[id(batch)] = self._choose(
+                    self._causes(batch, batch.start), batch.start
+                )
 
     def before_release(self, state: str, time: float) -> tuple[Wait, ...]:
         """Return what came before an instant at which some of a state was taken, in order of time.
@@ -100,28 +120,42 @@ class CriticalPaths:
             In the plant's time unit.
         """
         waits: list[Wait] = []
-        cause = self._latest(self._material(state, time), time, state, waits)
-        seen: set[int] = set()
-        while cause is not None:
-            waits += cause.waits
-            batch = cause.batch
-            if batch is None or isinstance(batch, RunningBatch):
-                break
-            at = batch.start if cause.until is None else cause.until
-            if at <= self.same or (cause.until is None and id(batch) in seen):
-                break
-            seen.add(id(batch))
-            cause = self._latest(self._causes(batch, at), at, batch.unit, waits)
-        return tuple(reversed(waits))
+        chosen, at, element = self._choose(self._material(state, time), time), time, state
+        while True:
+            ready = 0.0 if chosen.cause is None else chosen.cause.ready
+            if at - ready > self.same:
+                waits.append(Wait(kind="idle", element=element, since=ready, until=at))
+            if chosen.cause is None:
+                return tuple(reversed(waits))
+            waits += chosen.cause.waits
+            following = self._following(chosen.cause)
+            if following is None or chosen.cause.batch is None:
+                return tuple(reversed(waits))
+            element = chosen.cause.batch.unit
+            at = chosen.cause.batch.start if chosen.cause.until is None else chosen.cause.until
+            chosen = following
 
-    def _latest(
-        self, causes: list[_Cause], time: float, element: str, waits: list[Wait]
-    ) -> _Cause | None:
-        """Choose what came last, of several the first; what nothing explains is idle time."""
-        ready = max((cause.ready for cause in causes), default=0.0)
-        if time - ready > self.same:
-            waits.append(Wait(kind="idle", element=element, since=ready, until=time))
-        return next((cause for cause in causes if cause.ready >= ready - self.same), None)
+    def _choose(self, causes: list[_Cause], at: float) -> _Chosen:
+        """Choose what came last; of several, what leads back with the least idle time."""
+        if at <= self.same or not causes:
+            return _Chosen(idle=max(0.0, at), cause=None)
+        ready = max(cause.ready for cause in causes)
+        choices = []
+        for cause in causes:
+            if cause.ready >= ready - self.same:
+                following = self._following(cause)
+                idle = max(0.0, at - cause.ready) + (following.idle if following else 0.0)
+                choices.append(_Chosen(idle=idle, cause=cause))
+        least = min(choice.idle for choice in choices)
+        return next(choice for choice in choices if choice.idle <= least + self.same)
+
+    def _following(self, cause: _Cause) -> _Chosen | None:
+        """Return what was chosen for what a cause goes on with; None where it leads to time 0."""
+        if not isinstance(cause.batch, Batch):
+            return None
+        if cause.until is not None:
+            return self._choose(self._causes(cause.batch, cause.until), cause.until)
+        return self._before.get(id(cause.batch))
 
     def _causes(self, batch: Batch, at: float) -> list[_Cause]:
         """List what a batch had to wait for, as far as it came by a time."""
@@ -170,9 +204,8 @@ class CriticalPaths:
     def _material(self, state: str, at: float) -> list[_Cause]:
         """Find what released some of a state last by a time, or when it came from outside."""
         causes = []
-        for batch in self._batches:
-            released = release_times(batch, self.network, self.schedule.horizon).get(state)
-            if released is not None and released <= at + self.same:
+        for released, batch in self._released[state]:
+            if released <= at + self.same:
                 run = _run(batch, min(batch.finish, released))
                 waits = [run]
                 if released > batch.finish + self.same:

@@ -27,6 +27,7 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
     demand_tolerance,
     missing_in_sums,
     plant_at_rest,
+    with_orders_delivered,
 )
 from stnopt.scheduling.diagnosis.bottleneck import find_bottleneck, without_idle_runs
 from stnopt.scheduling.diagnosis.elastic import ElasticQuestion
@@ -247,13 +248,18 @@ def _least_late(asked: _Asked) -> Shortfall | None:
     late = find_late_orders(found.schedule, network)
     missing_bound = found.missing_bound or 0.0
     missing_bound = missing_bound if missing_bound > SHARE else 0.0
-    feasible_from = None
+    feasible_from, missing_ever = None, 0.0
+    needed = tuple(replace(order, missing_cost=None) for order in problem.orders)
+    whole = replace(problem, orders=needed)
     if any(order.missing for order in late):
+        at_rest = plant_at_rest(network, problem, asked.start)
+        ever = replace(with_orders_delivered(whole), horizon=None)
+        missing_ever = missing_in_sums(at_rest, ever)
+    if any(order.missing for order in late) and missing_ever == 0:
         asked.report("from which horizon")
-        needed = tuple(replace(order, missing_cost=None) for order in problem.orders)
         feasible_from = find_feasible_horizon(
             network,
-            replace(problem, orders=needed),
+            whole,
             start=asked.start,
             is_too_short=missing_bound > 0,
             time_limit=asked.time_limit,
@@ -277,7 +283,7 @@ def _least_late(asked: _Asked) -> Shortfall | None:
         max_span=found.max_span,
         bound=0.0,
         bound_any=0.0,
-        bound_ever=0.0,
+        bound_ever=missing_ever,
         settled=_settled(found),
         bottleneck=None,
         feasible_from=feasible_from,

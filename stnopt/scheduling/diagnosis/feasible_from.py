@@ -6,11 +6,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stnopt.plant.problem import Delivery
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     horizon_of,
     plant_at_rest,
     shortest_in_sums,
+    with_orders_delivered,
 )
 from stnopt.scheduling.diagnosis.shortfall import FeasibleFrom
 from stnopt.scheduling.search.find_schedule import find_in_window
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Windows between periods away that are asked for a horizon: more are not tried.
 _MOST_WINDOWS = 12
+#: Windows after the last period away, the first of which has room for all batches in a row: where
+#: the sums are met and nothing else ever will be, longer ones only take longer.
+_MOST_DOUBLINGS = 2
 
 
 def find_feasible_horizon(
@@ -66,8 +69,9 @@ def find_feasible_horizon(
         Told what is being tried.
     """
     asked = horizon_of(problem)
-    shortest = shortest_in_sums(plant_at_rest(network, problem, start), _mandatory(problem))
-    if not all(network.producers(state) for state in problem.targets):
+    at_rest = plant_at_rest(network, problem, start)
+    shortest = shortest_in_sums(at_rest, with_orders_delivered(problem))
+    if shortest == math.inf or not all(network.producers(state) for state in problem.targets):
         return FeasibleFrom(
             horizon=None,
             schedule=None,
@@ -97,6 +101,7 @@ def find_feasible_horizon(
             start=start,
             after=after,
             up_to=up_to,
+            most_doublings=_MOST_DOUBLINGS,
             known_bound=asked if is_too_short and after < asked <= up_to else shortest,
             n_events=n_events,
             max_span=max_span,
@@ -134,13 +139,3 @@ def find_feasible_horizon(
         is_proven=found.result.status is Status.OPTIMAL and settled,
         windows=tuple(feasible),
     )
-
-
-def _mandatory(problem: Problem) -> Problem:
-    """Return the problem with deliveries in the place of orders that must not be missing."""
-    needed = [
-        Delivery(order.state, 0.0, order.amount)
-        for order in problem.orders
-        if order.missing_cost is None
-    ]
-    return replace(problem, orders=(), deliveries=(*problem.deliveries, *needed))

@@ -147,8 +147,8 @@ def find_late_orders(schedule: Schedule, network: Network) -> tuple[LateOrder, .
     *The critical path* is of this schedule: the last part of the order waits for the batch that
     releases it; a batch waits for the last of what its start needs (the unit's batch before, with
     changeover or cleaning, the unit's absence, material, a utility), and of several that came at
-    once for its unit first. The bottleneck is the element on it with the longest total: time taken
-    off it takes the delivery forward until another path is as long.
+    once for the one with the least idle time before it. The bottleneck is the element on it with
+    the longest total: time taken off it takes the delivery forward until another path is as long.
     """
     late = [
         served
@@ -165,6 +165,8 @@ def find_late_orders(schedule: Schedule, network: Network) -> tuple[LateOrder, .
         by = schedule.horizon if served.missing else order.due
         alone = [Delivery(order.state, by, order.amount)] if by > 0 else []
         reasons = _reasons(schedule, network, alone, by) if alone else ()
+        if order.partial:  # its parts need not be there at once
+            reasons = tuple(r for r in reasons if (r.kind, r.element) != ("storage", order.state))
         if served.missing and not reasons and shared is None:
             shared = _shared_reasons(schedule, network)
         told = (shared or ()) if served.missing and not reasons else ()
@@ -202,7 +204,9 @@ def _shared_reasons(schedule: Schedule, network: Network) -> tuple[Reason, ...]:
         for served in schedule.orders
     ]
     wanted += [replace(delivery, time=schedule.horizon) for delivery in schedule.deliveries]
-    return _reasons(schedule, network, wanted, schedule.horizon)
+    at_once = {("storage", delivery.state) for delivery in wanted}
+    found = _reasons(schedule, network, wanted, schedule.horizon)
+    return tuple(reason for reason in found if (reason.kind, reason.element) not in at_once)
 
 
 def _bottleneck(
@@ -236,10 +240,11 @@ def _busy_on_the_way(schedule: Schedule, network: Network, state: str) -> dict[s
     """Return how long each unit runs whose tasks a state can come from."""
     last, _ = batches_after(network, [state])
     busy = {fit.unit: 0.0 for fit in network.suitabilities if math.isfinite(last[fit.task])}
-    running = schedule.start.running if schedule.start else ()
-    for batch in (*schedule.batches, *running):
-        if batch.unit in busy:
-            busy[batch.unit] += min(batch.finish, schedule.horizon) - max(0.0, batch.start)
+    runs = [(b.unit, b.start, b.finish) for b in schedule.batches]
+    runs += [(b.unit, 0.0, b.finish) for b in (schedule.start.running if schedule.start else ())]
+    for unit, begin, end in runs:
+        if unit in busy:
+            busy[unit] += min(end, schedule.horizon) - begin
     return busy
 
 

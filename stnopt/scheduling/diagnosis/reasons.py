@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from stnopt.plant.reachability import soonest_times
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     available_time,
     demand_tolerance,
@@ -16,7 +15,9 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
     most_at_the_end,
     most_waiting,
     plant_at_rest,
+    soonest_with_absence,
     states_to_make,
+    target_tolerance,
     there_in_all,
 )
 from stnopt.scheduling.diagnosis.wording import write_amount, write_number
@@ -77,6 +78,7 @@ def find_reasons(
     """
     network = plant_at_rest(network, problem, start)
     alone = list(_reasons_of_products(network, problem))
+    alone += _reasons_of_deliveries(network, problem)
     yield from alone
     if any(reason.kind != "route_time" for reason in alone):
         return  # the sums would repeat it, less clearly
@@ -86,7 +88,7 @@ def find_reasons(
 
 
 def _reasons_of_products(network: Network, problem: Problem) -> Iterator[Reason]:
-    _, made = soonest_times(network)
+    _, made = soonest_with_absence(network)
     tolerance, horizon = demand_tolerance(network, problem), horizon_of(problem)
     for state in states_to_make(network, problem):
         held, target = network.states[state], problem.targets.get(state, 0.0)
@@ -112,14 +114,7 @@ def _reasons_of_products(network: Network, problem: Problem) -> Iterator[Reason]
                 message=f"{state} cannot wait: none of it can be left at the end.",
             )
         elif target > fits + tolerance:
-            waiting = write_number(most_waiting(network, state), up=True)
-            yield Reason(
-                kind="storage",
-                element=state,
-                message=f"{write_amount(target, network.amount_unit)} of {state} do not fit: "
-                f"storage holds {write_number(held.capacity)}, and {waiting} at most can wait in "
-                "the units that make it.",
-            )
+            yield _no_room(network, state, target)
         elif made[state] > horizon * (1 + 1e-9):
             yield Reason(
                 kind="route_time",
@@ -127,6 +122,27 @@ def _reasons_of_products(network: Network, problem: Problem) -> Iterator[Reason]
                 message=f"The quickest way to any {state} takes "
                 f"{write_amount(made[state], network.time_unit)}.",
             )
+
+
+def _reasons_of_deliveries(network: Network, problem: Problem) -> Iterator[Reason]:
+    """Look for room: what leaves at once must be stored, wait in units, or arrive just then."""
+    for delivery in problem.deliveries:
+        state = delivery.state
+        arrives = max((amount for _, amount in network.states[state].arrivals), default=0.0)
+        room = most_at_the_end(network, state) + arrives
+        if network.producers(state) and delivery.amount > room + target_tolerance(network, state):
+            yield _no_room(network, state, delivery.amount)
+
+
+def _no_room(network: Network, state: str, amount: float) -> Reason:
+    waiting = write_number(most_waiting(network, state), up=True)
+    return Reason(
+        kind="storage",
+        element=state,
+        message=f"{write_amount(amount, network.amount_unit)} of {state} do not fit: storage holds "
+        f"{write_number(network.states[state].capacity)}, and {waiting} at most can wait in the "
+        "units that make it.",
+    )
 
 
 def _is_missing(network: Network, state: str) -> bool:
@@ -227,7 +243,7 @@ def _reasons_of_horizon(network: Network, problem: Problem) -> Iterator[Reason]:
 
 
 def _reasons_of_units(network: Network, problem: Problem) -> Iterator[Reason]:
-    starts, _ = soonest_times(network)
+    starts, _ = soonest_with_absence(network)
     for unit in network.units:
         lacking = least_lacking(network, problem, ("hours", unit))
         if lacking > 0:

@@ -444,6 +444,7 @@ def find_in_window(
     after: float = 0.0,
     up_to: float = math.inf,
     known_bound: float | None = None,
+    most_doublings: int = _MOST_DOUBLINGS,
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
@@ -465,6 +466,8 @@ def find_in_window(
         The window is longer than `after` and no longer than `up_to`.
     known_bound : float, optional
         No schedule in such a window is shorter: what is proven already.
+    most_doublings : int
+        Windows that are tried after the last period away, each twice as long as the one before.
     n_events, max_span, formulation
         As in `find_schedule`.
     report : callable
@@ -480,7 +483,7 @@ def find_in_window(
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
     windows = [end for _, end in feasibility_windows(dated, guess)]
-    windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
+    windows += [guess * 2**more for more in range(1, most_doublings)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
     found: ScheduleSearch | None = None

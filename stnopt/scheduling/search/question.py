@@ -158,7 +158,9 @@ class Question:
         if problem.orders:
             may_miss = problem.objective == "tardiness" and self.most_missing != 0.0
             require_orders(model, problem.orders, may_miss=may_miss)
-        if self.most_missing:
+        # An order with a cost for it may be missing also where none has to be.
+        could_miss = any(order.missing_cost is not None for order in problem.orders)
+        if self.most_missing or (self.most_missing is not None and could_miss):
             model.least_missing = pyo.Constraint(
                 expr=model.missing_share <= self.most_missing + _MISSING_SLACK
             )
