@@ -66,9 +66,9 @@ def test_a_unit_that_runs_without_a_gap():
     ]
     assert late.reasons == ()  # sums see 4 h of R by 4 h, not that S comes after it
     assert found.sentences == (
-        "Of 1 orders, 1 late within 12 h:",
-        "4711 20 kg P, due 4 h: 20 at 5 h, 1 h late",
-        "It waits for R: React from 0 h to 2 h and React from 2 h to 4 h.",
+        "Of 1 order, 1 late within 12 h:",
+        "  4711 20 kg P, due 4 h: 20 at 5 h, 1 h late",
+        "    It waits for R: React from 0 h to 2 h and React from 2 h to 4 h.",
         "Whatever its event points, no schedule misses less of the orders or, missing as little, "
         "is less late (1 h in all, weighted by priority).",
     )
@@ -213,6 +213,9 @@ def test_orders_that_have_no_time_together():
         "there for 7.",
     )
     assert (late.reasons, late.bottleneck) == ((), "R")
+    assert found.sentences[0] == "Of 2 orders, 1 missing, wholly or in part within 7 h:"
+    assert found.sentences[3].startswith("  b 16 kg P, due 7 h: 16 at ")
+    assert found.sentences[3].endswith(", on time")
     assert found.sentences[-1] == (
         "Feasible from horizon 9 h, and from none shorter, whatever the event points."
     )

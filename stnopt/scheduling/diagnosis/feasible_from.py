@@ -10,9 +10,12 @@ from stnopt.scheduling.diagnosis.aggregate_balance import (
     horizon_of,
     plant_at_rest,
     shortest_in_sums,
+    target_tolerance,
     with_orders_delivered,
 )
 from stnopt.scheduling.diagnosis.shortfall import FeasibleFrom
+from stnopt.scheduling.schedule import compute_final_stock
+from stnopt.scheduling.search.bounds import bound_makespan
 from stnopt.scheduling.search.find_schedule import find_in_window
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.limits import SearchLimits
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
+    from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.result import ScheduleSearch
 
 #: Windows between periods away that are asked for a horizon: more are not tried.
@@ -81,6 +85,80 @@ def find_feasible_horizon(
             bound_any=shortest,
             is_proven=False,
         )
+    answers = _search_windows(
+        network,
+        problem,
+        start=start,
+        shortest=shortest,
+        is_too_short=is_too_short,
+        n_events=n_events,
+        max_span=max_span,
+        time_limit=time_limit,
+        relative_gap=relative_gap,
+        report=report,
+    )
+    feasible: list[tuple[float, float]] = []
+    for begin, up_to, found in answers:
+        if found.schedule is None:
+            continue
+        if feasible and feasible[-1][1] >= begin:
+            feasible[-1] = (feasible[-1][0], up_to)
+        else:
+            feasible.append((begin, up_to))
+    settled = all(
+        found.schedule is not None or found.result.status is Status.INFEASIBLE
+        for _, _, found in answers
+    )
+    # The next one that is long enough; where the horizon is longer than all, the first.
+    longer = [(h, f) for h, _, f in answers if asked < h < math.inf]
+    horizon, found = longer[0] if longer else (answers[0][0], answers[0][2])
+    bound_any = 0.0
+    if found is answers[0][2]:
+        bound_any = found.proof.any_schedule_bound or 0.0
+        if found.schedule is not None and n_events is not None and max_span is not None:
+            # On given event points the search leaves open what any schedule can do.
+            bounded = bound_makespan(
+                Question(
+                    network=network,
+                    problem=replace(problem, objective="makespan", horizon=answers[0][0]),
+                    start=start,
+                ),
+                known=horizon,
+                at_least=max(shortest, bound_any),
+                time_limit=time_limit,
+                relative_gap=relative_gap / 2,
+            )
+            bound_any = max(bound_any, bounded or 0.0)
+    return FeasibleFrom(
+        horizon=horizon if found.schedule is not None else None,
+        schedule=found.schedule,
+        n_events=found.n_events,
+        max_span=found.max_span,
+        bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
+        bound_any=max(shortest, bound_any),
+        # With some of a target yet to arrive, a horizon between the two may do.
+        is_proven=found.result.status is Status.OPTIMAL
+        and settled
+        and not any(network.states[state].arrivals for state in problem.targets),
+        windows=tuple(feasible),
+    )
+
+
+def _search_windows(
+    network: Network,
+    problem: Problem,
+    *,
+    start: PlantState | None,
+    shortest: float,
+    is_too_short: bool,
+    n_events: int | None,
+    max_span: int | None,
+    time_limit: float | None,
+    relative_gap: float,
+    report: Callable[[str], None],
+) -> list[tuple[float, float, ScheduleSearch]]:
+    """Find, in each window between starts of periods away, from which horizon to its end."""
+    asked = horizon_of(problem)
     # Where what happens later can change what is possible, a horizon says nothing of a makespan.
     is_too_short = (
         is_too_short and not Question(network=network, problem=problem, start=start).lasts
@@ -90,9 +168,7 @@ def find_feasible_horizon(
     windows = [w for w in windows if w[1] > max(shortest * (1 - 1e-9), latest_date(problem))]
     limits = SearchLimits(time_limit=time_limit)
     n_left = min(len(windows), _MOST_WINDOWS)
-    feasible: list[tuple[float, float]] = []
-    answers: list[tuple[float, ScheduleSearch]] = []  # from which horizon, and how
-    settled = True
+    answers: list[tuple[float, float, ScheduleSearch]] = []
     for after, up_to in windows[:_MOST_WINDOWS]:
         left = limits.remaining
         found = find_in_window(
@@ -113,29 +189,36 @@ def find_feasible_horizon(
         n_left -= 1
         if found.stopped == "interrupted":
             raise KeyboardInterrupt  # which horizons are long enough is not known
-        if found.schedule is None:
-            settled = settled and found.result.status is Status.INFEASIBLE
-            answers.append((math.inf, found))
-            continue
-        assert found.result.objective is not None
-        begin = max(found.result.objective, after)
-        answers.append((begin, found))
-        if feasible and feasible[-1][1] >= begin:
-            feasible[-1] = (feasible[-1][0], up_to)
-        else:
-            feasible.append((begin, up_to))
-    # The next one that is long enough; where the horizon is longer than all, the first.
-    longer = [(h, f) for h, f in answers if math.isfinite(h) and h > asked]
-    horizon, found = longer[0] if longer else answers[0]
-    first = found is answers[0][1]
-    bound_any = (found.proof.any_schedule_bound or 0.0) if first else 0.0
-    return FeasibleFrom(
-        horizon=horizon if found.schedule is not None else None,
-        schedule=found.schedule,
-        n_events=found.n_events,
-        max_span=found.max_span,
-        bound=found.proof.bound if found.result.status is not Status.INFEASIBLE else None,
-        bound_any=max(shortest, bound_any),
-        is_proven=found.result.status is Status.OPTIMAL and settled,
-        windows=tuple(feasible),
-    )
+        begin = math.inf
+        if found.schedule is not None:
+            assert found.result.objective is not None
+            begin = _first_horizon(
+                network, problem, found.schedule, max(found.result.objective, after)
+            )
+        answers.append((begin, up_to, found))
+    return answers
+
+
+def _first_horizon(network: Network, problem: Problem, schedule: Schedule, least: float) -> float:
+    """Return from which horizon on a schedule meets the targets: some of them may yet arrive."""
+    arrivals = {
+        time
+        for state in problem.targets
+        for time, _ in network.states[state].arrivals
+        if least < time <= schedule.horizon
+    }
+    for horizon in (least, *sorted(arrivals)):
+        stock = compute_final_stock(
+            schedule.batches,
+            network,
+            schedule.deliveries,
+            horizon=horizon,
+            start=schedule.start,
+            orders=schedule.orders,
+        )
+        if all(
+            stock[state] >= amount - target_tolerance(network, state)
+            for state, amount in problem.targets.items()
+        ):
+            return horizon
+    return schedule.horizon

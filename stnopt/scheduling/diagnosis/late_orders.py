@@ -44,8 +44,8 @@ class LateOrder:
     shared_reasons : tuple of Reason
         For one that is missing and alone would not be: why no schedule delivers all orders.
     waits : tuple of Wait
-        The schedule's critical path up to its last part, in order of time; empty where it is
-        missing.
+        The schedule's critical path up to its last part, in order of time. Where a part of it is
+        missing: that of `longer`, and empty without one.
     bottleneck : str or None
         The unit, state or utility that it waits for: where a part of it is missing, what the
         reasons name, else the busiest unit on its way; otherwise the one on the critical path
@@ -53,6 +53,8 @@ class LateOrder:
     busy : float
         How long that unit runs or is away in the schedule; of a state or utility, how long it is
         waited for.
+    longer : float or None
+        For one that is missing: when it is there in a schedule within a longer horizon.
     horizon : float
     amount_unit, time_unit : str
     """
@@ -65,6 +67,7 @@ class LateOrder:
     waits: tuple[Wait, ...]
     bottleneck: str | None
     busy: float
+    longer: float | None = None
     horizon: float
     amount_unit: str
     time_unit: str
@@ -86,7 +89,13 @@ class LateOrder:
                 yield f"No schedule delivers it {within}: {_lower(reason.message)}"
             for reason in self.shared_reasons:
                 yield f"No schedule delivers all orders {within}: {_lower(reason.message)}"
-            if self.bottleneck and not (self.reasons or self.shared_reasons):
+            if self.longer is not None and self.bottleneck is not None:
+                stretches = _told(self.waits, self.bottleneck, write_time)
+                yield (
+                    f"Within a longer horizon it is there at {write_time(self.longer)}; it waits "
+                    f"for {self.bottleneck}: {stretches}."
+                )
+            elif self.busy and not (self.reasons or self.shared_reasons):
                 yield (
                     f"On its way {self.bottleneck} is the busiest unit, "
                     f"{write_number(self.busy)} of {write_amount(self.horizon, self.time_unit)}."
@@ -190,6 +199,25 @@ def find_late_orders(schedule: Schedule, network: Network) -> tuple[LateOrder, .
     return tuple(found)
 
 
+def explain_missing(late: LateOrder, longer: Schedule, network: Network) -> LateOrder:
+    """Explain an order that is missing by a schedule that serves it within a longer horizon.
+
+    Parameters
+    ----------
+    late : LateOrder
+        One for which reasons were found is returned as it is.
+    longer : Schedule
+    network : Network
+    """
+    served = next(s for s in longer.orders if s.order.id == late.served.order.id)
+    if late.reasons or late.shared_reasons or not late.missing or served.missing:
+        return late
+    when = served.parts[-1][0]
+    waits = CriticalPaths(longer, network).before_release(served.order.state, when)
+    bottleneck, busy = _longest(waits)
+    return replace(late, waits=waits, bottleneck=bottleneck, busy=busy, longer=when)
+
+
 def _reasons(
     schedule: Schedule, network: Network, wanted: list[Delivery], by: float
 ) -> tuple[Reason, ...]:
@@ -218,14 +246,7 @@ def _bottleneck(
 ) -> tuple[str | None, float]:
     """Name what an order waits for, and how long."""
     if not served.missing:
-        totals: dict[str, float] = {}
-        for wait in reversed(waits):  # of several as long, the one nearest to the delivery
-            if wait.kind != "idle":
-                totals[wait.element] = totals.get(wait.element, 0.0) + wait.until - wait.since
-        if not totals:
-            return None, 0.0
-        longest = max(totals, key=lambda name: round(totals[name], 9))
-        return longest, totals[longest]
+        return _longest(waits)
     busy = _busy_on_the_way(schedule, network, served.order.state)
     named = [r.element for r in reasons if r.kind != "route_time"]
     if named:
@@ -234,6 +255,18 @@ def _bottleneck(
         return None, 0.0
     busiest = max(busy, key=lambda unit: busy[unit])
     return busiest, busy[busiest]
+
+
+def _longest(waits: tuple[Wait, ...]) -> tuple[str | None, float]:
+    """Name the element with the longest total; of several, the one nearest to the delivery."""
+    totals: dict[str, float] = {}
+    for wait in reversed(waits):
+        if wait.kind != "idle":
+            totals[wait.element] = totals.get(wait.element, 0.0) + wait.until - wait.since
+    if not totals:
+        return None, 0.0
+    longest = max(totals, key=lambda name: round(totals[name], 9))
+    return longest, totals[longest]
 
 
 def _busy_on_the_way(schedule: Schedule, network: Network, state: str) -> dict[str, float]:

@@ -245,9 +245,11 @@ def _reasons_of_horizon(network: Network, problem: Problem) -> Iterator[Reason]:
 def _reasons_of_units(network: Network, problem: Problem) -> Iterator[Reason]:
     starts, _ = soonest_with_absence(network)
     for unit in network.units:
+        start = min(starts[fit.task] for fit in network.suitabilities if fit.unit == unit)
+        if start == math.inf:
+            continue  # for want of material
         lacking = least_lacking(network, problem, ("hours", unit))
         if lacking > 0:
-            start = min(starts[fit.task] for fit in network.suitabilities if fit.unit == unit)
             available = available_time(network, unit, start, horizon_of(problem))
             need = write_amount(available + lacking, network.time_unit, up=False)
             there = f"is there for {write_number(available)}"

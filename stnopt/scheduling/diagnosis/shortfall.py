@@ -85,11 +85,10 @@ class LeastLate:
 
     Attributes
     ----------
-    n_orders : int
+    rows : mapping of str to str
+        By the order's id, in order of the due dates: who gets what when, how late, what is missing.
     late : tuple of LateOrder
         Those that are late or missing, with the reasons.
-    rows : tuple of str
-        Who gets what when, one row for each of `late`.
     missing, missing_bound : float
         Priority-weighted share that this schedule misses, and that every schedule misses at least.
     tardiness : float
@@ -103,9 +102,8 @@ class LeastLate:
         Whether it is proven for these event points.
     """
 
-    n_orders: int
+    rows: Mapping[str, str]
     late: tuple[LateOrder, ...]
-    rows: tuple[str, ...]
     missing: float
     missing_bound: float
     tardiness: float
@@ -244,10 +242,12 @@ def _order_sentences(found: Shortfall, orders: LeastLate) -> Iterator[str]:
     counts = [(len(orders.late) - n_missing, "late"), (n_missing, "missing, wholly or in part")]
     told = [f"{count} {what}" for count, what in counts if count]
     within = f"within {write_amount(found.horizon, found.time_unit)}"
-    yield f"Of {orders.n_orders} orders, {listed(told)} {within}:"
-    for row, late in zip(orders.rows, orders.late, strict=True):
-        yield row
-        yield from late.sentences()
+    n, reasons = len(orders.rows), {late.served.order.id: late for late in orders.late}
+    yield f"Of {n} order{'s' if n != 1 else ''}, {listed(told)} {within}:"
+    for name, row in orders.rows.items():
+        yield f"  {row}"
+        if name in reasons:
+            yield from (f"    {sentence}" for sentence in reasons[name].sentences())
     lateness = write_amount(orders.tardiness, found.time_unit)
     of = f"no schedule misses less of the orders or, missing as little, is less late ({lateness} "
     of += "in all, weighted by priority)"
