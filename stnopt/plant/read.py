@@ -59,9 +59,9 @@ def read_problem(
     source : path, str or mapping
         A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself. The problem is under
         `problem:`, beside `plant:` or alone, or it is the whole file. Its keys, all optional, are
-        `objective`, `horizon` (or `horizon_upper_bound`, the same number by the name that fits a
-        makespan), `demand` (the targets), `sense` and `deliveries`, a list of
-        `{state: ..., time: ..., amount: ...}`.
+        `objective`, `horizon`, `demand` (the targets), `sense` and `deliveries`, a list of
+        `{state: ..., time: ..., amount: ...}`. The old `horizon_upper_bound` is read as `horizon`
+        for one more release, with a `DeprecationWarning`.
     default : Problem, optional
         What to return where the source is a plant, and no problem stands beside it.
 
