@@ -170,6 +170,8 @@ def bound_makespan(
         The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
     network, problem = question.network, question.problem
+    if any(network.states[state].arrivals for state in problem.targets):
+        return None  # what arrives after a makespan counts in the end: shorter horizons lack it
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     latest = latest_date(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
