@@ -131,7 +131,7 @@ def _add_before_or_after(m: pyo.ConcreteModel, tables: EventTables) -> None:
 
 
 def _add_room_between(m: pyo.ConcreteModel, tables: EventTables, closing: dict[str, float]) -> None:
-    """Leave room for the periods in all that lies before, and all that lies after, a point (U25-U26).
+    """Leave room for the periods in all that lies before and after a point (eq. U25-U26).
 
     `closing` has the starts of periods behind which no batch fits, by unit.
     """
