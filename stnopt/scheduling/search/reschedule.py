@@ -27,11 +27,10 @@ from stnopt.scheduling.search.changes import (
     UnderWay,
     apply_changes,
     final_stock_of,
-    is_same_batch,
 )
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.find_schedule import check_problem, find_schedule
-from stnopt.scheduling.search.kept import watch_batches
+from stnopt.scheduling.search.kept import is_same_batch, put_back, watch_batches
 from stnopt.scheduling.search.question import Question, missing_share
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch
 from stnopt.solvers.result import SolveResult, Status
@@ -310,19 +309,7 @@ def _plan(
 
 def _is_possible(schedule: Schedule, question: Question) -> bool:
     """Whether a rest keeps the plant's rules and meets the demand."""
-    if find_violations(schedule, question.network):
-        return False
-    least = {
-        state: amount - _NO_GAIN * max(1.0, amount)
-        for state, amount in question.problem.targets.items()
-    }
-    stock = schedule.final_stock
-    if question.problem.sense == "exactly":
-        return all(
-            abs(stock[state] - amount) <= _NO_GAIN * max(1.0, amount)
-            for state, amount in question.problem.targets.items()
-        )
-    return all(stock[state] >= amount for state, amount in least.items())
+    return not find_violations(schedule, question.network) and question.is_met_by(schedule)
 
 
 def _judged(rest: _Rest, schedule: Schedule) -> _Answer:
@@ -440,7 +427,8 @@ def _solve_keeping(
 
     def take() -> None:
         nonlocal answer
-        read = _judged(rest, _snapped(extract_schedule(model, question.network), rest))
+        found = extract_schedule(model, question.network)
+        read = _judged(rest, put_back(found, rest.announced, question.network))
         if answer is None or _is_better(read, answer):
             answer = read
 
@@ -472,18 +460,6 @@ def _solve_keeping(
         return result or final, answer
     take()
     return final, answer
-
-
-def _snapped(schedule: Schedule, rest: _Rest) -> Schedule:
-    """Put kept batches exactly where they were, if that breaks nothing."""
-    network, horizon = rest.question.network, rest.question.horizon
-    batches = tuple(
-        next((o for o in rest.announced if is_same_batch(b, o, network, horizon)), b)
-        for b in schedule.batches
-    )
-    exact = replace(schedule, batches=batches)
-    exact = replace(exact, final_stock=final_stock_of(exact, network))
-    return schedule if find_violations(exact, network) else exact
 
 
 def _search_of(
