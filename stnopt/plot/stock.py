@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stnopt.errors import InvalidInputError
+from stnopt.plot.gantt_marks import draw_now
 from stnopt.plot.style import (
     GREY,
     NOTE_SIZE,
@@ -19,10 +20,12 @@ from stnopt.plot.style import (
     put_legend_above,
     with_unit,
 )
+from stnopt.plot.time_axis import date_of, label_time_axis
 from stnopt.scheduling.replay import replay_stock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -31,17 +34,31 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule
 
 
+_ARRIVAL: dict[str, Any] = {
+    "linestyle": "",
+    "marker": "^",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.9,
+    "clip_on": False,
+    "zorder": 5,
+}
+
+
 def plot_stock(
     schedule: Schedule,
     *,
     network: Network,
     states: Sequence[str] | None = None,
+    start: datetime | str | None = None,
+    now: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a lane per state: what is stored, what waits in units, the capacity, what is left.
 
     Each lane has its own scale, named at its right: the capacity (dashed), or the largest amount
-    where there is no limit.
+    where there is no limit. Triangles at its foot are arrivals.
 
     Parameters
     ----------
@@ -49,13 +66,19 @@ def plot_stock(
     network : Network
     states : sequence of str, optional
         By default every state that is ever in stock, without unlimited supplies.
+    start : datetime or str, optional
+        When time 0 is, for clock times; left out, what the schedule says.
+    now : float, optional
+        An instant to mark, in the schedule's time.
     ax : Axes, optional
 
     Raises
     ------
     InvalidInputError
-        When a state is unknown, has unlimited supply, or no state has any stock to show.
+        When a state is unknown, has unlimited supply, or no state has any stock to show; a start
+        that is none.
     """
+    date = date_of(schedule, network, start, "plot_stock")
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
     nothing = 1e-6 * total.max()  # below this it is rounding
@@ -73,7 +96,7 @@ def plot_stock(
     if not states:
         raise InvalidInputError("plot_stock: no state ever holds any stock; name some in `states`")
     ax = ax or new_axes(height=0.8 + 0.42 * len(states))
-    any_waiting = any_capacity = any_left = False
+    any_waiting = any_capacity = any_left = any_arrival = False
     for lane, name in enumerate(reversed(states)):
         rows = levels[levels["state"] == name]
         times, stored, waiting = (rows[c].to_numpy() for c in ("time", "stored", "waiting"))
@@ -103,6 +126,10 @@ def plot_stock(
         if stored[-1] + waiting[-1] > nothing:  # what arrives at the very end would have no width
             any_left = True
             ax.plot(schedule.horizon, top[-1], "o", color="black", markersize=3, clip_on=False)
+        came = [time for time, _ in network.states[name].arrivals if time <= schedule.horizon]
+        if came:
+            any_arrival = True
+            ax.plot(came, [base] * len(came), **_ARRIVAL)
         ax.axhline(base, color=GREY, linewidth=0.5)
         note = f"{scale:.4g}" if capacity > 0 else f"{scale:.4g}\n(no tank)"
         ax.annotate(
@@ -118,13 +145,18 @@ def plot_stock(
     ax.set_ylim(-0.1, len(states))
     ax.set_yticks(np.arange(len(states)) + 0.4, [plain(name) for name in reversed(states)])
     ax.tick_params(axis="y", length=0)
-    label_axes(ax, x=with_unit("Time", network.time_unit))
-    marks = (any_waiting, any_capacity, any_left)
-    put_legend_above(ax, _legend(network.amount_unit, *marks))
+    label_axes(ax, x="Time")
+    marks = (any_waiting, any_capacity, any_left, any_arrival)
+    put_legend_above(ax, [*_legend(network.amount_unit, *marks), *draw_now(ax, now)])
+    if date is not None:
+        ax.figure.canvas.figure.draw_without_rendering()
+    label_time_axis(ax, network, date)
     return ax
 
 
-def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) -> list[Artist]:
+def _legend(
+    unit: str, any_waiting: bool, any_capacity: bool, any_left: bool, any_arrival: bool
+) -> list[Artist]:
     """Say what the marks that are there mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -146,4 +178,6 @@ def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) ->
                 [], [], linestyle="", marker="o", color="black", markersize=3, label="at the end"
             )
         )
+    if any_arrival:
+        handles.append(Line2D([], [], label="arrival", **{**_ARRIVAL, "clip_on": True}))
     return handles

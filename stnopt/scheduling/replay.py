@@ -175,6 +175,20 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
+    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end."""
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
+    times = []
+    for unit, positions in replay.cleanings.before.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        for position in sorted(positions):
+            end = replay.by_unit[unit][position].start
+            times.append((unit, end - rule.duration, end))
+    return times
+
+
 def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
     """Check each batch alone: who runs it, how big, how long, when."""
     same_time = time_tolerance(schedule.horizon)
