@@ -135,19 +135,21 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
 
 
 def print_changes(found: Rescheduling, clock: Clock) -> None:
-    """Print what becomes of the old schedule's batches; those that stay are counted only."""
+    """Print what becomes of the old schedule's batches, and what is proven of that."""
     print("What changes")
-    names = {"late": "ends late", "lost": "is lost"}
+    names = {"late": "ends late", "lost": "is lost", "kept": "stays"}
     for row in found.changes.itertuples():
-        was = f"{row.was_unit} {clock.read(row.was_start).strip()}" if row.was_unit else ""
-        to = f"{row.unit} {clock.read(row.start).strip()}" if row.unit else ""
+        is_there, was_there = row.start == row.start, row.was_start == row.was_start  # NaN: not
+        was = f"{row.was_unit} {clock.read(row.was_start).strip()}" if was_there else ""
+        to = f"{row.unit} {clock.read(row.start).strip()}" if is_there else ""
         if row.change == "late":
             to = f"until {clock.read(row.finish).strip()}"
             was += f" to {clock.read(row.was_finish).strip()}"
-        if row.change != "kept":
-            arrow = " -> " if was and to else ""
-            print(f"  {names.get(row.change, row.change):9}  {row.task}  {was}{arrow}{to}".rstrip())
-    print(found.summary)
+        if row.change == "kept":
+            was = ""
+        arrow = " -> " if was and to else ""
+        print(f"  {names.get(row.change, row.change):9}  {row.task}  {was}{arrow}{to}".rstrip())
+    print(found.summarise(lambda time: clock.read(time).strip()))
 
 
 def print_value(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _TASK_STYLES = (
     (SKY, ""),
     (ORANGE, "//"),
-    (GREEN, ""),
+    (GREEN, "--"),
     (PURPLE, ".."),
     (YELLOW, ""),
     (VERMILION, "\\\\"),

@@ -25,6 +25,8 @@ _PERIODS = {
     "paused": ("white", "....", "paused"),
 }
 _FAINT = "#8c8c8c"
+#: Of a row, how far below its middle what came is drawn, and how far above it when it is due.
+_BELOW = 0.17
 #: So many orders have a row each; of more, those of a state share one.
 _MOST_ROWS = 12
 
@@ -115,15 +117,15 @@ def draw_orders(
             for time, _ in served.parts:
                 is_late = time > served.order.due + same
                 late_too = late_too or is_late
-                ax.plot(time, row, **(_LATE if is_late else _ON_TIME))
+                ax.plot(time, row + _BELOW, **(_LATE if is_late else _ON_TIME))
             late = served.lateness(horizon) > same
             if late:
                 last = horizon if served.missing else max(time for time, _ in served.parts)
-                ax.plot([due, last], [row, row], color=VERMILION, linewidth=1.4, zorder=2)
+                ax.plot([due, last], [row + _BELOW] * 2, color=VERMILION, linewidth=1.4, zorder=2)
             if served.missing:
                 missing_too = True
-                ax.plot(horizon, row, **_MISSING)
-            ax.plot(due, row, **_DUE)
+                ax.plot(horizon, row + _BELOW, **_MISSING)
+            ax.plot(due, row - _BELOW, **_DUE)
     handles: list[Artist] = []
     if rows:
         ax.axhline(first - 0.5, color=GREY, linewidth=0.8)

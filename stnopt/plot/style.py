@@ -11,6 +11,7 @@ from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -32,6 +33,15 @@ def new_axes(*, height: float, width: float = COLUMN_WIDTH) -> Axes:
 
     _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     return ax
+
+
+def save_and_close(ax: Axes, path: Path) -> None:
+    """Write the figure of axes to a file, and let go of it."""
+    import matplotlib.pyplot as plt
+
+    figure = ax.figure.canvas.figure
+    figure.savefig(path, dpi=200)
+    plt.close(figure)
 
 
 def size_in_inches(ax: Axes) -> tuple[float, float]:

@@ -37,7 +37,7 @@ from stnopt.solvers.result import SolveResult, Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -82,12 +82,16 @@ class Rescheduling(ScheduleSearch):
     @property
     def summary(self) -> str:
         """What becomes of the old schedule, and what is proven of that, in words."""
+        return self.summarise("{:g}".format)
+
+    def summarise(self, tell_time: Callable[[float], str]) -> str:
+        """Return the summary with times as they are told, such as clock times."""
         counts = self.changes["change"].value_counts()
         told = [f"{counts[what]} {what}" for what in _CHANGES if counts.get(what)]
         text = f"{', '.join(told) or 'nothing left to do'}."
         if self.schedule is None or not self.moved:
             return text
-        names = ", ".join(f"{b.task} on {b.unit} at {b.start:g}" for b in self.moved)
+        names = ", ".join(f"{b.task} on {b.unit} at {tell_time(b.start)}" for b in self.moved)
         text += f" {len(self.moved)} that should stay cannot: {names}."
         if self.moved_scope is None:
             return f"{text} A limit came before it was settled whether fewer would do."
@@ -618,4 +622,6 @@ def _table(rows: list[tuple[str, _Run | None, _Run | None]]) -> pd.DataFrame:
         lines.append((either.start, line))
     lines.sort(key=lambda pair: (pair[0], str(pair[1]["task"])))
     columns = ["change", *names, *(f"was_{name}" for name in names[1:])]
-    return pd.DataFrame([line for _, line in lines], columns=columns)
+    table = pd.DataFrame([line for _, line in lines], columns=columns)
+    numbers = [name for name in columns if name.removeprefix("was_") in names[2:]]
+    return table.astype(dict.fromkeys(numbers, float))
