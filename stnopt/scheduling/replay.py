@@ -176,16 +176,25 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
 
 
 def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
-    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end."""
+    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end.
+
+    Of the cleanings that the replay has room for, they are those that it needs, as late as can be.
+    """
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, network)
+    since = schedule.start.since_cleaning if schedule.start else {}
     times = []
-    for unit, positions in replay.cleanings.before.items():
+    for unit, possible in replay.cleanings.before.items():
         rule = network.unit_rules[unit].clean_after
         assert rule is not None
-        for position in sorted(positions):
-            end = replay.by_unit[unit][position].start
-            times.append((unit, end - rule.duration, end))
+        count, latest = since.get(unit, 0), None
+        for position in range(len(replay.by_unit[unit])):
+            count += 1
+            latest = position if position in possible else latest
+            if count > rule.batches and latest is not None:
+                end = replay.by_unit[unit][latest].start
+                times.append((unit, end - rule.duration, end))
+                count, latest = position - latest + 1, None
     return times
 
 
