@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -59,7 +60,7 @@ def compare_orders(first: int, count: int) -> str:
             seen["refused by name"] += 1
             continue
         wanted[unmet] -= 1
-        seen["cannot all be met in time" if unmet else "can"] += 1
+        seen["orders: not all can be met in time" if unmet else "orders: all can, or none"] += 1
         verdict = _verdict(found, best)
         seen[verdict] += 1
         if verdict in ("wrong", "lateness differs"):
@@ -111,8 +112,6 @@ def _lateness(schedule: so.Schedule, served: so.ServedOrder) -> float:
 
 
 def _on_whole_hours(schedule: so.Schedule, network: so.Network) -> so.Schedule:
-    from dataclasses import replace
-
     batches = tuple(
         replace(b, start=float(round(b.start)), finish=float(round(b.finish)))
         for b in schedule.batches
@@ -159,8 +158,6 @@ def cut_schedules(first: int, count: int) -> str:
 
 def _anew(rest: so.Schedule, plant: so.Network, asked: so.Problem) -> str:
     """Plan anew from a state, beginning with the rest of the old schedule."""
-    from dataclasses import replace
-
     orders = rest.start.open_orders
     objective = "profit" if asked.objective == "tardiness" and not orders else asked.objective
     asked = replace(asked, objective="profit", orders=())
@@ -172,15 +169,18 @@ def _anew(rest: so.Schedule, plant: so.Network, asked: so.Problem) -> str:
     if anew.schedule is None:
         return "anew undecided" if anew.stopped != "proven" else "anew worse"
     before, after = (so.schedule_value(s, plant, objective) for s in (rest, anew.schedule))
-    if objective != "tardiness":
-        better, worse = after > before + 1e-4, after < before - 1e-4
-    else:
-        misses = [sum(s.order.priority * s.missing_share for s in x.orders) for x in (rest, anew.schedule)]
-        better = misses[1] < misses[0] - 1e-6 or (misses[1] < misses[0] + 1e-6 and after < before - 1e-4)
-        worse = misses[1] > misses[0] + 1e-6 or (misses[1] > misses[0] - 1e-6 and after > before + 1e-4)
+    gain = after - before if objective != "tardiness" else before - after
+    if objective == "tardiness":
+        fewer = _missing(rest) - _missing(anew.schedule)
+        gain = fewer if abs(fewer) > 1e-6 else gain
+    better, worse = gain > 1e-4, gain < -1e-4
     if worse:
         return "anew worse" if anew.stopped == "proven" else "anew undecided"
     return "anew better" if better else "anew as good"
+
+
+def _missing(schedule: so.Schedule) -> float:
+    return sum(s.order.priority * s.missing_share for s in schedule.orders)
 
 
 def plan_again(first: int, count: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import read_table, refuse_lines
-from stnopt.plant.calendar import parse_start
-from stnopt.plant.orders import Order, ServedOrder
+from stnopt.plant.calendar import parse_start, written_start
+from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
 from stnopt.plant.read_asked import read_orders
+from stnopt.plant.read_calendar import Clock
 from stnopt.plant.read_now import read_now_document
 from stnopt.plant.source import open_source
 from stnopt.plant.values import described, known_entries, made, read_number, read_numbers, read_text
@@ -19,10 +19,8 @@ from stnopt.scheduling.schedule import Batch, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
-    from stnopt.plant.state import PlantState
 
 FORMAT = "stnopt.schedule"
 VERSION = 1
@@ -56,14 +54,14 @@ def schedule_to_json(schedule: Schedule) -> str:
         "final_stock": {state: float(amount) for state, amount in schedule.final_stock.items()},
     }
     if schedule.date is not None:
-        content["date"] = _written(schedule.date)
+        content["date"] = written_start(schedule.date)
     if schedule.deliveries:
         keys = ("state", "time", "amount")
         content["deliveries"] = [_entries(delivery, keys) for delivery in schedule.deliveries]
     if schedule.orders:
         content["orders"] = [_served_as_entries(served) for served in schedule.orders]
     if schedule.start is not None:
-        content["now"] = _state_as_entries(schedule.start)
+        content["now"] = schedule.start.to_dict()
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
 
 
@@ -76,50 +74,12 @@ def _entries(noun: object, keys: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _order_as_entries(order: Order) -> dict[str, Any]:
-    keys = (
-        "id",
-        "state",
-        "amount",
-        "due",
-        "partial",
-        "earliest",
-        "priority",
-        "late_cost",
-        "missing_cost",
-    )
-    return _entries(order, keys)
-
-
 def _served_as_entries(served: ServedOrder) -> dict[str, Any]:
     return {
-        "order": _order_as_entries(served.order),
+        "order": served.order.to_dict(),
         "parts": [{"time": time, "amount": amount} for time, amount in served.parts],
         "may_miss": bool(served.may_miss),
     }
-
-
-def _state_as_entries(state: PlantState) -> dict[str, Any]:
-    running = []
-    for batch in state.running:
-        entries = _entries(batch, ("task", "unit", "started", "size", "remaining"))
-        if batch.released is not None:
-            entries["released"] = list(batch.released)
-        running.append(entries)
-    return {
-        "stocks": dict(state.stocks),
-        "running": running,
-        "held": {unit: dict(row) for unit, row in state.held.items()},
-        "last": {unit: _entries(last, ("task", "finished")) for unit, last in state.last.items()},
-        "since_cleaning": {unit: {"batches": n} for unit, n in state.since_cleaning.items()},
-        "open_orders": [_order_as_entries(order) for order in state.open_orders],
-    }
-
-
-def _written(date: datetime) -> str:
-    if isinstance(date.tzinfo, ZoneInfo):
-        return f"{date.replace(tzinfo=None).isoformat()} {date.tzinfo.key}"
-    return date.isoformat()
 
 
 def read_schedule(source: Path | str | Mapping[str, Any]) -> Schedule:
@@ -213,7 +173,7 @@ def _read_served(value: object, problems: list[str]) -> tuple[ServedOrder, ...]:
         entries = known_entries(row, owner, keys, keys, problems)
         if len(problems) > n_before:
             continue
-        orders = read_orders([entries["order"]], "orders", None, problems)
+        orders = read_orders([entries["order"]], "orders", None, Clock({}), problems)
         parts = _rows(entries["parts"], f"{owner}, part", dict, _PART_KEYS, problems)
         if not isinstance(entries["may_miss"], bool):
             problems.append(f"{owner}: may_miss must be true or false, got {entries['may_miss']!r}")

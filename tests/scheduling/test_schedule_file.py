@@ -72,7 +72,7 @@ def test_drawn_schedules_come_back(tmp_path, seed):
 
 
 def test_a_state_of_every_kind_comes_back(tmp_path):
-    states = [case.start for case in CASES.values() if case.start]
+    states = [PlantState(), *(case.start for case in CASES.values() if case.start)]
     assert len(states) > 5
     for state in states:
         schedule = replace(FULL, start=state)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant.calendar import parse_clock, parse_start, schedule_time
+from stnopt.plant.calendar import parse_instant
 from stnopt.plant.checks import checked_number
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
@@ -239,18 +239,11 @@ def read_time(
             f"{what}: {value!r} is a clock time; the problem's `start` must say when time 0 is"
         )
         return math.nan
-    minute = parse_clock(value) if isinstance(value, str) else None
-    if minute is None:
-        try:
-            return schedule_time(problem.start, parse_start(value), network.time_unit)
-        except InvalidInputError as error:
-            problems += [f"{what}: {line}" for line in error.problems]
-            return math.nan
-    midnight = problem.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    moment = midnight + timedelta(minutes=minute)
-    if moment < problem.start:
-        moment += timedelta(days=1)
-    return schedule_time(problem.start, moment, network.time_unit)
+    try:
+        return parse_instant(value, problem.start, network.time_unit)
+    except InvalidInputError as error:
+        problems += [f"{what}: {line}" for line in error.problems]
+        return math.nan
 
 
 def _rest(
