@@ -25,7 +25,11 @@ from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.kept import check_kept, read_kept
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
-from stnopt.scheduling.search.question import Question, why_not_long_horizon
+from stnopt.scheduling.search.question import (
+    Question,
+    missing_share,
+    why_not_long_horizon,
+)
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
@@ -256,6 +260,8 @@ def _search(
         unproven = SolveResult(status=Status.FEASIBLE, objective=value)
         found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
         found = replace(found, stopped=stopped)
+    assert found.schedule is not None
+    missing = missing_share(found.schedule)
     whole = complete.stopped == "proven"
     scope = found.proof if whole else replace(found.proof, scope="these event points")
     return replace(
@@ -263,7 +269,7 @@ def _search(
         proof=scope,
         stopped=found.stopped if whole or found.stopped != "proven" else complete.stopped,
         tried=(*complete.tried, *found.tried),
-        missing=least,
+        missing=missing if missing > _NOTHING_MISSING else 0.0,
         missing_bound=complete.bound,
     )
 

@@ -162,7 +162,9 @@ class Question:
         if problem.orders:
             may_miss = problem.objective == "tardiness" and self.most_missing != 0.0
             require_orders(model, problem.orders, may_miss=may_miss)
-        if self.most_missing:
+        # Where nothing may be missing, what has a cost for it still could, at no lateness.
+        priced = any(order.missing_cost is not None for order in problem.orders)
+        if self.most_missing or (self.most_missing == 0.0 and priced):
             model.least_missing = pyo.Constraint(
                 expr=model.missing_share <= self.most_missing + _MISSING_SLACK
             )
