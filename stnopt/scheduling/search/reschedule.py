@@ -592,13 +592,15 @@ def _answered(
     rows += [("new", batch, None) for batch in left]
     broken = tuple(batch for number, batch in moved if number in rest.must)
     scope: Scope | None = "these event points" if fewest_proven else None
+    if whole is not None and not broken:
+        scope = "any schedule"
     fields = {f: getattr(found, f) for f in ScheduleSearch.__dataclass_fields__}
     return Rescheduling(
         **fields | {"schedule": whole},
         plant=under_way.day,
         changes=_table(rows),
         moved=broken,
-        moved_scope="any schedule" if not broken else scope,
+        moved_scope=scope,
     )
 
 
