@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.samples import TargetSamples as TargetSamples
     from stnopt.feasibility.samples import sample_targets as sample_targets
     from stnopt.feasibility.samples import score_region as score_region
+    from stnopt.page.html import schedule_to_html as schedule_to_html
     from stnopt.plant.network import Network as Network
     from stnopt.plant.orders import Order as Order
     from stnopt.plant.orders import ServedOrder as ServedOrder
@@ -188,6 +189,7 @@ _MODULES = {
     "set_objective": "stnopt.scheduling.model",
     "solve": "stnopt.solvers.solve",
     "solve_over_region": "stnopt.embedding.branch_and_bound",
+    "schedule_to_html": "stnopt.page.html",
     "write_tables": "stnopt.plant.tables.write",
     "trace_frontier": "stnopt.feasibility.certified_region",
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from stnopt.cli.arguments import is_file, read_numbers
+from stnopt.cli.arguments import is_file, note, read_numbers
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
 from stnopt.plant.read import read_problem, read_state
 from stnopt.plant.state import PlantState
@@ -28,10 +29,14 @@ def add_problem(command: argparse.ArgumentParser) -> None:
 def choose_problem(options: argparse.Namespace) -> Problem:
     """Take the problem of a file, and what the options say otherwise."""
     problem = Problem()
-    if options.problem:
-        problem = read_problem(options.problem)
-    elif is_file(options.plant):
-        problem = read_problem(options.plant, default=problem)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DeprecationWarning)
+        if options.problem:
+            problem = read_problem(options.problem)
+        elif is_file(options.plant):
+            problem = read_problem(options.plant, default=problem)
+    for warning in told:
+        note(str(warning.message))
     changes: dict[str, Any] = {
         key: getattr(options, key)
         for key in ("objective", "horizon", "sense")

@@ -59,9 +59,9 @@ def read_problem(
     source : path, str or mapping
         A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself. The problem is under
         `problem:`, beside `plant:` or alone, or it is the whole file. Its keys, all optional, are
-        `objective`, `horizon` (or `horizon_upper_bound`, the same number by the name that fits a
-        makespan), `demand` (the targets), `sense` and `deliveries`, a list of
-        `{state: ..., time: ..., amount: ...}`.
+        `objective`, `horizon`, `demand` (the targets), `sense` and `deliveries`, a list of
+        `{state: ..., time: ..., amount: ...}`. The old `horizon_upper_bound` is read as `horizon`
+        for one more release, with a `DeprecationWarning`.
     default : Problem, optional
         What to return where the source is a plant, and no problem stands beside it.
 
@@ -153,7 +153,10 @@ def read_plant_file(source: Path | str) -> tuple[Network, Problem | None, PlantS
         With every problem of all sections at once.
     """
     problems: list[str] = []
-    document, where = open_source(source, problems)
+    try:
+        document, where = open_source(source, problems)
+    except InvalidNetworkError as error:
+        raise InvalidInputError(error.problems, source=error.source) from error
     content = document if isinstance(document, Mapping) else {}
     found: list[Any] = []
     for section, read in (("plant", read_network), ("problem", read_problem), ("now", read_state)):

@@ -206,13 +206,13 @@ def keep_batches(model: pyo.ConcreteModel, batches: Sequence[Batch]) -> None:
 
 def _keep_on_grid(model: pyo.ConcreteModel, batches: Sequence[Batch]) -> None:
     handle = scheduling_handle(model)
-    same = time_tolerance(handle.horizon)
+    same, width = time_tolerance(handle.horizon), handle.horizon / len(model.EVENTS)
     for batch in batches:
-        event = round(batch.start / model.width)
+        event = round(batch.start / width)
         key = (batch.task, batch.unit, event)
-        if abs(event * model.width - batch.start) > same or key not in model.run:
+        if abs(event * width - batch.start) > same or key not in model.run:
             raise UnsupportedModelError(
-                f"formulation 'time_grid' has points {model.width:g} apart (horizon / n_events), "
+                f"formulation 'time_grid' has points {width:g} apart (horizon / n_events), "
                 f"and none for the kept batch {batch.task!r} on {batch.unit!r} at "
                 f"{batch.start:g}; use formulation='unit_events'"
             )
@@ -222,7 +222,7 @@ def _keep_on_grid(model: pyo.ConcreteModel, batches: Sequence[Batch]) -> None:
 
 def _keep_in_intervals(model: pyo.ConcreteModel, batches: Sequence[Batch]) -> None:
     handle = scheduling_handle(model)
-    same = time_tolerance(handle.horizon)
+    same, width = time_tolerance(handle.horizon), handle.horizon / len(model.INTERVALS)
     count = Counter((batch.task, batch.unit) for batch in batches)
     block = model.announced = pyo.Block()
 
@@ -243,7 +243,7 @@ def _keep_in_intervals(model: pyo.ConcreteModel, batches: Sequence[Batch]) -> No
             model.run[key]
             for key in model.BATCHES
             if key[:2] == (batch.task, batch.unit)
-            and key[2] * model.width - same <= batch.start <= (key[2] + 1) * model.width + same
+            and key[2] * width - same <= batch.start <= (key[2] + 1) * width + same
         ]
         return sum(starting) >= 1 if starting else pyo.Constraint.Skip
 
