@@ -168,7 +168,7 @@ def test_changes_in_a_file_and_an_order_beside_them(chain, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "is lost    Make  R 09:00" in out
     # V's first batch ends at 10:00. R is free then and makes the next 10 by 13:00: V needs an hour.
-    told = [line for line in out.splitlines() if line.startswith(("1 10 kg P", "2 10 kg P"))]
+    told = [line for line in out.splitlines() if line.startswith(("  1 10 kg P", "  2 10 kg P"))]
     assert len(told) == 2
     assert all(line.endswith("on time") for line in told)
 

@@ -138,16 +138,16 @@ def print_changes(found: Rescheduling, clock: Clock) -> None:
     names = {"late": "ends late", "lost": "is lost", "kept": "stays"}
     for row in found.changes.itertuples():
         is_there, was_there = row.start == row.start, row.was_start == row.was_start  # NaN: not
-        was = f"{row.was_unit} {clock.read(row.was_start).strip()}" if was_there else ""
-        to = f"{row.unit} {clock.read(row.start).strip()}" if is_there else ""
+        was = f"{row.was_unit} {clock.read_short(row.was_start)}" if was_there else ""
+        to = f"{row.unit} {clock.read_short(row.start)}" if is_there else ""
         if row.change == "late":
-            to = f"until {clock.read(row.finish).strip()}"
-            was += f" to {clock.read(row.was_finish).strip()}"
+            to = f"until {clock.read_short(row.finish)}"
+            was += f" to {clock.read_short(row.was_finish)}"
         if row.change == "kept":
             was = ""
         arrow = " -> " if was and to else ""
         print(f"  {names.get(row.change, row.change):9}  {row.task}  {was}{arrow}{to}".rstrip())
-    print(found.summarise(lambda time: clock.read(time).strip()))
+    print(found.summarise(clock.read_short))
 
 
 def print_value(

@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         return _without(found.result.status.value, found.stopped)
     print_schedule(found.schedule, found.plant, clock)
     print_changes(found, clock)
-    print_value(found, found.plant, problem, since=clock.read(at).strip())
+    print_value(found, found.plant, problem, since=clock.read_short(at))
     write_schedule(
         found.schedule,
         found.plant,
