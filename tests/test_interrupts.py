@@ -10,8 +10,9 @@ import time
 
 import pytest
 
+from stnopt.feasibility.choose_events import choose_events
+from stnopt.feasibility.scope import ask_about
 from stnopt.plant.read import load_example
-from stnopt.scheduling.search import find_schedule as module
 from stnopt.scheduling.search.event_points import EventPointSearch
 from stnopt.scheduling.search.find_schedule import find_schedule
 
@@ -82,9 +83,10 @@ def test_event_points_are_not_suggested_by_a_search_that_was_stopped(monkeypatch
     def stop(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(EventPointSearch, "ask_for_any_schedule", stop)
+    monkeypatch.setattr(EventPointSearch, "widen", stop)
+    question = ask_about(load_example("ex2"), horizon=8, problem=None, start=None)
     with pytest.raises(KeyboardInterrupt):
-        module.suggest_events(load_example("ex2"), horizon=8, n_events=3, max_span=0)
+        choose_events(question, n_events=3)
 
 
 def test_a_reader_that_goes_away_is_no_traceback():

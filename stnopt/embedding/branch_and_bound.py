@@ -35,12 +35,12 @@ from stnopt.embedding.master_problem import (
 )
 from stnopt.embedding.multi_region import groups_of, search_pieces
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
-from stnopt.embedding.progress import ProgressLine
 from stnopt.embedding.region_parts import collect_parts
 from stnopt.embedding.search_result import SearchEnd, checked_result
 from stnopt.errors import UnsupportedModelError
 from stnopt.feasibility.arguments import checked_count, checked_share, checked_time, checked_truth
 from stnopt.feasibility.decision_bounds import describe_extrapolation
+from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.region import KernelRegion
 from stnopt.solvers.solve import SolveResult, Status, relative_gap_between
 

@@ -10,20 +10,24 @@ import itertools
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from scipy.stats import qmc
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
+from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
+from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.oracle import Reach, TargetOracle
+from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
+from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.files import write_text
+from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.schedule import Batch, Schedule
-from stnopt.scheduling.search.find_schedule import suggest_events
-from stnopt.solvers.solve import Status
+from stnopt.solvers.solve import SolveResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +35,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.question import Question
 
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6
 _FORMAT = "stnopt certified region 1"
 #: Targets from which the undecided share is estimated, three or more products; labelled in parts.
 _N_VOLUME, _PART = 200_000, 10_000
+#: Nodes of a solve where event points are not given: then all takes bounded work.
+_NODES = 20_000
+#: Targets that say where on a long horizon schedules are sought (a power of two).
+_N_OUTLINE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -239,7 +250,9 @@ def _highest(segments: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[n
 def trace_frontier(
     network: Network,
     *,
-    horizon: float,
+    horizon: float | None = None,
+    problem: Problem | None = None,
+    start: PlantState | None = None,
     products: Sequence[str],
     tolerance: float = 1e-3,
     max_solves: int | None = None,
@@ -259,11 +272,19 @@ def trace_frontier(
     schedules) and outside (what MILPs prove to be out of reach), each MILP where it is expected to
     settle most, until less than `tolerance` of the box is undecided.
 
+    On a long horizon, where neither event points nor span are given, schedules are constructed and
+    sums over the horizon bound what any schedule makes; the gap is what lies between.
+
     Parameters
     ----------
     network : Network
-    horizon : float
-        In the plant's time unit.
+    horizon : float, optional
+        In the plant's time unit; left out, the problem's.
+    problem : Problem, optional
+        Deliveries and orders that every schedule serves, horizon and date, as in `label_targets`;
+        neither its objective nor its sense counts.
+    start : PlantState, optional
+        The plant at time 0. The region carries it.
     products : sequence of str
         Two states or more.
     tolerance : float
@@ -272,16 +293,18 @@ def trace_frontier(
     max_solves : int, optional
         MILPs after which it stops, with what is proven until then.
     n_events, max_span : int, optional
-        Event points and span; left out, those of the largest production are taken.
+        Event points and span; left out, they are chosen within a limited number of nodes by the
+        largest production, and every solve is limited as well.
     seed : int
         Of the targets from which questions are chosen; without effect for two products.
     progress : bool
-        Show a progress bar.
+        Show a progress line from the start; else it is shown after ten seconds.
 
     Returns
     -------
     CertifiedRegion
-        Certified for these event points.
+        Certified for these event points; on a long horizon that gave none, for any schedule. After
+        Ctrl-C, with ``scope["stopped"] == "interrupted"``, what was certified until then.
 
     Raises
     ------
@@ -289,6 +312,8 @@ def trace_frontier(
         Fewer than two products.
     InvalidInputError
         A product that the plant does not produce, or of which it can make nothing.
+    KeyboardInterrupt
+        When it came before the ends of the boundary were known.
 
     References
     ----------
@@ -304,37 +329,49 @@ def trace_frontier(
     if len(set(names)) < len(names):
         twice = sorted({p for p in names if names.count(p) > 1})
         raise InvalidInputError(f"trace_frontier takes different products, got {twice} twice")
-    if n_events is None or max_span is None:
-        n_events, max_span = suggest_events(
-            network, horizon=horizon, n_events=n_events, max_span=max_span
-        )
-    oracle = TargetOracle(network, names, horizon=horizon, n_events=n_events, max_span=max_span)
-    scope: dict[str, str | float | int] = {
-        "plant": network.name,
-        "fingerprint": network.fingerprint,
-        "horizon": float(horizon),
-        "sense": "at_least",
-        "n_events": n_events,
-        "max_span": max_span,
-        "amount_unit": network.amount_unit,
-    }
-    with tqdm(total=100, unit="%", disable=not progress) as bar:
+    question = ask_about(network, horizon=horizon, problem=problem, start=start, sense="at_least")
+    check_targets(network, dict.fromkeys(names, 0.0))
+    given = n_events is not None and max_span is not None
+    with ProgressLine("trace_frontier", "%", progress=progress, limited=False, total=100) as line:
+        if n_events is None and max_span is None and why_not_any_schedule(question) is None:
+            return _outline(question, names, seed, line)
+        if n_events is None or max_span is None:
+            n_events, max_span, _ = choose_events(
+                question,
+                n_events=n_events,
+                max_span=max_span,
+                report=lambda what: line.move(0, lambda: what),
+            )
+        oracle = TargetOracle(question, names, n_events=n_events, max_span=max_span)
+        scope = scope_of(question, require=None, n_events=n_events, max_span=max_span)
+        del scope["require"]  # a region of its own has no rule
         if len(names) > 2:
-            return _refine(oracle, tolerance, max_solves, seed, scope, bar)
-        walk = _Walk(oracle, tolerance, max_solves)
-        walk.run(bar)
+            return _refine(oracle, tolerance, max_solves, seed, scope, line)
+        return _walk(oracle, tolerance, max_solves, None if given else _NODES, scope, line)
+
+
+def _walk(
+    oracle: TargetOracle,
+    tolerance: float,
+    max_solves: int | None,
+    node_limit: int | None,
+    scope: dict[str, Any],
+    line: ProgressLine,
+) -> CertifiedRegion:
+    """Walk along the boundary of two products."""
+    walk = _Walk(oracle, tolerance, max_solves, node_limit)
+    walk.run(line)
     segments = np.array(walk.segments)
-    reaches = walk.corners
     return CertifiedRegion(
-        products=names,
+        products=oracle.products,
         segments=segments,
         limits=tuple(walk.limits),
         upper=walk.upper,
         gap=_undecided_share(segments, walk.limits, walk.upper),
         n_solves=walk.n_solves,
-        points=pd.DataFrame([r.amounts for r in reaches], columns=list(names)),
-        schedules=tuple(oracle.schedule(r) for r in reaches),
-        scope=scope,
+        points=pd.DataFrame([r.amounts for r in walk.corners], columns=list(oracle.products)),
+        schedules=tuple(oracle.schedule(r) for r in walk.corners),
+        scope=scope | ({"stopped": "interrupted"} if walk.interrupted else {}),
     )
 
 
@@ -343,12 +380,12 @@ def _refine(
     tolerance: float,
     max_solves: int | None,
     seed: int,
-    scope: dict[str, str | float | int],
-    bar: tqdm,
+    scope: dict[str, Any],
+    line: ProgressLine,
 ) -> CertifiedRegion:
     """Enclose three or more products, and estimate what is left on targets drawn afresh."""
     work = Refinement(oracle, tolerance, max_solves, seed)
-    work.run(bar)
+    work.run(line)
     region = CertifiedRegion(
         products=oracle.products,
         segments=np.zeros((0, 2, 2)),
@@ -359,21 +396,85 @@ def _refine(
         n_solves=work.n_solves,
         points=pd.DataFrame([r.amounts for r in work.reaches], columns=list(oracle.products)),
         schedules=tuple(oracle.schedule(r) for r in work.reaches),
-        scope=scope,
+        scope=scope | ({"stopped": "interrupted"} if work.interrupted else {}),
     )
+    return _with_estimated_gap(region, seed)
+
+
+def _with_estimated_gap(region: CertifiedRegion, seed: int) -> CertifiedRegion:
     rng, n_open = np.random.default_rng([seed, 1]), 0
     for _ in range(_N_VOLUME // _PART):
-        n_open += int(np.sum(region.label(work.upper * rng.random((_PART, work.p))) == UNDECIDED))
+        targets = region.upper * rng.random((_PART, len(region.products)))
+        n_open += int(np.sum(region.label(targets) == UNDECIDED))
     return replace(region, gap=n_open / _N_VOLUME, gap_interval=wilson_interval(n_open, _N_VOLUME))
+
+
+def _outline(
+    question: Question, names: tuple[str, ...], seed: int, line: ProgressLine
+) -> CertifiedRegion:
+    """Enclose any number of products between constructed schedules and sums over the horizon."""
+    p = len(names)
+    zero = np.zeros((1, p))
+    sums = AnySchedule(question, names, zero)
+    for direction in np.eye(p):
+        sums.bound(direction, lambda what: line.move(0, lambda: what))
+    if len(sums.bounds) < p:
+        raise UnsupportedModelError(
+            f"nothing bounds how much of {list(names)} the plant can make within"
+            f" {question.horizon:g}; give n_events= and max_span="
+        )
+    upper = np.array([bound for _, bound in sums.bounds])
+    if upper.min() <= 0:
+        raise InvalidInputError(
+            f"product {names[int(np.argmin(upper))]!r}: the plant can make none of it within"
+            f" {question.horizon:g}"
+        )
+    cloud = qmc.Sobol(p, rng=np.random.default_rng(seed)).random_base2(int(np.log2(_N_OUTLINE)))
+    work = AnySchedule(question, names, upper * cloud)
+    scope = scope_of(question, require=None, n_events=None, max_span=None)
+    del scope["require"]
+    try:
+        work.run(
+            report=lambda what: line.move(round(100 * work.n_settled / _N_OUTLINE), lambda: what)
+        )
+    except KeyboardInterrupt:
+        if not len(work.made):
+            raise
+        scope["stopped"] = "interrupted"
+    limits = tuple(
+        Limit(lower=(0.0,) * p, weights=tuple(w.tolist()), bound=b) for w, b in work.bounds
+    )
+    made = np.maximum(work.made, 0.0)
+    steps = np.array([[[0.0, y], [x, y]] for x, y in made]) if p == 2 else np.zeros((0, 2, 2))
+    region = CertifiedRegion(
+        products=names,
+        segments=steps.reshape(-1, 2, 2),
+        pieces=() if p == 2 else tuple(row[None, :] for row in made),
+        limits=limits,
+        upper=upper,
+        gap=1.0,
+        n_solves=work.n_searches,
+        points=pd.DataFrame(made, columns=list(names)),
+        schedules=tuple(work.schedules),
+        scope=scope,
+    )
+    if p > 2:
+        return _with_estimated_gap(region, seed)
+    return replace(region, gap=_undecided_share(region.segments, limits, upper))
 
 
 class _Walk:
     """The boundary so far, from upper left to lower right."""
 
     def __init__(
-        self, oracle: TargetOracle, tolerance: float, max_solves: int | None = None
+        self,
+        oracle: TargetOracle,
+        tolerance: float,
+        max_solves: int | None = None,
+        node_limit: int | None = None,
     ) -> None:
-        self.oracle, self.tolerance = oracle, tolerance
+        self.oracle, self.tolerance, self.node_limit = oracle, tolerance, node_limit
+        self.interrupted = False
         self.max_solves = np.inf if max_solves is None else max_solves
         self.segments: list[NDArray[np.float64]] = []
         self.limits: list[Limit] = []
@@ -382,8 +483,9 @@ class _Walk:
         self.upper = np.zeros(2)
         self.sliver = np.zeros(2)
 
-    def run(self, bar: tqdm) -> None:
+    def run(self, line: ProgressLine) -> None:
         """Find both ends, then walk from one to the other."""
+        line.move(0, lambda: "the most of either product")
         top, right = self._extreme(1), self._extreme(0)
         self.upper = np.array([right.amounts[0], top.amounts[1]])
         if self.upper.min() <= 0:
@@ -393,12 +495,22 @@ class _Walk:
             )
         self.sliver = 1e-2 * self.tolerance * self.upper
         self._add_segment(np.array([0.0, top.amounts[1]]), top.amounts)
+        self.corners.append(top)
         ends = [right]
-        here = top
-        self.corners.append(here)
+        try:
+            self._go(top, ends, line)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        while ends:  # it was stopped: these points are known, what lies between is not
+            self._arrive(self.corners[-1], ends.pop())
+        self._add_segment(right.amounts, np.array([right.amounts[0], 0.0]))
+
+    def _go(self, here: Reach, ends: list[Reach], line: ProgressLine) -> None:
+        """Walk from point to point until the last end is reached, or the budget spent."""
         while ends and self.n_solves + 2 <= self.max_solves:
-            bar.update(round(100 * here.amounts[0] / self.upper[0]) - bar.n)
-            bar.set_postfix(solves=self.n_solves)
+            line.move(
+                round(100 * here.amounts[0] / self.upper[0]), lambda: f"{self.n_solves} solves"
+            )
             if np.any((ends[-1].amounts - here.amounts) * (1, -1) <= self.sliver):
                 here = self._arrive(here, ends.pop())
                 continue
@@ -414,9 +526,6 @@ class _Walk:
                 self.corners.append(here)
             else:
                 ends += self._detour(here, onward, beyond)
-        while ends:  # the budget is spent: these points are known, what lies between is not
-            here = self._arrive(here, ends.pop())
-        self._add_segment(right.amounts, np.array([right.amounts[0], 0.0]))
 
     def _extreme(self, axis: int) -> Reach:
         """Most of one product, and then of the other."""
@@ -435,9 +544,15 @@ class _Walk:
             dict(zip(names, weights, strict=True)),
             dict(zip(names, lower, strict=True)),
             relative_gap=_PROOF_GAP,
+            solve_limit=self.node_limit,
         )
         self.n_solves += result.n_solves
-        if result.status is Status.INFEASIBLE and keep is not None:
+        if keep is not None and (result.status is Status.INFEASIBLE or result.bound is None):
+            return keep
+        if (
+            keep is not None and reach is None
+        ):  # a limit came first, and this is proven all the same
+            self._add_limit(lower, weights, result)
             return keep
         if reach is None or result.bound is None:
             raise InvalidInputError(
@@ -446,10 +561,16 @@ class _Walk:
             )
         if not self.oracle.is_valid(reach):
             raise AssertionError(f"the replay refuses a schedule of the model: {reach.runs}")
+        self._add_limit(lower, weights, result)
+        return reach
+
+    def _add_limit(
+        self, lower: NDArray[np.float64], weights: NDArray[np.float64], result: SolveResult
+    ) -> None:
+        assert result.bound is not None
         self.limits.append(
             Limit(lower=tuple(lower), weights=tuple(weights), bound=float(result.bound))
         )
-        return reach
 
     def _beyond(self, here: Reach, onward: Reach, end: Reach) -> Reach | None:
         """Look for a schedule beyond the line from here onward; without one, the line is proven."""
@@ -491,7 +612,9 @@ class _Walk:
         lower = np.array([here.amounts[0] + self.sliver[0] / 2, end.amounts[1]])
         best = self._prove(lower, np.array([0.0, 1.0]), keep=end)
         level = np.array([here.amounts[0], best.amounts[1] - 1e-8 * self.oracle.scale])
-        best = self._prove(level, np.array([1.0, 0.0]), keep=best)
+        further = self._prove(level, np.array([1.0, 0.0]), keep=best)
+        if further.amounts[0] >= best.amounts[0]:  # a limit may have come before it was found
+            best = further
         self._add_segment(np.array([here.amounts[0], best.amounts[1]]), best.amounts)
         return best
 
