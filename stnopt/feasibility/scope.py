@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
 
-#: Keys of a scope that say from where a schedule starts and what it has to serve.
-CIRCUMSTANCES = ("state", "state_digest", "deliveries", "orders", "date")
-
 
 def ask_about(
     network: Network,
