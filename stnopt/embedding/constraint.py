@@ -105,14 +105,16 @@ def add_region_constraint(
         a value is not a single linear component, or the region was made from another state of the
         plant that the model schedules.
     UnsupportedModelError
-        The form or the kind of region is not one that this function writes, or it would take too
-        many pieces, or longer than `time_limit`.
+        The form or the kind of region is not one that this function writes, or its pieces take
+        longer than `time_limit`.
 
     Warns
     -----
     UserWarning
         Inner and outer form: if the pieces reach outside the region's training box, where the
-        classifier extrapolates, or if there are none: the model is then infeasible.
+        classifier extrapolates, or if there are none: the model is then infeasible. Also where
+        `tolerance` would take too many pieces (four inputs, many vectors): the form is then
+        coarser, and the warning says which level holds; `RegionBlock.pieces` has both.
 
     References
     ----------
