@@ -1,4 +1,4 @@
-"""Labels of long horizons, without event points: against hand counts and a grid of the tests' own."""
+"""Labels of long horizons, without event points: against hand counts and the tests' own grid."""
 
 from __future__ import annotations
 
