@@ -477,23 +477,6 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
     )
 
 
-def suggest_events(
-    network: Network, *, horizon: float, n_events: int | None, max_span: int | None
-) -> tuple[int, int]:
-    """Choose event points and span on which the plant reaches its largest production or profit."""
-    found = find_schedule(
-        network,
-        horizon=horizon,
-        objective="production" if network.products else "profit",
-        n_events=n_events,
-        max_span=max_span,
-        proof_limit=0,
-    )
-    if found.stopped == "interrupted":
-        raise KeyboardInterrupt  # what was asked for is not known
-    return found.n_events, found.max_span
-
-
 def find_in_window(
     network: Network,
     problem: Problem,
