@@ -268,6 +268,30 @@ class PlanningProblem:
         """Names of those who demand, in order of first appearance."""
         return tuple(dict.fromkeys(row.customer for row in self.demand))
 
+    @property
+    def wanted(self) -> dict[tuple[str, str, str], float]:
+        """The demand by customer, period and product."""
+        return {(row.customer, row.period, row.product): row.amount for row in self.demand}
+
+    @property
+    def all_lanes(self) -> tuple[Lane, ...]:
+        """The lanes, and those to customers to whom no lane leads: free, from every facility."""
+        reached = {lane.to for lane in self.lanes}
+        free = [
+            Lane(source=facility, to=customer)
+            for customer in self.customers
+            if customer not in reached
+            for facility in self.facilities
+        ]
+        return (*self.lanes, *free)
+
+    def lane(self, source: str, to: str, product: str) -> Lane | None:
+        """Return the lane that carries a product from one end to the other, if there is one."""
+        for lane in self.all_lanes:
+            if (lane.source, lane.to) == (source, to) and product in (lane.products or (product,)):
+                return lane
+        return None
+
     def made_at(self, facility: str) -> tuple[str, ...]:
         """Return the demanded products that a facility's plant makes."""
         network = self.facilities[facility].network

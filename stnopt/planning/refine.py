@@ -1,0 +1,220 @@
+"""Asking a plant where a plan goes beyond what is known: a schedule, or a proof that there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.feasibility.refinement import Limit
+from stnopt.planning.prove import prove_cost, prove_limit
+from stnopt.planning.schedule_period import cost_of, schedule_period
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from stnopt.planning.book import KnowledgeBook
+    from stnopt.planning.knowledge import Knowledge
+    from stnopt.planning.question import PeriodQuestion
+    from stnopt.planning.prove import Reach
+
+#: Questions that are asked between two plans.
+_PER_ROUND = 6
+#: Share of an amount by which a point must go beyond what is known to be asked about.
+_BEYOND = 5e-4
+#: A schedule that costs more than this above the least cost in sums calls for a cost cut.
+_DEARER = 1e-3
+
+
+@dataclass(slots=True, kw_only=True)
+class Refiner:
+    """Turns points of an outer plan into schedules, limits and cost cuts."""
+
+    book: KnowledgeBook
+    period_limit: float
+    remaining: Callable[[], float]
+    asked: set[tuple[object, ...]] = field(default_factory=set)
+    undecided: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def open_questions(self) -> Iterator[str]:
+        """Say what could not be decided."""
+        yield from dict.fromkeys(self.undecided.values())
+
+    def refine(
+        self,
+        points: Sequence[tuple[PeriodQuestion, NDArray[np.float64]]],
+        *,
+        report: Callable[[str], None],
+    ) -> bool:
+        """Ask about points, the first ones first; whether anything was learned."""
+        learned, n_asked = False, 0
+        for question, amounts in points:
+            if n_asked >= _PER_ROUND or self.remaining() <= 0:
+                break
+            knowledge = self.book.of(question)
+            if np.all(amounts <= question.tolerance):
+                continue
+            if knowledge.is_feasible(amounts * (1 - _BEYOND)):
+                learned |= self._cut_cost(question, amounts)
+                continue
+            if knowledge.is_excluded(amounts * (1 - _BEYOND)):
+                continue
+            n_asked += 1
+            made = ", ".join(question.targets(amounts))
+            report(f"ask for more of {made}")
+            learned |= self.settle(question, amounts)
+            self.book.save(question)
+        return learned
+
+    def settle(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Find a schedule for a point, or a limit that excludes it; whether anything was learned."""
+        knowledge = self.book.of(question)
+        hints = [h for h in knowledge.hints if h.excludes(amounts[None, :], 0.0)[0]]
+        learned = False
+        for hint in sorted(hints, key=lambda h: self._slack(h, amounts)):
+            learned |= self._prove(knowledge, hint.lower, hint.weights, search=False) is not None
+            if knowledge.is_excluded(amounts * (1 - _BEYOND)):
+                return True
+            if self.remaining() <= 0:
+                return learned
+        if not hints:
+            learned |= self._settle_unknown(knowledge, amounts)
+        return learned
+
+    def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> None:
+        """Exclude a point that could not be scheduled from the plans that follow."""
+        knowledge = self.book.of(question)
+        if not knowledge.is_excluded(amounts):
+            self.settle(question, amounts)
+        if not knowledge.is_excluded(amounts) and not knowledge.is_feasible(amounts):
+            knowledge.event_limits.append(_limit_near(knowledge, amounts))
+        # a schedule may have come to light meanwhile
+        if knowledge.is_feasible(amounts):
+            knowledge.answers.pop(knowledge.key_of(question, amounts), None)
+        self.book.save(question)
+
+    def _settle_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
+        """First a plane through the known points near by, then one product beyond the others."""
+        question, learned = knowledge.question, False
+        weights = _direction(knowledge, amounts)
+        reach = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
+        learned |= reach is not None
+        if self._is_settled(knowledge, amounts) or len(amounts) == 1 or self.remaining() <= 0:
+            return learned
+        largest = int(np.argmax(amounts / np.maximum(knowledge.upper, 1e-9)))
+        for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
+            lower = np.where(np.arange(len(amounts)) == j, 0.0, amounts * (1 - _BEYOND))
+            reach = self._prove(knowledge, lower, np.eye(len(amounts))[j], search=True)
+            learned |= reach is not None
+            if self._is_settled(knowledge, amounts) or self.remaining() <= 0:
+                break
+        if not self._is_settled(knowledge, amounts):
+            asked = ", ".join(f"{a:.4g} of {p}" for p, a in question.targets(amounts).items())
+            self.undecided[knowledge.key_of(question, amounts)] = (
+                f"whether {question.network.name} can make {asked} in {question.horizon:g}"
+            )
+        return learned
+
+    def _is_settled(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
+        inside = amounts * (1 - _BEYOND)
+        return knowledge.is_excluded(inside) or knowledge.is_feasible(inside)
+
+    def _prove(
+        self,
+        knowledge: Knowledge,
+        lower: Sequence[float] | NDArray[np.float64],
+        weights: Sequence[float] | NDArray[np.float64],
+        *,
+        search: bool,
+    ) -> Reach | None:
+        """Ask for a limit once; None where it was asked before, or nothing came of it."""
+        question = knowledge.question
+        key = (question.key, *np.round([*lower, *weights], 6))
+        if key in self.asked:
+            return None
+        self.asked.add(key)
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        reach = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
+        if reach.limit is not None:
+            knowledge.limits.append(reach.limit)
+        if reach.schedule is not None:
+            knowledge.add_schedule(reach.schedule)
+        return None if reach.limit is None and reach.schedule is None else reach
+
+    def _cut_cost(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Bound the cost of production anew where schedules cost more than sums say."""
+        knowledge = self.book.of(question)
+        key = ("cost", *knowledge.key_of(question, amounts))
+        if key in self.asked:
+            return False
+        self.asked.add(key)
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        answer, _ = schedule_period(knowledge, question, amounts * (1 - _BEYOND), time_limit=limit)
+        if answer.schedule is None:
+            return False
+        known = knowledge.cost_cuts.setdefault(question.cost_key, [])
+        least = bound_by_capacity(question.network, question.problem(amounts)) or 0.0
+        make = dict(zip(question.products, amounts, strict=True))
+        least = max([least, *(cut.value(make) for cut in known)])
+        cost = cost_of(answer.schedule, question)
+        if cost <= least + _DEARER * abs(least) + 1e-9 or not np.isfinite(least):
+            return False
+        cut = prove_cost(question, _prices(question, amounts, cost), time_limit=limit)
+        if cut is None or cut.value(make) <= least:
+            return False
+        known.append(cut)
+        self.book.save(question)
+        return True
+
+    def _slack(self, limit: Limit, amounts: NDArray[np.float64]) -> float:
+        """How little a limit excludes a point by: what excludes it most is asked first."""
+        return limit.bound - float(np.array(limit.weights) @ amounts)
+
+
+def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights of the facet of the known points' hull that a ray to a point leaves by."""
+    from stnopt.feasibility.refinement import halfspaces_below
+
+    p = len(amounts)
+    even = 1 / np.maximum(knowledge.upper, 1e-9)
+    points = np.vstack([np.zeros((1, p)), *knowledge.inner()])
+    if p == 1 or not np.all(points.max(axis=0) > 0):
+        return even / even.sum()
+    normals, offsets = halfspaces_below(points)
+    beyond = (normals @ amounts) / np.maximum(offsets, 1e-12)
+    best = normals[int(np.argmax(beyond))]
+    return best / best.sum() if best.sum() > 0 else even / even.sum()
+
+
+def _prices(
+    question: PeriodQuestion, amounts: NDArray[np.float64], cost: float
+) -> NDArray[np.float64]:
+    """Return marginal costs of the products at a point, from sums, scaled to a schedule's cost."""
+    base = bound_by_capacity(question.network, question.problem(amounts)) or 0.0
+    prices = []
+    for j, amount in enumerate(amounts):
+        step = np.zeros(len(amounts))
+        step[j] = max(0.01 * amount, float(question.tolerance[j]) * 10)
+        less = np.maximum(amounts - step, 0.0)
+        below = bound_by_capacity(question.network, question.problem(less)) or 0.0
+        prices.append(max(0.0, (base - below) / max(float((amounts - less)[j]), 1e-12)))
+    found = np.array(prices)
+    paid = float(found @ amounts)
+    return found * (cost / paid) if paid > 0 else np.full(len(amounts), cost / amounts.sum())
+
+
+def _limit_near(knowledge: Knowledge, amounts: NDArray[np.float64]) -> Limit:
+    """Return a limit between the best known schedule and a point that failed: it only steers."""
+    weights = _direction(knowledge, amounts)
+    made = [float(weights @ known) for known, _ in knowledge.made]
+    reached = float(weights @ amounts)
+    most = max([m for m in made if m < reached], default=0.9 * reached)
+    return Limit(
+        lower=(0.0,) * len(amounts),
+        weights=tuple(map(float, weights)),
+        bound=max(most, 0.98 * reached) if most > 0 else 0.98 * reached,
+    )
