@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stnopt.feasibility.refinement import Limit
     from stnopt.planning.pieces import Piece
-    from stnopt.planning.production_limits import CostCut
+    from stnopt.planning.cost_cut import CostCut
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.planning.cost_cut import add_cost_cuts
 from stnopt.planning.plan import Plan
 from stnopt.planning.production_limits import add_sums
 from stnopt.planning.question import period_questions
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stnopt.planning.problem import PlanningProblem
-    from stnopt.planning.production_limits import CostCut, ProductionLimit
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stnopt.planning.cost_cut import CostCut
+    from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
 
@@ -71,7 +76,7 @@ def write_model(
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
     *,
-    cost_cuts: Mapping[tuple[str, str], Sequence[CostCut]] | None = None,
+    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]] | None = None,
     n_sums: int = 1,
 ) -> pyo.ConcreteModel:
     """Build the model with some limits of production per facility and period.
@@ -82,8 +87,8 @@ def write_model(
     questions : mapping
         Of `period_questions`.
     limits : mapping of (facility, period) to sequence of ProductionLimit
-    cost_cuts : mapping of (facility, period) to sequence of CostCut, optional
-        What production costs at least, beside its sums.
+    cost_cuts : mapping of (facility, period) to (sequence of CostCut, (p,) array), optional
+        What production costs at least, beside its sums, and the most that is made.
     n_sums : int
         Points of time within a period up to which its sums are taken.
     """
@@ -209,7 +214,7 @@ def _add_production(
     m: Any,
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
-    cost_cuts: Mapping[tuple[str, str], Sequence[CostCut]],
+    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]],
     n_sums: int,
 ) -> None:
     """Sums for every plant and period, whose cost no schedule is below, and the limits."""
@@ -220,13 +225,10 @@ def _add_production(
         make = {product: m.make[(*key, product)] for product in question.products}
         cost = add_sums(block, question, make, n_periods=n_sums)
         block.cost_in_sums = pyo.Constraint(expr=m.production_cost[key] >= cost)
-        cuts = cost_cuts.get(key, ())
-        block.cost_cut = pyo.Constraint(
-            range(len(cuts)),
-            rule=lambda _, i, cuts=cuts, make=make, key=key: (
-                m.production_cost[key] >= cuts[i].value(make)
-            ),
-        )
+        if key in cost_cuts:
+            cuts, upper = cost_cuts[key]
+            block.dearer = pyo.Block()
+            add_cost_cuts(block.dearer, cuts, make, m.production_cost[key], upper)
         for number, limit in enumerate(limits.get(key, ())):
             part = pyo.Block()
             block.add_component(f"limit_{number}", part)

@@ -34,18 +34,6 @@ class ProductionLimit(Protocol):
         """Write it on a block of its own, for a variable or expression per product."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostCut:
-    """No schedule that makes at least z costs less than ``base + weights @ z``."""
-
-    base: float
-    weights: tuple[tuple[str, float], ...]
-
-    def value(self, make: Mapping[str, Any]) -> Any:
-        """Return the least cost at some amounts, or at a model's variables for them."""
-        return self.base + sum(weight * make[product] for product, weight in self.weights)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BelowPieces:
     """Production lies below a mean of the rows of one of some pieces.

@@ -13,7 +13,7 @@ import numpy as np
 
 from stnopt.feasibility.refinement import Limit
 from stnopt.plant.problem import Problem
-from stnopt.planning.production_limits import CostCut
+from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.question import valued, weighted
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
 from stnopt.scheduling.search.capacity_bound import bound_by_periods
@@ -134,20 +134,31 @@ def prove_limit(
 
 
 def prove_cost(
-    question: PeriodQuestion, prices: Sequence[float], *, time_limit: float
+    question: PeriodQuestion,
+    lower: Sequence[float],
+    prices: Sequence[float],
+    *,
+    time_limit: float,
 ) -> CostCut | None:
-    """Bound the cost of production from below by a plane, for any schedule.
+    """Bound the cost of production above a corner from below by a plane, for any schedule.
 
-    No schedule has ``prices @ amounts - cost`` above a bound, so that whoever makes at least z
-    pays at least ``prices @ z - bound``.
+    No schedule that makes at least `lower` has ``prices @ amounts - cost`` above a bound, so that
+    whoever makes at least z there pays at least ``prices @ z - bound``.
     """
     network = valued(question.network, dict(zip(question.products, prices, strict=True)))
-    problem = Problem(objective="profit", horizon=question.horizon)
+    problem = Problem(
+        objective="profit", horizon=question.horizon, targets=question.targets(lower)
+    )
     answer = solve_for_any_schedule(
         Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
     )
     bound = None if answer is None else answer.result.bound
     if bound is None or not math.isfinite(bound):
         return None
-    weights = tuple(zip(question.products, map(float, prices), strict=True))
-    return CostCut(base=-float(bound) - _ROUNDING * abs(bound), weights=weights)
+    paid = float(np.array(prices) @ np.array(lower))
+    return CostCut(
+        products=question.products,
+        lower=tuple(map(float, lower)),
+        weights=tuple(map(float, prices)),
+        base=-float(bound) - _ROUNDING * max(abs(bound), paid),
+    )

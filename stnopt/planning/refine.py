@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.feasibility.refinement import Limit
-from stnopt.planning.prove import prove_cost, prove_limit
-from stnopt.planning.schedule_period import cost_of, schedule_period
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.planning.prove import prove_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 _PER_ROUND = 6
 #: Share of an amount by which a point must go beyond what is known to be asked about.
 _BEYOND = 5e-4
-#: A schedule that costs more than this above the least cost in sums calls for a cost cut.
-_DEARER = 1e-3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +55,6 @@ class Refiner:
             if np.all(amounts <= question.tolerance):
                 continue
             if knowledge.is_feasible(amounts * (1 - _BEYOND)):
-                learned |= self._cut_cost(question, amounts)
                 continue
             if knowledge.is_excluded(amounts * (1 - _BEYOND)):
                 continue
@@ -145,31 +140,6 @@ class Refiner:
             knowledge.add_schedule(reach.schedule)
         return None if reach.limit is None and reach.schedule is None else reach
 
-    def _cut_cost(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
-        """Bound the cost of production anew where schedules cost more than sums say."""
-        knowledge = self.book.of(question)
-        key = ("cost", *knowledge.key_of(question, amounts))
-        if key in self.asked:
-            return False
-        self.asked.add(key)
-        limit = min(self.period_limit, max(self.remaining(), 0.5))
-        answer, _ = schedule_period(knowledge, question, amounts * (1 - _BEYOND), time_limit=limit)
-        if answer.schedule is None:
-            return False
-        known = knowledge.cost_cuts.setdefault(question.cost_key, [])
-        least = bound_by_capacity(question.network, question.problem(amounts)) or 0.0
-        make = dict(zip(question.products, amounts, strict=True))
-        least = max([least, *(cut.value(make) for cut in known)])
-        cost = cost_of(answer.schedule, question)
-        if cost <= least + _DEARER * abs(least) + 1e-9 or not np.isfinite(least):
-            return False
-        cut = prove_cost(question, _prices(question, amounts, cost), time_limit=limit)
-        if cut is None or cut.value(make) <= least:
-            return False
-        known.append(cut)
-        self.book.save(question)
-        return True
-
     def _slack(self, limit: Limit, amounts: NDArray[np.float64]) -> float:
         """How little a limit excludes a point by: what excludes it most is asked first."""
         return limit.bound - float(np.array(limit.weights) @ amounts)
@@ -188,23 +158,6 @@ def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np
     beyond = (normals @ amounts) / np.maximum(offsets, 1e-12)
     best = normals[int(np.argmax(beyond))]
     return best / best.sum() if best.sum() > 0 else even / even.sum()
-
-
-def _prices(
-    question: PeriodQuestion, amounts: NDArray[np.float64], cost: float
-) -> NDArray[np.float64]:
-    """Return marginal costs of the products at a point, from sums, scaled to a schedule's cost."""
-    base = bound_by_capacity(question.network, question.problem(amounts)) or 0.0
-    prices = []
-    for j, amount in enumerate(amounts):
-        step = np.zeros(len(amounts))
-        step[j] = max(0.01 * amount, float(question.tolerance[j]) * 10)
-        less = np.maximum(amounts - step, 0.0)
-        below = bound_by_capacity(question.network, question.problem(less)) or 0.0
-        prices.append(max(0.0, (base - below) / max(float((amounts - less)[j]), 1e-12)))
-    found = np.array(prices)
-    paid = float(found @ amounts)
-    return found * (cost / paid) if paid > 0 else np.full(len(amounts), cost / amounts.sum())
 
 
 def _limit_near(knowledge: Knowledge, amounts: NDArray[np.float64]) -> Limit:

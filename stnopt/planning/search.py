@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from stnopt.planning.plan import Plan, PlanSearch, Verification
 from stnopt.planning.production_limits import BelowPieces, WithinLimits
 from stnopt.planning.refine import Refiner
 from stnopt.planning.region_match import region_limits
+from stnopt.planning.true_cost import CostRefiner
 from stnopt.planning.verify import check_plan
 from stnopt.solvers.result import Status
 from stnopt.solvers.solve import solve
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from stnopt.planning.book import KnowledgeBook
     from stnopt.planning.plan import Stopped
     from stnopt.planning.problem import PlanningProblem
-    from stnopt.planning.production_limits import CostCut, ProductionLimit
+    from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
 
@@ -61,12 +62,17 @@ class PlanSearcher:
     n_scheduled: int = 0
     infeasible: bool = False
     refiner: Refiner = field(init=False)
+    costs: CostRefiner = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
-        self.refiner = Refiner(
-            book=self.book, period_limit=self.period_limit, remaining=self.remaining
-        )
+        settings: dict[str, Any] = {
+            "book": self.book,
+            "period_limit": self.period_limit,
+            "remaining": self.remaining,
+        }
+        self.refiner = Refiner(**settings)
+        self.costs = CostRefiner(**settings)
 
     def remaining(self) -> float:
         """Seconds that are left; infinite without a limit."""
@@ -121,14 +127,15 @@ class PlanSearcher:
             outer = self._solve_outer()
             if self.infeasible:
                 return "infeasible"
-            self._try_inner()
+            inner = self._try_inner()
             if self.gap <= self.relative_gap:
                 return "gap closed"
             if self.remaining() <= 0:
                 return "time limit"
             if self.max_rounds is not None and self.rounds >= self.max_rounds:
                 return "no further gain"
-            asked = outer is not None and self._ask(outer)
+            asked = inner is not None and self._ask_costs(inner)
+            asked |= outer is not None and self._ask(outer)
             idle = 0 if asked or before != (self.bound, self.cost) else idle + 1
             if idle >= _PATIENCE or (not asked and before == (self.bound, self.cost)):
                 return "no further gain"
@@ -171,7 +178,7 @@ class PlanSearcher:
             self.bound = bound
         return plan
 
-    def _try_inner(self) -> None:
+    def _try_inner(self) -> Verification | None:
         """Make the best plan of what is known to be feasible, and schedule it."""
         limits = {
             key: [
@@ -182,8 +189,7 @@ class PlanSearcher:
             for key, question in self.questions.items()
         }
         plan, _ = self._solve(limits)
-        if plan is not None:
-            self._verify(plan)
+        return None if plan is None else self._verify(plan)
 
     def _outer_limit(self, question: PeriodQuestion, *, by_events: bool = False) -> ProductionLimit:
         known = self.book.of(question)
@@ -197,10 +203,12 @@ class PlanSearcher:
         proven: bool = False,
     ) -> tuple[Plan | None, float | None]:
         """Solve a planning model; return its plan and what no plan of it is below."""
-        cuts: dict[tuple[str, str], list[CostCut]] = {
-            key: self.book.of(question).cost_cuts.get(question.cost_key, [])
-            for key, question in self.questions.items()
-        }
+        cuts = {}
+        for key, question in self.questions.items():
+            known = self.book.of(question)
+            found = known.cost_cuts.get(question.cost_key, [])
+            if found:
+                cuts[key] = (found, known.upper)
         model = write_model(self.problem, self.questions, limits, cost_cuts=cuts)
         limit = min(_MODEL_LIMIT, max(self.remaining(), 1.0))
         result = solve(
@@ -234,6 +242,16 @@ class PlanSearcher:
         if verified.cost is None:
             return False
         return self.cost is None or verified.cost < self.cost
+
+    def _ask_costs(self, verified: Verification) -> bool:
+        """Ask what production costs at least where schedules are dearer than that."""
+        made = []
+        for check in verified.checks:
+            if check.schedule is not None and check.holds:
+                question = self.questions[check.facility, check.period]
+                amounts = np.array([check.planned.get(p, 0.0) for p in question.products])
+                made.append((question, amounts, check.schedule))
+        return self.costs.refine(made, report=self.report)
 
     def _ask(self, outer: Plan) -> bool:
         """Ask the plants about the outer plan where it goes beyond what is known."""

@@ -13,8 +13,8 @@ import numpy as np
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.refinement import Limit
 from stnopt.files import lock_file
+from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.knowledge import Answer, Knowledge
-from stnopt.planning.production_limits import CostCut
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule
 
@@ -140,7 +140,7 @@ def _records(knowledge: Knowledge, before: dict[str, int]) -> Any:
         }
     cuts = [(key, cut) for key, row in knowledge.cost_cuts.items() for cut in row]
     for key, cut in cuts[before["cost_cuts"] :]:
-        yield {"kind": "cost cut", "costs": key, "base": cut.base, "weights": list(cut.weights)}
+        yield {"kind": "cost cut", "costs": key, **asdict(cut)}
 
 
 def write_schedule(schedule: Schedule) -> dict[str, Any]:
@@ -186,8 +186,12 @@ def _restore_answer(record: dict[str, Any], knowledge: Knowledge) -> None:
 
 
 def _restore_cut(record: dict[str, Any], knowledge: Knowledge) -> None:
-    weights = tuple((name, float(weight)) for name, weight in record["weights"])
-    cut = CostCut(base=record["base"], weights=weights)
+    cut = CostCut(
+        products=tuple(record["products"]),
+        lower=tuple(record["lower"]),
+        weights=tuple(record["weights"]),
+        base=record["base"],
+    )
     knowledge.cost_cuts.setdefault(record["costs"], []).append(cut)
 
 
