@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from stnopt.cli import doctor, fit, region, schedule
+from stnopt.cli import doctor, fit, plan, region, schedule
 from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from stnopt.errors import StnoptError
 from stnopt.plant.source import list_examples
@@ -64,7 +64,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "130 interrupted. Examples: " + ", ".join(list_examples()),
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (schedule, region, fit, doctor):
+    for command in (schedule, region, fit, plan, doctor):
         command.add(commands)
     return parser
 

@@ -1,9 +1,9 @@
 """The best plan that the plants can really make, and a bound that no plan is below.
 
 Two planning models close in on each other. In the inner one production lies in what is known to be
-feasible (or in a learned region, until its plans hold): its plans are scheduled and replayed. In the
-outer one only what is proven for any schedule is excluded: its optimum is the bound. Where the outer
-plan goes beyond what is known, the plant is asked: either a schedule is found, or a proof.
+feasible (or in a learned region, until its plans hold): its plans are scheduled and replayed. In
+the outer one only what is proven for any schedule is excluded: its optimum is the bound. Where the
+outer plan goes beyond what is known, the plant is asked: a schedule is found, or a proof.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.feasibility.refinement import Limit
-    from stnopt.planning.pieces import Piece
     from stnopt.planning.cost_cut import CostCut
+    from stnopt.planning.pieces import Piece
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
 

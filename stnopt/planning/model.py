@@ -17,11 +17,11 @@ from stnopt.planning.region_match import match_regions, region_limits
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stnopt.planning.problem import PlanningProblem
     import numpy as np
     from numpy.typing import NDArray
 
     from stnopt.planning.cost_cut import CostCut
+    from stnopt.planning.problem import PlanningProblem
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
@@ -76,8 +76,9 @@ def write_model(
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
     *,
-    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]] | None = None,
-    n_sums: int = 1,
+    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]]
+    | None = None,
+    with_sums: bool = True,
 ) -> pyo.ConcreteModel:
     """Build the model with some limits of production per facility and period.
 
@@ -89,8 +90,8 @@ def write_model(
     limits : mapping of (facility, period) to sequence of ProductionLimit
     cost_cuts : mapping of (facility, period) to (sequence of CostCut, (p,) array), optional
         What production costs at least, beside its sums, and the most that is made.
-    n_sums : int
-        Points of time within a period up to which its sums are taken.
+    with_sums : bool
+        Whether production is limited, and its cost bounded, by sums over unit hours and recipes.
     """
     m = pyo.ConcreteModel(name="planning")
     _add_sets(m, problem, questions)
@@ -98,7 +99,7 @@ def write_model(
     _add_stocks(m, problem)
     _add_lanes(m, problem)
     _add_demand(m, problem)
-    _add_production(m, questions, limits, cost_cuts or {}, n_sums)
+    _add_production(m, questions, limits, cost_cuts or {}, with_sums)
     _add_cost(m, problem)
     return m
 
@@ -110,8 +111,9 @@ def _add_sets(
     m.OPEN = pyo.Set(initialize=list(questions), dimen=2)
     makes = [(f, t, p) for (f, t), question in questions.items() for p in question.products]
     m.MAKES = pyo.Set(initialize=makes, dimen=3)
-    stocks = [(f, t, p) for f in problem.facilities for t in problem.periods
-              for p in problem.products]
+    stocks = [
+        (f, t, p) for f in problem.facilities for t in problem.periods for p in problem.products
+    ]
     m.STOCKS = pyo.Set(initialize=stocks, dimen=3)
     moves = [
         (number, t, p)
@@ -121,8 +123,9 @@ def _add_sets(
         if index + lane.lead < n
     ]
     m.MOVES = pyo.Set(initialize=moves, dimen=3)
-    wanted = [(c, t, p) for c in problem.customers for t in problem.periods
-              for p in problem.products]
+    wanted = [
+        (c, t, p) for c in problem.customers for t in problem.periods for p in problem.products
+    ]
     m.WANTED = pyo.Set(initialize=wanted, dimen=3)
 
 
@@ -138,13 +141,9 @@ def _add_variables(m: Any, problem: PlanningProblem) -> None:
     last = problem.periods[-1]
     m.backlog = pyo.Var(
         m.WANTED,
-        bounds=lambda _, c, t, p: (
-            0, None if p in problem.backlog_cost and t != last else 0
-        ),
+        bounds=lambda _, c, t, p: (0, None if p in problem.backlog_cost and t != last else 0),
     )
-    m.lost = pyo.Var(
-        m.WANTED, bounds=lambda _, c, t, p: (0, None if p in problem.lost_cost else 0)
-    )
+    m.lost = pyo.Var(m.WANTED, bounds=lambda _, c, t, p: (0, None if p in problem.lost_cost else 0))
 
 
 def _add_stocks(m: Any, problem: PlanningProblem) -> None:
@@ -176,7 +175,9 @@ def _add_stocks(m: Any, problem: PlanningProblem) -> None:
         level = problem.facilities[facility].safety.get(product, 0.0)
         if not level:
             return pyo.Constraint.Skip
-        return m.stock[facility, period, product] + m.below_safety[facility, period, product] >= level
+        return (
+            m.stock[facility, period, product] + m.below_safety[facility, period, product] >= level
+        )
 
 
 def _add_lanes(m: Any, problem: PlanningProblem) -> None:
@@ -185,8 +186,9 @@ def _add_lanes(m: Any, problem: PlanningProblem) -> None:
 
     @m.Constraint(limited, list(problem.periods))
     def lane_capacity(m: Any, number: int, period: str) -> Any:
-        sent = [m.move[number, period, p] for p in problem.products
-                if (number, period, p) in m.MOVES]
+        sent = [
+            m.move[number, period, p] for p in problem.products if (number, period, p) in m.MOVES
+        ]
         return sum(sent) <= problem.all_lanes[number].capacity if sent else pyo.Constraint.Skip
 
 
@@ -215,16 +217,17 @@ def _add_production(
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
     cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]],
-    n_sums: int,
+    with_sums: bool,
 ) -> None:
-    """Sums for every plant and period, whose cost no schedule is below, and the limits."""
+    """Add sums for every plant and period, whose cost no schedule is below, and the limits."""
     m.plant = pyo.Block(m.OPEN)
     m.production_cost = pyo.Var(m.OPEN, bounds=(0, None))
     for key, question in questions.items():
         block = m.plant[key]
         make = {product: m.make[(*key, product)] for product in question.products}
-        cost = add_sums(block, question, make, n_periods=n_sums)
-        block.cost_in_sums = pyo.Constraint(expr=m.production_cost[key] >= cost)
+        if with_sums:
+            cost = add_sums(block, question, make)
+            block.cost_in_sums = pyo.Constraint(expr=m.production_cost[key] >= cost)
         if key in cost_cuts:
             cuts, upper = cost_cuts[key]
             block.dearer = pyo.Block()
@@ -290,8 +293,12 @@ def extract_plan(model: pyo.ConcreteModel, problem: PlanningProblem) -> Plan:
     if any(var.value is None for var in model.make.values()):
         raise InvalidInputError("the planning model has no values yet: solve it first")
     lanes = problem.all_lanes
-    amounts = [var.value for part in (model.make, model.move, model.lost) for var in part.values()
-               if var.value is not None]
+    amounts = [
+        var.value
+        for part in (model.make, model.move, model.lost)
+        for var in part.values()
+        if var.value is not None
+    ]
     least = _ROUNDING * max([1.0, *amounts])
 
     def read(part: Any) -> dict[Any, float]:

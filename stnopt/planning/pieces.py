@@ -64,7 +64,7 @@ def _is_below(piece: Piece, other: Piece) -> bool:
 
 
 def _height(segment: Piece, x: float) -> float:
-    """The most of the second product at x on a segment, minus infinity to its right."""
+    """Return the most of the second product at x on a segment, minus infinity to its right."""
     (x1, y1), (x2, y2) = segment[np.argsort(segment[:, 0])]
     if x > x2:
         return -np.inf
@@ -182,7 +182,7 @@ def _breaks(limits: Sequence[Limit], upper: NDArray[np.float64]) -> list[float]:
 
 
 def _open_to(limits: Sequence[Limit], x: float, top: float) -> float:
-    """The most of the second product that no limit excludes at an amount of the first.
+    """Return the most of the second product that no limit excludes at an amount of the first.
 
     It is below zero where even nothing of it is excluded.
     """

@@ -69,7 +69,9 @@ class Plan:
         if problems:
             raise InvalidInputError(problems)
 
-    def to_frame(self, part: Literal["production", "shipments", "lost"] = "production") -> pd.DataFrame:
+    def to_frame(
+        self, part: Literal["production", "shipments", "lost"] = "production"
+    ) -> pd.DataFrame:
         """Return one row per amount of a part of the plan."""
         rows = [(*key, amount) for key, amount in getattr(self, part).items()]
         return pd.DataFrame(rows, columns=[*_KEYS[part], "amount"])
@@ -97,9 +99,7 @@ class Plan:
             content = json.loads(text)
             if content["format"] != _FORMAT:
                 raise InvalidInputError(f"plan: expected 'format': {_FORMAT!r}")
-            return cls(
-                **{key: {tuple(row[:-1]): row[-1] for row in content[key]} for key in _KEYS}
-            )
+            return cls(**{key: {tuple(row[:-1]): row[-1] for row in content[key]} for key in _KEYS})
         except (ValueError, KeyError, TypeError, IndexError) as error:
             if isinstance(error, InvalidInputError):
                 raise

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.checks import did_you_mean
 from stnopt.planning.plan import owed_of, stocks_of
+from stnopt.plant.checks import did_you_mean
 
 if TYPE_CHECKING:
     from stnopt.planning.plan import Plan
@@ -19,7 +19,7 @@ _SAME = 1e-6
 
 
 def sum_problems(plan: Plan, problem: PlanningProblem) -> list[str]:
-    """Find what does not add up in a plan: stocks, lanes, demand that is neither met nor allowed."""
+    """Find what does not add up in a plan: stocks, lanes, demand that is not met."""
     amounts = [*plan.production.values(), *plan.shipments.values(), *problem.wanted.values()]
     slack = _SAME * max([1.0, *amounts])
     problems = []

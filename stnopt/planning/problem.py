@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
 from stnopt.planning.facility import Facility
+from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
 
 MARKET = "market"
 """The customer where none is named."""
@@ -235,8 +235,11 @@ class PlanningProblem:
                 for product in lane.products
                 if product not in self.products
             ]
-        pairs = [(lane.source, lane.to, product) for lane in self.lanes for product in
-                 (lane.products or self.products)]
+        pairs = [
+            (lane.source, lane.to, product)
+            for lane in self.lanes
+            for product in (lane.products or self.products)
+        ]
         problems += [
             f"lane from {source!r} to {to!r}: {product!r} is carried by more than one"
             for source, to, product in sorted({pair for pair in pairs if pairs.count(pair) > 1})
@@ -330,9 +333,7 @@ def _period_problems(facility: Facility, periods: tuple[str, ...]) -> list[str]:
     values |= {f"supply of {name!r}": v for name, v in facility.supply.items()}
     for label, value in values.items():
         if isinstance(value, tuple) and len(value) != len(periods):
-            problems.append(
-                f"{owner}: {label} has {len(value)} values for {len(periods)} periods"
-            )
+            problems.append(f"{owner}: {label} has {len(value)} values for {len(periods)} periods")
     for key in ("closed", "plants"):
         problems += [
             f"{owner}: {key}: there is no period {period!r}{did_you_mean(period, periods)}"

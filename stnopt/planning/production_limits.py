@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyomo.environ as pyo
 
 from stnopt.embedding.constraint import add_region_constraint
-from stnopt.feasibility.refinement import Limit
-from stnopt.plant.problem import Problem
 from stnopt.planning.pieces import outer_pieces
+from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.capacity_bound import build_period_sums
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from stnopt.embedding.region_block import Form
     from stnopt.feasibility.one_vs_one import UnionRegion
+    from stnopt.feasibility.refinement import Limit
     from stnopt.feasibility.region import Region
     from stnopt.planning.pieces import Piece
     from stnopt.planning.question import PeriodQuestion
@@ -111,28 +111,34 @@ class WithinLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InRegion:
-    """Production that a learned region accepts, inside the box it was learned from."""
+    """Production at most a target that a learned region accepts, inside the box it knows.
+
+    A schedule that makes at least the target makes at least what is planned, so that a region
+    learned from some amount on says something below it too.
+    """
 
     region: Region | UnionRegion
     form: Form
-    blocks: list[Any] = field(default_factory=list)
 
     def add(self, block: Any, make: Mapping[str, Any]) -> None:
-        """Write the region's algebra, and its training box."""
-        inputs = {name: make[name] for name in self.region.inputs}
-        box = list(zip(self.region.inputs, self.region.lower, self.region.upper, strict=True))
-        block.in_training_box = pyo.Constraint(
-            [name for name, _, _ in box],
-            rule=lambda _, name: next(
-                (float(low), inputs[name], float(high)) for n, low, high in box if n == name
-            ),
+        """Write the target, which lies in the training box, and the region's algebra for it."""
+        region = self.region
+        box = {
+            name: (float(low), float(high))
+            for name, low, high in zip(region.inputs, region.lower, region.upper, strict=True)
+        }
+        block.target = pyo.Var(list(box), bounds=lambda _, name: box[name])
+
+        @block.Constraint(list(box))
+        def at_most_target(b: Any, name: str) -> Any:
+            return make[name] <= b.target[name]
+
+        add_region_constraint(
+            block, region, {name: block.target[name] for name in box}, form=self.form
         )
-        self.blocks.append(add_region_constraint(block, self.region, inputs, form=self.form))
 
 
-def add_sums(
-    block: Any, question: PeriodQuestion, make: Mapping[str, Any], *, n_periods: int = 1
-) -> Any:
+def add_sums(block: Any, question: PeriodQuestion, make: Mapping[str, Any]) -> Any:
     """Add the plant in sums over its horizon; return its cost, which no schedule is below.
 
     Amounts and numbers of batches that have started and ended by a point of time
@@ -141,7 +147,7 @@ def add_sums(
     """
     network = question.network
     sums = build_period_sums(
-        network, Problem(objective="cost", horizon=question.horizon), n_periods=n_periods
+        network, Problem(objective="cost", horizon=question.horizon), n_periods=1
     )
     program = sums.program
     n = len(program.cost)
@@ -160,7 +166,9 @@ def add_sums(
     block.sums = pyo.Constraint(
         kept,
         rule=lambda _, i: (
-            _finite(program.row_lower[i]), written(i), _finite(program.row_upper[i])
+            _finite(float(program.row_lower[i])),
+            written(i),
+            _finite(float(program.row_upper[i])),
         ),
     )
     last = len(sums.points) - 1

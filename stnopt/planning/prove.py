@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.feasibility.refinement import Limit
-from stnopt.plant.problem import Problem
 from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.question import valued, weighted
+from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
 from stnopt.scheduling.search.capacity_bound import bound_by_periods
 from stnopt.scheduling.search.find_schedule import find_schedule
@@ -103,9 +103,7 @@ def prove_limit(
         Whether a schedule is searched for too, where the proof comes without one.
     """
     network = weighted(question.network, dict(zip(question.products, weights, strict=True)))
-    problem = Problem(
-        objective="profit", horizon=question.horizon, targets=question.targets(lower)
-    )
+    problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
     where = {"lower": tuple(map(float, lower)), "weights": tuple(map(float, weights))}
     answer = solve_for_any_schedule(
         Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
@@ -126,8 +124,10 @@ def prove_limit(
     if bound is None or not math.isfinite(bound):
         return Reach(limit=None, schedule=schedule)
     limit = Limit(**where, bound=float(bound + _ROUNDING * abs(bound)))
-    made = 0.0 if schedule is None else float(
-        np.array(weights) @ question.amounts(schedule.final_stock)
+    made = (
+        0.0
+        if schedule is None
+        else float(np.array(weights) @ question.amounts(schedule.final_stock))
     )
     closed = schedule is not None and made >= bound * (1 - 10 * _GAP)
     return Reach(limit=limit, schedule=schedule, closed=closed)
@@ -146,9 +146,7 @@ def prove_cost(
     whoever makes at least z there pays at least ``prices @ z - bound``.
     """
     network = valued(question.network, dict(zip(question.products, prices, strict=True)))
-    problem = Problem(
-        objective="profit", horizon=question.horizon, targets=question.targets(lower)
-    )
+    problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
     answer = solve_for_any_schedule(
         Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
     )

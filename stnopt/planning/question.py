@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
     from stnopt.planning.problem import PlanningProblem
+    from stnopt.plant.network import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PeriodQuestion:
-    """A plant, its horizon and its products: which amounts can it make, and at what cost?
+    """A plant, its horizon and its products: what can be made is asked, and at what cost.
 
     Attributes
     ----------

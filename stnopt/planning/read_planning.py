@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError, InvalidNetworkError
+from stnopt.planning.demand_table import missing_periods, read_demand
+from stnopt.planning.facility import Facility
+from stnopt.planning.problem import MARKET, Demand, Lane, PlanningProblem
 from stnopt.plant.read import load_example, read_network
 from stnopt.plant.source import list_examples, open_source
 from stnopt.plant.values import (
@@ -18,9 +21,6 @@ from stnopt.plant.values import (
     read_numbers,
     read_text,
 )
-from stnopt.planning.demand_table import missing_periods, read_demand
-from stnopt.planning.facility import Facility
-from stnopt.planning.problem import MARKET, Demand, Lane, PlanningProblem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +115,7 @@ def _read_periods(value: object, problems: list[str]) -> int | tuple[str, ...]:
     return tuple(str(name) for name in value)
 
 
-def _read_facility(
-    name: str, given: object, folder: Path, problems: list[str]
-) -> Facility | None:
+def _read_facility(name: str, given: object, folder: Path, problems: list[str]) -> Facility | None:
     owner = f"facility {name!r}"
     n_before = len(problems)
     entries = known_entries(given, owner, _FACILITY_KEYS, ("plant", "horizon"), problems)
@@ -194,7 +192,7 @@ def _read_demand(
         return ()
     if not isinstance(given, list | tuple):
         try:
-            return read_demand(folder / given if isinstance(given, str) else given, periods)  # type: ignore[arg-type]
+            return read_demand(folder / given if isinstance(given, str) else given, periods)
         except InvalidInputError as error:
             problems += error.problems
             return ()
@@ -206,17 +204,19 @@ def _read_demand(
         if len(problems) > n_before:
             continue
         amount = read_number(entries["amount"], f"{owner}: amount", problems)
-        texts = [str(entries["period"]), str(entries["product"])]
-        customer = str(entries.get("customer", MARKET))
-        if amount is not None:
-            found = made(
-                lambda **v: Demand(*v["texts"], v["amount"], v["customer"]),
-                problems,
-                texts=texts,
-                amount=amount,
-                customer=customer,
+        if amount is None:
+            continue
+        try:
+            rows.append(
+                Demand(
+                    str(entries["period"]),
+                    str(entries["product"]),
+                    amount,
+                    str(entries.get("customer", MARKET)),
+                )
             )
-            rows += [] if found is None else [found]
+        except InvalidInputError as error:
+            problems += [f"{owner}: {what}" for what in error.problems]
     if len(rows) == len(given):
         problems += [f"demand: {what}" for what in missing_periods(rows, periods)]
     return tuple(rows)

@@ -1,4 +1,4 @@
-"""Asking a plant where a plan goes beyond what is known: a schedule, or a proof that there is none."""
+"""Asking a plant where a plan goes beyond what is known: a schedule, or a proof against it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from stnopt.planning.book import KnowledgeBook
     from stnopt.planning.knowledge import Knowledge
-    from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.prove import Reach
+    from stnopt.planning.question import PeriodQuestion
 
 #: Questions that are asked between two plans.
 _PER_ROUND = 6
@@ -66,7 +66,7 @@ class Refiner:
         return learned
 
     def settle(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
-        """Find a schedule for a point, or a limit that excludes it; whether anything was learned."""
+        """Find a schedule for a point, or a limit that excludes it; whether it learned anything."""
         knowledge = self.book.of(question)
         hints = [h for h in knowledge.hints if h.excludes(amounts[None, :], 0.0)[0]]
         learned = False

@@ -12,10 +12,10 @@ from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion
-from stnopt.plant.checks import did_you_mean
-from stnopt.plant.tolerance import time_tolerance
 from stnopt.planning.pieces import region_pieces
 from stnopt.planning.production_limits import BelowPieces, InRegion, WithinLimits
+from stnopt.plant.checks import did_you_mean
+from stnopt.plant.tolerance import time_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +101,8 @@ def _why_not(region: PlanningRegion, question: PeriodQuestion) -> str:
             f"the region is for another plant (fingerprint {str(origin['fingerprint'])[:8]}..., "
             f"this period's is {question.plant.fingerprint[:8]}...)"
         )
+    if origin.get("sense", "at_least") != "at_least":
+        return "the region is for exactly its targets; plans need one for at least so much"
     horizon = origin.get("horizon")
     if horizon is not None and abs(float(horizon) - question.horizon) > time_tolerance(
         question.horizon
@@ -112,15 +114,10 @@ def _why_not(region: PlanningRegion, question: PeriodQuestion) -> str:
     if isinstance(region, CertifiedRegion):
         return ""
     for name, low, high in zip(region.inputs, region.lower, region.upper, strict=True):
-        if not math.isfinite(high):
+        if not (math.isfinite(low) and math.isfinite(high)):
             return (
-                f"the region does not say up to which amount of {name} it was learned: beyond, it "
-                "would extrapolate; give its `upper`"
-            )
-        if low > 0:
-            return (
-                f"the region was learned from {low:g} of {name} on: below, where less is made, it "
-                "would extrapolate; learn it from 0 on"
+                f"the region does not say between which amounts of {name} it was learned: "
+                "outside, it would extrapolate; give its `lower` and `upper`"
             )
     return ""
 
@@ -163,6 +160,5 @@ def projected_limits(region: CertifiedRegion, products: Sequence[str]) -> list[L
         )
         for limit in region.limits
         # of the others nothing is made: a corner above 0 in them excludes nothing
-        if all(limit.lower[j] <= 0 for j in others)
-        and any(limit.weights[j] > 0 for j in columns)
+        if all(limit.lower[j] <= 0 for j in others) and any(limit.weights[j] > 0 for j in columns)
     ]

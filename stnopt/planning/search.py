@@ -180,12 +180,8 @@ class PlanSearcher:
 
     def _try_inner(self) -> Verification | None:
         """Make the best plan of what is known to be feasible, and schedule it."""
-        limits = {
-            key: [
-                BelowPieces(
-                    pieces=self.book.of(question).inner(), products=question.products
-                )
-            ]
+        limits: dict[tuple[str, str], list[ProductionLimit]] = {
+            key: [BelowPieces(pieces=self.book.of(question).inner(), products=question.products)]
             for key, question in self.questions.items()
         }
         plan, _ = self._solve(limits)
@@ -211,9 +207,7 @@ class PlanSearcher:
                 cuts[key] = (found, known.upper)
         model = write_model(self.problem, self.questions, limits, cost_cuts=cuts)
         limit = min(_MODEL_LIMIT, max(self.remaining(), 1.0))
-        result = solve(
-            model, relative_gap=max(_SHARE * self.relative_gap, 1e-6), time_limit=limit
-        )
+        result = solve(model, relative_gap=max(_SHARE * self.relative_gap, 1e-6), time_limit=limit)
         if result.status is Status.INFEASIBLE and proven:
             self.infeasible = True
         plan = extract_plan(model, self.problem) if result.has_solution else None

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -69,14 +69,15 @@ class PlanStore:
             os.write(self._file, header)
         try:
             first, *lines = [json.loads(line) for line in complete.split(b"\n")[:-1]]
-            if first["format"] != _FORMAT:
-                raise KeyError("format")
-            for record in lines:
+            ours = first["format"] == _FORMAT
+            for record in lines if ours else ():
                 self._records.setdefault(record["question"], []).append(record)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError):
+            ours = False
+        if not ours:
             raise InvalidInputError(
                 f"store {str(path)!r}: not a file that plans were kept in, or damaged"
-            ) from error
+            )
         os.ftruncate(self._file, len(complete))
         os.lseek(self._file, 0, os.SEEK_END)
 
@@ -107,7 +108,7 @@ class PlanStore:
             os.close(self._file)
             self._file = None
 
-    def __enter__(self) -> PlanStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,10 +131,10 @@ def _records(knowledge: Knowledge, before: dict[str, int]) -> Any:
     for name, kind in (("limits", "limit"), ("event_limits", "event limit")):
         for limit in getattr(knowledge, name)[before[name] :]:
             yield {"kind": kind, **asdict(limit)}
-    for key, answer in list(knowledge.answers.items())[before["answers"] :]:
+    for asked, answer in list(knowledge.answers.items())[before["answers"] :]:
         yield {
             "kind": "answer",
-            "key": list(key),
+            "key": list(asked),
             "amounts": answer.amounts.tolist(),
             "verdict": answer.verdict,
             "schedule": None if answer.schedule is None else write_schedule(answer.schedule),

@@ -78,22 +78,27 @@ def check_plan(
     production_cost, n_scheduled = 0.0, 0
     for key in dict.fromkeys((f, t) for f, t, _ in plan.production):
         facility, period = key
-        planned = {
-            p: a for (f, t, p), a in plan.production.items() if (f, t) == key and a > 0
-        }
+        planned = {p: a for (f, t, p), a in plan.production.items() if (f, t) == key and a > 0}
         question = questions.get(key)
         beyond = [p for p in planned if question is None or p not in question.products]
         if not planned:
             continue
         if question is None or beyond:
-            reason = "the facility is closed" if question is None else (
-                f"the plant does not make {', '.join(beyond)}"
+            reason = (
+                "the facility is closed"
+                if question is None
+                else (f"the plant does not make {', '.join(beyond)}")
             )
             short = dict(planned)
             checks.append(
                 PeriodCheck(
-                    facility=facility, period=period, planned=planned, schedule=None,
-                    holds=False, reason=reason, short=short,
+                    facility=facility,
+                    period=period,
+                    planned=planned,
+                    schedule=None,
+                    holds=False,
+                    reason=reason,
+                    short=short,
                 )
             )
             continue
