@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from stnopt.plant.state import LastTask as LastTask
     from stnopt.plant.state import PlantState as PlantState
     from stnopt.plant.state import RunningBatch as RunningBatch
+    from stnopt.plant.tables.write import write_tables as write_tables
     from stnopt.plot import plot_frontier as plot_frontier
     from stnopt.plot import plot_gantt as plot_gantt
     from stnopt.plot import plot_network as plot_network
@@ -203,6 +204,7 @@ _MODULES = {
     "set_objective": "stnopt.scheduling.model",
     "solve": "stnopt.solvers.solve",
     "solve_over_region": "stnopt.embedding.branch_and_bound",
+    "write_tables": "stnopt.plant.tables.write",
     "trace_frontier": "stnopt.feasibility.certified_region",
     "Demand": "stnopt.planning.problem",
     "Facility": "stnopt.planning.facility",
