@@ -195,16 +195,15 @@ def _write(
 
 
 def _excel(tables: dict[str, Any]) -> Callable[[Path], None]:
+    from stnopt.plant.tables.cells import load_openpyxl
+
+    load_openpyxl()
+
     def write(path: Path) -> None:
         import pandas as pd
 
-        try:
-            with pd.ExcelWriter(path) as book:
-                for name, frame in tables.items():
-                    frame.to_excel(book, sheet_name=name, index=False)
-        except ImportError as error:
-            raise InvalidInputError(
-                "--excel needs the package openpyxl: install it, or take the CSV files"
-            ) from error
+        with pd.ExcelWriter(path) as book:
+            for name, frame in tables.items():
+                frame.to_excel(book, sheet_name=name, index=False)
 
     return write

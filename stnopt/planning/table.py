@@ -9,6 +9,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import read_table
+from stnopt.plant.tables.cells import load_openpyxl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def read_rows(
     """
     if isinstance(source, pd.DataFrame):
         rows, header = _rows_of(source), [str(column) for column in source.columns]
-    elif Path(source).suffix.lower() in (".xlsx", ".xls", ".ods"):
+    elif Path(source).suffix.lower() in (".xlsx", ".xlsm"):
         name = str(source)
         frame = _read_excel(Path(source))
         rows, header = _rows_of(frame), [str(column) for column in frame.columns]
@@ -73,12 +74,8 @@ def _plain(value: object) -> object:
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
+    load_openpyxl()
     try:
         return pd.read_excel(path)
-    except ImportError as error:
-        raise InvalidInputError(
-            f"{str(path)!r}: reading Excel files needs the package openpyxl: install it, or save "
-            "the sheet as CSV"
-        ) from error
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{str(path)!r} cannot be read: {error}") from error
