@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PER_ROUND = 6
 #: Share of an amount by which a point must go beyond what is known to be asked about.
 _BEYOND = 5e-4
+#: Corners that are tried for one product: each finds a schedule nearer to the point, or a proof.
+_TRIES = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,9 +104,12 @@ class Refiner:
             return learned
         largest = int(np.argmax(amounts / np.maximum(knowledge.upper, 1e-9)))
         for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
-            lower = np.where(np.arange(len(amounts)) == j, 0.0, amounts * (1 - _BEYOND))
-            reach = self._prove(knowledge, lower, np.eye(len(amounts))[j], search=True)
-            learned |= reach is not None
+            for _ in range(_TRIES):
+                corner = _lowest_corner(knowledge, amounts, j)
+                reach = self._prove(knowledge, corner, np.eye(len(amounts))[j], search=True)
+                learned |= reach is not None
+                if reach is None or self._is_settled(knowledge, amounts) or self.remaining() <= 0:
+                    break
             if self._is_settled(knowledge, amounts) or self.remaining() <= 0:
                 break
         if not self._is_settled(knowledge, amounts):
@@ -158,6 +163,27 @@ def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np
     beyond = (normals @ amounts) / np.maximum(offsets, 1e-12)
     best = normals[int(np.argmax(beyond))]
     return best / best.sum() if best.sum() > 0 else even / even.sum()
+
+
+def _lowest_corner(
+    knowledge: Knowledge, amounts: NDArray[np.float64], j: int
+) -> NDArray[np.float64]:
+    """Return a corner below a point, above all known schedules with as much of product j.
+
+    What is proven above it then excludes as much as can be. Schedules that reach the point in
+    product j but not in the others bound the corner from below.
+    """
+    corner = amounts * (1 - _BEYOND)
+    as_much = [made for made, _ in knowledge.made if made[j] >= corner[j]]
+    step = _BEYOND * np.where(np.isfinite(knowledge.upper), knowledge.upper, amounts)
+    corner[j] = 0.0
+    for i in range(len(amounts)):
+        if i == j:
+            continue
+        others = [k for k in range(len(amounts)) if k not in (i, j)]
+        rivals = [made[i] for made in as_much if np.all(made[others] >= corner[others])]
+        corner[i] = min(corner[i], max(rivals) + step[i]) if rivals else 0.0
+    return corner
 
 
 def _limit_near(knowledge: Knowledge, amounts: NDArray[np.float64]) -> Limit:
