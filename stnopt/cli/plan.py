@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--gap", type=float, default=5e-3, help="between cost and bound")
     command.add_argument("--time-limit", type=float, default=300.0, help="seconds for the search")
     command.add_argument(
-        "--period-limit", type=float, default=20.0, help="seconds per question put to a plant"
+        "--period-limit", type=float, default=60.0, help="seconds per question put to a plant"
     )
     command.add_argument("--store", type=Path, help="file that keeps schedules and proofs")
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")

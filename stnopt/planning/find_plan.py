@@ -37,7 +37,7 @@ def find_plan(
     time_limit: float | None = None,
     relative_gap: float = 5e-3,
     max_rounds: int | None = None,
-    period_limit: float = 20.0,
+    period_limit: float = 60.0,
     store: Path | str | None = None,
     progress: bool = False,
     clock: Callable[[], float] = time.perf_counter,

@@ -82,9 +82,18 @@ class Refiner:
             learned |= self._settle_unknown(knowledge, amounts)
         return learned
 
-    def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> None:
-        """Exclude a point that could not be scheduled from the plans that follow."""
+    def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Exclude a point that could not be scheduled from the plans that follow.
+
+        Returns
+        -------
+        bool
+            Whether it was more than the proofs' own gap beyond what is known to be feasible.
+        """
         knowledge = self.book.of(question)
+        step = np.where(np.isfinite(knowledge.upper), knowledge.upper, amounts)
+        if knowledge.is_feasible(np.maximum(amounts - 3 * _BEYOND * step, 0.0)):
+            return False
         if not knowledge.is_excluded(amounts):
             self.settle(question, amounts)
         if not knowledge.is_excluded(amounts) and not knowledge.is_feasible(amounts):
@@ -93,6 +102,7 @@ class Refiner:
         if knowledge.is_feasible(amounts):
             knowledge.answers.pop(knowledge.key_of(question, amounts), None)
         self.book.save(question)
+        return True
 
     def _settle_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
         """First a plane through the known points near by, then one product beyond the others."""

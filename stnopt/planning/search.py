@@ -142,8 +142,7 @@ class PlanSearcher:
 
     def _follow_learned(self) -> None:
         """Follow learned regions until one of their plans holds; what fails is cut off."""
-        learned = [r for r in self.regions.values() if not isinstance(r, CertifiedRegion)]
-        if not learned:
+        if all(isinstance(region, CertifiedRegion) for region in self.regions.values()):
             return
         while self.remaining() > 0 and self.max_rounds != self.rounds:
             limits = {}
@@ -162,12 +161,14 @@ class PlanSearcher:
             verified = self._verify(plan)
             if verified.verified:
                 return
-            failed = [c for c in verified.checks if not c.holds]
-            for check in failed:
+            learned = False
+            for check in (c for c in verified.checks if not c.holds):
                 question = self.questions[check.facility, check.period]
                 amounts = np.array([check.planned.get(p, 0.0) for p in question.products])
                 self.report(f"ask {check.facility}, period {check.period}")
-                self.refiner.cut_off(question, amounts)
+                learned |= self.refiner.cut_off(question, amounts)
+            if not learned:  # what is left is within the proofs' own gap: the inner model's turn
+                return
 
     def _solve_outer(self) -> Plan | None:
         """Solve the model in which only what is proven is excluded: a bound for every plan."""

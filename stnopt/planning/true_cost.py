@@ -27,9 +27,11 @@ _PER_ROUND = 4
 #: Share of its cost by which a schedule must be dearer than what is proven to ask.
 _DEARER = 1e-3
 #: Corners of a cut, as shares of the amounts: the lowest whose plane comes near is kept.
-_CORNERS = (0.85, 0.97, 1.0)
-#: Share of the difference that a cut must close.
+_CORNERS = (0.9, 1.0)
+#: Share of the difference that a cut closes if no other is tried.
 _NEAR = 0.8
+#: Share of the difference that makes a cut worth keeping.
+_USEFUL = 0.05
 #: Share of an amount by which production is lessened to see what it costs.
 _STEP = 0.01
 
@@ -92,7 +94,7 @@ class CostRefiner:
         prices = _marginal_costs(question, amounts, schedule, beside)
         cost, known = cost_of(schedule, question), self.least_cost(question, amounts)
         cuts = self.book.of(question).cost_cuts.setdefault(question.cost_key, [])
-        learned = False
+        best, most = None, _USEFUL * (cost - known)
         for share in _CORNERS:
             if self.remaining() <= 0:
                 break
@@ -102,11 +104,13 @@ class CostRefiner:
             if cut is None:
                 continue
             gained = cut.at(amounts) - known
-            if gained > _NEAR * (cost - known) or (share == _CORNERS[-1] and gained > 0):
-                cuts.append(cut)
-                learned = True
+            if gained > most:
+                best, most = cut, gained
+            if gained > _NEAR * (cost - known):
                 break
-        return learned
+        if best is not None:
+            cuts.append(best)
+        return best is not None
 
 
 def _marginal_costs(

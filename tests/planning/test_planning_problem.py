@@ -63,7 +63,10 @@ def test_demand_from_a_workbook(tmp_path: Path):
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"periods": 0}, "periods: give their number, at least 1"),
-    ({"periods": ["a", "a"]}, "each name once, but a appear again"),
+    (
+        {"periods": ["a", "a"], "demand": [{"period": "a", "product": "A", "amount": 1}]},
+        "each name once, but a appear again",
+    ),
     ({"facility": {"horizon": -1}}, "horizon must be more than 0, got -1"),
     ({"facility": {"horizon": [8, 8]}}, "horizon has 2 values for 1 periods"),
     ({"facility": {"stock": {"A": -3}}}, "stock of 'A' must be at least 0, got -3"),
