@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from stnopt.planning.problem import Lane as Lane
     from stnopt.planning.problem import PlanningProblem as PlanningProblem
     from stnopt.planning.read_planning import read_planning_problem as read_planning_problem
+    from stnopt.planning.scenarios import Scenario as Scenario
+    from stnopt.planning.scenarios import ScenarioSearch as ScenarioSearch
+    from stnopt.planning.scenarios import plan_scenarios as plan_scenarios
     from stnopt.planning.trace import trace_regions as trace_regions
     from stnopt.planning.verify import verify_plan as verify_plan
     from stnopt.planning.why_not import PlanShortfall as PlanShortfall
@@ -224,6 +227,9 @@ _MODULES = {
     "trace_regions": "stnopt.planning.trace",
     "verify_plan": "stnopt.planning.verify",
     "plot_plan": "stnopt.plot",
+    "Scenario": "stnopt.planning.scenarios",
+    "ScenarioSearch": "stnopt.planning.scenarios",
+    "plan_scenarios": "stnopt.planning.scenarios",
 }
 
 __all__ = list(_MODULES)

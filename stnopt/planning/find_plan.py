@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
+from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.question import period_questions
 from stnopt.planning.region_match import match_regions
@@ -96,7 +97,7 @@ def find_plan(
             bar.update()
 
         searcher = PlanSearcher(
-            problem=problem,
+            asked=OnePlan(problem=problem, questions=questions),
             questions=questions,
             regions=matched,
             form=form,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stnopt.feasibility.certified_region import CertifiedRegion
-from stnopt.planning.model import extract_plan, write_model
 from stnopt.planning.plan import Plan, PlanSearch, Verification
 from stnopt.planning.production_limits import BelowPieces, WithinLimits
 from stnopt.planning.refine import Refiner
@@ -22,9 +21,9 @@ from stnopt.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from stnopt.planning.asked_plan import AskedPlan
     from stnopt.planning.book import KnowledgeBook
     from stnopt.planning.plan import Stopped
-    from stnopt.planning.problem import PlanningProblem
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
@@ -41,7 +40,6 @@ _PATIENCE = 3
 class PlanSearcher:
     """What a search knows, and the best plan so far."""
 
-    problem: PlanningProblem
     questions: Mapping[tuple[str, str], PeriodQuestion]
     regions: Mapping[tuple[str, str], PlanningRegion]
     form: PlanningForm
@@ -52,6 +50,7 @@ class PlanSearcher:
     max_rounds: int | None
     report: Callable[[str], None]
     clock: Callable[[], float]
+    asked: AskedPlan
     started: float = field(init=False)
     plan: Plan | None = None
     verification: Verification | None = None
@@ -206,12 +205,12 @@ class PlanSearcher:
             found = known.cost_cuts.get(question.cost_key, [])
             if found:
                 cuts[key] = (found, known.upper)
-        model = write_model(self.problem, self.questions, limits, cost_cuts=cuts)
+        model = self.asked.write(limits, cuts)
         limit = min(_MODEL_LIMIT, max(self.remaining(), 1.0))
         result = solve(model, relative_gap=max(_SHARE * self.relative_gap, 1e-6), time_limit=limit)
         if result.status is Status.INFEASIBLE and proven:
             self.infeasible = True
-        plan = extract_plan(model, self.problem) if result.has_solution else None
+        plan = self.asked.extract(model) if result.has_solution else None
         return plan, result.bound
 
     def _verify(self, plan: Plan) -> Verification:
@@ -219,7 +218,12 @@ class PlanSearcher:
         self.rounds += 1
         limit = min(self.period_limit, max(self.remaining(), 0.5))
         verified = check_plan(
-            plan, self.problem, self.questions, self.book, time_limit=limit, report=self.report
+            plan,
+            self.questions,
+            self.book,
+            settle=self.asked.settle,
+            time_limit=limit,
+            report=self.report,
         )
         self.n_scheduled += verified.n_scheduled
         if self.first_failed is None:

@@ -27,7 +27,7 @@ _PER_ROUND = 4
 #: Share of its cost by which a schedule must be dearer than what is proven to ask.
 _DEARER = 1e-3
 #: Corners of a cut, as shares of the amounts: the lowest whose plane comes near is kept.
-_CORNERS = (0.9, 1.0)
+_CORNERS = (0.9, 0.97, 0.995)
 #: Share of the difference that a cut closes if no other is tried.
 _NEAR = 0.8
 #: Share of the difference that makes a cut worth keeping.

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidInputError
+from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.plan import PeriodCheck, Verification
-from stnopt.planning.plan_sums import check_names, other_costs, sum_problems
+from stnopt.planning.plan_sums import check_names
 from stnopt.planning.question import period_questions
 from stnopt.planning.schedule_period import cost_of, schedule_period
 from stnopt.planning.shortfall import nearest
@@ -60,19 +61,23 @@ def verify_plan(
     questions = period_questions(problem)
     with PlanStore(store) as kept:
         book = KnowledgeBook(kept)
-        return check_plan(plan, problem, questions, book, time_limit=time_limit)
+        settle = OnePlan(problem=problem, questions=questions).settle
+        return check_plan(plan, questions, book, settle=settle, time_limit=time_limit)
 
 
 def check_plan(
     plan: Plan,
-    problem: PlanningProblem,
     questions: Mapping[tuple[str, str], PeriodQuestion],
     book: KnowledgeBook,
     *,
+    settle: Callable[[Plan], tuple[list[str], dict[str, float]]],
     time_limit: float,
     report: Callable[[str], None] = lambda _: None,
 ) -> Verification:
-    """Verify a plan whose names are known, with and for the knowledge of a book."""
+    """Verify a plan whose names are known, with and for the knowledge of a book.
+
+    `settle` says what does not add up, and what the plan costs besides production.
+    """
     checks: list[PeriodCheck] = []
     answers: dict[tuple[object, ...], Answer] = {}
     production_cost, n_scheduled = 0.0, 0
@@ -117,10 +122,11 @@ def check_plan(
         check = _judge(facility, period, planned, question, answers[same], book)
         production_cost += check.cost or 0.0
         checks.append(check)
+    problems, costs = settle(plan)
     return Verification(
         checks=tuple(checks),
-        problems=tuple(sum_problems(plan, problem)),
-        costs={"production": production_cost, **other_costs(plan, problem)},
+        problems=tuple(problems),
+        costs={"production": production_cost, **costs},
         n_scheduled=n_scheduled,
     )
 
