@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from stnopt.planning.problem import Lane as Lane
     from stnopt.planning.problem import PlanningProblem as PlanningProblem
     from stnopt.planning.read_planning import read_planning_problem as read_planning_problem
+    from stnopt.planning.roll import problem_after as problem_after
     from stnopt.planning.scenarios import Scenario as Scenario
     from stnopt.planning.scenarios import ScenarioSearch as ScenarioSearch
     from stnopt.planning.scenarios import plan_scenarios as plan_scenarios
@@ -230,6 +231,7 @@ _MODULES = {
     "Scenario": "stnopt.planning.scenarios",
     "ScenarioSearch": "stnopt.planning.scenarios",
     "plan_scenarios": "stnopt.planning.scenarios",
+    "problem_after": "stnopt.planning.roll",
 }
 
 __all__ = list(_MODULES)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
+from stnopt.planning.facility import value_in
+
 if TYPE_CHECKING:
     from stnopt.planning.problem import PlanningProblem
 
@@ -80,7 +82,8 @@ def _add_stocks(m: Any, problem: PlanningProblem, make: Any) -> None:
         key = (facility, period, product)
         made = make[key] if key in make else 0.0  # noqa: SIM401 (a Pyomo Var has no get)
         index = periods.index(period)
-        came = left = 0.0
+        came = value_in(site.receipts.get(product, 0.0), index)
+        left = 0.0
         for number, lane in enumerate(lanes):
             if lane.source == facility and (number, period, product) in m.MOVES:
                 left += m.move[number, period, product]

@@ -45,6 +45,8 @@ class Facility:
         Per raw material, its cost per amount consumed, in place of the plant file's.
     supply : mapping of str to PerPeriod
         Per raw material, what there is of it in a period (not carried on); in place of `initial`.
+    receipts : mapping of str to PerPeriod
+        Per product, what comes from outside in a period: what was bought, or is on its way.
     plants : mapping of str to Network
         Plants for single periods, such as one in which a unit is away.
 
@@ -65,6 +67,7 @@ class Facility:
     holding_cost: Mapping[str, float] = field(default_factory=dict)
     raw_cost: Mapping[str, PerPeriod] = field(default_factory=dict)
     supply: Mapping[str, PerPeriod] = field(default_factory=dict)
+    receipts: Mapping[str, PerPeriod] = field(default_factory=dict)
     plants: Mapping[str, Network] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,7 +93,7 @@ class Facility:
                 for name, value in numbers.items()
             }
             self._settle(key, ReadOnlyMapping(checked))
-        for key in ("raw_cost", "supply"):
+        for key in ("raw_cost", "supply", "receipts"):
             values = {
                 name: per_period(value, f"{owner}: {key} of {name!r}", problems, least=0.0)
                 for name, value in self._mapping(key, problems).items()
@@ -117,7 +120,7 @@ class Facility:
         """Names that the plant does not have, and raw materials that it makes itself."""
         problems = []
         states = self.network.states
-        for key in ("stock", "storage", "safety", "safety_cost", "holding_cost"):
+        for key in ("stock", "storage", "safety", "safety_cost", "holding_cost", "receipts"):
             for name in getattr(self, key):
                 if name not in states:
                     hint = did_you_mean(name, states)

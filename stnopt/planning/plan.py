@@ -12,6 +12,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import write_text
+from stnopt.planning.facility import value_in
 from stnopt.plant.checks import ReadOnlyMapping, checked_number
 
 if TYPE_CHECKING:
@@ -251,7 +252,10 @@ def stocks_of(plan: Plan, problem: PlanningProblem) -> dict[tuple[str, str, str]
     """Return what is in stock at every period's end, by facility, period and product."""
     n = len(problem.periods)
     changes = {
-        (name, product): [facility.stock.get(product, 0.0)] + [0.0] * n
+        (name, product): [
+            facility.stock.get(product, 0.0),
+            *(value_in(facility.receipts.get(product, 0.0), index) for index in range(n)),
+        ]
         for name, facility in problem.facilities.items()
         for product in problem.products
     }

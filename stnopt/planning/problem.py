@@ -331,6 +331,7 @@ def _period_problems(facility: Facility, periods: tuple[str, ...]) -> list[str]:
     values: dict[str, object] = {"horizon": facility.horizon}
     values |= {f"raw_cost of {name!r}": v for name, v in facility.raw_cost.items()}
     values |= {f"supply of {name!r}": v for name, v in facility.supply.items()}
+    values |= {f"receipts of {name!r}": v for name, v in facility.receipts.items()}
     for label, value in values.items():
         if isinstance(value, tuple) and len(value) != len(periods):
             problems.append(f"{owner}: {label} has {len(value)} values for {len(periods)} periods")

@@ -38,7 +38,7 @@ _KEYS = (
     "carry_over",
 )
 _AMOUNTS = ("stock", "storage", "safety", "safety_cost", "holding_cost")
-_BY_PERIOD = ("raw_cost", "supply")
+_BY_PERIOD = ("raw_cost", "supply", "receipts")
 _FACILITY_KEYS = ("plant", "horizon", "closed", "plants", *_AMOUNTS, *_BY_PERIOD)
 _LANE_KEYS = ("from", "to", "cost", "capacity", "lead", "products")
 _ROW_KEYS = ("period", "product", "amount", "customer")

@@ -38,11 +38,16 @@ def least(measure: str, shares: tuple[float, float], tail: float = 0.1) -> float
     return best
 
 
-@pytest.mark.parametrize("measure", ["expected", "worst", "cvar"])
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.99, 0.01)])
+@pytest.mark.parametrize(
+    ("measure", "shares"),
+    [
+        ("expected", (0.5, 0.5)),
+        ("expected", (0.99, 0.01)),
+        ("worst", (0.99, 0.01)),
+        ("cvar", (0.5, 0.5)),  # the dearer scenario fills the tail: counted by hand only then
+    ],
+)
 def test_a_two_stage_plan(measure: str, shares: tuple[float, float]):
-    if measure == "cvar" and shares[1] < 0.1:
-        pytest.skip("counted by hand only where the worst scenario fills the tail")
     content = one_reactor.document(*LOW)
     del content["backlog_cost"]
     problem = stnopt.read_planning_problem(content)
