@@ -12,16 +12,14 @@ import numpy as np
 from stnopt.errors import UnsupportedModelError
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
-from stnopt.scheduling.search.capacity_bound import (
-    MAXIMISED,
-    bound_by_capacity,
-    bound_by_periods,
-)
-from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
+from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
-from stnopt.scheduling.search.long_horizon.construct import choose_window, construct
+from stnopt.scheduling.search.long_horizon.construct import choose_window, construct, do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
+from stnopt.scheduling.search.question import missing_share
+from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +28,12 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
+#: A priority-weighted share that is missing is rounding below this.
+_NO_SHARE = 1e-6
 #: Share of the largest batch that may be missed of a demand on the grid before times are given.
 _MET = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
@@ -76,6 +77,9 @@ def search_long_horizon(
     problem: Problem,
     *,
     time_limit: float,
+    start: PlantState | None = None,
+    improve: Improve = "objective",
+    most_missing: float | None = None,
     relative_gap: float = 1e-4,
     seed: int = 0,
     warm: Schedule | None = None,
@@ -93,6 +97,13 @@ def search_long_horizon(
         With a horizon, but for makespan.
     time_limit : float
         Seconds by `clock`.
+    start : PlantState, optional
+        The plant at time 0.
+    improve : {"objective", "missing share"}
+        Under "tardiness": what is asked for, and bounded. Of schedules that are as good, the less
+        late ones are kept.
+    most_missing : float, optional
+        The priority-weighted share of the orders that may be missing.
     relative_gap : float
         The search ends when the schedule's value is this close to the bound.
     seed : int
@@ -128,6 +139,9 @@ def search_long_horizon(
         problem=problem,
         deadline=clock() + time_limit,
         time_limit=time_limit,
+        start=start,
+        improve_what=improve,
+        most_missing=most_missing,
         relative_gap=relative_gap,
         random=np.random.default_rng(seed),
         on_improvement=on_improvement,
@@ -150,13 +164,17 @@ class _Search:
     problem: Problem
     deadline: float
     time_limit: float
+    start: PlantState | None
+    improve_what: Improve
+    most_missing: float | None
     relative_gap: float
     random: np.random.Generator
     on_improvement: Callable[[Schedule, float, float | None], None] | None
     should_stop: Callable[[], bool] | None
     clock: Callable[[], float]
     best: Schedule | None = None
-    value: float | None = None
+    value: float | None = None  # what is asked of the best, as the caller counts it
+    rank: float = -math.inf  # what it is worth among schedules, more being better
     bound: float | None = None
     retime_seconds: float = 0.0
     bound_seconds: float = 0.0
@@ -182,7 +200,13 @@ class _Search:
 
     def run(self, warm: Schedule | None) -> None:
         """Bound, then search on one grid after the other."""
-        self.bound = bound_by_capacity(self.network, self.problem)
+        self.bound = bound_by_capacity(
+            self.network,
+            self.problem,
+            start=self.start,
+            improve=self.improve_what,
+            most_missing=self.most_missing,
+        )
         if self.bound is not None and math.isinf(self.bound):
             return
         if warm is not None:
@@ -234,6 +258,7 @@ class _Search:
             self.network,
             problem,
             most_modes=_MODES,
+            start=self.start,
             many_batches=max(100, int(_BATCHES_PER_SECOND * self.time_limit)),
         )
 
@@ -248,8 +273,11 @@ class _Search:
                 self.network,
                 self.problem,
                 n_periods=self.periods.pop(0),
+                start=self.start,
+                improve=self.improve_what,
+                most_missing=self.most_missing,
                 time_limit=_BOUND_SHARE * self.time_limit,
-                whole_batches=self.problem.objective in ("cost", "makespan"),
+                whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
                 tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
                 known=self.bound or 0.0,
             )
@@ -265,8 +293,9 @@ class _Search:
     def search_grid(self, problem: Problem, width: float) -> None:
         """Construct on one grid and improve until it has no more to give, or the time is used."""
         modes = choose_modes(self.network, width, most=_MODES)
-        grid = build_grid(self.network, problem, width=width, modes=modes)
+        grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
         if not len(grid.run):
+            self.retime(grid, do_nothing(grid), problem)
             return
         window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
         share = _LENGTH_CONSTRUCT if problem.objective == "makespan" else _CONSTRUCT_SHARE
@@ -321,7 +350,14 @@ class _Search:
         started = self.clock()
         latest = max((due.time for due in problem.deliveries), default=0.0)
         horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
-        schedule = retime_repeatedly(grid.place(x), self.network, replace(problem, horizon=horizon))
+        schedule = retime_repeatedly(
+            grid.place(x),
+            self.network,
+            replace(problem, horizon=horizon),
+            start=self.start,
+            parts=grid.parts(x),
+            width=grid.width,
+        )
         self.retime_seconds = self.clock() - started
         if schedule is not None:
             self.offer(schedule)
@@ -335,23 +371,43 @@ class _Search:
             horizon=horizon,
             deliveries=self.problem.deliveries,
             final_stock=compute_final_stock(
-                schedule.batches, self.network, self.problem.deliveries
+                schedule.batches,
+                self.network,
+                self.problem.deliveries,
+                horizon=horizon,
+                start=schedule.start,
+                orders=schedule.orders,
             ),
         )
-        value = float(schedule_value(schedule, self.network, self.problem.objective))
-        if self.value is not None and self.sign * value <= self.sign * self.value:
+        rank = score(schedule, self.network, self.problem)
+        if rank <= self.rank:
             return
-        if not meets_targets(schedule, self.network, self.problem):
+        if not meets_demand(schedule, self.network, self.problem):
+            return
+        if self.most_missing is not None and (
+            missing_share(schedule) > self.most_missing + _NO_SHARE
+        ):
             return
         if find_violations(schedule, self.network):
             return
-        self.best, self.value = schedule, value
+        if self.improve_what == "missing share":
+            value = missing_share(schedule)
+        else:
+            value = float(schedule_value(schedule, self.network, self.problem.objective))
+        self.best, self.value, self.rank = schedule, value, rank
         if self.on_improvement is not None:
             self.on_improvement(schedule, value, self.bound)
 
 
-def meets_targets(schedule: Schedule, network: Network, problem: Problem) -> bool:
-    """Whether a schedule ends with what is asked for, within the replay's tolerance."""
+def meets_demand(schedule: Schedule, network: Network, problem: Problem) -> bool:
+    """Whether a schedule ends with what is asked for and delivers what it must."""
+    wanted = {order.id for order in problem.orders}
+    if wanted != {served.order.id for served in schedule.orders}:
+        return False
+    for served in schedule.orders:
+        may_miss = problem.objective == "tardiness" or served.order.missing_cost is not None
+        if served.missing and not may_miss:
+            return False
     largest = max(fit.max_batch for fit in network.suitabilities)
     for state, amount in problem.targets.items():
         over = schedule.final_stock.get(state, 0.0) - amount
