@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
 
+#: Gap at which a choice of orders is good enough.
+_NEAR = 1e-3
 #: Bisections of a makespan; the first bracket is found by doubling, up to so many times.
 _HALVINGS, _DOUBLINGS = 24, 60
 #: Share of a bound that rounding in the solver may cost.
@@ -46,7 +48,7 @@ def bound_by_capacity(
         The plant at time 0.
     improve : {"objective", "missing share", "both"}
         Under "tardiness": the lateness, the priority-weighted share that is missing, or both with
-        weights that put the missing share first.
+        weights under which missing is far worse than late.
     most_missing : float, optional
         The priority-weighted share that may be missing.
 
@@ -136,6 +138,36 @@ def bound_by_periods(
     if answer.bound is None:
         return None
     return sign * (answer.bound + _ROUNDING * abs(answer.bound))
+
+
+def orders_beyond_capacity(
+    network: Network,
+    problem: Problem,
+    *,
+    n_periods: int,
+    start: PlantState | None = None,
+    time_limit: float | None = None,
+) -> frozenset[str]:
+    """Choose orders without which the sums do best: likely to be missing in good schedules.
+
+    Proves nothing. Parameters as in `bound_by_periods`.
+    """
+    sums = build_period_sums(
+        network,
+        problem,
+        n_periods=n_periods,
+        start=start,
+        improve="both",
+        whole_orders=True,
+    )
+    answer = solve_program(sums.program, time_limit=time_limit, relative_gap=_NEAR)
+    if answer.x is None:
+        return frozenset()
+    return frozenset(
+        order.id
+        for order in problem.orders
+        if answer.x[sums.missing[order.id]] > (1 - _NEAR) * order.amount
+    )
 
 
 def _bound_makespan(

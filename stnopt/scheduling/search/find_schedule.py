@@ -21,6 +21,7 @@ from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
+from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.question import Question, why_not_long_horizon
@@ -215,6 +216,9 @@ def _search(
     }
     if question.problem.objective != "tardiness":
         return _search_once(question, limits, **settings)
+    chosen = n_events is not None or max_span is not None or formulation != "unit_events"
+    if limits.time_limit is not None and not chosen and _is_long(question):
+        return search_late_orders(question, limits, report=report)
     complete = _search_once(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
@@ -287,6 +291,14 @@ def _search_once(
     return _conclude(points, given=given, interrupted=interrupted)
 
 
+def _typical_batch(network: Network) -> float:
+    return statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+
+
+def _is_long(question: Question) -> bool:
+    return question.horizon > _MANY_BATCHES * _typical_batch(question.network)
+
+
 def _use_the_time(points: EventPointSearch) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
@@ -296,10 +308,10 @@ def _use_the_time(points: EventPointSearch) -> None:
     assert limits.time_limit is not None
     assert problem.horizon is not None
     start = fewest_events(network, problem.targets)
-    typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
-        is_long = problem.horizon > _MANY_BATCHES * typical
+        is_long = _is_long(points.question)
         share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
         points.pause_after = share * limits.time_limit
     if engine and is_long:

@@ -62,6 +62,8 @@ class PeriodSums:
         Per state of limited supply, what there is at the start: fixed, unless it was left open.
     still_open : mapping of str to column
         Per order, the amount that is still to come at the start, where the sums begin later.
+    missing : mapping of str to column
+        Per order, the amount that is never delivered.
     """
 
     program: Program
@@ -72,6 +74,7 @@ class PeriodSums:
     n_ended: NDArray[np.int64]
     opening: dict[str, int]
     still_open: dict[str, int]
+    missing: dict[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +100,7 @@ class _Sums:
     improve: Improve
     delivered: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # orders', per point
     still_open: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
 
     @property
     def last(self) -> int:
@@ -147,8 +151,10 @@ def build_period_sums(
     improve: Improve = "objective",
     most_missing: float | None = None,
     whole_batches: bool = False,
+    whole_orders: bool = False,
     until: float | None = None,
     after: float | None = None,
+    first_period: float | None = None,
     missed_cost: float | None = None,
 ) -> PeriodSums:
     """Build the sums of a problem up to its horizon (docs/long_horizons.md).
@@ -164,11 +170,17 @@ def build_period_sums(
         As in `bound_by_capacity`.
     whole_batches : bool
         Whether numbers of batches are whole at the end.
+    whole_orders : bool
+        Whether orders that are not in parts are delivered whole or not at all, as they always are
+        where the missing share is improved or limited.
     until : float, optional
         An end before the horizon. Deliveries after it must be met by what there is then.
     after : float, optional
         Only what comes after this time: deliveries before it are left out, what there is at that
         time is free, and every task may start at once.
+    first_period : float, optional
+        Length of the first period; each of the others is longer by the same factor. Left out, all
+        are equally long.
     missed_cost : float, optional
         Cost of an amount by which the demand is missed; left out, it must be met.
     """
@@ -188,7 +200,7 @@ def build_period_sums(
         )
         problem = replace(problem, deliveries=due, horizon=None)
     length = until - (after or 0.0)
-    points = _choose_points(problem, length, n_periods)
+    points = _choose_points(problem, length, n_periods, first_period)
     fits = network.suitabilities
     rows = ProgramBuilder()
     shape = (len(fits), len(points))
@@ -231,7 +243,8 @@ def build_period_sums(
         missed_cost=missed_cost,
     )
     _add_value(sums)
-    _add_orders(sums, most_missing)
+    whole_orders |= improve == "missing share" or most_missing is not None
+    _add_orders(sums, most_missing, whole=whole_orders)
     _add_order_of_sums(sums)
     _add_batch_sizes(sums)
     _add_durations(sums)
@@ -250,12 +263,18 @@ def build_period_sums(
         n_ended=sums.n_ended,
         opening=sums.opening,
         still_open=sums.still_open,
+        missing=sums.missing,
     )
 
 
-def _choose_points(problem: Problem, length: float, n_periods: int) -> NDArray[np.float64]:
+def _choose_points(
+    problem: Problem, length: float, n_periods: int, first_period: float | None
+) -> NDArray[np.float64]:
     due = [d.time for d in problem.deliveries if 0 < d.time < length * (1 - _SAME_TIME)]
-    times = np.unique(np.concatenate([np.linspace(0.0, length, n_periods + 1), due]))
+    even = np.linspace(0.0, length, n_periods + 1)
+    if first_period is not None and 0 < first_period < length / n_periods:
+        even = np.concatenate([[0.0], np.geomspace(first_period, length, n_periods)])
+    times = np.unique(np.concatenate([even, due]))
     return times[np.concatenate([[True], np.diff(times) > _SAME_TIME * length])]
 
 
@@ -270,7 +289,7 @@ def _add_value(sums: _Sums) -> None:
     sums.rows.add_cost(cost)
 
 
-def _add_orders(sums: _Sums, most_missing: float | None) -> None:
+def _add_orders(sums: _Sums, most_missing: float | None, *, whole: bool) -> None:
     """Say what is delivered of each order by each point, how late it is, and what is missing.
 
     delivered grows; delivered[last] + missing = amount (whole orders: a multiple of it);
@@ -296,12 +315,12 @@ def _add_orders(sums: _Sums, most_missing: float | None) -> None:
         wanted = rows.column(lower=0.0 if sums.origin else order.amount, upper=order.amount)
         sums.still_open[order.id] = wanted
         rows.row([(int(done[-1]), 1.0), (missing, 1.0), (wanted, -1.0)], lower=0.0, upper=0.0)
-        if not order.partial and sums.improve == "missing share":
+        if whole and not order.partial:
             there = int(rows.columns(1, upper=1.0, integer=True)[0])
             rows.row([(int(done[-1]), 1.0), (there, -order.amount)], lower=0.0, upper=0.0)
         if worth.late:
             _add_lateness(sums, order, done, wanted, worth.late)
-        sums.delivered[order.id] = done
+        sums.delivered[order.id], sums.missing[order.id] = done, missing
         share.append((missing, order.priority / order.amount))
     if most_missing is not None and share:
         rows.row(share, upper=most_missing + _MISSING_SLACK)

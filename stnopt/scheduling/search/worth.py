@@ -22,6 +22,9 @@ Improve = Literal["objective", "missing share", "both"]
 MAXIMISED = ("profit", "production")
 #: Where missing comes before late: its weight beside all lateness that there can be.
 _BEFORE_LATE = 1.1
+#: In programs an order that is missing is as bad as one that is late by so many horizons: weights
+#: that put one before the other whatever happens are too far apart for a solver.
+_MISSING_IS_LATE = 2.0
 
 
 def batch_worth(network: Network, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,7 +101,7 @@ def order_worth(
         if improve == "missing share":
             weight = 1.0
         elif improve == "both":
-            weight = missing_weight(problem, horizon)
+            weight = _MISSING_IS_LATE * horizon
         return OrderWorth(late=late, missing=weight * order.priority / order.amount, must=False)
     must = order.missing_cost is None
     if problem.objective in ("profit", "cost"):

@@ -35,7 +35,7 @@ _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
 _FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Gap at which a window is good enough.
-_GAP = 0.01
+_GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
 
 def do_nothing(grid: Grid) -> NDArray[np.float64]:
@@ -89,7 +89,7 @@ def construct(
         left = 1 + math.ceil((grid.n_steps - end) / step)
         limit = max(1.5 * (deadline - clock()), 0.5 * seconds) / left
         found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
-        least = 1 + int(_LEAST_WINDOW * grid.longest)
+        least = min(1 + int(_LEAST_WINDOW * grid.longest + grid.path), grid.n_steps)
         if found is not None:
             x, solved = found
             if not solved:
@@ -141,7 +141,11 @@ def _fill(
     start = np.full(len(program.cost), np.nan)
     start[:n_runs] = x[grid.run[inside]]
     answer = solve_program(
-        program, time_limit=time_limit, relative_gap=_GAP, start=start, heuristic_effort=0.2
+        program,
+        time_limit=time_limit,
+        relative_gap=_GAP_OF_ORDERS if grid.orders else _GAP,
+        start=start,
+        heuristic_effort=0.2,
     )
     if answer.x is None:
         return None
@@ -161,6 +165,7 @@ def _with_future(
         start=grid.opening.start,
         improve="both",
         n_periods=_FUTURE_PERIODS,
+        first_period=grid.longest * grid.width,
         after=end * grid.width,
         missed_cost=grid.penalty,
     )

@@ -12,7 +12,11 @@ import numpy as np
 from stnopt.errors import UnsupportedModelError
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
+from stnopt.scheduling.search.capacity_bound import (
+    bound_by_capacity,
+    bound_by_periods,
+    orders_beyond_capacity,
+)
 from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
 from stnopt.scheduling.search.long_horizon.construct import choose_window, construct, do_nothing
@@ -60,6 +64,8 @@ _LENGTH_SHARE = 0.2
 _BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
+#: A bound that this share better is hardly better.
+_BARELY = 1e-4
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
 _NEXT_BOUND, _BOUND_TOLERANCE = 5.0, 1e-3
 
@@ -99,9 +105,9 @@ def search_long_horizon(
         Seconds by `clock`.
     start : PlantState, optional
         The plant at time 0.
-    improve : {"objective", "missing share"}
+    improve : {"objective", "missing share", "both"}
         Under "tardiness": what is asked for, and bounded. Of schedules that are as good, the less
-        late ones are kept.
+        late ones are kept; with "both" the search goes on until none is late.
     most_missing : float, optional
         The priority-weighted share of the orders that may be missing.
     relative_gap : float
@@ -174,6 +180,7 @@ class _Search:
     clock: Callable[[], float]
     best: Schedule | None = None
     value: float | None = None  # what is asked of the best, as the caller counts it
+    late_bound: float | None = None  # of what misses as little as can be
     rank: float = -math.inf  # what it is worth among schedules, more being better
     bound: float | None = None
     retime_seconds: float = 0.0
@@ -194,9 +201,25 @@ class _Search:
         """Whether the time is used, the gap closed, or the caller wants to stop."""
         if self.left <= self.retime_seconds or (self.should_stop and self.should_stop()):
             return True
-        if self.value is None or self.bound is None:
+        if self.best is None or self.value is None or self.bound is None:
             return False
-        return abs(self.bound - self.value) <= self.relative_gap * max(abs(self.value), 1e-10)
+        if abs(self.bound - self.value) > self.relative_gap * max(abs(self.value), 1e-10):
+            return False
+        return self.improve_what != "both" or self.is_least_late(self.best)
+
+    def is_least_late(self, best: Schedule) -> bool:
+        """Whether nothing that misses as little is less late, as far as the sums know."""
+        late = float(schedule_value(best, self.network, "tardiness"))
+        if late and self.late_bound is None:
+            self.late_bound = bound_by_periods(
+                self.network,
+                self.problem,
+                n_periods=_PERIODS[0],
+                start=self.start,
+                most_missing=missing_share(best),
+                time_limit=_BOUND_SHARE * self.time_limit,
+            )
+        return late - (self.late_bound or 0.0) <= self.relative_gap * late
 
     def run(self, warm: Schedule | None) -> None:
         """Bound, then search on one grid after the other."""
@@ -204,21 +227,51 @@ class _Search:
             self.network,
             self.problem,
             start=self.start,
-            improve=self.improve_what,
+            improve=self.measured,
             most_missing=self.most_missing,
         )
         if self.bound is not None and math.isinf(self.bound):
             return
         if warm is not None:
             self.offer(replace(warm, horizon=self.problem.horizon or warm.horizon))
-        self.tighten_bound()
         if self.problem.objective == "makespan":
             self.shorten()
             return
-        for each in self.widths(self.problem):
-            if self.over:
-                break
-            self.search_grid(self.problem, each.width)
+        self.tighten_bound()
+        # First without the orders that are likely to be missing, then with all.
+        problems = [self.without_hopeless_orders(), self.problem]
+        for problem in problems[:1] if problems[0] is self.problem else problems:
+            for each in self.widths(problem):
+                if self.over:
+                    return
+                self.search_grid(problem, each.width)
+                self.tighten_bound()
+
+    @property
+    def measured(self) -> Improve:
+        """What the bound is of."""
+        return "missing share" if self.improve_what == "both" else self.improve_what
+
+    def without_hopeless_orders(self) -> Problem:
+        """Leave out the orders that the best so far misses, or that the sums cannot fit in."""
+        if self.best is not None:
+            hopeless = {served.order.id for served in self.best.orders if not served.parts}
+        elif self.problem.orders:
+            hopeless = set(
+                orders_beyond_capacity(
+                    self.network,
+                    self.problem,
+                    n_periods=_PERIODS[0],
+                    start=self.start,
+                    time_limit=_BOUND_SHARE * self.time_limit,
+                )
+            )
+        else:
+            hopeless = set()
+        if not hopeless:
+            return self.problem
+        left = tuple(order for order in self.problem.orders if order.id not in hopeless)
+        return replace(self.problem, orders=left)
 
     def shorten(self) -> None:
         """Look for the demand within shorter and shorter horizons.
@@ -231,6 +284,8 @@ class _Search:
         failed, length = least, min(_FIRST_LENGTH * least, most)
         widths: list[float] = []
         while not self.over:
+            if self.value is not None:
+                self.tighten_bound()
             problem = replace(self.problem, horizon=length)
             if not widths:
                 ranked = self.widths(problem)
@@ -263,27 +318,30 @@ class _Search:
         )
 
     def tighten_bound(self) -> None:
-        """Sum over more and more periods while that takes a small share of the time."""
-        while self.periods and not self.over:
-            next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
-            if next_one > _BOUND_SHARE * self.time_limit:
-                return
-            started = self.clock()
-            found = bound_by_periods(
-                self.network,
-                self.problem,
-                n_periods=self.periods.pop(0),
-                start=self.start,
-                improve=self.improve_what,
-                most_missing=self.most_missing,
-                time_limit=_BOUND_SHARE * self.time_limit,
-                whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
-                tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
-                known=self.bound or 0.0,
-            )
-            self.last_bound_seconds = self.clock() - started
-            self.bound_seconds += self.last_bound_seconds
-            self.note_bound(found)
+        """Sum over more periods, once, if bounds have taken and will take a small share of time."""
+        next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
+        if not self.periods or self.over or next_one > _BOUND_SHARE * self.time_limit:
+            return
+        started, before = self.clock(), self.bound
+        found = bound_by_periods(
+            self.network,
+            self.problem,
+            n_periods=self.periods.pop(0),
+            start=self.start,
+            improve=self.measured,
+            most_missing=self.most_missing,
+            time_limit=_BOUND_SHARE * self.time_limit,
+            whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
+            tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
+            known=self.bound or 0.0,
+        )
+        self.last_bound_seconds = self.clock() - started
+        self.bound_seconds += self.last_bound_seconds
+        self.note_bound(found)
+        if before is None or self.bound is None or not self.problem.orders:
+            return
+        if abs(self.bound - before) <= _BARELY * abs(before):
+            self.periods.clear()  # dates and hours have said all they have to say
 
     def note_bound(self, found: float | None) -> None:
         """Keep the tighter of two bounds."""
@@ -341,6 +399,7 @@ class _Search:
             ):
                 windows.resize(seconds=max(0.1, self.left))
                 self.retime(grid, windows.x, problem)
+                self.tighten_bound()
                 gained, retimed_at = False, self.clock()
         if gained:
             self.retime(grid, windows.x, problem)
@@ -353,7 +412,7 @@ class _Search:
         schedule = retime_repeatedly(
             grid.place(x),
             self.network,
-            replace(problem, horizon=horizon),
+            replace(self.problem, horizon=horizon),
             start=self.start,
             parts=grid.parts(x),
             width=grid.width,
@@ -390,7 +449,7 @@ class _Search:
             return
         if find_violations(schedule, self.network):
             return
-        if self.improve_what == "missing share":
+        if self.measured == "missing share":
             value = missing_share(schedule)
         else:
             value = float(schedule_value(schedule, self.network, self.problem.objective))

@@ -167,6 +167,12 @@ class Grid:
         return int((self.finish_of - self.start_of).max(initial=1))
 
     @property
+    def path(self) -> int:
+        """Steps from the first batch to the first of the last task that can run at all."""
+        soonest = [t for t in self.opening.soonest().values() if math.isfinite(t)]
+        return math.ceil(max(soonest, default=0.0) / self.width - ROUNDING)
+
+    @property
     def in_best_mode(self) -> NDArray[np.bool_]:
         """Whether a batch is in the mode of most throughput of its task on its unit, (n,) array."""
         first = np.ones(len(self.modes), bool)
