@@ -24,6 +24,8 @@ from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
+from stnopt.scheduling.search.progress import ProgressReport, SearchProgress
 from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
@@ -67,7 +69,8 @@ def find_schedule(
     proof_limit: float | None = None,
     relative_gap: float = 1e-4,
     formulation: Formulation | None = None,
-    progress: bool = False,
+    n_jobs: int = 1,
+    progress: bool | Callable[[SearchProgress], None] = False,
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
@@ -115,8 +118,12 @@ def find_schedule(
     formulation : {"unit_events", "state_sequence"}, optional
         As in `build_scheduling_model`; left out, "unit_events". A time grid has no event points to
         search for.
-    progress : bool
-        Show what is being tried.
+    n_jobs : int
+        Workers for the search for long horizons, which takes a time limit: joblib's, or those of
+        the backend that is named around the call (``joblib.parallel_config(backend="dask")``).
+    progress : bool or callable
+        Show what is being tried; or call this with a `SearchProgress` each time: the best schedule,
+        its value, the bound and the gap.
 
     Returns
     -------
@@ -151,12 +158,11 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
-    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    if n_jobs == 0 or not isinstance(n_jobs, int):
+        raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
+    tell = progress if callable(progress) else None
+    with tqdm(unit="solve", disable=tell is not None or not progress, leave=False) as bar:
+        report = ProgressReport(limits=limits, line=bar, tell=tell)
         if problem.horizon is not None:
             return _search(
                 Question(network=network, problem=problem, start=start),
@@ -164,6 +170,7 @@ def find_schedule(
                 n_events=n_events,
                 max_span=max_span,
                 formulation=formulation or "unit_events",
+                n_jobs=n_jobs,
                 report=report,
             )
         return find_in_window(
@@ -174,6 +181,7 @@ def find_schedule(
             n_events=n_events,
             max_span=max_span,
             formulation=formulation or "unit_events",
+            n_jobs=n_jobs,
             report=report,
         )
 
@@ -205,6 +213,7 @@ def _search(
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int,
     report: Callable[[str], None],
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
@@ -212,6 +221,7 @@ def _search(
         "n_events": n_events,
         "max_span": max_span,
         "formulation": formulation,
+        "n_jobs": n_jobs,
         "report": report,
     }
     if question.problem.objective != "tardiness":
@@ -255,6 +265,7 @@ def _search_once(
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int,
     report: Callable[[str], None],
 ) -> ScheduleSearch:
     gap, network, problem = limits.relative_gap, question.network, question.problem
@@ -273,12 +284,14 @@ def _search_once(
         pause_after=math.inf,
         report=report,
     )
+    if isinstance(report, ProgressReport):
+        report.watch(incumbent, bound)
     interrupted = False
     try:
         if limits.proof_limit != 0 and formulation == "unit_events":
             points.bound_by_sums()
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
-            _use_the_time(points)
+            _use_the_time(points, n_jobs)
         elif n_events is None:
             points.add_events(fewest_events(network, problem.targets), max_span)
         else:
@@ -299,7 +312,7 @@ def _is_long(question: Question) -> bool:
     return question.horizon > _MANY_BATCHES * _typical_batch(question.network)
 
 
-def _use_the_time(points: EventPointSearch) -> None:
+def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
     Where only event points are left, they have all of the rest.
@@ -320,36 +333,49 @@ def _use_the_time(points: EventPointSearch) -> None:
     else:
         points.add_events(start, None)
     if engine and not (points.settled or limits.reached):
-        _search_long(points)
+        _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
         points.add_events(start, None)
 
 
-def _search_long(points: EventPointSearch) -> None:
+def _search_long(points: EventPointSearch, n_jobs: int) -> None:
     """Give the rest of the time to the search for long horizons, from the best so far."""
-    limits, incumbent = points.limits, points.incumbent
+    limits, incumbent, report = points.limits, points.incumbent, points.report
     remaining = limits.remaining
     assert remaining is not None
-    points.report("long horizon: construct, improve, retime")
+    report("long horizon: construct, improve, retime")
     started = limits.clock()
 
     def improved(schedule: Schedule, value: float, bound: float | None) -> None:
-        points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
+        what = f"{points.problem.objective} {value:.6g}, bound {bound}"
+        if isinstance(report, ProgressReport):
+            report.found(what, schedule, value, bound)
+        else:
+            report(what)
 
     interrupts: list[bool] = []
-    schedule, bound = search_long_horizon(
-        points.question.network,
-        points.problem,
-        time_limit=remaining,
-        start=points.question.start,
-        improve=points.question.improve,
-        most_missing=points.question.most_missing,
-        relative_gap=limits.relative_gap,
-        warm=incumbent.schedule,
-        on_improvement=improved,
-        on_interrupt=lambda: interrupts.append(True),
-    )
+    question = points.question
+    settings: dict[str, Any] = {
+        "start": question.start,
+        "improve": question.improve,
+        "most_missing": question.most_missing,
+        "relative_gap": limits.relative_gap,
+        "warm": incumbent.schedule,
+        "time_limit": remaining,
+    }
+    if n_jobs == 1:
+        schedule, bound = search_long_horizon(
+            question.network,
+            points.problem,
+            on_improvement=improved,
+            on_interrupt=lambda: interrupts.append(True),
+            **settings,
+        )
+    else:
+        schedule, bound = search_portfolio(
+            question.network, points.problem, n_jobs=n_jobs, **settings
+        )
     valued = None if schedule is None else incumbent.valued(schedule)
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
@@ -445,6 +471,7 @@ def find_in_window(
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
+    n_jobs: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> ScheduleSearch:
     """Find the shortest window in which a demand can be met.
@@ -461,7 +488,7 @@ def find_in_window(
     start : PlantState, optional
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
-    n_events, max_span, formulation
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -490,6 +517,7 @@ def find_in_window(
             n_events=n_events,
             max_span=max_span,
             formulation=formulation,
+            n_jobs=n_jobs,
             report=report,
         )
         if found.schedule is not None or limits.reached or found.stopped == "interrupted":

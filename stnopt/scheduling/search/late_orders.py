@@ -8,6 +8,7 @@ from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+from stnopt.scheduling.search.progress import ProgressReport
 from stnopt.scheduling.search.question import missing_share
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
@@ -47,7 +48,11 @@ def search_late_orders(
     def improved(schedule: Schedule, missing: float, bound: float | None) -> None:
         found_after[0] = limits.elapsed
         late = schedule_value(schedule, question.network, "tardiness")
-        report(f"{missing:.6g} of the orders missing (at least {bound}), lateness {late:.6g}")
+        what = f"{missing:.6g} of the orders missing (at least {bound}), lateness {late:.6g}"
+        if isinstance(report, ProgressReport):
+            report.found(what, schedule, late, None)
+        else:
+            report(what)
 
     schedule, least = search_long_horizon(
         question.network,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import UnsupportedModelError
+from stnopt.plant.demands import demanded_rules
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
@@ -64,6 +65,23 @@ _LENGTH_SHARE = 0.2
 _BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
+#: Where something happens in time, a shorter horizon asks something else.
+_CHANGES_IN_TIME = frozenset(
+    {
+        "unavailable",
+        "unattended",
+        "paused",
+        "arrivals",
+        "utility_steps",
+        "deliveries",
+        "orders",
+        "running",
+        "held",
+    }
+)
+#: A shorter horizon is looked at first where its bound is as good, but for this share of it, and
+#: for this share of the time.
+_SATURATED, _SHORTER_SHARE = 0.01, 0.3
 #: A bound that this share better is hardly better.
 _BARELY = 1e-4
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
@@ -238,6 +256,7 @@ class _Search:
             self.shorten()
             return
         self.tighten_bound()
+        self.look_within_shorter_horizon()
         # First without the orders that are likely to be missing, then with all.
         problems = [self.without_hopeless_orders(), self.problem]
         for problem in problems[:1] if problems[0] is self.problem else problems:
@@ -246,6 +265,40 @@ class _Search:
                     return
                 self.search_grid(problem, each.width)
                 self.tighten_bound()
+
+    def look_within_shorter_horizon(self) -> None:
+        """Where raw material or storage limits the value, a shorter horizon holds nearly as much.
+
+        On it the search is quicker, and what it finds is a schedule of the whole horizon as well.
+        """
+        demanded = {d.rule for d in demanded_rules(self.network, self.problem, self.start)}
+        whole, bound = self.problem.horizon, self.bound
+        horizon = whole
+        if whole is None or horizon is None or bound is None or demanded & _CHANGES_IN_TIME:
+            return
+        while True:
+            shorter = replace(self.problem, horizon=horizon / 2)
+            value = bound_by_capacity(self.network, shorter, start=self.start)
+            if value is None or self.sign * value < self.sign * bound - _SATURATED * abs(bound):
+                break
+            horizon /= 2
+        if horizon == whole:
+            return
+        interrupts: list[bool] = []
+        schedule, _ = search_long_horizon(
+            self.network,
+            replace(self.problem, horizon=horizon),
+            time_limit=_SHORTER_SHARE * self.left,
+            start=self.start,
+            relative_gap=self.relative_gap,
+            on_interrupt=lambda: interrupts.append(True),
+            should_stop=self.should_stop,
+            clock=self.clock,
+        )
+        if schedule is not None:
+            self.offer(replace(schedule, horizon=whole))
+        if interrupts:
+            raise KeyboardInterrupt
 
     @property
     def measured(self) -> Improve:
