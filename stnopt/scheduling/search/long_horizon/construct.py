@@ -165,7 +165,8 @@ def _with_future(
         start=grid.opening.start,
         improve="both",
         n_periods=_FUTURE_PERIODS,
-        first_period=grid.longest * grid.width,
+        # Dates near the window count more than those far away.
+        first_period=grid.longest * grid.width if grid.orders else None,
         after=end * grid.width,
         missed_cost=grid.penalty,
     )
