@@ -134,8 +134,8 @@ class EventPointSearch:
 
     @property
     def _improved(self) -> str:
-        objective = self.question.improve == "objective"
-        return self.problem.objective if objective else "missing share"
+        improved = self.question.improve
+        return self.problem.objective if improved == "objective" else improved
 
     @property
     def problem(self) -> Problem:
@@ -541,13 +541,14 @@ class EventPointSearch:
 
     def bound_by_sums(self) -> None:
         """Bound the value by sums over the horizon; they may show that no schedule exists."""
-        if why_not_long_horizon(self.question) is not None:
+        improve = self.question.improve
+        if improve == "shortfall" or why_not_long_horizon(self.question) is not None:
             return
         bound = bound_by_capacity(
             self.question.network,
             self.problem,
             start=self.question.start,
-            improve=self.question.improve,
+            improve=improve,
             most_missing=self.question.most_missing,
         )
         if bound is None:

@@ -215,6 +215,7 @@ def _search(
     formulation: Formulation,
     n_jobs: int,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
     settings: dict[str, Any] = {
@@ -225,11 +226,11 @@ def _search(
         "report": report,
     }
     if question.problem.objective != "tardiness":
-        return _search_once(question, limits, **settings)
+        return search_question(question, limits, known_bound=known_bound, **settings)
     chosen = n_events is not None or max_span is not None or formulation != "unit_events"
     if limits.time_limit is not None and not chosen and _is_long(question):
         return search_late_orders(question, limits, report=report)
-    complete = _search_once(replace(question, improve="missing share"), limits, **settings)
+    complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
     least = complete.result.objective or 0.0
@@ -237,7 +238,7 @@ def _search(
     found = replace(complete, schedule=None)
     if complete.stopped != "interrupted":
         try:
-            found = _search_once(replace(question, most_missing=least), limits, **settings)
+            found = search_question(replace(question, most_missing=least), limits, **settings)
         except KeyboardInterrupt:
             found = replace(found, stopped="interrupted")
     stopped: Stopped = "interrupted" if found.stopped == "interrupted" else "time limit"
@@ -258,19 +259,34 @@ def _search(
     )
 
 
-def _search_once(
+def search_question(
     question: Question,
     limits: SearchLimits,
     *,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
-    n_jobs: int,
+    n_jobs: int = 1,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
-    gap, network, problem = limits.relative_gap, question.network, question.problem
+    """Search for the best answer to a question, and prove what can be proven of it.
+
+    Parameters
+    ----------
+    question : Question
+    limits : SearchLimits
+    n_events, max_span, formulation, n_jobs
+        As in `find_schedule`.
+    report : callable
+        Told what is being tried.
+    known_bound : float, optional
+        No schedule at all is better: what is proven already.
+    """
+    gap = limits.relative_gap
     incumbent = Incumbent(question=question, relative_gap=gap)
     bound = GlobalBound(maximises=incumbent.maximises, relative_gap=gap)
+    bound.update(known_bound)
     given = n_events is not None and max_span is not None
     points = EventPointSearch(
         question=question,
@@ -293,7 +309,7 @@ def _search_once(
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
             _use_the_time(points, n_jobs)
         elif n_events is None:
-            points.add_events(fewest_events(network, problem.targets), max_span)
+            points.add_events(fewest_events(question.network, question.amounts_to_make), max_span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -320,7 +336,7 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = fewest_events(network, problem.targets)
+    start = fewest_events(network, points.question.amounts_to_make)
     typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
@@ -468,6 +484,8 @@ def find_in_window(
     start: PlantState | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
+    known_bound: float | None = None,
+    most_doublings: int = _MOST_DOUBLINGS,
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
@@ -488,6 +506,10 @@ def find_in_window(
     start : PlantState, optional
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
+    known_bound : float, optional
+        No schedule in such a window is shorter: what is proven already.
+    most_doublings : int
+        Windows that are tried after the last period away, each twice as long as the one before.
     n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
@@ -503,7 +525,7 @@ def find_in_window(
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
     windows = [end for _, end in feasibility_windows(dated, guess)]
-    windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
+    windows += [guess * 2**more for more in range(1, most_doublings)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
     found: ScheduleSearch | None = None
@@ -519,6 +541,7 @@ def find_in_window(
             formulation=formulation,
             n_jobs=n_jobs,
             report=report,
+            known_bound=known_bound,
         )
         if found.schedule is not None or limits.reached or found.stopped == "interrupted":
             break
