@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
     from stnopt.scheduling.search.result import Proof as Proof
+    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
     from stnopt.solvers.solve import SolveResult as SolveResult
     from stnopt.solvers.solve import Status as Status
@@ -124,6 +125,7 @@ _MODULES = {
     "RunningBatch": "stnopt.plant.state",
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
+    "SearchProgress": "stnopt.scheduling.search.progress",
     "ServedOrder": "stnopt.plant.orders",
     "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stnopt.scheduling.schedule import schedule_value
@@ -67,8 +69,13 @@ def search_late_orders(
     )
     stopped: Stopped = "interrupted" if interrupts else "time limit"
     nowhere = Proof(scope="these event points", n_events=0, max_span=0, bound=None)
+    if schedule is None and interrupts:
+        raise KeyboardInterrupt
     if schedule is None:
         nothing = SolveResult(status=Status.NO_SOLUTION, message="a limit came first")
+        if least is not None and math.isinf(least):  # what must be delivered cannot be
+            nothing, stopped = SolveResult(status=Status.INFEASIBLE), "proven"
+            nowhere = replace(nowhere, scope="any schedule")
         return ScheduleSearch(
             schedule=None,
             result=nothing,
