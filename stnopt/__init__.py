@@ -89,11 +89,11 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.changes import NewOrder as NewOrder
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
     from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
+    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
     from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
     from stnopt.scheduling.search.result import Proof as Proof
-    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.result import ScheduleSearch as ScheduleSearch
     from stnopt.solvers.solve import SolveResult as SolveResult
     from stnopt.solvers.solve import Status as Status
