@@ -49,7 +49,7 @@ _MANY_BATCHES = 10.0
 #: A horizon of no more is a short one, on which event points come first for longer.
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
-_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.25
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
 
 
 def find_schedule(

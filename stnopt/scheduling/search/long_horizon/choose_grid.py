@@ -26,6 +26,8 @@ _MOST_BATCHES = 60_000
 _PERIODS = 4
 #: Of widths closer to each other than this, one is looked at.
 _APART = 1.15
+#: Rounding in a number of steps.
+_ROUNDING = 1e-7
 #: Bounds of makespans this close are as good as each other.
 _NEAR = 0.01
 #: Share of the worth that halving the number of batches is worth, few or many of them.
@@ -91,7 +93,23 @@ def rank_widths(
         cost = _PER_HALVING * math.log2(each.n_batches) + _PER_HALVING_OF_MANY * too_many
         return each.worth / scale - cost
 
-    return sorted(ranked, key=score, reverse=True)
+    ranked.sort(key=score, reverse=True)
+    exact = [each for each in ranked if _is_exact(network, each.width)]
+    if not exact:
+        return ranked
+    # Where a grid loses nothing, its widest steps come first; the sums may not see what others do.
+    first = max(exact, key=lambda each: each.width)
+    return [first, *(each for each in ranked if each is not first)]
+
+
+def _is_exact(network: Network, width: float) -> bool:
+    """Whether every batch lasts a whole number of steps, whatever its size."""
+    return all(
+        fit.duration(fit.min_batch) == fit.duration(fit.max_batch)
+        and abs(steps - round(steps)) < _ROUNDING
+        for fit in network.suitabilities
+        for steps in [fit.duration(fit.max_batch) / width]
+    )
 
 
 def _least_wasteful(network: Network, widths: list[float], horizon: float) -> list[float]:

@@ -82,6 +82,8 @@ _CHANGES_IN_TIME = frozenset(
 #: A shorter horizon is looked at first where its bound is as good, but for this share of it, and
 #: for this share of the time.
 _SATURATED, _SHORTER_SHARE = 0.01, 0.3
+#: Horizons of fewer longest batches than this are not halved.
+_STILL_LONG = 4.0
 #: A bound that this share better is hardly better.
 _BARELY = 1e-4
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
@@ -274,9 +276,10 @@ class _Search:
         demanded = {d.rule for d in demanded_rules(self.network, self.problem, self.start)}
         whole, bound = self.problem.horizon, self.bound
         horizon = whole
-        if whole is None or horizon is None or bound is None or demanded & _CHANGES_IN_TIME:
+        if whole is None or horizon is None or not bound or demanded & _CHANGES_IN_TIME:
             return
-        while True:
+        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
+        while horizon > _STILL_LONG * longest:
             shorter = replace(self.problem, horizon=horizon / 2)
             value = bound_by_capacity(self.network, shorter, start=self.start)
             if value is None or self.sign * value < self.sign * bound - _SATURATED * abs(bound):

@@ -27,6 +27,8 @@ _GAP = 5e-4
 _FIRST_BATCHES = 250
 #: A window grows or shrinks by this when its solves are quick or cut short.
 _LARGER, _SMALLER = 1.3, 0.8
+#: The whole grid may take so many windows' time, or this share of all that is left.
+_WHOLE, _WHOLE_SHARE = 4.0, 0.3
 #: Share of windows that free some units only, for a longer time.
 _SHARE_OF_UNITS = 0.3
 
@@ -82,7 +84,9 @@ class WindowSearch:
         free = self._free(begin, end, units)
         whole = bool(free.all())
         part = self._part(free, begin, end)
-        limit = min(seconds, self.seconds * (4.0 if whole else 1.0))
+        limit = min(seconds, self.seconds)
+        if whole:
+            limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
         answer = solve_program(
             part.program,
             time_limit=limit,
