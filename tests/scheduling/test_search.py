@@ -377,9 +377,7 @@ def test_bound_of_a_makespan_is_reached_or_below(shortest):
     for network, targets, least in shortest:
         problem = Problem(objective="makespan", horizon=20, targets=targets)
         from_below = bound_makespan(Question(network=network, problem=problem))
-        from_above = bound_makespan(
-            Question(network=network, problem=problem), known=float(least), time_limit=20
-        )
+        from_above = bound_makespan(Question(network=network, problem=problem), known=float(least))
         for bound in (from_below, from_above):
             assert bound is None or bound <= least * (1 + 1e-9), network.to_dict()
         if from_above is not None:

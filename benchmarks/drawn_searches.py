@@ -1,0 +1,225 @@
+"""Drawn plants with all rules mixed: what searches say of them, against a grid they may not use.
+
+The plants and the grid are those of tests/scheduling (`drawn_problems`, `time_grid`); the grid
+shares no code with the library's models. What is searched for by event points only, again with the
+bounds for any schedule but without their exact grid, and again with a time limit, so that the
+search for long horizons has its turn. Models in which two plants share something, or one is nested
+in a larger decision, are solved on given event points.
+
+    python benchmarks/drawn_searches.py mixed --from 0 --count 350
+    python benchmarks/drawn_searches.py makespan --count 150
+    python benchmarks/drawn_searches.py nested --count 100
+    python benchmarks/drawn_searches.py table
+
+Each appends what it finds to results/drawn_searches/, skips what is there already, and prints a
+line per 25. What is wrong is printed at once, with the plant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyomo.environ as pyo
+
+import stnopt as so
+from stnopt.scheduling.search import bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "scheduling"))
+
+from drawn_pairs import draw_pair  # noqa: E402
+from drawn_problems import draw_solved  # noqa: E402
+
+LOG = ROOT / "results" / "drawn_searches"
+#: Seconds after which a search is interrupted as Ctrl-C does it; what it has is judged.
+SECONDS = 20.0
+#: How a case is searched. What is asked without a time limit ends by its own rule.
+WAYS: dict[str, dict[str, Any]] = {
+    "points": {"proof_limit": 0},
+    "bounds": {"proof_limit": 4},
+    "limit": {"time_limit": 2},
+}
+VERDICTS = ("equal", "below", "nothing found", "none exists", "refused", "wrong")
+
+
+def main(kind: str, *, first: int, count: int, ways: list[str]) -> None:
+    """Judge so many cases of a kind; the log keeps every verdict."""
+    LOG.mkdir(parents=True, exist_ok=True)
+    log = LOG / f"{kind}.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    known = {(row["seed"], row["way"]) for row in map(json.loads, lines)}
+    seen: Counter[tuple[str, str]] = Counter()
+    started = time.process_time()
+    for number in range(first, first + count):
+        todo = [w for w in ways if (number, w) not in known]
+        if todo:
+            judged = _judge_nested(number) if kind == "nested" else _judge(number, kind, todo)
+            with log.open("a", encoding="utf-8") as file:
+                for way, verdict, why in judged:
+                    seen[way, verdict] += 1
+                    row = {"seed": number, "way": way, "verdict": verdict, "why": why}
+                    file.write(json.dumps(row) + "\n")
+        if (number + 1 - first) % 25 == 0 or number + 1 == first + count:
+            told = ", ".join(f"{w} {v}: {n}" for (w, v), n in sorted(seen.items()))
+            spent = time.process_time() - started
+            print(f"{kind} {first}-{number}, {spent:.0f} CPU s: {told}", flush=True)
+
+
+def _judge(number: int, kind: str, ways: list[str]) -> Iterator[tuple[str, str, str]]:
+    drawn, best = draw_solved(number, kind)
+    for way in ways:
+        verdict, why = _search(drawn, best, way)
+        if verdict == "wrong":
+            print(f"WRONG {drawn.seed!r} {way}: {why}", file=sys.stderr, flush=True)
+        yield way, verdict, why
+
+
+def _search(drawn: Any, best: Any, way: str) -> tuple[str, str]:
+    """Search in one way; say what came of it."""
+    try:
+        with _no_grid(), _interrupted_after(SECONDS):
+            found = so.find_schedule(drawn.network, drawn.problem, start=drawn.start, **WAYS[way])
+    except KeyboardInterrupt:
+        return "nothing found", "interrupted"
+    except so.UnsupportedModelError as error:
+        return "refused", str(error)
+    except so.InvalidScheduleError as error:
+        return "wrong", f"rejected by the replay: {error}"
+    return judge_search(drawn, best, found)
+
+
+def judge_search(drawn: Any, best: Any, found: so.ScheduleSearch) -> tuple[str, str]:
+    """Hold what a search says against the grid.
+
+    Returns
+    -------
+    verdict, why : str
+        "wrong": better than the best, a bound for any schedule that the best one beats, a proof
+        that does not hold, or a schedule that the replay rejects at the horizon that was asked.
+    """
+    problem, schedule, value = drawn.problem, found.schedule, found.result.objective
+    nothing_at_all = found.result.status is so.Status.INFEASIBLE
+    if best is None:
+        if schedule is not None:
+            return "wrong", f"{value} where nothing is feasible"
+        return ("none exists" if nothing_at_all else "nothing found"), str(found.result.status)
+    if nothing_at_all or (schedule is None and found.proof.scope == "any schedule"):
+        return "wrong", f"nothing at all, where {best.value} is feasible"
+    if schedule is None:
+        return "nothing found", found.stopped
+    if problem.horizon is not None and schedule.horizon != problem.horizon:
+        return "wrong", f"at horizon {schedule.horizon}"
+    violations = so.find_violations(schedule, drawn.network)
+    if violations:
+        return "wrong", violations[0].message
+    sign = 1 if problem.objective in ("profit", "production") else -1
+    near = 2e-4 * max(1.0, abs(best.value))
+    missing, least = found.missing or 0.0, best.missing
+    if missing < least - 2e-4 or (found.missing_bound or 0.0) > least + 2e-4:
+        return "wrong", f"missing {missing}, at least {found.missing_bound}; best {least}"
+    if missing > least + 2e-4:
+        proven = found.proof.scope == "any schedule"
+        return ("wrong" if proven else "below"), f"missing {missing}, best {least}"
+    bound = found.bound
+    if sign * (value - best.value) > near:
+        return "wrong", f"{value} is better than the best, {best.value}"
+    if bound is not None and sign * (bound - best.value) < -near:
+        return "wrong", f"any schedule bounded by {bound}, the best is {best.value}"
+    if abs(value - best.value) <= near:
+        return "equal", found.stopped
+    if found.proof.scope == "any schedule" or found.stopped == "proven":
+        return "wrong", f"{value} proven for any schedule, the best is {best.value}"
+    return "below", f"{value}, the best is {best.value}"
+
+
+def _judge_nested(number: int) -> Iterator[tuple[str, str, str]]:
+    """Solve a model in a larger one on three choices of event points."""
+    pair, best = draw_pair(number)
+    verdict, why = "nothing found", ""
+    for n_events, max_span in ((2, 0), (3, 1), (4, 0)):
+        outer = pair.build(n_events=n_events, max_span=max_span)
+        with _interrupted_after(SECONDS):
+            result = so.solve(outer, time_limit=SECONDS / 3)
+        if not result.has_solution:
+            continue
+        value = float(pyo.value(outer.worth))
+        near = 2e-4 * max(1.0, abs(best or 0.0))
+        if best is None or value > best + near:
+            verdict, why = "wrong", f"{value} is better than the best, {best}"
+            break
+        broken = pair.violations(outer)
+        if broken:
+            verdict, why = "wrong", broken[0].message
+            break
+        if verdict != "equal":
+            verdict = "equal" if abs(value - best) <= near else "below"
+    if best is None and verdict == "nothing found":
+        verdict = "none exists"
+    if verdict == "wrong":
+        print(f"WRONG nested {number}: {why}", file=sys.stderr, flush=True)
+    yield "nested", verdict, why
+
+
+@contextmanager
+def _no_grid() -> Iterator[None]:
+    """Forbid the bounds their exact time grid: it would be the oracle's own."""
+    kept = bounds.find_grid_width
+    bounds.find_grid_width = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        bounds.find_grid_width = kept
+
+
+@contextmanager
+def _interrupted_after(seconds: float) -> Iterator[None]:
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def table() -> str:
+    """Count what the logs say."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for log in sorted(LOG.glob("*.jsonl")):
+        rows = {}
+        for row in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
+            rows[row["seed"], row["way"]] = row["verdict"]
+        for (_, way), verdict in rows.items():
+            counts.setdefault((log.stem, way), Counter())[verdict] += 1
+    lines = [f"| | {' | '.join(VERDICTS)} |", "|---|" + "---|" * len(VERDICTS)]
+    for (kind, way), count in counts.items():
+        lines.append(f"| {kind}, {way} | {' | '.join(str(count[v]) for v in VERDICTS)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("mixed", "makespan", "nested", "table"))
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--count", type=int, default=25)
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
+    asked = parser.parse_args()
+    if asked.kind == "table":
+        print(table())
+    else:
+        ways = ["nested"] if asked.kind == "nested" else asked.ways
+        main(asked.kind, first=asked.first, count=asked.count, ways=ways)
