@@ -20,8 +20,8 @@ from stnopt.embedding.half_spaces import widths_of
 from stnopt.embedding.level_proof import Level, point_above
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
 from stnopt.embedding.polytope import Piece, box_piece, common_hull, piece_within, volume_of
-from stnopt.embedding.progress import ProgressLine
 from stnopt.errors import UnsupportedModelError
+from stnopt.progress import ProgressLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

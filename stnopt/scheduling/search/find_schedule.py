@@ -7,12 +7,11 @@ import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from tqdm import tqdm
-
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
@@ -150,12 +149,8 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
-    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    limited = time_limit is not None
+    with ProgressLine("find_schedule", " solves", progress=progress, limited=limited) as line:
         if problem.horizon is not None:
             return _search(
                 Question(network=network, problem=problem, start=start),
@@ -163,7 +158,7 @@ def find_schedule(
                 n_events=n_events,
                 max_span=max_span,
                 formulation=formulation or "unit_events",
-                report=report,
+                report=line.step,
             )
         return find_in_window(
             network,
@@ -173,7 +168,7 @@ def find_schedule(
             n_events=n_events,
             max_span=max_span,
             formulation=formulation or "unit_events",
-            report=report,
+            report=line.step,
         )
 
 
