@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drawn_plants
+import drawn_searches
 import embedding
 import feasibility
 import reactor
@@ -25,7 +26,8 @@ import scheduling
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONG = ("four_products",)  # only when named: `python benchmarks/run.py four_products`
+#: Only when named: `python benchmarks/run.py four_products`. The drawn searches are run before.
+LONG = ("four_products", "drawn_searches")
 
 
 def main(names: Sequence[str]) -> None:
@@ -36,6 +38,7 @@ def main(names: Sequence[str]) -> None:
         "schedules": scheduling.main,
         "searches": scheduling.time_searches,
         "drawn_plants": drawn_plants.main,
+        "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,
         "reactor": time_reactor,
         "constraints": embedding.main,

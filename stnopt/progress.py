@@ -30,7 +30,7 @@ class ProgressLine:
     what : str
         What is being done.
     unit : str
-        Of the count, such as ``" boxes"``.
+        Of the count, such as ``" boxes"``; it may be set anew.
     progress : bool
         Show it from the start.
     limited : bool
@@ -49,7 +49,7 @@ class ProgressLine:
         limited: bool,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._what, self._unit = what, unit
+        self._what, self.unit = what, unit
         self._interval = 0.1 if progress else 1.0
         self._clock, self._started = clock, clock()
         wait = 0.0 if progress else SILENT_SECONDS
@@ -81,9 +81,10 @@ class ProgressLine:
                 return
             line = self._line
             if line is None:
-                line = tqdm(unit=self._unit, mininterval=self._interval, leave=False, delay=1e-9)
+                line = tqdm(mininterval=self._interval, leave=False, delay=1e-9)
                 line.start_t = time.time() - (self._clock() - self._started)
                 self._line, at_once = line, True
+            line.unit = self.unit
             line.set_description_str(self._what, refresh=False)
             line.set_postfix_str(self._text, refresh=False)
             if at_once:

@@ -186,6 +186,7 @@ def _search(state: SearchState, warm_start: bool, line: ProgressLine) -> SearchE
     if warm_start:
         improve(state, root.outer, state.master.points())
     groups = groups_of(state.master.kernel_parts, root.outer, state.limits.deadline)
+    line.unit = " boxes" if groups is None else " rounds"
 
     def show(bound: float) -> None:
         line.move(state.n_boxes, lambda: _progress_text(state, bound))

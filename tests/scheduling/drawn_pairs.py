@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
-from drawn_problems import GRID_SECONDS, Drawn, draw_case
+from drawn_problems import GRID_NODES, Drawn, draw_case
 from grid_rows import Rows, add_plant
 
 from stnopt.errors import UnsupportedModelError
@@ -76,7 +76,7 @@ class Pair:
 
     def best(self) -> float | None:
         """Ask the grid for the same; None if nothing is feasible."""
-        rows = Rows(seconds=GRID_SECONDS)
+        rows = Rows(nodes=GRID_NODES)
         worth: dict[int, float] = {}
         left = []
         for drawn, weight, state in zip(self.plants, self.weights, self.states, strict=True):

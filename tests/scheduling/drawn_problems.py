@@ -28,8 +28,8 @@ from stnopt.scheduling.model import build_scheduling_model
 
 #: Time 0 of plants with weekly patterns: the periods of some lie in the next week.
 MONDAY, SUNDAY = datetime(2026, 1, 5, 6), datetime(2026, 1, 4, 21)
-#: Seconds that the grid may take for one solve; such plants are drawn anew.
-GRID_SECONDS = 20.0
+#: Nodes that the grid may take for one solve; plants that take more are drawn anew.
+GRID_NODES = 20_000
 #: The longest window on the grid in which the shortest is looked for.
 LONGEST_WINDOW = 14
 
@@ -65,7 +65,7 @@ class Drawn:
             objective=problem.objective,
             targets=problem.targets,
             sense=problem.sense,
-            seconds=GRID_SECONDS,
+            nodes=GRID_NODES,
         )
 
 

@@ -15,8 +15,8 @@ from stnopt.plant import PlantState
 class Rows:
     """Columns and rows of a MILP, collected one by one."""
 
-    def __init__(self, *, seconds=None):
-        self.seconds = seconds  # for one solve; then TimeoutError
+    def __init__(self, *, nodes=None):
+        self.nodes = nodes  # of one solve; then TimeoutError
         self.lower, self.upper, self.integer, self.gain = [], [], [], []
         self.entries, self.row_lower, self.row_upper = [], [], []
         self.one = self.column(1)
@@ -48,7 +48,7 @@ class Rows:
                 bounds=(self.lower, self.upper),
                 constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
                 options={"mip_rel_gap": 1e-7, "presolve": presolve}
-                | ({"time_limit": self.seconds} if self.seconds else {}),
+                | ({"node_limit": self.nodes} if self.nodes else {}),
             )
             if found.status in (0, 2):
                 break

@@ -71,14 +71,14 @@ def best_of_all(
     may_miss=False,
     targets=(),
     sense="at_least",
-    seconds=None,
+    nodes=None,
 ):
     """Return the best that can be had from a state, with orders; None if nothing is feasible.
 
     "profit", with what lateness and missing amounts cost, or another objective; for "tardiness" the
     least missing share first, then the lateness.
     """
-    rows = Rows(seconds=seconds)
+    rows = Rows(nodes=nodes)
     network = _priced(network, objective)
     plan = add_plant(
         rows,
