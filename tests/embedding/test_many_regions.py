@@ -71,6 +71,7 @@ def test_pieces_and_boxes_certify_the_same_optimum(seed, monkeypatch):
     assert objectives["boxes"][1] <= objectives["pieces"][0] * (1 + 1e-6)
 
 
+@pytest.mark.long
 def test_twelve_copies_close_to_a_thousandth():
     region = random_region(21, n=2)
     m = planning_model(12)

@@ -352,6 +352,7 @@ def shortest():
     return cases
 
 
+@pytest.mark.long
 def test_shortest_makespan_by_its_bound_is_that_of_the_grid(shortest, monkeypatch):
     monkeypatch.setattr(search, "_COSTLY_MAKESPAN", 0)  # every makespan is a costly one
     monkeypatch.setattr(search, "lies_on_short_grid", lambda *_: False)
@@ -372,6 +373,7 @@ def test_shortest_makespan_by_its_bound_is_that_of_the_grid(shortest, monkeypatc
     assert looked.count(False) > 3
 
 
+@pytest.mark.long
 def test_bound_of_a_makespan_is_reached_or_below(shortest):
     tight = 0
     for network, targets, least in shortest:
@@ -413,6 +415,7 @@ def test_demand_that_no_horizon_allows_is_undecided_where_none_is_given():
     assert float(found.result.message.removeprefix("none within ")) > 100
 
 
+@pytest.mark.long
 def test_makespan_on_given_events_is_proven_for_any_schedule_where_that_is_cheap():
     network = load_example("ex2")
     found = find_schedule(

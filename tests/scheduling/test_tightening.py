@@ -87,6 +87,7 @@ def test_optimum_is_the_same_without_them(example, horizon, n_events, max_span, 
     assert values[0] == pytest.approx(values[1], rel=2e-6)
 
 
+@pytest.mark.long
 def test_random_plants_keep_their_optimum():
     compared = []
 
