@@ -11,6 +11,7 @@ from time_grid import best_on_grid
 
 from stnopt.errors import InvalidInputError
 from stnopt.plant import load_example, read_network
+from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import schedule_value
@@ -120,6 +121,18 @@ def test_plant_without_prices_ends_the_search():
     assert found.result.objective == pytest.approx(0)
     assert len(found.tried) <= 3
     assert suggest_events(read_network(entries), horizon=12, n_events=None, max_span=None)
+
+
+def test_an_order_that_takes_three_batches_is_not_given_up_on_two_event_points():
+    # One batch of 1 at a time, 2 h each: 3 of them by 6. On 1 or 2 event points all of it is
+    # missing, so that neither one event more nor a longer span helped at first.
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 1}},
+        {"Make": task("A", "P", U1=run(2, 1))},
+    )
+    orders = [Order("o", "P", 3, due=5)]
+    found = find_schedule(network, horizon=7, objective="tardiness", orders=orders, proof_limit=0)
+    assert (found.missing, found.result.objective) == pytest.approx((0, 1))
 
 
 def test_gap_of_zero_ends_the_search():

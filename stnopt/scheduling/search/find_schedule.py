@@ -271,7 +271,7 @@ def _search_once(
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
             _use_the_time(points)
         elif n_events is None:
-            points.add_events(fewest_events(network, problem.targets), max_span)
+            points.add_events(_first_events(network, problem), max_span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -282,6 +282,20 @@ def _search_once(
     return _conclude(points, given=given, interrupted=interrupted)
 
 
+def _first_events(network: Network, problem: Problem) -> int:
+    """Return with how many event points to begin: no more for orders than batches fit."""
+    fewest = fewest_events(network, problem.targets)
+    if not (problem.orders or problem.deliveries):
+        return fewest
+    assert problem.horizon is not None
+    amounts = dict(problem.targets)
+    for each in (*problem.orders, *problem.deliveries):
+        amounts[each.state] = amounts.get(each.state, 0.0) + each.amount
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    fit_in_turn = problem.horizon / shortest if shortest > 0 else math.inf
+    return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
+
+
 def _use_the_time(points: EventPointSearch) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
@@ -290,7 +304,7 @@ def _use_the_time(points: EventPointSearch) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = fewest_events(network, problem.targets)
+    start = _first_events(network, problem)
     typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
     engine = why_not_long_horizon(points.question) is None
     if engine:
