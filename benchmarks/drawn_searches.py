@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "scheduling"))
 
 from drawn_pairs import draw_pair  # noqa: E402
-from drawn_problems import draw_solved  # noqa: E402
+from drawn_problems import draw_solved, judge_search  # noqa: E402
 
 LOG = ROOT / "results" / "drawn_searches"
 #: CPU seconds after which a search is interrupted as Ctrl-C does it; what it has is judged.
@@ -104,50 +104,6 @@ def _search(drawn: Any, best: Any, way: str) -> tuple[str, str]:
     except so.InvalidScheduleError as error:
         return "wrong", f"rejected by the replay: {error}"
     return judge_search(drawn, best, found)
-
-
-def judge_search(drawn: Any, best: Any, found: so.ScheduleSearch) -> tuple[str, str]:
-    """Hold what a search says against the grid.
-
-    Returns
-    -------
-    verdict, why : str
-        "wrong": better than the best, a bound for any schedule that the best one beats, a proof
-        that does not hold, or a schedule that the replay rejects at the horizon that was asked.
-    """
-    problem, schedule, value = drawn.problem, found.schedule, found.result.objective
-    nothing_at_all = found.result.status is so.Status.INFEASIBLE
-    if best is None:
-        if schedule is not None:
-            return "wrong", f"{value} where nothing is feasible"
-        return ("none exists" if nothing_at_all else "nothing found"), str(found.result.status)
-    if nothing_at_all or (schedule is None and found.proof.scope == "any schedule"):
-        return "wrong", f"nothing at all, where {best.value} is feasible"
-    if schedule is None:
-        return "nothing found", found.stopped
-    if problem.horizon is not None and schedule.horizon != problem.horizon:
-        return "wrong", f"at horizon {schedule.horizon}"
-    violations = so.find_violations(schedule, drawn.network)
-    if violations:
-        return "wrong", violations[0].message
-    sign = 1 if problem.objective in ("profit", "production") else -1
-    near = 2e-4 * max(1.0, abs(best.value))
-    missing, least = found.missing or 0.0, best.missing
-    if missing < least - 2e-4 or (found.missing_bound or 0.0) > least + 2e-4:
-        return "wrong", f"missing {missing}, at least {found.missing_bound}; best {least}"
-    if missing > least + 2e-4:
-        proven = found.proof.scope == "any schedule"
-        return ("wrong" if proven else "below"), f"missing {missing}, best {least}"
-    bound = found.bound
-    if sign * (value - best.value) > near:
-        return "wrong", f"{value} is better than the best, {best.value}"
-    if bound is not None and sign * (bound - best.value) < -near:
-        return "wrong", f"any schedule bounded by {bound}, the best is {best.value}"
-    if abs(value - best.value) <= near:
-        return "equal", found.stopped
-    if found.proof.scope == "any schedule" or found.stopped == "proven":
-        return "wrong", f"{value} proven for any schedule, the best is {best.value}"
-    return "below", f"{value}, the best is {best.value}"
 
 
 def _judge_nested(number: int) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
+from typing import TYPE_CHECKING
 
 from time_grid import (
     Best,
@@ -25,6 +26,11 @@ from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Delivery, Network, PlantState, Problem, read_network
 from stnopt.plant.calendar import WeeklyPeriod
 from stnopt.scheduling.model import build_scheduling_model
+from stnopt.scheduling.replay import find_violations
+from stnopt.solvers.result import Status
+
+if TYPE_CHECKING:
+    from stnopt.scheduling.search.result import ScheduleSearch
 
 #: Time 0 of plants with weekly patterns: the periods of some lie in the next week.
 MONDAY, SUNDAY = datetime(2026, 1, 5, 6), datetime(2026, 1, 4, 21)
@@ -91,6 +97,50 @@ def draw_solved(seed: int, kind: str = "mixed") -> tuple[Drawn, Best | None]:
         if best is not None or Random(drawn.seed).random() < 0.25:
             return drawn, best
     raise AssertionError("100 plants in a row that can do nothing")
+
+
+def judge_search(drawn: Drawn, best: Best | None, found: ScheduleSearch) -> tuple[str, str]:
+    """Hold what a search says against the grid.
+
+    Returns
+    -------
+    verdict, why : str
+        "wrong": better than the best, a bound for any schedule that the best one beats, a proof
+        that does not hold, or a schedule that the replay rejects at the horizon that was asked.
+    """
+    problem, schedule, value = drawn.problem, found.schedule, found.result.objective
+    nothing_at_all = found.result.status is Status.INFEASIBLE
+    if best is None:
+        if schedule is not None:
+            return "wrong", f"{value} where nothing is feasible"
+        return ("none exists" if nothing_at_all else "nothing found"), str(found.result.status)
+    if nothing_at_all or (schedule is None and found.proof.scope == "any schedule"):
+        return "wrong", f"nothing at all, where {best.value} is feasible"
+    if schedule is None:
+        return "nothing found", found.stopped
+    if problem.horizon is not None and schedule.horizon != problem.horizon:
+        return "wrong", f"at horizon {schedule.horizon}"
+    violations = find_violations(schedule, drawn.network)
+    if violations:
+        return "wrong", violations[0].message
+    sign = 1 if problem.objective in ("profit", "production") else -1
+    near = 2e-4 * max(1.0, abs(best.value))
+    missing, least = found.missing or 0.0, best.missing
+    if missing < least - 2e-4 or (found.missing_bound or 0.0) > least + 2e-4:
+        return "wrong", f"missing {missing}, at least {found.missing_bound}; best {least}"
+    if missing > least + 2e-4:
+        proven = found.proof.scope == "any schedule"
+        return ("wrong" if proven else "below"), f"missing {missing}, best {least}"
+    bound = found.bound
+    if sign * (value - best.value) > near:
+        return "wrong", f"{value} is better than the best, {best.value}"
+    if bound is not None and sign * (bound - best.value) < -near:
+        return "wrong", f"any schedule bounded by {bound}, the best is {best.value}"
+    if abs(value - best.value) <= near:
+        return "equal", found.stopped
+    if found.proof.scope == "any schedule" or found.stopped == "proven":
+        return "wrong", f"{value} proven for any schedule, the best is {best.value}"
+    return "below", f"{value}, the best is {best.value}"
 
 
 def draw_case(seed: str) -> Drawn:
