@@ -200,6 +200,7 @@ def _search(
     max_span: int | None,
     formulation: Formulation,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
     settings: dict[str, Any] = {
@@ -209,8 +210,8 @@ def _search(
         "report": report,
     }
     if question.problem.objective != "tardiness":
-        return _search_once(question, limits, **settings)
-    complete = _search_once(replace(question, improve="missing share"), limits, **settings)
+        return search_question(question, limits, known_bound=known_bound, **settings)
+    complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
     least = complete.result.objective or 0.0
@@ -218,7 +219,7 @@ def _search(
     found = replace(complete, schedule=None)
     if complete.stopped != "interrupted":
         try:
-            found = _search_once(replace(question, most_missing=least), limits, **settings)
+            found = search_question(replace(question, most_missing=least), limits, **settings)
         except KeyboardInterrupt:
             found = replace(found, stopped="interrupted")
     stopped: Stopped = "interrupted" if found.stopped == "interrupted" else "time limit"
@@ -239,7 +240,7 @@ def _search(
     )
 
 
-def _search_once(
+def search_question(
     question: Question,
     limits: SearchLimits,
     *,
@@ -247,10 +248,25 @@ def _search_once(
     max_span: int | None,
     formulation: Formulation,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
-    gap, network, problem = limits.relative_gap, question.network, question.problem
+    """Search for the best answer to a question, and prove what can be proven of it.
+
+    Parameters
+    ----------
+    question : Question
+    limits : SearchLimits
+    n_events, max_span, formulation
+        As in `find_schedule`.
+    report : callable
+        Told what is being tried.
+    known_bound : float, optional
+        No schedule at all is better: what is proven already.
+    """
+    gap = limits.relative_gap
     incumbent = Incumbent(question=question, relative_gap=gap)
     bound = GlobalBound(maximises=incumbent.maximises, relative_gap=gap)
+    bound.update(known_bound)
     given = n_events is not None and max_span is not None
     points = EventPointSearch(
         question=question,
@@ -271,7 +287,7 @@ def _search_once(
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
             _use_the_time(points)
         elif n_events is None:
-            points.add_events(_first_events(network, problem), max_span)
+            points.add_events(_first_events(question), max_span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -282,17 +298,17 @@ def _search_once(
     return _conclude(points, given=given, interrupted=interrupted)
 
 
-def _first_events(network: Network, problem: Problem) -> int:
+def _first_events(question: Question) -> int:
     """Return with how many event points to begin: no more for orders than batches fit."""
-    fewest = fewest_events(network, problem.targets)
+    network, problem = question.network, question.problem
+    fewest = fewest_events(network, question.amounts_to_make)
     if not (problem.orders or problem.deliveries):
         return fewest
-    assert problem.horizon is not None
     amounts = dict(problem.targets)
     for each in (*problem.orders, *problem.deliveries):
         amounts[each.state] = amounts.get(each.state, 0.0) + each.amount
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
-    fit_in_turn = problem.horizon / shortest if shortest > 0 else math.inf
+    fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
     return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
 
 
@@ -304,7 +320,7 @@ def _use_the_time(points: EventPointSearch) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = _first_events(network, problem)
+    start = _first_events(points.question)
     typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
     engine = why_not_long_horizon(points.question) is None
     if engine:
@@ -436,6 +452,8 @@ def find_in_window(
     start: PlantState | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
+    known_bound: float | None = None,
+    most_doublings: int = _MOST_DOUBLINGS,
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
@@ -455,6 +473,10 @@ def find_in_window(
     start : PlantState, optional
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
+    known_bound : float, optional
+        No schedule in such a window is shorter: what is proven already.
+    most_doublings : int
+        Windows that are tried after the last period away, each twice as long as the one before.
     n_events, max_span, formulation
         As in `find_schedule`.
     report : callable
@@ -470,7 +492,7 @@ def find_in_window(
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
     windows = [end for _, end in feasibility_windows(dated, guess)]
-    windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
+    windows += [guess * 2**more for more in range(1, most_doublings)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
     found: ScheduleSearch | None = None
@@ -485,6 +507,7 @@ def find_in_window(
             max_span=max_span,
             formulation=formulation,
             report=report,
+            known_bound=known_bound,
         )
         if found.schedule is not None or limits.reached or found.stopped == "interrupted":
             break
