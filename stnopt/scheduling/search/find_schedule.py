@@ -305,8 +305,10 @@ def _first_events(question: Question) -> int:
     if not (problem.orders or problem.deliveries):
         return fewest
     amounts = dict(problem.targets)
-    for each in (*problem.orders, *problem.deliveries):
-        amounts[each.state] = amounts.get(each.state, 0.0) + each.amount
+    wanted = [(order.state, order.amount) for order in problem.orders]
+    wanted += [(delivery.state, delivery.amount) for delivery in problem.deliveries]
+    for state, amount in wanted:
+        amounts[state] = amounts.get(state, 0.0) + amount
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
     fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
     return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
