@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,17 @@ def test_a_unit_that_runs_without_a_gap():
         "is less late (1 h in all, weighted by priority).",
     )
     assert found.orders.tardiness == pytest.approx(1)
+    assert found.orders.tardiness_bound == pytest.approx(1, rel=1e-3)
     assert not found.is_met
+    # The same with weaker proofs.
+    here = replace(found, orders=replace(found.orders, holds_for_any=False), n_events=3)
+    assert here.sentences[-1].startswith("On 3 event points no schedule misses less of the orders")
+    open_ = replace(here.orders, is_proven=False, tardiness_bound=0.5)
+    assert replace(found, orders=open_).sentences[-1] == (
+        "Undecided whether a schedule misses less of the orders or is less late (1 h in all, "
+        "weighted by priority): a limit came first; missing as little, none is less late than "
+        "0.5 h."
+    )
 
 
 def test_a_route_that_is_too_long_and_a_date_that_has_passed():
