@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import drawn_plants
 import embedding
 import feasibility
+import horizons
 import reactor
 import scheduling
 
@@ -35,6 +36,7 @@ def main(names: Sequence[str]) -> None:
         "machine": describe_machine,
         "schedules": scheduling.main,
         "searches": scheduling.time_searches,
+        "horizons": horizons.main,
         "drawn_plants": drawn_plants.main,
         **feasibility.SECTIONS,
         "reactor": time_reactor,
