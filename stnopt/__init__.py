@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Batch as Batch
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
+    from stnopt.scheduling.schedule_file import read_schedule as read_schedule
     from stnopt.scheduling.search.changes import Down as Down
     from stnopt.scheduling.search.changes import Late as Late
     from stnopt.scheduling.search.changes import Lost as Lost
@@ -171,6 +172,7 @@ _MODULES = {
     "plot_region": "stnopt.plot",
     "plot_samples": "stnopt.plot",
     "plot_stock": "stnopt.plot",
+    "read_schedule": "stnopt.scheduling.schedule_file",
     "read_network": "stnopt.plant.read",
     "read_problem": "stnopt.plant.read",
     "read_state": "stnopt.plant.read",

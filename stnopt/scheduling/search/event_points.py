@@ -165,8 +165,10 @@ class EventPointSearch:
             if self._improve(n_events, span) is None and not self.keeps_on:
                 break
 
-    def add_events(self, start: int, max_span: int | None) -> None:
+    def add_events(self, start: int, max_span: int | None, *, first_span: int = 0) -> None:
         """Add events while that helps; where it does not, or is costly, try longer spans.
+
+        `first_span` is what the search begins with where none is given.
 
         A model without event points is asked as soon as an attempt gave nothing better, and when
         only a longer span did: that is where one more event point is far costlier.
@@ -175,7 +177,7 @@ class EventPointSearch:
             self.ask_for_any_schedule(_FIRST_SHARE)
         if self._ended:
             return
-        n_events, span = start, max_span or 0
+        n_events, span = start, first_span if max_span is None else max_span
         # Without any schedule yet, one event more is the cheaper question.
         found = self._improve(n_events, span, more_events=_MORE_EVENTS)
         n_events, span = found or (n_events, span)
@@ -299,7 +301,7 @@ class EventPointSearch:
             return result, None
         valued = self.incumbent.valued(extract_schedule(model, self.question.network))
         if valued is None:
-            reason = self.incumbent.rejected[0].message
+            reason = self.incumbent.rejected[0]
             return SolveResult(
                 status=Status.ERROR, n_nodes=result.n_nodes, message=f"not a schedule: {reason}"
             ), None
@@ -317,7 +319,9 @@ class EventPointSearch:
         horizon = self.question.horizon
         if self.question.is_makespan and better is not None:
             # Nothing better ends later: a shorter horizon tightens the model, excludes nothing.
-            shorter = shorten_horizon(self.question, max(better, latest_date(self.problem)))
+            shorter = shorten_horizon(
+                self.question, max(better, latest_date(self.problem, self.question.keep))
+            )
             horizon = shorter if shorter > 0 else horizon
         model = self.question.build(
             self.formulation, horizon=horizon, n_events=n_events, max_span=max_span
@@ -422,7 +426,9 @@ class EventPointSearch:
         started = self.limits.clock()
         model = self.question.build(
             self.formulation,
-            horizon=shorten_horizon(self.question, max(latest, latest_date(self.problem))),
+            horizon=shorten_horizon(
+                self.question, max(latest, latest_date(self.problem, self.question.keep))
+            ),
             n_events=n_events,
             max_span=max_span,
         )
