@@ -107,7 +107,7 @@ def label_targets(
     -------
     TargetSamples
         In the order of `targets`, with what the labels hold for in `scope`, and in
-        ``scope["n_solves"]`` the MILPs that this call solved. After Ctrl-C, with
+        ``scope["n_solves"]`` the MILPs that this call solved. After Ctrl-C without a store, with
         ``scope["stopped"] == "interrupted"`` and what was decided until then.
 
     Warns
@@ -121,7 +121,7 @@ def label_targets(
         Targets for states that the plant does not produce, negative amounts, an unreadable rule, or
         a store that belongs to another plant, state, horizon or option, or to larger limits.
     KeyboardInterrupt
-        When it came before there was anything to label with.
+        When it came before there was anything to label with, or what was decided is in the store.
 
     References
     ----------
@@ -164,6 +164,8 @@ def label_targets(
             )
             with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
                 outcome = _label_on_events(oracle, points, record, limits, n_jobs, line)
+    if outcome[-1] and store is not None:
+        raise KeyboardInterrupt
     return _report(targets, outcome, scope, limits)
 
 
