@@ -78,8 +78,8 @@ def problem_after(
     }
     wanted = {key: amount for key, amount in problem.wanted.items() if key[1] in left}
     for (customer, product), amount in debts.items():
-        key = (customer, left[0], product)
-        wanted[key] = wanted.get(key, 0.0) + max(amount, 0.0)
+        first = (customer, left[0], product)
+        wanted[first] = wanted.get(first, 0.0) + max(amount, 0.0)
     receipts = _on_the_way(plan, problem, n_past)
     for (customer, product), row in receipts.items():
         if customer not in problem.facilities:
