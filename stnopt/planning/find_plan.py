@@ -43,6 +43,7 @@ def find_plan(
     max_rounds: int | None = None,
     period_limit: float = 60.0,
     store: Path | str | None = None,
+    n_jobs: int = 1,
     progress: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> PlanSearch:
@@ -68,6 +69,8 @@ def find_plan(
     store : path, optional
         File in which schedules and proofs are kept as they come. A search that was killed goes on
         from it, and later plans for the same plants begin with what it knows.
+    n_jobs : int
+        Workers that prove limits, through joblib and whatever backend is set there.
     progress : bool
         Show a line: round, cost, bound, gap.
     clock : callable
@@ -116,6 +119,7 @@ def find_plan(
             max_rounds=max_rounds,
             report=report,
             clock=clock,
+            n_jobs=n_jobs,
         )
         found = searcher.run()
         if not problem.carry_over or found.stopped == "interrupted":
