@@ -8,11 +8,12 @@ target whose label the known ones leave most open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import COUNT, POSITIVE, TEXT, WHOLE, check_arguments, one_of, optional
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.labelling import Labelling, ask
@@ -25,6 +26,7 @@ from stnopt.feasibility.samples import (
     sample_targets,
 )
 from stnopt.feasibility.store import LabelStore
+from stnopt.plant.network import Network
 from stnopt.scheduling.search.find_schedule import find_schedule
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
 
 #: Distance of a training target from the boundary, as a share of the most the plant can make.
 _OFFSET = 0.01
@@ -88,6 +89,15 @@ def sample_boundary(
     InvalidInputError
         A budget that is too small, or an argument that does not fit.
     """
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, POSITIVE),
+        seed=(seed, WHOLE),
+        sense=(sense, one_of(get_args(Sense))),
+        require=(require, optional(TEXT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+    )
     for name, value, least in (("n_solves", n_solves, _FEWEST_SOLVES), ("n_samples", n_samples, 4)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InvalidInputError(

@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from stnopt.arguments import COUNT, NAMES, POSITIVE, TRUTH, WHOLE, check_arguments, optional
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
 from stnopt.files import write_text
+from stnopt.plant.network import Network
 from stnopt.scheduling.schedule import Batch, Schedule
 from stnopt.scheduling.search.find_schedule import suggest_events
 from stnopt.solvers.solve import Status
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from stnopt.plant.network import Network
 
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6
@@ -295,6 +296,17 @@ def trace_frontier(
     The boxed line method of Perini, Boland, Pecin & Savelsbergh (2020), INFORMS J. Comput. 32, 16,
     doi:10.1287/ijoc.2019.0887, whose walk between line segments this follows in spirit.
     """
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, POSITIVE),
+        products=(products, NAMES),
+        tolerance=(tolerance, POSITIVE),
+        max_solves=(max_solves, optional(COUNT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        seed=(seed, WHOLE),
+        progress=(progress, TRUTH),
+    )
     names = tuple(str(p) for p in products)
     if len(names) < 2:
         raise UnsupportedModelError(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import checked_degree, checked_number, checked_truth
 from stnopt.errors import InvalidInputError, UntrainableError
-from stnopt.feasibility.arguments import checked_degree, checked_number, checked_truth
 from stnopt.feasibility.certified_margin import certify_margin, check_certificate
 from stnopt.feasibility.fit_report import FitReport as FitReport
 from stnopt.feasibility.fit_report import FittedRegion as FittedRegion

@@ -5,27 +5,40 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from scipy.optimize import linprog
 from tqdm import tqdm
 
+from stnopt.arguments import (
+    COUNT,
+    PATH,
+    POSITIVE,
+    SECONDS,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    WORKERS,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.store import LabelStore
+from stnopt.plant.network import Network
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.search.find_schedule import suggest_events
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
 
 #: Targets asked about before their answers are used; the same for any number of workers, so that
 #: the questions, and with them the labels under a node limit, do not depend on it.
@@ -103,6 +116,20 @@ def label_targets(
     ----------
     Kumawat & Chaturvedi (2021), Chem. Eng. Trans. 88, 451, step 1, doi:10.3303/CET2188075.
     """
+    check_arguments(
+        network=(network, Network),
+        targets=(targets, pd.DataFrame),
+        horizon=(horizon, POSITIVE),
+        sense=(sense, one_of(get_args(Sense))),
+        require=(require, optional(TEXT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        solve_limit=(solve_limit, optional(COUNT)),
+        time_limit=(time_limit, SECONDS),
+        n_jobs=(n_jobs, WORKERS),
+        store=(store, optional(PATH)),
+        progress=(progress, TRUTH),
+    )
     products = tuple(str(c) for c in targets.columns)
     points = targets.to_numpy(dtype=float)
     if not len(products):

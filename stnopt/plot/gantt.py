@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments, optional
+from stnopt.plant.network import Network
 from stnopt.plot.style import (
+    AXES,
     BLUE,
     DARK,
     GREEN,
@@ -22,14 +25,14 @@ from stnopt.plot.style import (
     put_legend_above,
     with_unit,
 )
+from stnopt.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from matplotlib.axes import Axes
 
-    from stnopt.plant.network import Network
-    from stnopt.scheduling.schedule import Batch, Schedule
+    from stnopt.scheduling.schedule import Batch
 
 _TASK_COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, BLUE, GREY)
 _TASK_HATCHES = ("", "//", "..", "xx")  # a new one for each round of colours
@@ -47,6 +50,9 @@ def plot_gantt(
         Gives the order of units and tasks, units that stand idle, and the time unit.
     ax : Axes, optional
     """
+    check_arguments(
+        schedule=(schedule, Schedule), network=(network, optional(Network)), ax=(ax, AXES)
+    )
     from matplotlib.patches import Patch
 
     known_units, known_tasks = (network.units, network.tasks) if network else ((), ())

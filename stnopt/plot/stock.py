@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import NAMES, check_arguments, optional
 from stnopt.errors import InvalidInputError
+from stnopt.plant.network import Network
 from stnopt.plot.style import (
+    AXES,
     GREY,
     NOTE_SIZE,
     SKY,
@@ -20,15 +23,13 @@ from stnopt.plot.style import (
     with_unit,
 )
 from stnopt.scheduling.replay import replay_stock
+from stnopt.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-
-    from stnopt.plant.network import Network
-    from stnopt.scheduling.schedule import Schedule
 
 
 def plot_stock(
@@ -56,6 +57,12 @@ def plot_stock(
     InvalidInputError
         When a state is unknown, has unlimited supply, or no state has any stock to show.
     """
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, Network),
+        states=(states, optional(NAMES)),
+        ax=(ax, AXES),
+    )
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
     nothing = 1e-6 * total.max()  # below this it is rounding

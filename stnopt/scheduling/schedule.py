@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import check_arguments, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from stnopt.plant.network import Network
     from stnopt.plant.recipe import State, Suitability
     from stnopt.plant.state import PlantState
 
@@ -146,6 +147,9 @@ def schedule_value(schedule: Schedule, network: Network, kind: ObjectiveKind) ->
     InvalidInputError
         When `kind` is none of these, or a batch names a task or unit the plant does not have.
     """
+    check_arguments(
+        schedule=(schedule, Schedule), network=(network, Network), kind=(kind, one_of(OBJECTIVES))
+    )
     if kind not in OBJECTIVES:
         expected = ", ".join(OBJECTIVES)
         raise InvalidInputError(f"schedule_value: kind must be one of {expected}, got {kind!r}")

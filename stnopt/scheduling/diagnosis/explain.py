@@ -11,14 +11,30 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pyomo.environ as pyo
 from tqdm import tqdm
 
+from stnopt.arguments import (
+    AMOUNTS,
+    COUNT,
+    GAP,
+    POSITIVE,
+    SECONDS,
+    TRUTH,
+    WHOLE,
+    a,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant.checks import ReadOnlyMapping
-from stnopt.plant.problem import Problem
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Delivery, Problem, Sense
 from stnopt.scheduling.checks import check_deliveries
 from stnopt.scheduling.diagnosis.aggregate_balance import (
     Demand,
@@ -47,8 +63,6 @@ from stnopt.solvers.solve import SolveResult, Status, solve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Delivery
     from stnopt.scheduling.model import Runs
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.result import ScheduleSearch
@@ -135,7 +149,20 @@ def explain_infeasible(
     *The busy time* is that of a schedule in which nothing runs that the least shortfall does not
     need: with the batches given, the total time that units run is minimised.
     """
-    deliveries = tuple(deliveries)
+    deliveries = as_tuple(deliveries)
+    check_arguments(
+        network=(network, Network),
+        targets=(targets, optional(a(Problem) if isinstance(targets, Problem) else AMOUNTS)),
+        problem=(problem, optional(Problem)),
+        horizon=(horizon, optional(POSITIVE)),
+        sense=(sense, one_of(get_args(Sense))),
+        deliveries=(deliveries, many(Delivery)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        relative_gap=(relative_gap, GAP),
+        progress=(progress, TRUTH),
+    )
     if isinstance(targets, Problem):
         targets, problem = None, targets
     if problem is not None:

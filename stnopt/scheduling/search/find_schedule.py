@@ -5,15 +5,34 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tqdm import tqdm
 
+from stnopt.arguments import (
+    AMOUNTS,
+    COUNT,
+    GAP,
+    NON_NEGATIVE,
+    POSITIVE,
+    SECONDS,
+    TRUTH,
+    WHOLE,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
-from stnopt.plant.problem import Problem
+from stnopt.plant.orders import Order
+from stnopt.plant.problem import Delivery, Problem, Sense
+from stnopt.plant.state import PlantState
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
+from stnopt.scheduling.model import Formulation
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
@@ -30,11 +49,7 @@ from stnopt.solvers.result import SolveResult, Status, relative_gap_between, sta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.orders import Order
-    from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
-    from stnopt.scheduling.model import Formulation, Objective
+    from stnopt.scheduling.model import Objective
     from stnopt.scheduling.schedule import Schedule
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
@@ -128,13 +143,31 @@ def find_schedule(
         deliveries, a target or delivery that the plant cannot be asked for, a limit that is none,
         or a `problem` beside what it holds.
     """
+    deliveries, orders = as_tuple(deliveries), as_tuple(orders)
+    check_arguments(
+        network=(network, Network),
+        problem=(problem, optional(Problem)),
+        horizon=(horizon, optional(POSITIVE)),
+        objective=(objective, one_of(OBJECTIVES)),
+        targets=(targets, optional(AMOUNTS)),
+        sense=(sense, one_of(get_args(Sense))),
+        deliveries=(deliveries, many(Delivery)),
+        orders=(orders, many(Order)),
+        start=(start, optional(PlantState)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        proof_limit=(proof_limit, optional(NON_NEGATIVE)),
+        relative_gap=(relative_gap, GAP),
+        formulation=(formulation, optional(one_of(get_args(Formulation)))),
+        progress=(progress, TRUTH),
+    )
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
     limits = SearchLimits(time_limit=time_limit, proof_limit=proof_limit, relative_gap=relative_gap)
-    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = Problem(
             objective=objective,

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import check_arguments, optional
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 from stnopt.scheduling.checks import check_deliveries, check_targets
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
@@ -26,10 +30,7 @@ from stnopt.solvers.linear_program import ProgramBuilder, ProgramStatus, solve_p
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import State, Suitability
-    from stnopt.plant.state import PlantState
 
 #: Times this close, as a share of the horizon, are one instant (as in the replay).
 _ONE_INSTANT = 1e-6
@@ -100,6 +101,12 @@ def improve_schedule(
         A batch that the plant does not know, or an order for which no times and sizes keep the
         rules and meet the demand; the message lists what the schedule breaks.
     """
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, Network),
+        problem=(problem, Problem),
+        start=(start, optional(PlantState)),
+    )
     horizon = schedule.horizon if problem.horizon is None else problem.horizon
     problem = replace(problem, horizon=horizon)
     question = Question(network=network, problem=problem, start=start or schedule.start)
