@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_DEGREE = 1000
+MAX_SAMPLES = 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,15 @@ def check_arguments(**given: tuple[object, Kind | type]) -> None:
 
 def a(*nouns: type) -> Kind:
     """Return the kind of the instances of a class, or of one of several."""
-    names = " or ".join(noun.__name__ for noun in nouns)
-    article = "an" if names[0] in "AEIOU" else "a"
-    return Kind(f"{article} {names}", lambda value: isinstance(value, nouns))
+    words = " or ".join(article(noun) for noun in nouns)
+    return Kind(words, lambda value: isinstance(value, nouns))
+
+
+def article(noun: type) -> str:
+    """Return a class's name with its article; text is what is not called by its type's name."""
+    if noun is str:
+        return "text"
+    return f"{'an' if noun.__name__[0] in 'AEIOU' else 'a'} {noun.__name__}"
 
 
 def optional(kind: Kind | type) -> Kind:
@@ -90,8 +97,13 @@ def many(*nouns: type) -> Kind:
 
 def as_tuple(value: Iterable[T]) -> tuple[T, ...]:
     """Make a tuple of an iterable, which can be read once only; leave all else for `many`."""
-    readable = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-    return tuple(value) if readable else value  # type: ignore[return-value]
+    return tuple(value) if is_listed(value) else value  # type: ignore[return-value]
+
+
+def is_listed(value: object) -> bool:
+    """Whether a value is one thing after another: no text, no mapping and no table."""
+    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return listed and not hasattr(value, "columns")
 
 
 def _number(value: object) -> float:
@@ -141,7 +153,7 @@ def _are_bounds(value: object) -> bool:
     )
 
 
-def _are_options(value: object) -> bool:
+def _are_named(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
@@ -152,15 +164,26 @@ SHARE = Kind("a number in (0, 1)", lambda value: 0 < _number(value) < 1)
 GAP = Kind("a number in [0, 1)", lambda value: 0 <= _number(value) < 1)
 #: Infinitely many are no limit.
 SECONDS = Kind("positive seconds or None", lambda value: value is None or _number(value) > 0)
+#: So many of a thing that an array of them can be made.
+FEW = Kind(
+    f"an integer from 1 to {MAX_SAMPLES}",
+    lambda value: _whole(value, 1) and value <= MAX_SAMPLES,
+)
 COUNT = Kind("an integer of at least 1", lambda value: _whole(value, 1))
 WHOLE = Kind("an integer of at least 0", lambda value: _whole(value, 0))
 TRUTH = Kind("True or False", lambda value: isinstance(value, bool | np.bool_))
-TEXT = Kind("text", lambda value: isinstance(value, str) and bool(value))
+TEXT = Kind(
+    "printable text", lambda value: isinstance(value, str) and bool(value) and value.isprintable()
+)
 PATH = Kind("a path", _is_path)
 DATE = Kind("a datetime", lambda value: isinstance(value, datetime))
 AMOUNTS = Kind("a mapping of names to finite numbers", _are_amounts)
+SOME_BY_NAME = Kind(
+    "a mapping with names as keys, one at least",
+    lambda value: _are_named(value) and bool(value),
+)
 BOUNDS = Kind("a mapping of names to (lower, upper)", _are_bounds)
-OPTIONS = Kind("a mapping with names as keys", _are_options)
+BY_NAME = Kind("a mapping with names as keys", _are_named)
 #: As joblib has it: -1 is one per core.
 WORKERS = Kind("an integer but not 0", lambda value: _whole(value, -1024) and value != 0)
 INSTANT = Kind(

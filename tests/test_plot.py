@@ -272,7 +272,7 @@ def test_what_arrives_as_the_horizon_ends_is_marked(network):
     [
         (["A"], "'A' has unlimited supply; choose from I, B, P"),
         (["X"], "'X' is no state of the plant"),
-        ([], "no state ever holds any stock"),
+        ([], "states: expected a list of names"),
     ],
 )
 def test_the_stock_of_what_has_none_is_refused(schedule, network, states, message):

@@ -45,11 +45,6 @@ VALUES: dict[str, Any] = {
     "object": object(),
     "type": int,
 }
-#: What none of these annotations means.
-_NUMBERS = {"NaN", "inf", "-inf", "1.5", "10**400"}
-_TEXTS = {"text", "empty text", "two lines", "zero byte"}
-_SEQUENCES = {"[]", "()", "[None]", "[True]", "[NaN]"}
-_MAPPINGS = {name for name in VALUES if name.startswith("{")}
 #: Labels that an annotation does allow, as far as the annotation can say it.
 _ALLOWED: dict[str, set[str]] = {
     "None": {"None"},
@@ -57,11 +52,13 @@ _ALLOWED: dict[str, set[str]] = {
     "int": set(),
     "float": {"1.5"},
     "str": {"text"},
-    "Literal": set(),
-    "Path": set(),
-    "Mapping": set(),
-    "Sequence": set(),
-    "datetime": set(),
+}
+#: Empty containers that mean the same as leaving the argument out, where it may be left out.
+_NOTHING: dict[str, set[str]] = {
+    "Mapping": {"{}"},
+    "tuple": {"()", "[]"},
+    "Iterable": {"()", "[]"},
+    "Collection": {"()", "[]"},
 }
 
 
@@ -78,7 +75,7 @@ class Call:
         Per argument: labels of values that it takes though its annotation does not say so, each
         with the reason.
     named : mapping
-        Per argument: another word than its name by which errors call it.
+        Per argument: a pattern of other words by which errors may call it.
     """
 
     function: Callable[..., Any]
@@ -99,15 +96,17 @@ def parts_of(annotation: str) -> list[str]:
     return [re.split(r"[\[.]", p.strip().strip("'\""))[0] for p in parts]
 
 
-def wrong_for(annotation: str) -> list[str]:
-    """Labels of the values that an annotation does not allow."""
-    parts = parts_of(annotation)
+def wrong_for(parameter: inspect.Parameter) -> list[str]:
+    """Labels of the values that an argument's annotation does not allow."""
+    parts = parts_of(str(parameter.annotation))
     allowed = {label for part in parts for label in _ALLOWED.get(part, ())}
+    if parameter.default is not inspect.Parameter.empty:
+        allowed |= {label for part in parts for label in _NOTHING.get(part, ())}
     return [label for label in VALUES if label not in allowed]
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Arguments of a callable by name, without those that are a caller's own models or options."""
+    """Arguments of a callable by name."""
     return dict(inspect.signature(function).parameters)
 
 
@@ -139,13 +138,13 @@ def faults_of(call: Call, ours: type[Exception]) -> tuple[list[str], int]:
     faults, n_calls = [], 0
     signature = parameters_of(call.function)
     for argument, parameter in signature.items():
-        if argument in ("self", "cls"):
+        if argument in ("self", "cls") or parameter.kind is parameter.VAR_KEYWORD:
             continue
         legal = call.legal.get(argument, {})
-        for label in wrong_for(str(parameter.annotation)):
+        for label in wrong_for(parameter):
             n_calls += 1
             said = _refusal(call, argument, VALUES[label], ours)
-            word = call.named.get(argument, argument)
+            word = call.named.get(argument)
             if said is None:
                 if label not in legal:
                     faults.append(f"{argument} = {label}: taken without a word")
@@ -153,8 +152,8 @@ def faults_of(call: Call, ours: type[Exception]) -> tuple[list[str], int]:
                 faults.append(f"{argument} = {label}: {type(said).__name__}: {said}")
             elif label in legal:
                 faults.append(f"{argument} = {label}: the table calls it legal, refused: {said}")
-            elif not re.search(rf"\b{re.escape(word)}\b", said):
-                faults.append(f"{argument} = {label}: does not name {word!r}: {said}")
+            elif not re.search(rf"\b{argument}\b", said) and not (word and re.search(word, said)):
+                faults.append(f"{argument} = {label}: is not named: {said}")
     return faults, n_calls
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reactor_yield.arguments import SHARE, SOME_NAMES, TABLE, TRUTH, WHOLE, check_arguments
 from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
 
@@ -59,6 +60,13 @@ def split_dataset(
     Standardising is not needed by any model here; it is for other tools, and uses the training
     rows alone.
     """
+    check_arguments(
+        data=(data, TABLE),
+        test_size=(test_size, SHARE),
+        seed=(seed, WHOLE),
+        standardise=(standardise, TRUTH),
+        features=(features, SOME_NAMES),
+    )
     if not 0 < test_size < 1:
         message = f"test_size must be between 0 and 1, got {test_size}"
         raise InvalidConditionsError(message)

@@ -13,6 +13,20 @@ from scipy.signal import lfilter
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from reactor_yield.arguments import (
+    COUNT,
+    NON_NEGATIVE,
+    NUMBER,
+    POSITIVE,
+    SERIES,
+    TABLE,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    Kind,
+    check_arguments,
+    optional,
+)
 from reactor_yield.data.dataset import MODE_1
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.simulation.tube import REFERENCE, Kinetics, simulate_reactor
@@ -26,6 +40,18 @@ CRITICAL_TEMPERATURE = 750.0
 MEASURED = "_measured"
 _CONDITIONS = tuple(MODE_1.mean)
 _DAY = 24 * 60
+
+
+_LAGS = Kind(
+    "a list of integers from 1 on",
+    lambda value: (
+        isinstance(value, tuple | list) and len(value) > 0 and all(map(COUNT.fits, value))
+    ),
+)
+_ROWS = Kind(
+    "a list of row numbers",
+    lambda value: isinstance(value, tuple | list) and all(map(WHOLE.fits, value)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +77,13 @@ class CoolantFailure:
     recovery_minutes: int = 30
 
     def __post_init__(self) -> None:
+        check_arguments(
+            every_days=(self.every_days, NUMBER),
+            minutes=(self.minutes, WHOLE),
+            remaining=(self.remaining, NUMBER),
+            hold_minutes=(self.hold_minutes, WHOLE),
+            recovery_minutes=(self.recovery_minutes, WHOLE),
+        )
         problems = []
         if not self.every_days > 0:
             problems.append(f"every_days must be above 0, got {self.every_days}")
@@ -111,6 +144,14 @@ def realistic_series(
     -----
     m is kept above 0.5 mol/min, 4.75 spreads below its mean, before a failure's factor.
     """
+    check_arguments(
+        n_days=(n_days, COUNT),
+        seed=(seed, WHOLE),
+        correlation_minutes=(correlation_minutes, POSITIVE),
+        failure=(failure, optional(CoolantFailure)),
+        sensor_noise=(sensor_noise, NON_NEGATIVE),
+        kinetics=(kinetics, Kinetics),
+    )
     rng = np.random.default_rng(seed)
     n = n_days * _DAY
     memory = math.exp(-1 / correlation_minutes)
@@ -151,6 +192,12 @@ def sorted_series(
     (144 n_days, 3) DataFrame
         `minute` (ten apart), `T_max` and `T_max_grid`, each sorted by itself.
     """
+    check_arguments(
+        n_days=(n_days, COUNT),
+        seed=(seed, WHOLE),
+        frozen=(frozen, TRUTH),
+        kinetics=(kinetics, Kinetics),
+    )
     # The legacy generator, as for the other data of that study.
     legacy = np.random.RandomState(seed)
     spread = list(MODE_1.spread().values())
@@ -243,6 +290,15 @@ def forecast_hot_spot(
 
     `fit_hot_spot_forecaster` and `HotSpotForecaster.forecast` in one call; see there.
     """
+    check_arguments(
+        history=(history, TABLE),
+        recent=(recent, TABLE),
+        lead=(lead, COUNT),
+        target=(target, TEXT),
+        lags=(lags, _LAGS),
+        failure=(failure, optional(CoolantFailure)),
+        seed=(seed, WHOLE),
+    )
     forecaster = fit_hot_spot_forecaster(
         history, lead=lead, target=target, lags=lags, failure=failure, seed=seed
     )
@@ -404,6 +460,17 @@ def count_alarms(
     critical_temperature
         K.
     """
+    check_arguments(
+        series=(series, TABLE),
+        alarm=(alarm, SERIES),
+        name=(name, TEXT),
+        target=(target, TEXT),
+        runaways=(runaways, optional(_ROWS)),
+        lead_minutes=(lead_minutes, NON_NEGATIVE),
+        window_minutes=(window_minutes, NON_NEGATIVE),
+        rest_minutes=(rest_minutes, NON_NEGATIVE),
+        critical_temperature=(critical_temperature, POSITIVE),
+    )
     step = _minutes_per_sample(series)
     hot = (series[target] > critical_temperature).to_numpy()
     raised = alarm.reindex(series.index, fill_value=False).to_numpy(dtype=bool)
@@ -439,6 +506,12 @@ def failure_runaways(
     Failures that begin within `calm_minutes` after a runaway of another cause are left out: the
     alarm was already due.
     """
+    check_arguments(
+        series=(series, TABLE),
+        target=(target, TEXT),
+        critical_temperature=(critical_temperature, POSITIVE),
+        calm_minutes=(calm_minutes, WHOLE),
+    )
     failing = (series["coolant"] < 1).to_numpy()
     hot = (series[target] > critical_temperature).to_numpy()
     caused = hot & (series[f"{target}_without_failure"] <= critical_temperature).to_numpy()
@@ -475,9 +548,15 @@ def choose_alarm_level(
     float
         Infinity where even the highest level goes over the budget: then nothing raises an alarm.
     """
+    check_arguments(
+        series=(series, TABLE),
+        score=(score, SERIES),
+        target=(target, TEXT),
+        false_alarms_per_10_days=(false_alarms_per_10_days, NON_NEGATIVE),
+    )
     best = math.inf
     for level in np.unique(np.quantile(score, 1 - np.geomspace(1e-4, 0.3, 40)))[::-1]:
-        count = count_alarms(series, score > level, name="", target=target, runaways=())
+        count = count_alarms(series, score > level, name="chosen level", target=target, runaways=())
         if count.false_alarms_per_10_days > false_alarms_per_10_days:
             break
         best = float(level)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reactor_yield.arguments import COUNT, SHARE, TABLE, WHOLE, check_arguments
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.yield_model.model import YieldModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from reactor_yield.yield_model.model import YieldModel
 
 
 def evaluate_yield_model(
@@ -35,6 +35,7 @@ def evaluate_yield_model(
     InvalidConditionsError
         When no row can be compared.
     """
+    check_arguments(model=(model, YieldModel), data=(data, TABLE), coverage=(coverage, SHARE))
     truth = _read_truth(model, data)
     found = model.predict_interval(data, coverage=coverage)
     error = (found[model.target] - truth).to_numpy(dtype=float)
@@ -81,6 +82,12 @@ def permutation_importance(
     InvalidConditionsError
         When no row can be used, or a feature is missing.
     """
+    check_arguments(
+        model=(model, YieldModel),
+        data=(data, TABLE),
+        seed=(seed, WHOLE),
+        n_repeats=(n_repeats, COUNT),
+    )
     rng = np.random.default_rng(seed)
     truth = _read_truth(model, data).to_numpy()
     first = np.abs(model.predict(data)[model.target].to_numpy(dtype=float) - truth)

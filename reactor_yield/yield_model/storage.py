@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
+from reactor_yield.arguments import PATH, check_arguments
 from reactor_yield.errors import InvalidModelFileError
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
@@ -48,6 +49,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     `model.json` holds schema, training range, intervals, report and, but for trees, the whole
     model; fitted trees are in `estimator.skops`; `checksums.json` has the SHA-256 of both.
     """
+    check_arguments(path=(path, PATH))
     content: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -90,6 +92,7 @@ def load_yield_model(path: Path | str) -> YieldModel:
         When the file is no such archive, is of another format version, was changed since it was
         written, or holds a type that is not a fitted tree model; nothing in it is executed.
     """
+    check_arguments(path=(path, PATH))
     entries = _read_entries(path)
     try:
         content = json.loads(entries["model.json"])

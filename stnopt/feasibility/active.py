@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
-from stnopt.arguments import COUNT, POSITIVE, TEXT, WHOLE, check_arguments, one_of, optional
+from stnopt.arguments import (
+    COUNT,
+    FEW,
+    POSITIVE,
+    TEXT,
+    WHOLE,
+    Kind,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.labelling import Labelling, ask
@@ -41,6 +51,14 @@ _OFFSET = 0.01
 _PAIRED = 0.6
 _FEWEST_SOLVES = 6
 _N_HALVINGS = 40
+
+_BUDGET = Kind(
+    f"an integer of at least {_FEWEST_SOLVES}",
+    lambda value: COUNT.fits(value) and value >= _FEWEST_SOLVES,
+)
+_SAMPLES = Kind(
+    "an integer from 4 to 10000000", lambda value: FEW.fits(value) and 4 <= value <= 10**7
+)
 
 
 def sample_boundary(
@@ -93,16 +111,13 @@ def sample_boundary(
         network=(network, Network),
         horizon=(horizon, POSITIVE),
         seed=(seed, WHOLE),
+        n_solves=(n_solves, _BUDGET),
+        n_samples=(n_samples, _SAMPLES),
         sense=(sense, one_of(get_args(Sense))),
         require=(require, optional(TEXT)),
         n_events=(n_events, optional(COUNT)),
         max_span=(max_span, optional(WHOLE)),
     )
-    for name, value, least in (("n_solves", n_solves, _FEWEST_SOLVES), ("n_samples", n_samples, 4)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InvalidInputError(
-                f"{name}: expected an integer of at least {least}, got {value!r}"
-            )
     cloud = sample_targets(bounds, max(4 * n_samples, 512), seed=seed)
     products = tuple(cloud.columns)
     spent, scope = 0, dict[str, Any]()

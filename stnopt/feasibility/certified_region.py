@@ -16,7 +16,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stnopt.arguments import COUNT, NAMES, POSITIVE, TRUTH, WHOLE, check_arguments, optional
+from stnopt.arguments import (
+    COUNT,
+    NAMES,
+    PATH,
+    POSITIVE,
+    TRUTH,
+    WHOLE,
+    check_arguments,
+    float_array,
+    optional,
+)
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.oracle import Reach, TargetOracle
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
@@ -120,7 +130,10 @@ class CertifiedRegion:
             if missing:
                 raise InvalidInputError(f"points: missing columns {missing}, found {list(points)}")
             points = points[list(self.products)]
-        z = np.atleast_2d(np.asarray(points, dtype=float))
+        try:
+            z = np.atleast_2d(float_array(points))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidInputError(f"points: expected numbers: {error}") from error
         p = len(self.products)
         if z.shape[1] != p:
             raise InvalidInputError(f"points: expected shape (n, {p}), found {z.shape}")
@@ -173,9 +186,13 @@ class CertifiedRegion:
         InvalidInputError
             If it is not such a region.
         """
+        check_arguments(source=(source, PATH))
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
         where = "certified region" if is_text else f"file {str(source)!r}"
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        try:
+            text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise InvalidInputError(f"source: {where} cannot be read: {error}") from error
         try:
             content = json.loads(text)
             if content["format"] != _FORMAT:

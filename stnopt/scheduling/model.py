@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pyomo.environ as pyo
 
 from stnopt.arguments import (
-    AMOUNTS,
     COUNT,
     DATE,
     NUMBER,
     POSITIVE,
+    SOME_BY_NAME,
     TRUTH,
     WHOLE,
     as_tuple,
@@ -371,7 +371,9 @@ def require_targets(
         A state that the plant does not have or does not produce, a negative or non-finite amount.
     """
     check_arguments(
-        model=(model, MODEL), targets=(targets, AMOUNTS), sense=(sense, one_of(get_args(Sense)))
+        model=(model, MODEL),
+        targets=(targets, SOME_BY_NAME),
+        sense=(sense, one_of(get_args(Sense))),
     )
     network = scheduling_handle(model).network
     check_targets(network, targets)

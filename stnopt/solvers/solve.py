@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pyomo.environ as pyo
 
 from stnopt.arguments import (
+    BY_NAME,
     COUNT,
     GAP,
-    OPTIONS,
     SECONDS,
     TEXT,
     TRUTH,
@@ -118,7 +118,7 @@ def solve(
         node_limit=(node_limit, optional(WHOLE)),
         relative_gap=(relative_gap, GAP),
         threads=(threads, COUNT),
-        options=(options, optional(OPTIONS)),
+        options=(options, optional(BY_NAME)),
         log=(log, TRUTH),
         warm_start=(warm_start, TRUTH),
         confirm_infeasible=(confirm_infeasible, TRUTH),

@@ -17,7 +17,7 @@ import pyomo.environ as pyo
 from tqdm import tqdm
 
 from stnopt.arguments import (
-    AMOUNTS,
+    BY_NAME,
     COUNT,
     GAP,
     POSITIVE,
@@ -152,7 +152,7 @@ def explain_infeasible(
     deliveries = as_tuple(deliveries)
     check_arguments(
         network=(network, Network),
-        targets=(targets, optional(a(Problem) if isinstance(targets, Problem) else AMOUNTS)),
+        targets=(targets, optional(a(Problem) if isinstance(targets, Problem) else BY_NAME)),
         problem=(problem, optional(Problem)),
         horizon=(horizon, optional(POSITIVE)),
         sense=(sense, one_of(get_args(Sense))),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tqdm import tqdm
 
 from stnopt.arguments import (
-    AMOUNTS,
+    BY_NAME,
     COUNT,
     GAP,
     NON_NEGATIVE,
@@ -149,7 +149,7 @@ def find_schedule(
         problem=(problem, optional(Problem)),
         horizon=(horizon, optional(POSITIVE)),
         objective=(objective, one_of(OBJECTIVES)),
-        targets=(targets, optional(AMOUNTS)),
+        targets=(targets, optional(BY_NAME)),
         sense=(sense, one_of(get_args(Sense))),
         deliveries=(deliveries, many(Delivery)),
         orders=(orders, many(Order)),
