@@ -119,10 +119,9 @@ SPECIAL = {
     "forecast_hot_spot": {"history": SERIES, "recent": SERIES.head(60)},
     "iterate_dataset": {"block": 10},
     "load_yield_model": {"path": "model.zip"},
-    "low_yield_alarm": {},
-RECIPE = ry.recipe_from_yield(
-    MODEL, dict(CONDITIONS.iloc[0]), max_batch=10.0, fixed_time=1.0, n_draws=100
-)
+    "recipe_from_yield": {
+        "conditions": dict(CONDITIONS.iloc[0]), "disturbances": None, "fixed_time": 1.0,
+    },
     "safe_region": {
         "conditions": {"To": (300.0, 500.0)}, "disturbances": None, "limit": 640.0,
         "confidence": 0.5, "n_draws": 50, "n_samples": 32,
