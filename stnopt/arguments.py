@@ -164,6 +164,9 @@ SHARE = Kind("a number in (0, 1)", lambda value: 0 < _number(value) < 1)
 GAP = Kind("a number in [0, 1)", lambda value: 0 <= _number(value) < 1)
 #: Infinitely many are no limit.
 SECONDS = Kind("positive seconds or None", lambda value: value is None or _number(value) > 0)
+SECONDS_FROM_0 = Kind(
+    "seconds from 0 on or None", lambda value: value is None or _number(value) >= 0
+)
 #: So many of a thing that an array of them can be made.
 FEW = Kind(
     f"an integer from 1 to {MAX_SAMPLES}",

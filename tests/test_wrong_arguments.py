@@ -264,7 +264,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "UnionRegion": {"origin": SCALARS},
     "add_region_constraint": NO_LIMIT,
     "explain_infeasible": NO_LIMIT,
-    "find_schedule": NO_LIMIT,
+    "find_schedule": NO_LIMIT | {"proof_limit": {"inf": "no limit"}},
     "fit_region": {"class_weight": {"{1: 2}": "a weight of the class 1"}},
     "label_targets": NO_LIMIT | {"store": FILE_NAME},
     "read_problem": {"source": {"{}": "a problem whose every key is left out"}},

@@ -124,7 +124,7 @@ def label_targets(
         require=(require, optional(TEXT)),
         n_events=(n_events, optional(COUNT)),
         max_span=(max_span, optional(WHOLE)),
-        solve_limit=(solve_limit, optional(COUNT)),
+        solve_limit=(solve_limit, optional(WHOLE)),
         time_limit=(time_limit, SECONDS),
         n_jobs=(n_jobs, WORKERS),
         store=(store, optional(PATH)),
