@@ -165,4 +165,9 @@ CONDITIONS = Kind(
         or (isinstance(value, Mapping) and bool(value) and all(isinstance(c, str) for c in value))
     ),
 )
+#: A fitted model is told by what it does, so that one's own may take its place.
+PREDICTS = Kind(
+    "a yield model",
+    lambda value: not isinstance(value, type) and hasattr(value, "predict_interval"),
+)
 SERIES = Kind("a series, (n,)", lambda value: isinstance(value, pd.Series) and len(value) > 0)

@@ -56,7 +56,8 @@ class OperatingMode:
 
     def __post_init__(self) -> None:
         check_arguments(
-            mean=(self.mean, by_name(NUMBER)), fraction=(self.fraction, by_name(NON_NEGATIVE))
+            mean=(self.mean, by_name(NUMBER)),
+            fraction=(self.fraction, by_name(NON_NEGATIVE, empty=True)),
         )
         object.__setattr__(self, "mean", MappingProxyType(dict(self.mean)))
         object.__setattr__(self, "fraction", MappingProxyType(dict(self.fraction)))

@@ -13,6 +13,7 @@ from reactor_yield.arguments import (
     CONDITIONS,
     NAMES,
     NUMBER,
+    PREDICTS,
     SHARE,
     TABLE,
     check_arguments,
@@ -22,10 +23,11 @@ from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.sensors import SensorFault, find_sensor_faults
 from reactor_yield.monitoring.shapley import plan_shapley
 from reactor_yield.prediction import predict_table
-from reactor_yield.yield_model import YieldModel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from reactor_yield.yield_model import YieldModel
 
 
 _BLOCK = 20_000
@@ -111,7 +113,7 @@ def low_yield_alarm(
     `shapley.plan_shapley`. `Cto` is no condition of its own where P and To are: it follows them.
     """
     check_arguments(
-        model=(model, YieldModel),
+        model=(model, PREDICTS),
         conditions=(conditions, TABLE),
         target=(target, optional(NUMBER)),
         baseline=(baseline, optional(CONDITIONS)),

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reactor_yield.arguments import SHARE, SOME_NAMES, TABLE, TEXT, check_arguments, optional
+from reactor_yield.arguments import (
+    NUMBER,
+    PREDICTS,
+    SOME_NAMES,
+    TABLE,
+    TEXT,
+    check_arguments,
+    optional,
+)
 from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.drift_report import ColumnDrift, DriftReport
@@ -26,10 +34,11 @@ from reactor_yield.monitoring.two_samples import (
 )
 from reactor_yield.prediction import predict_table
 from reactor_yield.tables import numbers, place
-from reactor_yield.yield_model import YieldModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from reactor_yield.yield_model import YieldModel
 
 
 Array = NDArray[np.float64]
@@ -94,11 +103,11 @@ def detect_drift(
     check_arguments(
         reference=(reference, TABLE),
         current=(current, TABLE),
-        model=(model, optional(YieldModel)),
+        model=(model, optional(PREDICTS)),
         features=(features, optional(SOME_NAMES)),
         mode_column=(mode_column, TEXT),
         time=(time, optional(TEXT)),
-        level=(level, SHARE),
+        level=(level, NUMBER),
     )
     if features is None:
         features = FEATURES if model is None else model.features

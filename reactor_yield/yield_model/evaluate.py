@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reactor_yield.arguments import COUNT, SHARE, TABLE, WHOLE, check_arguments
+from reactor_yield.arguments import COUNT, PREDICTS, SHARE, TABLE, WHOLE, check_arguments
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.yield_model.model import YieldModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from reactor_yield.yield_model.model import YieldModel
 
 
 def evaluate_yield_model(
@@ -35,7 +36,7 @@ def evaluate_yield_model(
     InvalidConditionsError
         When no row can be compared.
     """
-    check_arguments(model=(model, YieldModel), data=(data, TABLE), coverage=(coverage, SHARE))
+    check_arguments(model=(model, PREDICTS), data=(data, TABLE), coverage=(coverage, SHARE))
     truth = _read_truth(model, data)
     found = model.predict_interval(data, coverage=coverage)
     error = (found[model.target] - truth).to_numpy(dtype=float)
@@ -83,7 +84,7 @@ def permutation_importance(
         When no row can be used, or a feature is missing.
     """
     check_arguments(
-        model=(model, YieldModel),
+        model=(model, PREDICTS),
         data=(data, TABLE),
         seed=(seed, WHOLE),
         n_repeats=(n_repeats, COUNT),
