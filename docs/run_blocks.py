@@ -68,6 +68,8 @@ LONG = {
     "docs/index.md",
     "docs/reactor/index.md",
     "docs/reactor/plant.md",
+    "docs/reactor/serving.md",
+    "docs/reactor/yield.md",
     "docs/rescheduling.md",
 }
 #: What Python blocks of a page print, where the page says so in its text.

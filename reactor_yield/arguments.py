@@ -170,4 +170,4 @@ PREDICTS = Kind(
     "a yield model",
     lambda value: not isinstance(value, type) and hasattr(value, "predict_interval"),
 )
-SERIES = Kind("a series, (n,)", lambda value: isinstance(value, pd.Series) and len(value) > 0)
+SERIES = Kind("a series, (n,)", lambda value: isinstance(value, pd.Series))

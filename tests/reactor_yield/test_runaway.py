@@ -171,7 +171,7 @@ def test_runaways_by_failure_need_the_failure():
         (lambda: forecast_hot_spot(sorted_series(1), sorted_series(1)), "200 are needed"),
         (
             lambda: forecast_hot_spot(sorted_series(2), sorted_series(2), lead=0),
-            "at least 1 sample",
+            "lead: expected an integer from 1",
         ),
         (
             lambda: forecast_hot_spot(sorted_series(3), sorted_series(3), target="T"),
