@@ -34,6 +34,7 @@ from reactor_yield import (
     split_dataset,
 )
 from reactor_yield.data.dataset import OLD_TOLERANCES, draw_conditions
+from reactor_yield.files import write_text
 from reactor_yield.monitoring.runaway import (
     AlarmCount,
     coolant_failure_probability,
@@ -339,7 +340,7 @@ def write_docs_table() -> None:
             f"{row.width:.4f} |"
         )
     target = Path(__file__).parents[1] / "docs" / "reactor" / "yield_table.txt"
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(target, "\n".join(lines) + "\n")
 
 
 PARTS = {

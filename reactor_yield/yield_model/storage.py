@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from reactor_yield.arguments import PATH, check_arguments
 from reactor_yield.errors import InvalidModelFileError
+from reactor_yield.files import write_bytes
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
 from reactor_yield.yield_model.error_split import ErrorSplit
@@ -28,6 +25,7 @@ from reactor_yield.yield_model.trees import TreesPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from reactor_yield.yield_model.predictor import Predictor
 
@@ -80,7 +78,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
-    _write_whole(Path(path), packed.getvalue())
+    write_bytes(path, packed.getvalue())
 
 
 def load_yield_model(path: Path | str) -> YieldModel:
@@ -196,21 +194,3 @@ def _rebuild_predictor(content: Mapping[str, Any], trees: bytes | None) -> Predi
         message = f"a {type(estimator).__name__} is not a yield model's estimator"
         raise TypeError(message)
     return TreesPredictor(estimator=estimator)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a temporary file beside the target and rename it: no reader sees half a model."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def table(frame: pd.DataFrame) -> Callable[[Path], object]:
     """Writer of a table, without its index."""
-    return lambda path: frame.to_csv(path, index=False)
+    return lambda aside: frame.to_csv(aside, index=False)
 
 
 def figure(draw: Callable[..., Any], *data: Any, **options: Any) -> Callable[[Path], object]:
     """Writer of what a function of `stnopt.plot` draws."""
-    return lambda path: draw(*data, **options).figure.savefig(path, dpi=200)
+    return lambda aside: draw(*data, **options).figure.savefig(aside, dpi=200)
 
 
 def write_files(folder: Path, files: Mapping[str, Callable[[Path], object]]) -> None:
