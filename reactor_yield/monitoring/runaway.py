@@ -322,7 +322,8 @@ def fit_hot_spot_forecaster(
     ----------
     history
         A series of equidistant samples with `minute` and `target`; where it has measured conditions
-        too (`realistic_series`), they are used and a runaway risk is fitted.
+        and `coolant` and `target` without failure too (`realistic_series`), they are used and a
+        runaway risk is fitted.
     lead
         Samples ahead.
     target
@@ -343,7 +344,9 @@ def fit_hot_spot_forecaster(
     if lead < 1 or not lags or min(lags) < 1:
         message = f"lead and lags must be at least 1 sample, got {lead} and {tuple(lags)}"
         raise InvalidConditionsError(message)
-    has_conditions = {c + MEASURED for c in _CONDITIONS} <= set(history.columns)
+    # The risk is learned from failures: the history must say when the coolant failed, too.
+    needed = {"coolant", f"{target}_without_failure", *(c + MEASURED for c in _CONDITIONS)}
+    has_conditions = needed <= set(history.columns)
     listens = (failure or CoolantFailure()) if has_conditions else None
     features, current = _features(history, target, lags, listens, correlation_minutes)
     change = history[target].shift(-lead) - current
@@ -471,6 +474,7 @@ def count_alarms(
         rest_minutes=(rest_minutes, NON_NEGATIVE),
         critical_temperature=(critical_temperature, POSITIVE),
     )
+    _require_numbers(series, ["minute", target])
     step = _minutes_per_sample(series)
     hot = (series[target] > critical_temperature).to_numpy()
     raised = alarm.reindex(series.index, fill_value=False).to_numpy(dtype=bool)
@@ -512,6 +516,7 @@ def failure_runaways(
         critical_temperature=(critical_temperature, POSITIVE),
         calm_minutes=(calm_minutes, WHOLE),
     )
+    _require_numbers(series, ["coolant", target, f"{target}_without_failure"])
     failing = (series["coolant"] < 1).to_numpy()
     hot = (series[target] > critical_temperature).to_numpy()
     caused = hot & (series[f"{target}_without_failure"] <= critical_temperature).to_numpy()
@@ -649,6 +654,7 @@ def _measurement(series: pd.DataFrame, column: str) -> pd.Series:
     if name not in series.columns:
         message = f"the series lacks {column!r}; found {list(series.columns)}"
         raise InvalidConditionsError(message)
+    _require_numbers(series, [name])
     return series[name]
 
 
@@ -686,6 +692,16 @@ def _features(
         found = simulate_reactor(possible.assign(m=possible["m"] * share), rtol=1e-5, atol=1e-7)
         columns[name] = found[target].to_numpy()
     return pd.DataFrame(columns, index=series.index), level
+
+
+def _require_numbers(series: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse a series without some columns, or with something else than numbers in them."""
+    if missing := [c for c in columns if c not in series.columns]:
+        message = f"the series lacks {missing}; found {list(series.columns)}"
+        raise InvalidConditionsError(message)
+    if text := [c for c in columns if series[c].dtype.kind not in "iufb"]:
+        message = f"the series needs numbers in the columns {text}"
+        raise InvalidConditionsError(message)
 
 
 def _risk_classes(series: pd.DataFrame, target: str, critical_temperature: float) -> pd.Series:
