@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
+from stnopt.cli.arguments import (
+    PLANT_HELP,
+    add_events,
+    is_file,
+    note,
+    read_numbers,
+    read_plant,
+    read_together,
+)
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.files import check_folder
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
@@ -56,10 +64,13 @@ def run(options: argparse.Namespace) -> int:
 
     if options.out is not None:
         check_folder(options.out, "--out")
-    network = read_plant(options.plant)
-    problem = _choose_problem(options)
+    named = is_file(options.plant)
+    network, problem, start = read_together(
+        lambda: read_plant(options.plant),
+        lambda: _choose_problem(options),
+        lambda: read_state(options.plant, default=PlantState()) if named else None,
+    )
     clock = Clock.of(options.start, network)
-    start = read_state(options.plant, default=PlantState()) if is_file(options.plant) else None
     start = None if start == PlantState() else start
     # What is short, and why, is told of a plant that starts at rest.
     asked = bool(problem.targets or problem.deliveries) and start is None and not problem.orders

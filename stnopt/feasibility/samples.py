@@ -295,6 +295,8 @@ class TargetSamples:
                 problems.append((place, f"{label} must be {expected}, got {said!r}"))
             labels.append(UNDECIDED if code is None else code)
         refuse_lines(problems, where)
+        if not rows:
+            raise InvalidInputError(f"{where}: no records below the header")
         if met is None and labels and all(_is_one(values[label_place]) for _, values in rows):
             warnings.warn(
                 f"{where}: {label} is 1 in every record, which means that no target was met (the"
