@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from reactor_yield.monitoring.alarm_count import AlarmCount
     from reactor_yield.monitoring.drift_report import DriftReport
-    from reactor_yield.monitoring.runaway import AlarmCount
 
 MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
 ALARM_COLOR = "#cc3311"

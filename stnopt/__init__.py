@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.samples import TargetSamples as TargetSamples
     from stnopt.feasibility.samples import sample_targets as sample_targets
     from stnopt.feasibility.samples import score_region as score_region
+    from stnopt.page.html import schedule_to_html as schedule_to_html
     from stnopt.plant.network import Network as Network
     from stnopt.plant.orders import Order as Order
     from stnopt.plant.orders import ServedOrder as ServedOrder
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from stnopt.plant.state import LastTask as LastTask
     from stnopt.plant.state import PlantState as PlantState
     from stnopt.plant.state import RunningBatch as RunningBatch
+    from stnopt.plant.tables.write import write_tables as write_tables
     from stnopt.plot import plot_frontier as plot_frontier
     from stnopt.plot import plot_gantt as plot_gantt
     from stnopt.plot import plot_network as plot_network
@@ -185,6 +187,8 @@ _MODULES = {
     "set_objective": "stnopt.scheduling.model",
     "solve": "stnopt.solvers.solve",
     "solve_over_region": "stnopt.embedding.branch_and_bound",
+    "schedule_to_html": "stnopt.page.html",
+    "write_tables": "stnopt.plant.tables.write",
     "trace_frontier": "stnopt.feasibility.certified_region",
 }
 

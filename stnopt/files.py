@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Self
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
 
 _DELIMITERS = (",", ";", "\t")
@@ -243,8 +243,14 @@ class Table:
     problems: list[tuple[str, str]]
 
 
-def read_table(path: Path | str) -> Table:
+def read_table(path: Path | str, *, text_columns: Collection[str] = ()) -> Table:
     """Read a CSV file; what could be misread is refused, or among the `problems` of single lines.
+
+    Parameters
+    ----------
+    path : path
+    text_columns : collection of str
+        Columns whose values are names or words, and are left as they stand.
 
     Raises
     ------
@@ -272,8 +278,8 @@ def read_table(path: Path | str) -> Table:
     header, rows, problems = _split_rows(text, delimiter, first)
     header, rows = _drop_trailing(header, rows)
     _check_header(header, name)
-    problems += _units_row(header, rows)
-    problems += _unify_numbers(header, rows, delimiter)
+    problems += _units_row(header, rows, text_columns)
+    problems += _unify_numbers(header, rows, delimiter, text_columns)
     return Table(name=name, comment=comment, header=header, rows=rows, problems=problems)
 
 
@@ -355,13 +361,17 @@ def _check_header(header: list[str], name: str) -> None:
         raise InvalidInputError(f"{name!r}, header: {'; '.join(problems)}")
 
 
-def _units_row(header: list[str], rows: list[tuple[int, list[str]]]) -> list[tuple[str, str]]:
+def _units_row(
+    header: list[str], rows: list[tuple[int, list[str]]], text_columns: Collection[str]
+) -> list[tuple[str, str]]:
     """Name a first row without any number above columns of numbers: it holds units."""
     if len(rows) < 2 or any(is_number(value.replace(",", ".")) for value in rows[0][1]):
         return []
     line, first = rows[0]
     for column, title in enumerate(header):
         rest = [values[column] for _, values in rows[1:]]
+        if title in text_columns:
+            continue
         if first[column] and all(is_number(value.replace(",", ".")) for value in rest):
             return [
                 (f"line {line}", f"{title}: {first[column]!r} looks like a unit; delete that row")
@@ -370,11 +380,16 @@ def _units_row(header: list[str], rows: list[tuple[int, list[str]]]) -> list[tup
 
 
 def _unify_numbers(
-    header: list[str], rows: list[tuple[int, list[str]]], delimiter: str
+    header: list[str],
+    rows: list[tuple[int, list[str]]],
+    delimiter: str,
+    text_columns: Collection[str],
 ) -> list[tuple[str, str]]:
     """Write decimal commas as points in place, where a column has nothing else."""
     problems = []
     for column, title in enumerate(header):
+        if title in text_columns:
+            continue
         commas = [row for row in rows if _DECIMAL_COMMA.fullmatch(row[1][column])]
         grouped = [row for row in rows if _THOUSANDS.fullmatch(row[1][column])]
         points = [row for row in rows if "." in row[1][column] and is_number(row[1][column])]

@@ -15,6 +15,7 @@ DOORS = {
     "reactor_yield/files.py": "it is the one that does",
     "stnopt/feasibility/store.py": "a log that grows line by line; a torn last one is dropped",
     "reactor_yield/serving/capture.py": "rows of the service, appended as they come",
+    "stnopt/page/session.py": "an upload, into a temporary folder",
     "reactor_yield/serving/aws.py": "a download, into a temporary folder",
 }
 #: What is written into: the path that `write_by` offers, or a buffer in memory.

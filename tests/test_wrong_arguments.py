@@ -169,6 +169,7 @@ SPECIAL = {
     "Network.consumers": {"self": PLANT},
     "Network.most_made": {"self": PLANT},
     "Network.producers": {"self": PLANT},
+    "Network.to_yaml": {"self": PLANT},
     "Order": {"id": "o1", "due": 3.0, "missing_cost": 1.0},
     "PlantState": {
         "stocks": {"A": 1.0}, "running": (RUNNING,), "held": {}, "last": {}, "since_cleaning": {},
@@ -229,6 +230,7 @@ SPECIAL = {
     "sample_boundary": {"n_solves": 12},
     "solve_over_region": {"warm_start": False, "model": OVER, "margin": 0.0},
     "solve": {"solver": "highs"},
+    "write_tables": {"path": "tables", "problem": None, "state": None},
 }  # fmt: skip
 
 #: What is taken though an annotation does not say so: per callable and argument, labels and why.
@@ -251,6 +253,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "Network": {
         name: REMARK for name in ("amount_unit", "time_unit", "citation", "description")
     },
+    "Network.to_yaml": {"path": FILE_NAME},
     "Schedule": {
         "batches": {"[]": "nothing runs", "()": "nothing runs"},
         "final_stock": {"{}": "a state that is left out counts as zero"},
@@ -275,6 +278,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "reschedule": NO_LIMIT,
     "solve": NO_LIMIT,
     "solve_over_region": NO_LIMIT,
+    "write_tables": {"path": {"two lines": "a folder may be called so"}},
 }  # fmt: skip
 #: Where errors call an argument by another word.
 NAMED: dict[str, dict[str, str]] = {

@@ -94,6 +94,29 @@ class Recipe:
         return float(np.mean(totals >= self.n_batches * self.fractions[which] - 1e-12))
 
 
+#: What fits each argument of `recipe_from_yield`.
+_FITS: dict[str, Kind | type] = {
+    "model": YieldModel,
+    "conditions": by_name(ANYTHING),
+    "coverage": SHARE,
+    "n_batches": COUNT,
+    "conversion": either(NUMBER, a(YieldModel)),
+    "disturbances": DISTURBANCES,
+    "shared": DISTURBANCES,
+    "outlet": optional(FUNCTION),
+    "product": TEXT,
+    "task": TEXT,
+    "consumes": optional(by_name(NUMBER)),
+    "unit": TEXT,
+    "max_batch": NUMBER,
+    "min_batch": NUMBER,
+    "throughput": optional(NUMBER),
+    "fixed_time": NUMBER,
+    "n_draws": COUNT,
+    "seed": WHOLE,
+}
+
+
 def recipe_from_yield(
     model: YieldModel,
     conditions: Mapping[str, Any],
@@ -164,26 +187,7 @@ def recipe_from_yield(
         When the fractions do not sum to 1, the conditions cannot be predicted, or a number is not
         what it must be.
     """
-    check_arguments(
-        model=(model, YieldModel),
-        conditions=(conditions, by_name(ANYTHING)),
-        coverage=(coverage, SHARE),
-        n_batches=(n_batches, COUNT),
-        conversion=(conversion, either(NUMBER, a(YieldModel))),
-        disturbances=(disturbances, DISTURBANCES),
-        shared=(shared, DISTURBANCES),
-        outlet=(outlet, optional(FUNCTION)),
-        product=(product, TEXT),
-        task=(task, TEXT),
-        consumes=(consumes, optional(by_name(NUMBER))),
-        unit=(unit, TEXT),
-        max_batch=(max_batch, NUMBER),
-        min_batch=(min_batch, NUMBER),
-        throughput=(throughput, optional(NUMBER)),
-        fixed_time=(fixed_time, NUMBER),
-        n_draws=(n_draws, COUNT),
-        seed=(seed, WHOLE),
-    )
+    check_arguments(**{name: (value, _FITS[name]) for name, value in locals().items()})
     _check_numbers(coverage, n_batches, max_batch, min_batch, throughput, fixed_time, n_draws)
     rng = np.random.default_rng(seed)
     table = _draw_conditions(conditions, disturbances, shared, n_draws, n_batches, rng)

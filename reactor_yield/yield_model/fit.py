@@ -99,6 +99,23 @@ class _Training:
         return fit_boosting(inputs, outputs, seed=self.seed)
 
 
+#: What fits each argument of `fit_yield_model`.
+_FITS: dict[str, Kind | type] = {
+    "data": TABLE,
+    "model": TEXT,
+    "seed": WHOLE,
+    "features": SOME_NAMES,
+    "target": TEXT,
+    "groups": _ROWS_OR_COLUMN,
+    "time": _ROWS_OR_COLUMN,
+    "gaps": TEXT,
+    "limits": optional(PAIR),
+    "n_trees": COUNT,
+    "n_points": COUNT,
+    "progress": TRUTH,
+}
+
+
 def fit_yield_model(
     data: pd.DataFrame,
     *,
@@ -161,20 +178,7 @@ def fit_yield_model(
     where rows belong together), five folds of the others. Everything runs on one thread, so that
     its time and result do not depend on a machine's other work.
     """
-    check_arguments(
-        data=(data, TABLE),
-        model=(model, TEXT),
-        seed=(seed, WHOLE),
-        features=(features, SOME_NAMES),
-        target=(target, TEXT),
-        groups=(groups, _ROWS_OR_COLUMN),
-        time=(time, _ROWS_OR_COLUMN),
-        gaps=(gaps, TEXT),
-        limits=(limits, optional(PAIR)),
-        n_trees=(n_trees, COUNT),
-        n_points=(n_points, COUNT),
-        progress=(progress, TRUTH),
-    )
+    check_arguments(**{name: (value, _FITS[name]) for name, value in locals().items()})
     if model not in (*CANDIDATES, "best"):
         message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
         raise InvalidConditionsError(message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from reactor_yield.arguments import PATH, check_arguments
-from reactor_yield.errors import InvalidModelFileError
+from reactor_yield.errors import InvalidModelFileError, StorageError
 from reactor_yield.files import write_bytes
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
@@ -91,6 +91,8 @@ def load_yield_model(path: Path | str) -> YieldModel:
         written, or holds a type that is not a fitted tree model; nothing in it is executed.
     """
     check_arguments(path=(path, PATH))
+    if not Path(path).is_file():
+        raise StorageError(f"path: there is no file {str(path)!r}")
     entries = _read_entries(path)
     try:
         content = json.loads(entries["model.json"])

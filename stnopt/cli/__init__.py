@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 import threading
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from stnopt.cli import doctor, fit, region, schedule
+from stnopt.cli import doctor, examples, fit, import_tables, page, region, schedule, schema
 from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from stnopt.errors import StnoptError
 from stnopt.plant.source import list_examples
@@ -63,8 +64,9 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 2 unusable input, 3 no schedule whatever exists, 4 undecided, "
         "130 interrupted. Examples: " + ", ".join(list_examples()),
     )
+    parser.add_argument("--version", action="version", version=f"stnopt {version('stnopt')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (schedule, region, fit, doctor):
+    for command in (schedule, region, fit, page, import_tables, examples, schema, doctor):
         command.add(commands)
     return parser
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
 
-PLANT_HELP = "plant file (.yaml, .yml or .json), or the name of an example"
+PLANT_HELP = (
+    "plant file (.yaml, .yml or .json), tables (.xlsx, or a folder of CSV files), or the name of "
+    "an example"
+)
 
 
 def add_events(command: argparse.ArgumentParser) -> None:
@@ -27,7 +30,8 @@ def add_events(command: argparse.ArgumentParser) -> None:
 
 def is_file(plant: str) -> bool:
     """Whether a plant is named by its file, not as an example."""
-    return Path(plant).suffix.lower() in (".yaml", ".yml", ".json") or Path(plant).is_file()
+    suffixes = (".yaml", ".yml", ".json", ".xlsx")
+    return Path(plant).suffix.lower() in suffixes or Path(plant).exists()
 
 
 def read_plant(plant: str) -> Network:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stnopt.errors import InvalidInputError
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.tolerance import amount_tolerance
-from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
+from stnopt.scheduling.diagnosis.wording import write_amount
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.result import Status
 
@@ -58,6 +58,10 @@ class Clock:
         days, minutes = divmod(minutes, 1440)
         return f"{f'+{days} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
 
+    def read_short(self, time: float) -> str:
+        """Write a time within a sentence."""
+        return write_amount(time, self.unit) if self.start is None else self.read(time).strip()
+
 
 def _column(amount: float) -> str:
     """Write an amount in ten characters; grams beside tonnes are not rounded to nothing."""
@@ -66,24 +70,18 @@ def _column(amount: float) -> str:
 
 
 def _print_orders(schedule: Schedule, network: Network, clock: Clock) -> None:
-    """Print who gets what when, how late, and what is missing."""
+    """Print who gets what when, how late, what is missing, and what makes it so."""
     if not schedule.orders:
         return
+    from stnopt.scheduling.diagnosis.late_orders import describe_order, find_late_orders
+
     print("Orders")
-    unit = network.amount_unit
+    late = {each.served.order.id: each for each in find_late_orders(schedule, network)}
     for served in sorted(schedule.orders, key=lambda s: s.order.due):
-        order = served.order
-        what = f"  {order.id}  {order.amount:g} {unit} {order.state}, due {clock.read(order.due)}"
-        parts = [f"{amount:g} at {clock.read(time).strip()}" for time, amount in served.parts]
-        late = served.lateness(schedule.horizon)
-        told = [", ".join(parts)] if parts else []
-        if served.missing:
-            told.append(f"{served.missing:g} {unit} missing")
-        if late > 1e-6 * schedule.horizon:
-            told.append(f"{late:.4g} {network.time_unit} late")
-        elif not served.missing:
-            told.append("on time")
-        print(f"{' '.join(what.split())}: {', '.join(told)}".replace("  ", " "))
+        print(f"  {describe_order(served, schedule.horizon, network, clock.read)}")
+        if served.order.id in late:
+            for sentence in late[served.order.id].sentences(clock.read_short):
+                print(f"    {sentence}")
 
 
 def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         return _label(network, targets, horizon, options)
     from stnopt.cli.output import figure, table, write_files
     from stnopt.feasibility.certified_region import trace_frontier
-    from stnopt.scheduling.diagnosis.aggregate_balance import write_amount
+    from stnopt.scheduling.diagnosis.wording import write_amount
 
     products = options.products or list(network.products)
     note(f"tracing the boundary of {', '.join(products)} ...")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -72,9 +72,8 @@ def run(options: argparse.Namespace) -> int:
     )
     clock = Clock.of(options.start, network)
     start = None if start == PlantState() else start
-    # What is short, and why, is told of a plant that starts at rest.
-    asked = bool(problem.targets or problem.deliveries) and start is None and not problem.orders
-    if asked and (code := _print_impossible(network, problem, options, clock)) is not None:
+    asked = bool(problem.targets or problem.deliveries or problem.orders)
+    if asked and (code := _print_impossible(network, problem, start, options, clock)) is not None:
         return code
     from stnopt.scheduling.search.find_schedule import find_schedule
     from stnopt.solvers.result import Status
@@ -97,9 +96,11 @@ def run(options: argparse.Namespace) -> int:
         _write_schedule(search.schedule, network, options.out, figures=not interrupted)
         return INTERRUPTED if interrupted else OK
     settled = search.result.status is Status.INFEASIBLE
+    anywhere = search.proof.scope == "any schedule"
     if asked and problem.horizon is not None and settled:
-        return _explain(network, problem, options, clock)
-    if settled:
+        code = _explain(network, problem, start, options, clock)
+        return IMPOSSIBLE if anywhere and code == UNDECIDED else code
+    if settled and anywhere:
         print("No schedule exists, whatever its event points.")
         return IMPOSSIBLE
     if search.stopped in ("time limit", "interrupted"):
@@ -119,10 +120,14 @@ def run(options: argparse.Namespace) -> int:
 def _choose_problem(options: argparse.Namespace) -> Problem:
     """Take the problem of a file, and what the options say otherwise."""
     problem = Problem()
-    if options.problem:
-        problem = read_problem(options.problem)
-    elif is_file(options.plant):
-        problem = read_problem(options.plant, default=problem)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DeprecationWarning)
+        if options.problem:
+            problem = read_problem(options.problem)
+        elif is_file(options.plant):
+            problem = read_problem(options.plant, default=problem)
+    for warning in told:
+        note(str(warning.message))
     changes: dict[str, Any] = {
         key: getattr(options, key)
         for key in ("objective", "horizon", "sense")
@@ -135,45 +140,49 @@ def _choose_problem(options: argparse.Namespace) -> Problem:
 
 
 def _print_impossible(
-    network: Network, problem: Problem, options: argparse.Namespace, clock: Clock
+    network: Network,
+    problem: Problem,
+    start: PlantState | None,
+    options: argparse.Namespace,
+    clock: Clock,
 ) -> int | None:
     """Say what no schedule can help, if that is so, before any time is spent on a search."""
-    from stnopt.scheduling.checks import check_deliveries
-    from stnopt.scheduling.diagnosis.aggregate_balance import Demand, check_demand, find_reasons
+    from stnopt.plant.state import check_state
+    from stnopt.scheduling.checks import check_deliveries, check_orders
+    from stnopt.scheduling.diagnosis.aggregate_balance import check_demand
+    from stnopt.scheduling.diagnosis.reasons import find_reasons
 
     check_demand(network, problem.targets)
     check_deliveries(network, problem.deliveries, horizon=problem.horizon)
-    demand = Demand(
-        network=network,
-        targets=problem.targets,
-        sense=problem.sense,
-        horizon=problem.horizon or math.inf,
-        relative_gap=options.gap,
-        deliveries=problem.deliveries,
-    )
-    reasons = list(find_reasons(demand))
+    check_orders(network, problem.orders, horizon=problem.horizon)
+    if start is not None:
+        check_state(start, network)
+    reasons = list(find_reasons(network, problem, start=start))
     if not reasons:
         return None
     if problem.horizon is not None:
-        return _explain(network, problem, options, clock)
+        return _explain(network, problem, start, options, clock)
     print("\n".join(reason.message for reason in reasons))
     print("Infeasible for every horizon.")
     return IMPOSSIBLE
 
 
-def _explain(network: Network, problem: Problem, options: argparse.Namespace, clock: Clock) -> int:
+def _explain(
+    network: Network,
+    problem: Problem,
+    start: PlantState | None,
+    options: argparse.Namespace,
+    clock: Clock,
+) -> int:
     """Answer an impossible demand in the plant's words."""
     from stnopt.cli.print_schedule import print_schedule
     from stnopt.scheduling.diagnosis.explain import explain_infeasible
 
-    assert problem.horizon is not None
     note(f"the demand is not met; asking why, at most {options.time_limit:g} s per question ...")
     found = explain_infeasible(
         network,
-        problem.targets,
-        horizon=problem.horizon,
-        sense=problem.sense,
-        deliveries=problem.deliveries,
+        problem,
+        start=start,
         n_events=options.events,
         max_span=options.span,
         time_limit=options.time_limit,

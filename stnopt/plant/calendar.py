@@ -131,6 +131,47 @@ def parse_start(value: object) -> datetime:
         raise InvalidInputError(f"start: unknown time zone {zone!r}") from error
 
 
+def written_start(start: datetime) -> str:
+    """Write when time 0 is as `parse_start` reads it."""
+    if isinstance(start.tzinfo, ZoneInfo):
+        return f"{start.replace(tzinfo=None).isoformat()} {start.tzinfo.key}"
+    return start.isoformat()
+
+
+def parse_instant(
+    value: str | datetime, start: datetime, time_unit: str, *, past: bool = False
+) -> float:
+    """Return a schedule's time at a clock time.
+
+    Parameters
+    ----------
+    value : str or datetime
+        A date and time as for `parse_start`, or a time of day such as "14:00": the first one at or
+        after time 0.
+    start : datetime
+        When time 0 is.
+    time_unit : str
+        The plant's.
+    past : bool
+        A time of day is the last one at or before time 0 instead.
+
+    Raises
+    ------
+    InvalidInputError
+        Anything else, or a time unit that is none of `UNITS_PER_HOUR`.
+    """
+    minute = parse_clock(value) if isinstance(value, str) else None
+    if minute is None:
+        return schedule_time(start, parse_start(value), time_unit)
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    moment = midnight + timedelta(minutes=minute)
+    if past and moment > start:
+        moment -= timedelta(days=1)
+    elif not past and moment < start:
+        moment += timedelta(days=1)
+    return schedule_time(start, moment, time_unit)
+
+
 def clock_time(start: datetime, time: float, time_unit: str) -> datetime:
     """Return the local date and time of a schedule's time.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import TEXT, check_arguments
+from stnopt.files import write_text
 from stnopt.plant.calendar import KINDS
 from stnopt.plant.checks import (
     ReadOnlyMapping,
@@ -26,6 +27,7 @@ from stnopt.plant.rules import Unit, Utility, rule_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 _LABELS = ("amount_unit", "time_unit", "citation", "description")
 
@@ -181,6 +183,31 @@ class Network:
                 for name, utility in self.utilities.items()
             }
         return plant
+
+    def to_yaml(self, path: Path | str | None = None) -> str:
+        """Write the plant as the text of a plant file.
+
+        Parameters
+        ----------
+        path : path, optional
+            Also write it there, whole or not at all.
+
+        Returns
+        -------
+        str
+            YAML; `read_network` reads an equal network from a file of it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the path cannot be written.
+        """
+        from stnopt.plant.source import written_yaml
+
+        text = written_yaml(self.to_dict())
+        if path is not None:
+            write_text(path, text)
+        return text
 
 
 def reference_problems(

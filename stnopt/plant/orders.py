@@ -8,7 +8,7 @@ from typing import Any
 
 from stnopt.arguments import POSITIVE, TRUTH, check_arguments, is_listed, optional
 from stnopt.errors import InvalidInputError
-from stnopt.plant.checks import checked_number, name_problems
+from stnopt.plant.checks import changed_fields, checked_number, name_problems
 from stnopt.plant.tolerance import SHARE
 
 
@@ -73,6 +73,10 @@ class Order:
             object.__setattr__(self, name, number)
         if problems:
             raise InvalidInputError(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the order as the mapping that a file holds; defaults are left out."""
+        return changed_fields(self, but=())
 
 
 _LIMITS: dict[str, dict[str, Any]] = {

@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stnopt.arguments import is_listed
 from stnopt.errors import InvalidInputError
-from stnopt.plant.calendar import parse_start
-from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
+from stnopt.plant.calendar import parse_start, written_start
+from stnopt.plant.checks import (
+    ReadOnlyMapping,
+    changed_fields,
+    checked_number,
+    did_you_mean,
+    name_problems,
+)
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind
 from stnopt.plant.orders import Order
 
@@ -122,6 +128,32 @@ class Problem:
             problems.append("objective 'tardiness' needs orders: without them nothing is late")
         if problems:
             raise InvalidInputError(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the problem as the mapping that the section `problem:` of a file holds.
+
+        Returns
+        -------
+        dict
+            Of plain values; `read_problem` turns it into an equal problem. Defaults are left out.
+        """
+        plain = ("objective", "horizon", "sense")
+        written = {
+            key: value
+            for key, value in changed_fields(self, but=()).items()
+            if key in plain and value is not None
+        }
+        if self.start is not None:
+            written["start"] = written_start(self.start)
+        if self.targets:
+            written["demand"] = dict(self.targets)
+        if self.deliveries:
+            written["deliveries"] = [
+                {"state": d.state, "time": d.time, "amount": d.amount} for d in self.deliveries
+            ]
+        if self.orders:
+            written["orders"] = [order.to_dict() for order in self.orders]
+        return written
 
     def _settle_targets(self, problems: list[str]) -> None:
         if not isinstance(self.targets, Mapping):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import TEXT, check_arguments, optional
@@ -14,6 +15,7 @@ from stnopt.plant.read_now import holds_no_state, read_now_document
 from stnopt.plant.read_plant import read_plant_document
 from stnopt.plant.source import EXAMPLES, list_examples, open_source
 from stnopt.plant.state import PlantState, state_problems
+from stnopt.plant.tables.read import TablesDocument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +29,10 @@ def read_network(source: Path | str | Mapping[str, Any]) -> Network:
     Parameters
     ----------
     source : path, str or mapping
-        A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself, which is left as it is.
-        The plant is at the top level or under `plant:`; there, `problem:` and `reference:` may
-        stand beside it and are not read here.
+        A path to a `.yaml`, `.yml` or `.json` file, to tables (a `.xlsx` workbook or a folder of
+        CSV files), or the mapping itself, which is left as it is. The plant is at the top level or
+        under `plant:`; there, `problem:` and `reference:` may stand beside it and are not read
+        here.
 
     Returns
     -------
@@ -43,7 +46,8 @@ def read_network(source: Path | str | Mapping[str, Any]) -> Network:
     """
     problems: list[str] = []
     document, where = open_source(source, problems)
-    return read_plant_document(document, problems, where)
+    with _in_cells(document):
+        return read_plant_document(document, problems, where)
 
 
 def read_problem(
@@ -56,9 +60,9 @@ def read_problem(
     source : path, str or mapping
         A path to a `.yaml`, `.yml` or `.json` file, or the mapping itself. The problem is under
         `problem:`, beside `plant:` or alone, or it is the whole file. Its keys, all optional, are
-        `objective`, `horizon` (or `horizon_upper_bound`, the same number by the name that fits a
-        makespan), `demand` (the targets), `sense` and `deliveries`, a list of
-        `{state: ..., time: ..., amount: ...}`.
+        `objective`, `horizon`, `demand` (the targets), `sense` and `deliveries`, a list of
+        `{state: ..., time: ..., amount: ...}`. The old `horizon_upper_bound` is read as `horizon`
+        for one more release, with a `DeprecationWarning`.
     default : Problem, optional
         What to return where the source is a plant, and no problem stands beside it.
 
@@ -82,8 +86,9 @@ def read_problem(
     if default is not None and is_plant_alone(document):
         return default
     problem = read_problem_document(document, problems)
-    if problem is None or problems:
-        raise InvalidInputError(problems, source=where)
+    with _in_cells(document):
+        if problem is None or problems:
+            raise InvalidInputError(problems, source=where)
     return problem
 
 
@@ -126,9 +131,61 @@ def read_state(
             pass  # `read_network` says what is wrong with the plant
         else:
             problems += [f"now: {problem}" for problem in state_problems(state, network)]
-    if state is None or problems:
-        raise InvalidInputError(problems, source=where)
+    with _in_cells(document):
+        if state is None or problems:
+            raise InvalidInputError(problems, source=where)
     return state
+
+
+def read_plant_file(source: Path | str) -> tuple[Network, Problem | None, PlantState | None]:
+    """Read all sections of a file: the plant, what is asked of it and its state at time 0.
+
+    Parameters
+    ----------
+    source : path or str
+        As for `read_network`.
+
+    Returns
+    -------
+    network, problem, state
+        The last two are None where the file has no such section.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of all sections at once.
+    """
+    problems: list[str] = []
+    try:
+        document, where = open_source(source, problems)
+    except InvalidNetworkError as error:
+        raise InvalidInputError(error.problems, source=error.source) from error
+    content = document if isinstance(document, Mapping) else {}
+    found: list[Any] = []
+    for section, read in (("plant", read_network), ("problem", read_problem), ("now", read_state)):
+        if section not in content and section != "plant":
+            found.append(None)
+            continue
+        try:
+            found.append(read(content))
+        except (InvalidNetworkError, InvalidInputError) as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise InvalidInputError(problems, source=where)
+    network, problem, state = found
+    return network, problem, state
+
+
+@contextlib.contextmanager
+def _in_cells(document: object) -> Iterator[None]:
+    """Say of every problem of tables in which cell it stands."""
+    try:
+        yield
+    except (InvalidNetworkError, InvalidInputError) as error:
+        if not isinstance(document, TablesDocument):
+            raise
+        located = [document.located(problem) for problem in error.problems]
+        raise type(error)(located, source=error.source) from error
 
 
 def load_example(name: str) -> Network:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stnopt.plant.checks import did_you_mean
 from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.read_calendar import Clock
 from stnopt.plant.read_plant import BESIDE_PLANT
 from stnopt.plant.values import described, known_entries, made, read_number, read_numbers, read_text
 
@@ -22,8 +24,9 @@ _PROBLEM_KEYS = (
     "orders",
     "start",
 )
-_ORDER_NUMBERS = ("amount", "due", "earliest", "priority", "late_cost", "missing_cost")
-_ORDER_KEYS = ("id", "state", "partial", *_ORDER_NUMBERS)
+_ORDER_TIMES = ("due", "earliest")
+_ORDER_NUMBERS = ("amount", "priority", "late_cost", "missing_cost")
+_ORDER_KEYS = ("id", "state", "partial", *_ORDER_TIMES, *_ORDER_NUMBERS)
 
 
 _DELIVERY_KEYS = ("state", "time", "amount")
@@ -59,11 +62,12 @@ def read_problem_document(document: object, problems: list[str]) -> Problem | No
         return None
     else:
         given = document
-    return _read_problem(given, states if isinstance(states, Mapping) else None, problems)
+    known = states if isinstance(states, Mapping) else None
+    return _read_problem(given, known, Clock(document), problems)
 
 
 def _read_problem(
-    given: object, states: Mapping[str, object] | None, problems: list[str]
+    given: object, states: Mapping[str, object] | None, clock: Clock, problems: list[str]
 ) -> Problem | None:
     """Read a problem, and look up the states it names if it is known which there are."""
     entries = known_entries(given, "problem", _PROBLEM_KEYS, (), problems)
@@ -79,14 +83,22 @@ def _read_problem(
         problems.append("problem: horizon and horizon_upper_bound are the same; give one of them")
     for key in horizons:
         values["horizon"] = read_number(entries[key], f"problem: {key}", problems)
+    if "horizon_upper_bound" in horizons:
+        warnings.warn(
+            "problem: horizon_upper_bound is called horizon now; the old name goes with the next "
+            "release",
+            DeprecationWarning,
+            stacklevel=4,  # whoever called read_problem
+        )
     if "demand" in entries:
         demand = read_numbers(entries["demand"], "problem: demand", "amount", problems)
         values["targets"] = {s: amount for s, amount in demand.items() if not math.isnan(amount)}
         problems.extend(_unknown_states(demand, "problem: demand", states))
     if "deliveries" in entries:
-        values["deliveries"] = _read_deliveries(entries["deliveries"], states, problems)
+        values["deliveries"] = _read_deliveries(entries["deliveries"], states, clock, problems)
     if "orders" in entries:
-        values["orders"] = read_orders(entries["orders"], "problem: orders", states, problems)
+        where = "problem: orders"
+        values["orders"] = read_orders(entries["orders"], where, states, clock, problems)
     if "start" in entries:
         n_before = len(problems)
         text = read_text(entries["start"], "problem: start", problems)
@@ -99,7 +111,7 @@ def _read_problem(
 
 
 def _read_deliveries(
-    value: object, states: Mapping[str, object] | None, problems: list[str]
+    value: object, states: Mapping[str, object] | None, clock: Clock, problems: list[str]
 ) -> list[Delivery]:
     """Read a list of deliveries, without those that have problems."""
     if not isinstance(value, list | tuple):
@@ -113,11 +125,11 @@ def _read_deliveries(
         n_before = len(problems)
         owner = f"problem: delivery {count}"
         entries = known_entries(row, owner, _DELIVERY_KEYS, _DELIVERY_KEYS, problems)
-        values: dict[str, Any] = {
-            key: read_number(entries[key], f"{owner}: {key}", problems)
-            for key in ("time", "amount")
-            if key in entries
-        }
+        values: dict[str, Any] = {}
+        if "time" in entries:
+            values["time"] = clock.read(entries["time"], f"{owner}: time", problems)
+        if "amount" in entries:
+            values["amount"] = read_number(entries["amount"], f"{owner}: amount", problems)
         if "state" in entries:
             values["state"] = read_text(entries["state"], f"{owner}: state", problems)
             if isinstance(entries["state"], str):
@@ -133,7 +145,11 @@ def _read_deliveries(
 
 
 def read_orders(
-    value: object, where: str, states: Mapping[str, object] | None, problems: list[str]
+    value: object,
+    where: str,
+    states: Mapping[str, object] | None,
+    clock: Clock,
+    problems: list[str],
 ) -> list[Order]:
     """Read a list of orders, without those that have problems."""
     if not isinstance(value, list | tuple):
@@ -151,6 +167,11 @@ def read_orders(
         values: dict[str, Any] = {
             key: read_number(entries[key], f"{owner}: {key}", problems)
             for key in _ORDER_NUMBERS
+            if key in entries
+        }
+        values |= {
+            key: clock.read(entries[key], f"{owner}: {key}", problems)
+            for key in _ORDER_TIMES
             if key in entries
         }
         name = entries.get("id")

@@ -2,16 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from stnopt.plant.calendar import WEEKDAYS, WeeklyPeriod, parse_clock, parse_week_time
+from stnopt.errors import InvalidInputError
+from stnopt.plant.calendar import (
+    WEEKDAYS,
+    WeeklyPeriod,
+    parse_clock,
+    parse_instant,
+    parse_start,
+    parse_week_time,
+)
 from stnopt.plant.values import described, known_entries, read_number
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _DAY, _WEEK = 24 * 60, 7 * 24 * 60
 _HOW = (
     "{every: week, from: Fri 22:00, to: Mon 06:00} or "
     "{every: week, days: [Mon, Tue], from: 22:00, to: 06:00}"
 )
+
+
+class Clock:
+    """Clock times of a document: when its time 0 is, and the plant's time unit.
+
+    Parameters
+    ----------
+    document : object
+        A plant file's content: `problem:` says the start, `plant:` the time unit.
+    """
+
+    def __init__(self, document: object) -> None:
+        self._start: datetime | None = None
+        self._unit: object = None
+        if not isinstance(document, Mapping):
+            return
+        problem = document.get("problem", document)
+        plant = document.get("plant")
+        if isinstance(plant, Mapping):
+            self._unit = plant.get("time_unit", "")
+        if isinstance(problem, Mapping) and "start" in problem:
+            with contextlib.suppress(InvalidInputError):  # it is reported where it stands
+                self._start = parse_start(problem["start"])
+
+    def read(
+        self, value: object, where: str, problems: list[str], *, past: bool = False
+    ) -> float | None:
+        """Read a time: a number, or a clock time where there is a start; None if it is neither."""
+        if not isinstance(value, str):
+            return read_number(value, where, problems)
+        if self._start is None or not isinstance(self._unit, str):
+            missing = "problem: start" if self._start is None else "plant: time_unit"
+            problems.append(
+                f"{where} must be a number, got {described(value)}; a clock time needs `{missing}` "
+                "in the same file"
+            )
+            return None
+        try:
+            return parse_instant(value, self._start, self._unit, past=past)
+        except InvalidInputError as error:
+            told = "; ".join(error.problems).removeprefix("start ")
+            problems.append(f"{where}: {told}")
+            return None
 
 
 def read_periods(

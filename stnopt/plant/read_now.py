@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stnopt.plant.read_asked import read_orders
+from stnopt.plant.read_calendar import Clock
 from stnopt.plant.read_plant import BESIDE_PLANT
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
 from stnopt.plant.values import (
@@ -41,24 +42,25 @@ def read_now_document(document: object, problems: list[str]) -> PlantState | Non
     elif holds_no_state(document):
         problems.append("the file says nothing about the plant at time 0: the key now is missing")
         return None
+    clock = Clock(document)
     entries = known_entries(given, "now", _NOW_KEYS, (), problems, _LATER)
     values: dict[str, Any] = {}
     if "stocks" in entries:
         values["stocks"] = read_numbers(entries["stocks"], "now: stocks", "amount", problems)
     if "running" in entries:
-        values["running"] = _read_running(entries["running"], problems)
+        values["running"] = _read_running(entries["running"], clock, problems)
     if "held" in entries:
         values["held"] = {
             unit: read_numbers(row, f"now: held in {unit!r}", "amount", problems)
             for unit, row in named_entries(entries["held"], "now: held", problems).items()
         }
     if "last" in entries:
-        values["last"] = _read_last(entries["last"], problems)
+        values["last"] = _read_last(entries["last"], clock, problems)
     if "since_cleaning" in entries:
         values["since_cleaning"] = _read_counts(entries["since_cleaning"], problems)
     if "open_orders" in entries:
         where = "now: open_orders"
-        values["open_orders"] = read_orders(entries["open_orders"], where, None, problems)
+        values["open_orders"] = read_orders(entries["open_orders"], where, None, clock, problems)
     if problems:
         return None
     state = made(PlantState, problems, **values)
@@ -66,7 +68,7 @@ def read_now_document(document: object, problems: list[str]) -> PlantState | Non
     return state
 
 
-def _read_running(value: object, problems: list[str]) -> list[RunningBatch]:
+def _read_running(value: object, clock: Clock, problems: list[str]) -> list[RunningBatch]:
     if not isinstance(value, list | tuple):
         problems.append(
             "now: running must be a list of {task: ..., unit: ..., started: ..., size: ..., "
@@ -82,9 +84,12 @@ def _read_running(value: object, problems: list[str]) -> list[RunningBatch]:
         entries = known_entries(row, owner, (*required, "released"), required, problems)
         values: dict[str, Any] = {
             key: read_number(entries[key], f"{owner}: {key}", problems)
-            for key in numbers
+            for key in ("size", "remaining")
             if key in entries
         }
+        if "started" in entries:
+            where = f"{owner}: started"
+            values["started"] = clock.read(entries["started"], where, problems, past=True)
         for key in ("task", "unit"):
             if key in entries:
                 values[key] = read_text(entries[key], f"{owner}: {key}", problems)
@@ -102,7 +107,7 @@ def _read_running(value: object, problems: list[str]) -> list[RunningBatch]:
     return batches
 
 
-def _read_last(value: object, problems: list[str]) -> dict[str, LastTask]:
+def _read_last(value: object, clock: Clock, problems: list[str]) -> dict[str, LastTask]:
     last = {}
     for unit, row in named_entries(value, "now: last", problems).items():
         n_before = len(problems)
@@ -111,7 +116,7 @@ def _read_last(value: object, problems: list[str]) -> dict[str, LastTask]:
         if len(problems) > n_before:
             continue
         task = read_text(entries["task"], f"{owner}: task", problems)
-        finished = read_number(entries["finished"], f"{owner}: finished", problems)
+        finished = clock.read(entries["finished"], f"{owner}: finished", problems, past=True)
         if len(problems) == n_before:
             entry = made(LastTask, problems, task=task, finished=finished)
             problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]

@@ -11,13 +11,14 @@ from typing import Any
 
 import yaml
 
-from stnopt.errors import InvalidNetworkError
+from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant.checks import did_you_mean
 
 EXAMPLES = Path(__file__).parent / "examples"
+SCHEMA = Path(__file__).parent / "plant_file.schema.json"
 
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+_SUFFIXES = (".yaml", ".yml", ".json", ".xlsx")
 
 
 def open_source(source: object, problems: list[str]) -> tuple[object, str]:
@@ -44,6 +45,13 @@ def open_source(source: object, problems: list[str]) -> tuple[object, str]:
 
 def _parse(path: Path, problems: list[str]) -> object:
     """Text to plain Python values; what is wrong but can be read past is added to `problems`."""
+    if holds_tables(path):
+        from stnopt.plant.tables.read import read_tables
+
+        try:
+            return read_tables(path, problems)
+        except InvalidInputError as error:
+            raise InvalidNetworkError(error.problems) from error
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidNetworkError(_not_a_plant_file(path))
     try:
@@ -67,9 +75,48 @@ def _parse(path: Path, problems: list[str]) -> object:
         raise InvalidNetworkError("the file is nested too deeply to be a plant") from error
 
 
+def holds_tables(path: Path) -> bool:
+    """Whether a path is a workbook, or a folder of CSV files."""
+    if path.is_dir():
+        return any(path.glob("*.csv"))
+    return path.suffix.lower() == ".xlsx" and path.is_file()
+
+
+def written_yaml(document: Mapping[str, Any]) -> str:
+    """Write a plant file's content as YAML that reads back as the same content."""
+    text: str = yaml.dump(
+        document,
+        Dumper=_PlantDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
+    )
+    return text
+
+
+class _PlantDumper(yaml.SafeDumper):
+    """YAML's safe dumper without anchors, which a plant file has no use for."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def represent_number(self, data: float) -> yaml.ScalarNode:
+        """Write whole numbers without a point, as people do."""
+        if data == int(data) and abs(data) < 1e15:
+            return self.represent_int(int(data))
+        return self.represent_float(data)
+
+
+_PlantDumper.add_representer(float, _PlantDumper.represent_number)
+
+
 def _not_a_plant_file(path: Path) -> str:
     if path.is_dir():
-        return "this is a folder; give the path of a plant file in it"
+        return (
+            "this is a folder without tables (CSV files); give the path of a plant file in it, or "
+            "of a folder of tables"
+        )
     if path.exists():
         return f"a plant file ends in {', '.join(_SUFFIXES)}; got {path.suffix or 'no suffix'!r}"
     examples = list_examples()

@@ -15,6 +15,7 @@ from stnopt.arguments import TEXT, Kind, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import (
     ReadOnlyMapping,
+    changed_fields,
     checked_number,
     did_you_mean,
     name_problems,
@@ -231,6 +232,30 @@ class PlantState:
         object.__setattr__(self, "since_cleaning", ReadOnlyMapping(counts))
         if problems:
             raise InvalidInputError(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the state as the mapping that the section `now:` of a file holds.
+
+        Returns
+        -------
+        dict
+            Of plain values; `read_state` turns it into an equal state. What is empty is left out.
+        """
+        running = []
+        for batch in self.running:
+            entry = changed_fields(batch, but=("released",))
+            if batch.released is not None:
+                entry["released"] = list(batch.released)
+            running.append(entry)
+        written = {
+            "stocks": dict(self.stocks),
+            "running": running,
+            "held": {unit: dict(row) for unit, row in self.held.items()},
+            "last": {unit: changed_fields(task, but=()) for unit, task in self.last.items()},
+            "since_cleaning": {u: {"batches": n} for u, n in self.since_cleaning.items()},
+            "open_orders": [order.to_dict() for order in self.open_orders],
+        }
+        return {key: value for key, value in written.items() if value}
 
     def stock(self, network: Network, state: str) -> float:
         """Return what is in storage of a state: as said here, else the plant's `initial`."""

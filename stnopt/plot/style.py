@@ -5,13 +5,15 @@ Colours are those of Okabe and Ito (2008), which colour-blind readers can tell a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import re
+from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import Kind
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -35,6 +37,24 @@ def new_axes(*, height: float, width: float = COLUMN_WIDTH) -> Axes:
 
     _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     return ax
+
+
+def draw_svg(draw: Callable[..., Axes], *data: Any, **options: Any) -> str:
+    """Return what a function of `stnopt.plot` draws as an SVG element as wide as its place.
+
+    Its text stays text, which a browser can search and read aloud.
+    """
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    text = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        draw(*data, **options)
+        plt.savefig(text, format="svg")
+        plt.close()
+    drawing = text.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'width="100%"', drawing, count=1)
 
 
 def size_in_inches(ax: Axes) -> tuple[float, float]:

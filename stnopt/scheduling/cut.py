@@ -17,6 +17,7 @@ from stnopt.plant.orders import Order, ServedOrder
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
 from stnopt.plant.tolerance import SHARE, time_tolerance
+from stnopt.scheduling.cleanings import count_since_cleaning
 from stnopt.scheduling.movements import batches_by_unit, follow_lots, release_times
 from stnopt.scheduling.replay import judge_movements
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
@@ -70,7 +71,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
         running=running,
         held=held,
         last=_last(schedule, started, time, busy),
-        since_cleaning=_since_cleaning(schedule, replay, time, dated),
+        since_cleaning=count_since_cleaning(schedule, replay, time, dated),
         open_orders=_open_orders(schedule, time),
     )
 
@@ -156,27 +157,6 @@ def _last(
     for unit, in_order in batches_by_unit(started).items():
         last[unit] = LastTask(in_order[-1].task, min(0.0, in_order[-1].finish - time))
     return {unit: task for unit, task in last.items() if unit not in busy}
-
-
-def _since_cleaning(
-    schedule: Schedule, replay: Replay, time: float, network: Network
-) -> dict[str, int]:
-    """Count the batches of each unit since its cleaning; one that has begun counts as done."""
-    same = time_tolerance(schedule.horizon)
-    counts = {}
-    for unit, rules in network.unit_rules.items():
-        if rules.clean_after is None:
-            continue
-        count = schedule.start.since_cleaning.get(unit, 0) if schedule.start else 0
-        cleaned = replay.cleanings.before.get(unit, frozenset())
-        for position, batch in enumerate(replay.by_unit.get(unit, ())):
-            if position in cleaned and batch.start - rules.clean_after.duration < time - same:
-                count = 0
-            if batch.start > time + same:
-                break
-            count += 1
-        counts[unit] = count
-    return counts
 
 
 def _open_orders(schedule: Schedule, time: float) -> tuple[Order, ...]:

@@ -3,11 +3,8 @@
 What a schedule is worth follows from how much every task processed, whatever the formulation: the
 formulation's module declares and reads its own variables, this one adds stock, values and targets.
 
-A formulation's module provides a function that builds a model with the expressions
-``total_size[task, unit]`` (all its batches together) and ``n_batches[task, unit]``, and with
-``latest_finish``, a variable fixed to the horizon; and, each with the model as its first argument,
-``free_makespan`` (lets the schedule end earlier), ``read_runs`` and ``set_structure`` (see the
-functions of these names below). What its equations cannot express, it refuses when it builds.
+What a formulation provides is said in `stnopt.scheduling.formulations.contract`. What its equations
+cannot express, it refuses when it builds.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Literal, get_args
 
 import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
 
 from stnopt.arguments import (
     COUNT,
@@ -40,13 +38,15 @@ from stnopt.plant.problem import Delivery, Sense
 from stnopt.plant.state import PlantState, check_state
 from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
+from stnopt.scheduling.formulations import contract, state_sequence
 from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.given import open_plant
+from stnopt.scheduling.formulations.intervals import model as intervals
+from stnopt.scheduling.formulations.intervals import tables as interval_tables
+from stnopt.scheduling.formulations.time_grid import model as time_grid
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
-from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
-from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
+from stnopt.scheduling.formulations.unit_specific.tightening import add_workload, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
 from stnopt.scheduling.movements import pauses_of, time_of_work
@@ -57,28 +57,21 @@ from stnopt.solvers.handle import MODEL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-    from types import ModuleType
 
 
 Objective = ObjectiveKind
+Runs = contract.Runs
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
-Runs = dict[tuple[str, str, int, int], tuple[float, float]]
+#: What `build_scheduling_model` may be asked for by name.
 _FORMULATIONS = {
-    "unit_events": (unit_specific, unit_specific.build_unit_event_model),
-    "state_sequence": (state_sequence, state_sequence.build_state_sequence_model),
-    "time_grid": (time_grid, time_grid.build_time_grid_model),
+    formulation.name: formulation
+    for formulation in (
+        unit_specific.FORMULATION,
+        state_sequence.FORMULATION,
+        time_grid.FORMULATION,
+    )
 }
-_RELAXATION = "intervals"
-_READS_PARTS = {
-    "unit_events": read_parts,
-    "time_grid": time_grid.read_parts,
-    _RELAXATION: interval_relaxation.read_parts,
-}
-_SERVES_DELIVERIES = {
-    "unit_events": add_takings,
-    "time_grid": time_grid.serve_on_grid,
-    _RELAXATION: interval_relaxation.serve_in_intervals,
-}
+_RELAXATION = intervals.FORMULATION
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
@@ -146,40 +139,16 @@ def build_scheduling_model(
         start=(start, optional(PlantState)),
         date=(date, optional(DATE)),
     )
-    module, build = _FORMULATIONS[formulation]
-    refuse_unsupported(formulation, module.SUPPORTS, network, start=start)
-    if start is not None:
-        check_state(start, network)
-    by_events = formulation == "unit_events"
-    given = open_plant(
+    handle = _build(
+        _FORMULATIONS[formulation],
         network,
-        start=start,
-        date=date,
-        horizon=float(horizon),
-        from_outside=by_events,
-        steps=by_events,
-    )
-    m = build(
-        given.network,
         horizon=float(horizon),
         n_events=int(n_events),
         max_span=int(max_span),
-        **({} if formulation == "state_sequence" else {"given": given}),
+        start=start,
+        date=date,
     )
-    handle = make_handle(
-        SchedulingHandle(
-            block=m,
-            network=network,
-            horizon=float(horizon),
-            formulation=formulation,
-            given=given,
-            start=start,
-            date=date,
-        )
-    )
-    plant, network = network, given.network
-    _add_amounts(m, network, float(horizon))
-    _add_values(m, network, plant)
+    m, network, plant = handle.block, handle.given.network, network
     if formulation == "unit_events":
         limited = [
             s.name
@@ -188,13 +157,13 @@ def build_scheduling_model(
         ]
         m.storage_in_time = pyo.Block(limited)
         m.utility_in_time = pyo.Block(list(network.utilities))
-        add_loads(m, network)
+        add_workload(m)
         handle.own_components = frozenset(
             part.local_name for part in m.component_objects(descend_into=False)
         )
         # What is given stands at event points of its own, and stocks are not the plant's.
         handle.complete = _limit_in_time
-        handle.dominance = dominance if given.network is plant else None
+        handle.dominance = dominance if network is plant else None
         handle.weak_relaxation = True
     elif formulation == "state_sequence":
         handle.complete = _refuse_overfull_storage
@@ -225,36 +194,60 @@ def build_relaxation(
     -------
     pyo.ConcreteModel
     """
-    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network, start=start)
+    handle = _build(
+        _RELAXATION,
+        network,
+        horizon=float(horizon),
+        n_events=interval_tables.count_intervals(network, float(horizon)),
+        max_span=0,
+        start=start,
+        date=date,
+    )
+    return handle.block
+
+
+def _build(
+    formulation: contract.Formulation,
+    network: Network,
+    *,
+    horizon: float,
+    n_events: int,
+    max_span: int,
+    start: PlantState | None,
+    date: datetime | None,
+) -> SchedulingHandle:
+    """Build a formulation's model with stocks and values, or refuse the plant by name."""
+    refuse_unsupported(formulation.name, formulation.supports, network, start=start)
+    if start is not None:
+        check_state(start, network)
     given = open_plant(
         network,
         start=start,
         date=date,
-        horizon=float(horizon),
-        from_outside=True,
-        in_units=False,
-        steps=False,
+        horizon=horizon,
+        from_outside=formulation.arrivals_as_batches,
+        in_units=formulation.state_in_units,
+        steps=formulation.steps_as_batches,
     )
-    m = interval_relaxation.build_interval_model(
-        given.network,
-        horizon=float(horizon),
-        n_intervals=interval_relaxation.count_intervals(network, float(horizon)),
-        given=given,
-    )
-    make_handle(
+    with PauseGC():  # so many small objects, all of them kept: looking for garbage doubles the time
+        m, tables = formulation.build(
+            given.network, horizon=horizon, n_events=n_events, max_span=max_span, given=given
+        )
+    handle = make_handle(
         SchedulingHandle(
             block=m,
             network=network,
-            horizon=float(horizon),
-            formulation=_RELAXATION,
+            horizon=horizon,
+            formulation=formulation.name,
             given=given,
+            tables=tables,
             start=start,
             date=date,
         )
     )
-    _add_amounts(m, given.network, float(horizon))
+    _add_amounts(m, given.network, horizon)
     _add_values(m, given.network, network)
-    return m
+    return handle
 
 
 def _add_amounts(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
@@ -335,7 +328,8 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
         Another kind, or production for a plant in which nothing has a price.
     """
     check_arguments(model=(model, MODEL), kind=(kind, one_of(_SENSES)))
-    network = scheduling_handle(model).network
+    handle = scheduling_handle(model)
+    network = handle.network
     sold = [s.name for s in network.states.values() if s.price > 0]
     if kind == "production" and not sold:
         raise InvalidInputError(
@@ -343,7 +337,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
             "one (price: 1 counts amounts)"
         )
     if kind == "makespan":
-        _module(model).free_makespan(model)
+        _formulation(handle).free_makespan(model)
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
 
@@ -460,17 +454,16 @@ def _serve(
     may_miss: bool,
 ) -> None:
     """Put deliveries and orders into a model, in place of those that were there."""
-    serve = _SERVES_DELIVERIES.get(handle.formulation)
-    model = handle.block
+    serve, model = _formulation(handle).serve, handle.block
     if serve is None:
         if deliveries or orders:
             what = "deliveries" if deliveries else "orders"
             raise UnsupportedModelError(
                 f"formulation {handle.formulation!r} has no equations for {what}; use one of "
-                f"{', '.join(repr(f) for f in _SERVES_DELIVERIES if f in _FORMULATIONS)}"
+                f"{', '.join(repr(name) for name, f in _FORMULATIONS.items() if f.serve)}"
             )
         return
-    serve(model, handle.given.network, deliveries, orders, handle.horizon, may_miss=may_miss)
+    serve(model, deliveries, orders, may_miss=may_miss)
     handle.deliveries, handle.orders, handle.may_miss = deliveries, orders, may_miss
     for state in handle.network.states:
         amounts = [delivery.amount for delivery in deliveries if delivery.state == state]
@@ -519,18 +512,16 @@ def require_value(
     )
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
+    handle = scheduling_handle(model)
     if kind == "makespan":
-        _module(model).free_makespan(model)
+        _formulation(handle).free_makespan(model)
     model.del_component(f"required_{kind}")
     limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
     model.add_component(f"required_{kind}", limit)
 
 
-def _module(model: pyo.ConcreteModel) -> ModuleType:
-    formulation = scheduling_handle(model).formulation
-    if formulation == _RELAXATION:
-        return interval_relaxation
-    return _FORMULATIONS[formulation][0]
+def _formulation(handle: SchedulingHandle) -> contract.Formulation:
+    return _FORMULATIONS.get(handle.formulation, _RELAXATION)
 
 
 def _refuse_overfull_storage(handle: SchedulingHandle) -> bool:
@@ -565,14 +556,14 @@ def _limit_in_time(handle: SchedulingHandle) -> bool:
 def limit_storage_in_time(model: pyo.ConcreteModel, state: str) -> None:
     """Have a state's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_storage_in_time(model, handle.given.network, state, handle.horizon)
+    add_storage_in_time(model, state)
     handle.storage_limited.add(state)
 
 
 def limit_utility_in_time(model: pyo.ConcreteModel, utility: str) -> None:
     """Have a utility's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_utility_in_time(model, handle.given.network, utility, handle.horizon)
+    add_utility_in_time(model, utility)
     handle.utilities_limited.add(utility)
 
 
@@ -629,7 +620,7 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
         The model holds no solution.
     """
     try:
-        return _module(model).read_runs(model)
+        return _formulation(scheduling_handle(model)).read_runs(model)
     except TypeError as error:  # a variable without a value
         raise InvalidScheduleError(
             "the model holds no solution: solve it, and read only if result.has_solution"
@@ -638,7 +629,7 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
 
 def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
     """Set (not fix) the binaries that say which batches run, as `read_runs` returned them."""
-    _module(model).set_structure(model, runs)
+    _formulation(scheduling_handle(model)).set_structure(model, runs)
 
 
 def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
@@ -683,9 +674,10 @@ def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
 def _read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
     """Read what is delivered of each order when; parts at one time are one part."""
     handle = scheduling_handle(model)
-    if not handle.orders:
+    read_parts = _formulation(handle).read_parts
+    if not handle.orders or read_parts is None:
         return ()
-    parts = _READS_PARTS[handle.formulation](model)
+    parts = read_parts(model)
     served = []
     for order in handle.orders:
         together: dict[float, float] = {}

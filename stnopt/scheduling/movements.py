@@ -15,7 +15,7 @@ import numpy as np
 
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
-from stnopt.scheduling.cleanings import Cleanings, choose_cleanings
+from stnopt.scheduling.cleanings import Cleanings, choose_cleanings, cleaning_time
 from stnopt.scheduling.locked_lots import store_with_locks
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 
@@ -330,8 +330,8 @@ def _last_time_in_unit(
     rules = network.unit_rules.get(batch.unit)
     if following is not None:
         takes = changeover_time(batch, following, network)
-        if cleaned and rules and rules.clean_after:
-            takes = max(takes, rules.clean_after.duration)
+        if cleaned:
+            takes = max(takes, cleaning_time(batch.unit, network))
         limits.append(following.start - takes)
     if rules:
         limits += [

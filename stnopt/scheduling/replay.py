@@ -8,6 +8,7 @@ the library. Each rule has one check of its own.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from stnopt.plant.calendar import with_calendars
 from stnopt.plant.network import Network
 from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
+from stnopt.scheduling.cleanings import check_cleanings
 from stnopt.scheduling.movements import (
     Replay,
     batches_before_start,
@@ -31,7 +33,7 @@ from stnopt.scheduling.movements import (
 from stnopt.scheduling.replay_material import (
     check_final_stock,
     check_instantaneous_batches,
-    check_stock,
+    check_stocks,
 )
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 from stnopt.scheduling.violation import Violation as Violation
@@ -39,6 +41,9 @@ from stnopt.scheduling.violation import ViolationKind
 from stnopt.scheduling.violation import amount_text as _amount
 from stnopt.scheduling.violation import number_text as _number
 from stnopt.scheduling.violation import time_text as _time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -95,15 +100,8 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     violations = _check_start(schedule, network)
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
-    violations += [
-        *_check_batches(schedule, network),
-        *_check_unit_overlaps(schedule, network),
-        *_check_unavailability(schedule, network),
-        *_check_starts_inside(schedule, network),
-        *_check_changeovers(schedule, network),
-        *_check_deliveries(schedule, network),
-        *_check_orders(schedule, network),
-    ]
+    for check in CHECKS:
+        violations += check(schedule, network)
     violations += judge_movements(schedule, network)[1]
     return sorted(violations, key=lambda violation: violation.time)
 
@@ -119,18 +117,9 @@ def judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[
     """
     best: tuple[Replay, list[Violation]] | None = None
     for replay in possible_movements(schedule, network):
-        broken = [
-            *_check_cleanings(replay, network),
-            *_check_utilities(schedule, replay, network),
-            *(
-                violation
-                for name, state in network.states.items()
-                if not state.unlimited
-                for violation in check_stock(state, replay.movements[name], replay, network)
-            ),
-            *check_instantaneous_batches(replay, network),
-            *check_final_stock(schedule, replay, network),
-        ]
+        broken: list[Violation] = []
+        for check in CHECKS_OF_MOVEMENTS:
+            broken += check(schedule, replay, network)
         if best is None or len(broken) < len(best[1]):
             best = replay, broken
         if not broken:
@@ -368,28 +357,6 @@ def _check_starts_inside(schedule: Schedule, network: Network) -> list[Violation
     return violations
 
 
-def _check_cleanings(replay: Replay, network: Network) -> list[Violation]:
-    """Check that no unit runs more batches between two cleanings than it may."""
-    violations = []
-    for unit, positions in replay.cleanings.overdue.items():
-        rule = network.unit_rules[unit].clean_after
-        assert rule is not None
-        for position in positions:
-            batch = replay.by_unit[unit][position]
-            violations.append(
-                Violation(
-                    kind="clean_after",
-                    element=unit,
-                    time=batch.start,
-                    amount=rule.duration,
-                    message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
-                    f"after {rule.batches} batches without a cleaning, which takes "
-                    f"{_time(rule.duration, network)} right before a batch",
-                )
-            )
-    return violations
-
-
 def _check_deliveries(schedule: Schedule, network: Network) -> list[Violation]:
     """Check that each delivery can be asked for; whether there is enough, `_check_stock` says."""
     violations = []
@@ -530,3 +497,23 @@ def _draws(
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)
     return draws
+
+
+#: One check per rule, of the batches alone.
+CHECKS: tuple[Callable[[Schedule, Network], list[Violation]], ...] = (
+    _check_batches,
+    _check_unit_overlaps,
+    _check_unavailability,
+    _check_starts_inside,
+    _check_changeovers,
+    _check_deliveries,
+    _check_orders,
+)
+#: And one per rule that speaks of what moves when.
+CHECKS_OF_MOVEMENTS: tuple[Callable[[Schedule, Replay, Network], list[Violation]], ...] = (
+    check_cleanings,
+    _check_utilities,
+    check_stocks,
+    check_instantaneous_batches,
+    check_final_stock,
+)

@@ -603,7 +603,9 @@ def test_bad_path(source, message, tmp_path, monkeypatch):
 
 def test_file_of_another_kind(tmp_path):
     (tmp_path / "plant.toml").write_text(GOOD)
-    with pytest.raises(InvalidNetworkError, match=r"ends in \.yaml, \.yml, \.json; got '\.toml'"):
+    with pytest.raises(
+        InvalidNetworkError, match=r"ends in \.yaml, \.yml, \.json, \.xlsx; got '\.toml'"
+    ):
         read_network(tmp_path / "plant.toml")
     with pytest.raises(InvalidNetworkError, match="this is a folder"):
         read_network(tmp_path)

@@ -10,7 +10,7 @@ from scalar_reactor import BASE_CASE
 
 from reactor_yield import check_dataset, detect_drift, simulate_profiles
 from reactor_yield.data.dataset import draw_conditions
-from reactor_yield.monitoring.runaway import AlarmCount
+from reactor_yield.monitoring.alarm_count import AlarmCount
 from reactor_yield.plot import (
     draw_panels,
     plot_correlations,

@@ -153,7 +153,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "write_dataset": {"path": FILE_NAME},
 }  # fmt: skip
 #: Where errors call an argument by other words.
-NAMED: dict[str, dict[str, str]] = {"load_yield_model": {"path": "a\\nb|a\nb"}}
+NAMED: dict[str, dict[str, str]] = {}
 
 CALLABLES = dict(public_callables(ry, ry._MODULE_OF))
 TRIED = sorted(set(CALLABLES) - RESULTS)

@@ -12,8 +12,8 @@ import pyomo.environ as pyo
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.problem import Delivery
-from stnopt.scheduling.formulations.interval_relaxation import count_intervals
-from stnopt.scheduling.formulations.time_grid import find_grid_width
+from stnopt.scheduling.formulations.intervals.tables import count_intervals
+from stnopt.scheduling.formulations.time_grid.width import find_grid_width
 from stnopt.scheduling.model import extract_schedule
 from stnopt.scheduling.search.horizon import latest_date, shorten_horizon
 from stnopt.solvers.result import SolveResult, Status
@@ -170,6 +170,8 @@ def bound_makespan(
         The problem's horizon, if even that is too short; None if nothing was proven in time.
     """
     network, problem = question.network, question.problem
+    if any(network.states[state].arrivals for state in problem.targets):
+        return None  # what arrives after a makespan counts in the end: shorter horizons lack it
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     latest = latest_date(problem)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)

@@ -134,8 +134,8 @@ class EventPointSearch:
 
     @property
     def _improved(self) -> str:
-        objective = self.question.improve == "objective"
-        return self.problem.objective if objective else "missing share"
+        improved = self.question.improve
+        return self.problem.objective if improved == "objective" else improved
 
     @property
     def problem(self) -> Problem:

@@ -13,14 +13,12 @@ from stnopt.arguments import (
     BY_NAME,
     COUNT,
     GAP,
-    POSITIVE,
     SECONDS,
     SECONDS_FROM_0,
     TRUTH,
     WHOLE,
     as_tuple,
     check_arguments,
-    many,
     one_of,
     optional,
 )
@@ -28,8 +26,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
-from stnopt.plant.orders import Order
-from stnopt.plant.problem import Delivery, Problem, Sense
+from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import PlantState
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.model import Formulation
@@ -49,6 +46,7 @@ from stnopt.solvers.result import SolveResult, Status, relative_gap_between, sta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from stnopt.plant.orders import Order
     from stnopt.scheduling.model import Objective
     from stnopt.scheduling.schedule import Schedule
 
@@ -144,15 +142,10 @@ def find_schedule(
         or a `problem` beside what it holds.
     """
     deliveries, orders = as_tuple(deliveries), as_tuple(orders)
-    check_arguments(
+    check_arguments(  # what is asked is checked by the problem it makes
         network=(network, Network),
         problem=(problem, optional(Problem)),
-        horizon=(horizon, optional(POSITIVE)),
-        objective=(objective, one_of(OBJECTIVES)),
         targets=(targets, optional(BY_NAME)),
-        sense=(sense, one_of(get_args(Sense))),
-        deliveries=(deliveries, many(Delivery)),
-        orders=(orders, many(Order)),
         start=(start, optional(PlantState)),
         n_events=(n_events, optional(COUNT)),
         max_span=(max_span, optional(WHOLE)),
@@ -238,6 +231,7 @@ def _search(
     max_span: int | None,
     formulation: Formulation,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
     settings: dict[str, Any] = {
@@ -247,8 +241,8 @@ def _search(
         "report": report,
     }
     if question.problem.objective != "tardiness":
-        return _search_once(question, limits, **settings)
-    complete = _search_once(replace(question, improve="missing share"), limits, **settings)
+        return search_question(question, limits, known_bound=known_bound, **settings)
+    complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
     least = complete.result.objective or 0.0
@@ -256,7 +250,7 @@ def _search(
     found = replace(complete, schedule=None)
     if complete.stopped != "interrupted":
         try:
-            found = _search_once(replace(question, most_missing=least), limits, **settings)
+            found = search_question(replace(question, most_missing=least), limits, **settings)
         except KeyboardInterrupt:
             found = replace(found, stopped="interrupted")
     stopped: Stopped = "interrupted" if found.stopped == "interrupted" else "time limit"
@@ -277,7 +271,7 @@ def _search(
     )
 
 
-def _search_once(
+def search_question(
     question: Question,
     limits: SearchLimits,
     *,
@@ -285,10 +279,25 @@ def _search_once(
     max_span: int | None,
     formulation: Formulation,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
-    gap, network, problem = limits.relative_gap, question.network, question.problem
+    """Search for the best answer to a question, and prove what can be proven of it.
+
+    Parameters
+    ----------
+    question : Question
+    limits : SearchLimits
+    n_events, max_span, formulation
+        As in `find_schedule`.
+    report : callable
+        Told what is being tried.
+    known_bound : float, optional
+        No schedule at all is better: what is proven already.
+    """
+    gap = limits.relative_gap
     incumbent = Incumbent(question=question, relative_gap=gap)
     bound = GlobalBound(maximises=incumbent.maximises, relative_gap=gap)
+    bound.update(known_bound)
     given = n_events is not None and max_span is not None
     points = EventPointSearch(
         question=question,
@@ -309,7 +318,7 @@ def _search_once(
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
             _use_the_time(points)
         elif n_events is None:
-            points.add_events(fewest_events(network, problem.targets), max_span)
+            points.add_events(fewest_events(question.network, question.amounts_to_make), max_span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -328,7 +337,7 @@ def _use_the_time(points: EventPointSearch) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = fewest_events(network, problem.targets)
+    start = fewest_events(network, points.question.amounts_to_make)
     typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
     engine = why_not_long_horizon(points.question) is None
     if engine:
@@ -460,6 +469,8 @@ def find_in_window(
     start: PlantState | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
+    known_bound: float | None = None,
+    most_doublings: int = _MOST_DOUBLINGS,
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
@@ -479,6 +490,10 @@ def find_in_window(
     start : PlantState, optional
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
+    known_bound : float, optional
+        No schedule in such a window is shorter: what is proven already.
+    most_doublings : int
+        Windows that are tried after the last period away, each twice as long as the one before.
     n_events, max_span, formulation
         As in `find_schedule`.
     report : callable
@@ -494,7 +509,7 @@ def find_in_window(
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
     windows = [end for _, end in feasibility_windows(dated, guess)]
-    windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
+    windows += [guess * 2**more for more in range(1, most_doublings)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
     found: ScheduleSearch | None = None
@@ -509,6 +524,7 @@ def find_in_window(
             max_span=max_span,
             formulation=formulation,
             report=report,
+            known_bound=known_bound,
         )
         if found.schedule is not None or limits.reached or found.stopped == "interrupted":
             break

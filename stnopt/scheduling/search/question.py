@@ -23,6 +23,8 @@ from stnopt.scheduling.model import (
 from stnopt.scheduling.schedule import schedule_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
@@ -60,8 +62,9 @@ class Question:
         With a horizon.
     start : PlantState or None
         The plant at time 0.
-    improve : {"objective", "missing share"}
-        Under "tardiness" the priority-weighted share that is missing comes first.
+    improve : {"objective", "missing share", "shortfall"}
+        Under "tardiness" the priority-weighted share that is missing comes first. "shortfall": what
+        the targets miss, in `stnopt.scheduling.diagnosis.elastic`.
     most_missing : float or None
         The priority-weighted share that may be missing.
     """
@@ -69,7 +72,7 @@ class Question:
     network: Network
     problem: Problem
     start: PlantState | None = None
-    improve: Literal["objective", "missing share"] = "objective"
+    improve: Literal["objective", "missing share", "shortfall"] = "objective"
     most_missing: float | None = None
 
     @property
@@ -77,6 +80,11 @@ class Question:
         """Length of the window, in the plant's time unit."""
         assert self.problem.horizon is not None
         return self.problem.horizon
+
+    @property
+    def amounts_to_make(self) -> Mapping[str, float]:
+        """Amounts that say how many event points a search begins with."""
+        return self.problem.targets
 
     @property
     def is_makespan(self) -> bool:
@@ -150,7 +158,9 @@ class Question:
         if problem.orders:
             may_miss = problem.objective == "tardiness" and self.most_missing != 0.0
             require_orders(model, problem.orders, may_miss=may_miss)
-        if self.most_missing:
+        # An order with a cost for it may be missing also where none has to be.
+        could_miss = any(order.missing_cost is not None for order in problem.orders)
+        if self.most_missing or (self.most_missing is not None and could_miss):
             model.least_missing = pyo.Constraint(
                 expr=model.missing_share <= self.most_missing + _MISSING_SLACK
             )

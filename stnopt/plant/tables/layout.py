@@ -1,0 +1,285 @@
+"""Which tables a plant is written in, and which columns each has: the one place that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "number", "time", "flag", "list", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"text", "number", "time", "flag", "list", "any"}
+        A time is a number, or a clock time where the problem has a `start`; a flag is yes or no; a
+        list is separated by commas.
+    required : bool
+        Whether a row without it means nothing.
+    help : str
+        What it holds, for the template.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: a sheet of a workbook, or a CSV file of that name.
+
+    Parameters
+    ----------
+    name : str
+    help : str
+        What a row stands for, for the template.
+    columns : tuple of Column
+    key : tuple of str
+        Columns that tell rows apart; two rows with the same are a mistake. Empty where rows may
+        repeat.
+    """
+
+    name: str
+    help: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+
+_ORDER = (
+    Column("id", "text", required=True, help="what the order is called"),
+    Column("state", "text", required=True),
+    Column("amount", "number", required=True),
+    Column("due", "time", required=True, help="a number, or a date and time"),
+    Column("earliest", "time", help="it is not taken before"),
+    Column("priority", "number", help="weight of its lateness; 1 where empty"),
+    Column("partial", "flag", help="whether it may be delivered in parts"),
+    Column("late_cost", "number", help="per time that it is late"),
+    Column("missing_cost", "number", help="per amount that is missing; empty: it must be met"),
+)
+
+SHEETS = (
+    Sheet(
+        "plant",
+        "One row for each fact about the plant as a whole.",
+        (
+            Column(
+                "key",
+                "text",
+                required=True,
+                help="name, amount_unit, time_unit, citation or description",
+            ),
+            Column("value", "text", required=True),
+        ),
+        key=("key",),
+    ),
+    Sheet(
+        "states",
+        "One row for each material.",
+        (
+            Column("state", "text", required=True),
+            Column("initial", "any", help="amount at time 0, or unlimited"),
+            Column("capacity", "number", help="storage; 0 is none, empty is unlimited"),
+            Column("price", "number", help="value of what is in stock at the end"),
+            Column("cost", "number", help="of each amount consumed"),
+            Column("zero_wait", "flag", help="whether it must be consumed at once"),
+        ),
+        key=("state",),
+    ),
+    Sheet(
+        "recipes",
+        "One row for each material that a task consumes or produces.",
+        (
+            Column("task", "text", required=True),
+            Column("state", "text", required=True),
+            Column("consumes", "number", help="fraction of the batch; each task's sum to 1"),
+            Column("produces", "number", help="fraction of the batch; each task's sum to 1"),
+        ),
+        key=("task", "state"),
+    ),
+    Sheet(
+        "units",
+        "One row for each task on each unit that can run it.",
+        (
+            Column("task", "text", required=True),
+            Column("unit", "text", required=True),
+            Column("min_batch", "number"),
+            Column("max_batch", "number", required=True),
+            Column(
+                "fixed_time", "number", required=True, help="time of a batch, whatever its size"
+            ),
+            Column("time_per_amount", "number", help="further time for each amount of the batch"),
+            Column("fixed_cost", "number", help="of a batch, whatever its size"),
+            Column("cost_per_amount", "number"),
+        ),
+        key=("task", "unit"),
+    ),
+    Sheet(
+        "releases",
+        "One row for each material that leaves a running batch before its end.",
+        (
+            Column("task", "text", required=True),
+            Column("unit", "text", required=True),
+            Column("state", "text", required=True),
+            Column("release_time", "number", required=True, help="after the batch's start"),
+        ),
+        key=("task", "unit", "state"),
+    ),
+    Sheet(
+        "draws",
+        "One row for each utility that a batch draws while it runs.",
+        (
+            Column("task", "text", required=True),
+            Column("unit", "text", required=True),
+            Column("utility", "text", required=True),
+            Column("draws", "number", help="of a batch, whatever its size"),
+            Column("draws_per_amount", "number"),
+        ),
+        key=("task", "unit", "utility"),
+    ),
+    Sheet(
+        "utilities",
+        "One row for each utility, or for each time at which its capacity changes.",
+        (
+            Column("utility", "text", required=True),
+            Column("from", "number", help="when this capacity begins; empty: always"),
+            Column("capacity", "number", required=True),
+        ),
+        key=("utility", "from"),
+    ),
+    Sheet(
+        "arrivals",
+        "One row for each amount that comes during the horizon.",
+        (
+            Column("state", "text", required=True),
+            Column("time", "number", required=True),
+            Column("amount", "number", required=True),
+        ),
+    ),
+    Sheet(
+        "calendars",
+        "One row for each period of a unit.",
+        (
+            Column("unit", "text", required=True),
+            Column("kind", "text", required=True, help="unavailable, unattended or paused"),
+            Column("from", "any", required=True, help="a number; Fri 22:00 or 22:00 with `every`"),
+            Column("to", "any", required=True),
+            Column("every", "text", help="week or day, for what comes back"),
+            Column("days", "list", help="weekdays of a shift, such as Mon, Tue"),
+        ),
+    ),
+    Sheet(
+        "changeovers",
+        "One row for each pair of tasks between which a unit is cleaned or set up.",
+        (
+            Column("unit", "text", required=True),
+            Column("first", "text", required=True),
+            Column("following", "text", required=True),
+            Column("time", "number", required=True),
+        ),
+        key=("unit", "first", "following"),
+    ),
+    Sheet(
+        "cleaning",
+        "One row for each unit that is cleaned after so many batches.",
+        (
+            Column("unit", "text", required=True),
+            Column("batches", "number", required=True),
+            Column("duration", "number", required=True),
+        ),
+        key=("unit",),
+    ),
+    Sheet(
+        "problem",
+        "One row for each fact about what is asked.",
+        (
+            Column("key", "text", required=True, help="objective, horizon, sense or start"),
+            Column("value", "any", required=True),
+        ),
+        key=("key",),
+    ),
+    Sheet(
+        "demand",
+        "One row for each amount that must be left at the horizon.",
+        (
+            Column("state", "text", required=True),
+            Column("amount", "number", required=True),
+        ),
+        key=("state",),
+    ),
+    Sheet(
+        "deliveries",
+        "One row for each amount that leaves at a fixed time.",
+        (
+            Column("state", "text", required=True),
+            Column("time", "time", required=True),
+            Column("amount", "number", required=True),
+        ),
+    ),
+    Sheet("orders", "One row for each order.", _ORDER, key=("id",)),
+    Sheet(
+        "stocks",
+        "One row for each stock at time 0 that differs from the plant's initial one.",
+        (
+            Column("state", "text", required=True),
+            Column("amount", "number", required=True),
+        ),
+        key=("state",),
+    ),
+    Sheet(
+        "running",
+        "One row for each batch that runs at time 0.",
+        (
+            Column("task", "text", required=True),
+            Column("unit", "text", required=True),
+            Column("started", "time", required=True, help="0 or before"),
+            Column("size", "number", required=True),
+            Column("remaining", "number", required=True, help="time that it still runs"),
+            Column("released", "list", help="states that have left it already"),
+        ),
+        key=("unit",),
+    ),
+    Sheet(
+        "held",
+        "One row for each material that waits in an idle unit at time 0.",
+        (
+            Column("unit", "text", required=True),
+            Column("state", "text", required=True),
+            Column("amount", "number", required=True),
+        ),
+        key=("unit", "state"),
+    ),
+    Sheet(
+        "last",
+        "One row for each idle unit: what it ran last.",
+        (
+            Column("unit", "text", required=True),
+            Column("task", "text", required=True),
+            Column("finished", "time", required=True, help="0 or before"),
+        ),
+        key=("unit",),
+    ),
+    Sheet(
+        "since_cleaning",
+        "One row for each unit: batches since it was last cleaned.",
+        (
+            Column("unit", "text", required=True),
+            Column("batches", "number", required=True),
+        ),
+        key=("unit",),
+    ),
+    Sheet("open_orders", "One row for each order that was open before.", _ORDER, key=("id",)),
+)
+BY_NAME = {sheet.name: sheet for sheet in SHEETS}
+#: A sheet of words, for people; it is not read.
+READ_ME = "read me"
