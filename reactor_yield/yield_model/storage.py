@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
@@ -25,7 +26,6 @@ from reactor_yield.yield_model.trees import TreesPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from reactor_yield.yield_model.predictor import Predictor
 
@@ -89,6 +89,8 @@ def load_yield_model(path: Path | str) -> YieldModel:
     InvalidModelFileError
         When the file is no such archive, is of another format version, was changed since it was
         written, or holds a type that is not a fitted tree model; nothing in it is executed.
+    StorageError
+        When there is no such file, or it cannot be read.
     """
     check_arguments(path=(path, PATH))
     if not Path(path).is_file():
@@ -134,8 +136,8 @@ def _read_entries(path: Path | str) -> dict[str, bytes]:
             for info in archive.infolist() if size <= _LARGEST else ():
                 with archive.open(info) as packed:  # its real size need not be the one stated
                     entries[info.filename] = packed.read(info.file_size + 1)
-    except OSError:
-        raise
+    except OSError as error:
+        raise StorageError(f"path: {str(path)!r} cannot be read: {error.strerror}") from error
     except Exception as error:  # zipfile raises many kinds, whatever the damage
         message = f"{path} is not a saved yield model: {error!r}"
         raise InvalidModelFileError(message) from error
