@@ -88,7 +88,8 @@ clean:
 		.import_linter_cache
 	find stnopt reactor_yield tests -name __pycache__ -prune -exec rm -rf {} +
 
-QUICK_TESTS := tests/test_solve.py tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
+QUICK_TESTS := tests/test_solve.py tests/test_interrupts.py tests/test_wrong_arguments.py \
+	tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
 	tests/scheduling/test_storage_in_time.py tests/plant/test_plant_examples.py \
 	tests/feasibility/test_labelling.py tests/feasibility/test_region.py \
 	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py
