@@ -267,10 +267,13 @@ def _as_number(limit: float | None) -> float:
 
 
 def _write_reach(reach: Reach) -> dict[str, Any]:
-    return {
+    record: dict[str, Any] = {
         "amounts": reach.amounts.tolist(),
         "runs": [[*batch, *values] for batch, values in reach.runs.items()],
     }
+    if reach.served:
+        record["served"] = reach.served
+    return record
 
 
 def _read_reach(record: dict[str, Any]) -> Reach:
@@ -278,4 +281,8 @@ def _read_reach(record: dict[str, Any]) -> Reach:
         (task, unit, event, span): (start, size)
         for task, unit, event, span, start, size in record["runs"]
     }
-    return Reach(amounts=np.array(record["amounts"], dtype=float), runs=runs)
+    served = tuple(
+        tuple((float(time), float(amount)) for time, amount in parts)
+        for parts in record.get("served", ())
+    )
+    return Reach(amounts=np.array(record["amounts"], dtype=float), runs=runs, served=served)

@@ -632,11 +632,31 @@ def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
     _formulation(scheduling_handle(model)).set_structure(model, runs)
 
 
-def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
-    """Make the schedule of some runs; its final stock follows from the batches."""
-    batches = _batches_from_runs(runs, network, horizon)
-    stock = compute_final_stock(batches, network)
-    return Schedule(batches=batches, final_stock=stock, horizon=horizon)
+def schedule_from_runs(
+    runs: Runs,
+    network: Network,
+    *,
+    horizon: float,
+    deliveries: tuple[Delivery, ...] = (),
+    orders: tuple[ServedOrder, ...] = (),
+    start: PlantState | None = None,
+    date: datetime | None = None,
+) -> Schedule:
+    """Make the schedule of some runs; its final stock follows from what it is made of."""
+    dated = with_calendars(network, start=date, horizon=horizon)
+    batches = _batches_from_runs(runs, dated, horizon)
+    stock = compute_final_stock(
+        batches, network, deliveries, horizon=horizon, start=start, orders=orders
+    )
+    return Schedule(
+        batches=batches,
+        final_stock=stock,
+        horizon=horizon,
+        deliveries=deliveries,
+        orders=orders,
+        start=start,
+        date=date,
+    )
 
 
 def _batches_from_runs(runs: Runs, network: Network, horizon: float) -> tuple[Batch, ...]:
@@ -665,13 +685,13 @@ def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
         final_stock=stock,
         horizon=handle.horizon,
         deliveries=handle.deliveries,
-        orders=_read_orders(model),
+        orders=read_orders(model),
         start=handle.start,
         date=handle.date,
     )
 
 
-def _read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
+def read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
     """Read what is delivered of each order when; parts at one time are one part."""
     handle = scheduling_handle(model)
     read_parts = _formulation(handle).read_parts

@@ -17,7 +17,7 @@ import stnopt as so
 from stnopt.embedding import polyhedral_cover
 from stnopt.embedding.outer_approximation import approximate_box
 from stnopt.embedding.polyhedral_cover import divide_region
-from stnopt.embedding.progress import SILENT_SECONDS, ProgressLine
+from stnopt.feasibility.progress import SILENT_SECONDS, ProgressLine
 
 
 class Clock:

@@ -112,9 +112,12 @@ def best_of_all(
     orders=(),
     objective="profit",
     fixed=None,
+    keep=(),
     may_miss=False,
 ):
     """Return the best that can be had from a state, with orders; None if nothing is feasible.
+
+    `keep`: batches that run as they are, whatever runs beside them.
 
     "profit", with what lateness and missing amounts cost, or "tardiness": the least missing share
     first, then the lateness.
@@ -157,6 +160,12 @@ def best_of_all(
         wanted[delivery.state][delivery.time].append((rows.one, delivery.amount))
     may_miss = may_miss or objective == "tardiness"
     asked = _order(rows, hours, orders, wanted, may_miss=may_miss, fixed=fixed)
+    for batch in keep:
+        key = (batch.task, batch.unit, round(batch.start))
+        if key not in starts:
+            return None
+        rows.lower[starts[key]] = 1.0
+        rows.lower[sizes[key]] = rows.upper[sizes[key]] = batch.size
     if fixed is not None and not _fix(rows, network, starts, sizes, fixed[0]):
         return None
     for state in network.states.values():

@@ -261,12 +261,7 @@ def build_period_sums(
     open_stock = after is not None
     if after is not None:
         soonest = dict.fromkeys(network.tasks, 0.0)
-        due = tuple(
-            replace(d, time=d.time - after)
-            for d in problem.deliveries
-            if d.time > after + _SAME_TIME * until
-        )
-        problem = replace(problem, deliveries=due, horizon=None)
+        problem = _problem_after(problem, after, _SAME_TIME * until)
     length = until - (after or 0.0)
     points = _choose_points(problem, length, n_periods)
     fits = network.suitabilities
@@ -326,6 +321,12 @@ def build_period_sums(
         n_ended=sums.n_ended,
         opening=sums.opening,
     )
+
+
+def _problem_after(problem: Problem, time: float, same_time: float) -> Problem:
+    """Leave what is asked for after a time, counted from it."""
+    due = (replace(d, time=d.time - time) for d in problem.deliveries if d.time > time + same_time)
+    return replace(problem, deliveries=tuple(due), horizon=None)
 
 
 def _choose_points(problem: Problem, length: float, n_periods: int) -> NDArray[np.float64]:

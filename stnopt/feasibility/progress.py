@@ -26,6 +26,8 @@ class ProgressLine:
         Of the count, such as ``" boxes"``.
     progress : bool
         Show it from the start.
+    total : int, optional
+        Where the count ends.
     limited : bool
         The call has a time limit: without `progress` it stays silent. One without a limit shows
         the line after `SILENT_SECONDS`.
@@ -40,9 +42,10 @@ class ProgressLine:
         *,
         progress: bool,
         limited: bool,
+        total: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._what, self._unit = what, unit
+        self._what, self._unit, self._total = what, unit, total
         self._interval = 0.1 if progress else 1.0
         self._clock = clock
         wait = 0.0 if progress else SILENT_SECONDS
@@ -54,7 +57,12 @@ class ProgressLine:
         if self._shown_from is None or self._clock() < self._shown_from:
             return
         if self._line is None:
-            self._line = tqdm(desc=self._what, unit=self._unit, mininterval=self._interval)
+            self._line = tqdm(
+                desc=self._what,
+                unit=self._unit,
+                total=self._total,
+                mininterval=self._interval,
+            )
         self._line.set_postfix_str(text(), refresh=False)
         self._line.update(count - self._line.n)
 
