@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drawn_plants
+import drawn_searches
 import embedding
 import feasibility
 import horizons
@@ -26,7 +27,8 @@ import scheduling
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONG = ("four_products",)  # only when named: `python benchmarks/run.py four_products`
+#: Only when named: `python benchmarks/run.py four_products`. The drawn searches are run before.
+LONG = ("four_products", "drawn_searches")
 
 
 def main(names: Sequence[str]) -> None:
@@ -38,6 +40,7 @@ def main(names: Sequence[str]) -> None:
         "searches": scheduling.time_searches,
         "horizons": horizons.main,
         "drawn_plants": drawn_plants.main,
+        "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,
         "reactor": time_reactor,
         "constraints": embedding.main,

@@ -7,12 +7,11 @@ import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from tqdm import tqdm
-
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
@@ -176,8 +175,11 @@ def find_schedule(
     if n_jobs == 0 or not isinstance(n_jobs, int):
         raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
     tell = progress if callable(progress) else None
-    with tqdm(unit="solve", disable=tell is not None or not progress, leave=False) as bar:
-        report = ProgressReport(limits=limits, line=bar, tell=tell)
+    silent = time_limit is not None or tell is not None
+    with ProgressLine(
+        "find_schedule", " solves", progress=progress is True, limited=silent
+    ) as line:
+        report = ProgressReport(limits=limits, line=line, tell=tell)
         if problem.horizon is not None:
             return _search(
                 Question(network=network, problem=problem, start=start, keep=kept),
@@ -355,6 +357,22 @@ def search_question(
     return _conclude(points, given=given, interrupted=interrupted)
 
 
+def _first_events(question: Question) -> int:
+    """Return with how many event points to begin: no more for orders than batches fit."""
+    network, problem = question.network, question.problem
+    fewest = fewest_events(network, question.amounts_to_make)
+    if not (problem.orders or problem.deliveries):
+        return fewest
+    amounts = dict(problem.targets)
+    wanted = [(order.state, order.amount) for order in problem.orders]
+    wanted += [(delivery.state, delivery.amount) for delivery in problem.deliveries]
+    for state, amount in wanted:
+        amounts[state] = amounts.get(state, 0.0) + amount
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
+    return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
+
+
 def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
     """Begin with a schedule that was given, if it is one of those that are asked for."""
     if known is None:
@@ -368,7 +386,7 @@ def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
 
 def _first_points(question: Question) -> tuple[int, int]:
     """Return the event points and the span to begin with: kept batches have to fit."""
-    fewest = fewest_events(question.network, question.amounts_to_make)
+    fewest = _first_events(question)
     if not question.keep:
         return fewest, 0
     alone = Schedule(

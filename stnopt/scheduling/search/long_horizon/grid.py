@@ -138,6 +138,17 @@ class Grid:
             columns.append(np.array(each.others[1:], dtype=int))
         return np.concatenate([np.zeros(0, int), *columns])
 
+    def late_points(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Points at which orders are delivered late, one entry each."""
+        late = [
+            int(columns.points[n])
+            for order in self.problem.orders
+            for columns in [self.orders[order.id]]
+            for n in np.flatnonzero(x[columns.there] > 0.5)
+            if columns.points[n] * self.width > order.due * (1 + ROUNDING)
+        ]
+        return np.array(late, dtype=int)
+
     def asked_between(self, x: NDArray[np.float64], first: int, last: int) -> NDArray[np.int64]:
         """Columns of orders that may change where only what is between two points does.
 

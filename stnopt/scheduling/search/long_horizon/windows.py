@@ -31,6 +31,8 @@ _LARGER, _SMALLER = 1.3, 0.8
 _WHOLE, _WHOLE_SHARE = 4.0, 0.3
 #: Share of windows that free some units only, for a longer time.
 _SHARE_OF_UNITS = 0.3
+#: Share of windows that lie around an order that is late, where there is one.
+_SHARE_OF_LATE = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +146,13 @@ class WindowSearch:
         length = int(self.length)
         if length >= self.grid.n_steps:
             return 0, self.grid.n_steps, None
+        late = self.grid.late_points(self.x)
+        if len(late) and self.random.random() < _SHARE_OF_LATE:
+            # What comes late is mended before that, mostly.
+            point = int(self.random.choice(late))
+            begin = point - int(length * self.random.uniform(0.5, 1.0))
+            begin = min(max(begin, 0), self.grid.n_steps - length)
+            return begin, begin + length, None
         if not self.waiting_list:
             step = max(1, length // 2)
             offset = int(self.random.integers(step))
