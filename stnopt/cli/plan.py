@@ -197,7 +197,7 @@ def _write(
 
 
 def _excel(tables: dict[str, Any]) -> Callable[[Path], None]:
-    from stnopt.plant.tables.cells import load_openpyxl
+    from stnopt.workbook import load_openpyxl
 
     load_openpyxl()
 
