@@ -97,7 +97,7 @@ def test_a_search_that_is_stopped_at_once_has_nothing_to_say(monkeypatch):
 
 
 def test_event_points_are_not_suggested_by_a_search_that_was_stopped(monkeypatch):
-    def stop(self):
+    def stop(self, n_events, max_span):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(EventPointSearch, "widen", stop)

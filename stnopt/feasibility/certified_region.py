@@ -19,12 +19,12 @@ from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.boundary_walk import BoundaryWalk, highest, undecided_share
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.oracle import TargetOracle
-from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
 from stnopt.feasibility.region_file import checksum_of, parse_strictly, read, shown
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.files import write_text
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.schedule import Batch, Schedule
 

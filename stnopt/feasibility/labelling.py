@@ -16,10 +16,10 @@ from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.directions import directions, directions_towards_more
 from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
-from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 
 if TYPE_CHECKING:
