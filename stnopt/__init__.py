@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.samples import TargetSamples as TargetSamples
     from stnopt.feasibility.samples import sample_targets as sample_targets
     from stnopt.feasibility.samples import score_region as score_region
+    from stnopt.page.html import schedule_to_html as schedule_to_html
     from stnopt.planning.complete import complete_plan as complete_plan
     from stnopt.planning.complete import read_production as read_production
     from stnopt.planning.facility import Facility as Facility
@@ -104,12 +105,14 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Batch as Batch
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
+    from stnopt.scheduling.schedule_file import read_schedule as read_schedule
     from stnopt.scheduling.search.changes import Down as Down
     from stnopt.scheduling.search.changes import Late as Late
     from stnopt.scheduling.search.changes import Lost as Lost
     from stnopt.scheduling.search.changes import NewOrder as NewOrder
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
     from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
+    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
     from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
@@ -145,6 +148,7 @@ _MODULES = {
     "RunningBatch": "stnopt.plant.state",
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
+    "SearchProgress": "stnopt.scheduling.search.progress",
     "ServedOrder": "stnopt.plant.orders",
     "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",
@@ -192,6 +196,7 @@ _MODULES = {
     "plot_region": "stnopt.plot",
     "plot_samples": "stnopt.plot",
     "plot_stock": "stnopt.plot",
+    "read_schedule": "stnopt.scheduling.schedule_file",
     "read_network": "stnopt.plant.read",
     "read_problem": "stnopt.plant.read",
     "read_state": "stnopt.plant.read",
@@ -208,6 +213,7 @@ _MODULES = {
     "set_objective": "stnopt.scheduling.model",
     "solve": "stnopt.solvers.solve",
     "solve_over_region": "stnopt.embedding.branch_and_bound",
+    "schedule_to_html": "stnopt.page.html",
     "write_tables": "stnopt.plant.tables.write",
     "trace_frontier": "stnopt.feasibility.certified_region",
     "Demand": "stnopt.planning.problem",

@@ -129,6 +129,67 @@ def test_deliveries_of_the_problem_file(tmp_path, capsys):
     assert ["5.00", "h", "P", "9.00", "kg"] in rows
 
 
+def test_orders_that_are_late_and_what_makes_them_so(tmp_path, capsys):
+    # 15 of P are two batches of R, then S: 5 h.
+    orders = [{"id": 4711, "state": "P", "amount": 15, "due": 4}]
+    both = with_problem(tmp_path, objective="tardiness", horizon=8, orders=orders)
+    assert main(["schedule", both]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = lines.index("Orders")
+    assert lines[first + 1 : first + 3] == [
+        "  4711 15 kg P, due 4.00 h: 15 at 5.00 h, 1 h late",
+        "    It waits for R: React from 0 h to 2 h and React from 2 h to 4 h.",
+    ]
+    assert main(["schedule", both, "--start", "06:00"]) == 0
+    assert "It waits for R: React from 06:00 to 08:00 and React from 08:00 to 10:00." in (
+        capsys.readouterr().out
+    )
+
+
+def test_orders_that_cannot_all_be_delivered(tmp_path, capsys):
+    # 22.5 of P are three batches of R: 7 h. No schedule of 6 h serves the order; it is told why.
+    orders = [{"id": "a", "state": "P", "amount": 22.5, "due": 5}]
+    both = with_problem(tmp_path, horizon=6, orders=orders)
+    assert main(["schedule", both]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "Of 1 order, 1 missing, wholly or in part within 6 h:",
+        "  a 22.5 kg P, due 5 h: 22.5 kg missing, 1 h late",
+        "    Within a longer horizon it is there at 7 h; it waits for R: React from 0 h to 2 h, "
+        "React from 2 h to 4 h and React from 4 h to 6 h.",
+        "Whatever its event points, no schedule misses less of the orders or, missing as little, "
+        "is less late (1 h in all, weighted by priority).",
+        "Feasible from horizon 7 h, and from none shorter, whatever the event points.",
+    ]
+
+
+def test_what_a_plant_under_way_is_short_of(tmp_path, capsys):
+    # R runs until 3 h, then has time for one more batch: 20 of B by 5 h, 15 of P by 6 h.
+    path = tmp_path / "now.yaml"
+    running = [{"task": "React", "unit": "R", "started": -1, "size": 10, "remaining": 3}]
+    problem = {"horizon": 6, "demand": {"P": 20}}
+    document = {"plant": PLANT, "now": {"running": running}, "problem": problem}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    assert main(["schedule", str(path)]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    # 20 of P are 26.67 of B: 10 run, 16.67 are two batches more, 4 of the 3 h after 3 h.
+    assert lines[:3] == [
+        "Short by 5 kg of P within 6 h.",
+        "No schedule misses less, whatever its event points.",
+        "The demand takes at least 4 h of R, which is there for 3 from 3, when its first batch can "
+        "start.",
+    ]
+    assert lines[-1] == (
+        "Feasible from horizon 8 h, and from none shorter, whatever the event points."
+    )
+
+
+def test_the_old_name_of_a_key_is_told(tmp_path, capsys):
+    both = with_problem(tmp_path, objective="makespan", horizon_upper_bound=9, demand={"P": 7})
+    assert main(["schedule", both]) == 0
+    assert "problem: horizon_upper_bound is called horizon now" in capsys.readouterr().err
+
+
 def test_a_demand_that_no_horizon_meets_is_not_searched_for(plant, capsys):
     # 40 of A make 30 of P.
     assert main(["schedule", plant, "--objective", "makespan", "--demand", "P=33"]) == 3

@@ -22,6 +22,7 @@ ROOMS = {
     "stnopt.feasibility": "Feasibility",
     "stnopt.embedding": "Embedding",
     "stnopt.planning": "Planning",
+    "stnopt.page": "The page",
     "stnopt.plot": "Plots",
     "reactor_yield": "Reactor",
 }

@@ -130,109 +130,187 @@ def integrate(
         failed=failed,
         n_steps=n_steps,
     )
+    asked = _Asked(
+        derivative=derivative,
+        length=length,
+        watch=watch,
+        wanted=wanted,
+        rtol=rtol,
+        atol=atol,
+        max_steps=max_steps,
+    )
     # A trial step can leave the range of floats; it is rejected below, so it is no reason to warn.
     with np.errstate(all="ignore"):
         for first in range(0, n_rows, chunk):
-            _integrate_chunk(
-                derivative,
-                initial,
-                parameters,
-                np.arange(first, min(first + chunk, n_rows)),
-                out,
-                length=length,
-                watch=watch,
-                wanted=wanted,
-                rtol=rtol,
-                atol=atol,
-                max_steps=max_steps,
-            )
+            rows = np.arange(first, min(first + chunk, n_rows))
+            _integrate_chunk(asked, initial, parameters, rows, out)
     return out
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What `integrate` is asked for: see there."""
+
+    derivative: Callable[[Array, Array], Array]
+    length: float
+    watch: int
+    wanted: Array
+    rtol: float
+    atol: float
+    max_steps: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Unfinished:
+    """Rows under way, one entry each: where they stand, and what is known of them so far.
+
+    Attributes
+    ----------
+    rows : (r,) array
+        Their numbers.
+    x, h : (r,) arrays
+        Position, and the step to try next.
+    y, slope : (k, r) arrays
+        State and its derivative there.
+    p : (q, r) array
+        Constants.
+    stages : (7, k, r) array
+        Derivatives of the step that was tried last.
+    peak, peak_position : (r,) arrays
+    next_sample : (r,) array
+        Which of the wanted positions comes next.
+    rejected_before : (r,) array of bool
+        Whether the step before was too long.
+    """
+
+    rows: NDArray[np.int64]
+    x: Array
+    h: Array
+    y: Array
+    slope: Array
+    p: Array
+    stages: Array
+    peak: Array
+    peak_position: Array
+    next_sample: NDArray[np.int64]
+    rejected_before: NDArray[np.bool_]
+
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """Go on with some of the rows only."""
+        self.rows, self.next_sample = self.rows[kept], self.next_sample[kept]
+        self.x, self.h = self.x[kept], self.h[kept]
+        self.peak, self.peak_position = self.peak[kept], self.peak_position[kept]
+        self.rejected_before = self.rejected_before[kept]
+        self.y, self.slope, self.p = (
+            np.ascontiguousarray(a[:, kept]) for a in (self.y, self.slope, self.p)
+        )
+        self.stages = np.empty((7, *self.y.shape))
+
+
+def _begin(
+    asked: _Asked, initial: Array, parameters: Array, rows: NDArray[np.int64]
+) -> _Unfinished:
+    """Put rows at the beginning of the interval."""
+    y = np.ascontiguousarray(initial[:, rows])
+    p = np.ascontiguousarray(parameters[:, rows])
+    slope = asked.derivative(y, p)
+    return _Unfinished(
+        rows=rows,
+        x=np.zeros(len(rows)),
+        h=_first_step(
+            asked.derivative, y, slope, p, length=asked.length, rtol=asked.rtol, atol=asked.atol
+        ),
+        y=y,
+        slope=slope,
+        p=p,
+        stages=np.empty((7, *y.shape)),
+        peak=y[asked.watch].copy(),
+        peak_position=np.zeros(len(rows)),
+        next_sample=np.zeros(len(rows), dtype=np.int64),
+        rejected_before=np.zeros(len(rows), dtype=bool),
+    )
+
+
 def _integrate_chunk(
-    derivative: Callable[[Array, Array], Array],
+    asked: _Asked,
     initial: Array,
     parameters: Array,
     rows: NDArray[np.int64],
     out: Integration,
-    *,
-    length: float,
-    watch: int,
-    wanted: Array,
-    rtol: float,
-    atol: float,
-    max_steps: int,
 ) -> None:
     """Integrate the given rows together and write what is found into `out`."""
-    y = np.ascontiguousarray(initial[:, rows])
-    p = np.ascontiguousarray(parameters[:, rows])
-    x = np.zeros(len(rows))
-    slope = derivative(y, p)
-    h = _first_step(derivative, y, slope, p, length=length, rtol=rtol, atol=atol)
-    peak = y[watch].copy()
-    peak_position = np.zeros(len(rows))
-    next_sample = np.zeros(len(rows), dtype=np.int64)
-    rejected_before = np.zeros(len(rows), dtype=bool)
-    stages = np.empty((7, *y.shape))
-    components = slice(None) if out.samples.shape[1] == len(y) else slice(watch, watch + 1)
-    for step in range(max_steps):
-        h = np.minimum(h, length - x)
-        stages[0] = slope
-        for s, weights in enumerate(_STAGES, start=1):
-            stages[s] = derivative(y + h * _combine(weights, stages), p)
-        y_new = y + h * _combine(_SOLUTION, stages)
-        stages[6] = derivative(y_new, p)
-        scale = atol + rtol * np.maximum(np.abs(y), np.abs(y_new))
-        ratio = h * _combine(_ERROR, stages) / scale
-        error = np.sqrt(np.einsum("ij,ij->j", ratio, ratio) / len(ratio))
-        error = np.where(np.isfinite(error), error, np.inf)
-        accepted = error <= 1.0
-        x_new = np.where(accepted, x + h, x)
-        last = accepted & (h >= length - x)
-        x_new[last] = length
-
-        if len(wanted):
-            _interpolate_samples(
-                wanted,
-                next_sample,
-                accepted,
-                x,
-                x_new,
-                h,
-                y[components],
-                stages[:, components],
-                rows,
-                out.samples,
-            )
-        _update_peak(watch, accepted, x, h, y, y_new, stages, peak, peak_position)
-
-        y = np.where(accepted, y_new, y)
-        slope = np.where(accepted, stages[6], slope)
-        growth = _SAFETY * np.maximum(error, 1e-10) ** -0.2
-        # A step that had to be shortened is not lengthened again at once.
-        h = h * np.clip(growth, _SHRINK, np.where(rejected_before | ~accepted, 1.0, _GROW))
-        rejected_before = ~accepted
-        x = x_new
-
-        stuck = ~last & (h < 1e-14 * length)
+    now = _begin(asked, initial, parameters, rows)
+    for step in range(asked.max_steps):
+        last = _step(asked, now, out)
+        stuck = ~last & (now.h < 1e-14 * asked.length)
         done = last | stuck
         if done.any():
-            finished = rows[last]
-            out.final[:, finished] = y[:, last]
-            out.peak[finished] = peak[last]
-            out.peak_position[finished] = peak_position[last]
-            out.failed[rows[stuck]] = True
-            out.n_steps[rows[done]] = step + 1
-            keep = ~done
-            if not keep.any():
+            finished = now.rows[last]
+            out.final[:, finished] = now.y[:, last]
+            out.peak[finished] = now.peak[last]
+            out.peak_position[finished] = now.peak_position[last]
+            out.failed[now.rows[stuck]] = True
+            out.n_steps[now.rows[done]] = step + 1
+            if done.all():
                 return
-            rows, x, h, peak = rows[keep], x[keep], h[keep], peak[keep]
-            peak_position, next_sample = peak_position[keep], next_sample[keep]
-            rejected_before = rejected_before[keep]
-            y, slope, p = (np.ascontiguousarray(a[:, keep]) for a in (y, slope, p))
-            stages = np.empty((7, *y.shape))
-    out.failed[rows] = True
-    out.n_steps[rows] = max_steps
+            now.keep(~done)
+    out.failed[now.rows] = True
+    out.n_steps[now.rows] = asked.max_steps
+
+
+def _step(asked: _Asked, now: _Unfinished, out: Integration) -> NDArray[np.bool_]:
+    """Try one step of each row, and move those that are exact enough; say which have arrived.
+
+    A step is accepted if its estimated error, relative to the tolerances, is at most 1; the next
+    one is as long as the error allows (Hairer, Norsett & Wanner 1993, II.4).
+    """
+    x, y, stages = now.x, now.y, now.stages
+    h = np.minimum(now.h, asked.length - x)
+    y_new, error = _try_step(asked, now, h)
+    accepted = error <= 1.0
+    x_new = np.where(accepted, x + h, x)
+    last = accepted & (h >= asked.length - x)
+    x_new[last] = asked.length
+
+    if len(asked.wanted):
+        whole = out.samples.shape[1] == len(y)
+        components = slice(None) if whole else slice(asked.watch, asked.watch + 1)
+        _interpolate_samples(
+            asked.wanted,
+            now.next_sample,
+            accepted,
+            x,
+            x_new,
+            h,
+            y[components],
+            stages[:, components],
+            now.rows,
+            out.samples,
+        )
+    _update_peak(asked.watch, accepted, x, h, y, y_new, stages, now.peak, now.peak_position)
+
+    now.y = np.where(accepted, y_new, y)
+    now.slope = np.where(accepted, stages[6], now.slope)
+    growth = _SAFETY * np.maximum(error, 1e-10) ** -0.2
+    # A step that had to be shortened is not lengthened again at once.
+    now.h = h * np.clip(growth, _SHRINK, np.where(now.rejected_before | ~accepted, 1.0, _GROW))
+    now.rejected_before = ~accepted
+    now.x = x_new
+    return last
+
+
+def _try_step(asked: _Asked, now: _Unfinished, h: Array) -> tuple[Array, Array]:
+    """Compute the stages of a step, the state after it, and its error (Dormand & Prince 1980)."""
+    y, p, stages = now.y, now.p, now.stages
+    stages[0] = now.slope
+    for s, weights in enumerate(_STAGES, start=1):
+        stages[s] = asked.derivative(y + h * _combine(weights, stages), p)
+    y_new = y + h * _combine(_SOLUTION, stages)
+    stages[6] = asked.derivative(y_new, p)
+    scale = asked.atol + asked.rtol * np.maximum(np.abs(y), np.abs(y_new))
+    ratio = h * _combine(_ERROR, stages) / scale
+    error = np.sqrt(np.einsum("ij,ij->j", ratio, ratio) / len(ratio))
+    return y_new, np.where(np.isfinite(error), error, np.inf)
 
 
 def _combine(weights: tuple[float, ...], stages: Array) -> Array:

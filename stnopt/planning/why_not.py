@@ -12,7 +12,7 @@ from stnopt.planning.model import extract_plan, write_model
 from stnopt.planning.production_limits import WithinLimits
 from stnopt.planning.question import period_questions
 from stnopt.planning.store import PlanStore
-from stnopt.scheduling.diagnosis.explain import double
+from stnopt.scheduling.diagnosis.bottleneck import double
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ A formulation that does not name a rule among those it supports refuses every pl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
 
@@ -25,16 +24,46 @@ class Demand(NamedTuple):
     where: str
 
 
+Find = Callable[["Network", "Problem | None", PlantState], Iterator[str]]
+
+
+class Rule(NamedTuple):
+    """How a rule is found in what is asked, and what becomes of a model without it.
+
+    Attributes
+    ----------
+    find : callable
+        Yields what demands it, as clauses.
+    only_restricts : bool
+        Whether every schedule that keeps it is still one without it, of the same value: then a
+        model whose bound holds for any schedule may leave it out.
+    """
+
+    find: Find
+    only_restricts: bool = False
+
+
 def demanded_rules(
     network: Network, problem: Problem | None = None, start: PlantState | None = None
 ) -> tuple[Demand, ...]:
     """List every rule that a plant, what is asked of it and its state demand of a formulation."""
     state = start or PlantState()
     return tuple(
-        Demand(rule, where)
-        for rule, find in RULES.items()
-        for where in find(network, problem, state)
+        Demand(name, where)
+        for name, rule in RULES.items()
+        for where in rule.find(network, problem, state)
     )
+
+
+def _of_units(key: str, clause: str) -> Find:
+    """Find a rule that units have: a field of theirs, or periods of that kind every week."""
+
+    def find(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
+        for unit in network.unit_rules.values():
+            if getattr(unit, key) or key in unit.weekly:
+                yield f"unit {unit.name!r} {clause}"
+
+    return find
 
 
 def _storage(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
@@ -60,24 +89,6 @@ def _size_dependent_time(network: Network, _: Problem | None, __: PlantState) ->
         if fit.time_per_amount > 0 and fit.max_batch > fit.min_batch:
             batch = f"task {fit.task!r} on unit {fit.unit!r}"
             yield f"the duration of {batch} depends on the batch size"
-
-
-def _unavailable(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for unit in network.unit_rules.values():
-        if unit.unavailable or "unavailable" in unit.weekly:
-            yield f"unit {unit.name!r} has unavailable periods"
-
-
-def _changeovers(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for unit in network.unit_rules.values():
-        if unit.changeovers:
-            yield f"unit {unit.name!r} has changeovers"
-
-
-def _clean_after(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for unit in network.unit_rules.values():
-        if unit.clean_after:
-            yield f"unit {unit.name!r} has clean_after"
 
 
 def _utilities(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
@@ -108,18 +119,6 @@ def _utility_steps(network: Network, _: Problem | None, __: PlantState) -> Itera
             yield f"utility {utility.name!r} has a capacity in steps"
 
 
-def _unattended(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for unit in network.unit_rules.values():
-        if unit.unattended or "unattended" in unit.weekly:
-            yield f"unit {unit.name!r} is unattended at times"
-
-
-def _paused(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for unit in network.unit_rules.values():
-        if unit.paused or "paused" in unit.weekly:
-            yield f"unit {unit.name!r} is paused at times"
-
-
 def _running(_: Network, __: Problem | None, start: PlantState) -> Iterator[str]:
     for batch in start.running:
         yield f"unit {batch.unit!r} runs a batch of {batch.task!r} at time 0"
@@ -136,23 +135,23 @@ def _last(network: Network, _: Problem | None, start: PlantState) -> Iterator[st
             yield f"unit {unit!r} ran {last.task!r} last"
 
 
-RULES: dict[str, Callable[[Network, Problem | None, PlantState], Iterator[str]]] = {
-    "storage": _storage,
-    "zero_wait": _zero_wait,
-    "release_time": _release_time,
-    "size_dependent_time": _size_dependent_time,
-    "unavailable": _unavailable,
-    "changeovers": _changeovers,
-    "clean_after": _clean_after,
-    "utilities": _utilities,
-    "deliveries": _deliveries,
-    "orders": _orders,
-    "arrivals": _arrivals,
-    "utility_steps": _utility_steps,
-    "unattended": _unattended,
-    "paused": _paused,
-    "running": _running,
-    "held": _held,
-    "last": _last,
+RULES: dict[str, Rule] = {
+    "storage": Rule(_storage, only_restricts=True),
+    "zero_wait": Rule(_zero_wait, only_restricts=True),
+    "release_time": Rule(_release_time),
+    "size_dependent_time": Rule(_size_dependent_time),
+    "unavailable": Rule(_of_units("unavailable", "has unavailable periods"), only_restricts=True),
+    "changeovers": Rule(_of_units("changeovers", "has changeovers"), only_restricts=True),
+    "clean_after": Rule(_of_units("clean_after", "has clean_after"), only_restricts=True),
+    "utilities": Rule(_utilities, only_restricts=True),
+    "deliveries": Rule(_deliveries),
+    "orders": Rule(_orders),
+    "arrivals": Rule(_arrivals),
+    "utility_steps": Rule(_utility_steps, only_restricts=True),
+    "unattended": Rule(_of_units("unattended", "is unattended at times"), only_restricts=True),
+    "paused": Rule(_of_units("paused", "is paused at times"), only_restricts=True),
+    "running": Rule(_running),
+    "held": Rule(_held),
+    "last": Rule(_last, only_restricts=True),
 }
 """Every rule that there is, and what finds it in a plant and a problem; a new one enters here."""

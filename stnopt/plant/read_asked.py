@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -82,6 +83,13 @@ def _read_problem(
         problems.append("problem: horizon and horizon_upper_bound are the same; give one of them")
     for key in horizons:
         values["horizon"] = read_number(entries[key], f"problem: {key}", problems)
+    if "horizon_upper_bound" in horizons:
+        warnings.warn(
+            "problem: horizon_upper_bound is called horizon now; the old name goes with the next "
+            "release",
+            DeprecationWarning,
+            stacklevel=4,  # whoever called read_problem
+        )
     if "demand" in entries:
         demand = read_numbers(entries["demand"], "problem: demand", "amount", problems)
         values["targets"] = {s: amount for s, amount in demand.items() if not math.isnan(amount)}

@@ -1,7 +1,8 @@
 """When the units of a schedule are cleaned, which a schedule does not say: found from its batches.
 
 A cleaning lies directly before a batch. It costs nothing where the unit holds nothing that would
-need storage for longer; elsewhere several choices may have to be tried.
+need storage for longer; elsewhere several choices may have to be tried. What the referee checks of
+`clean_after`, and what a cut leaves of it, is here as well.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from stnopt.plant.tolerance import time_tolerance
+from stnopt.scheduling.violation import Violation, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.rules import CleanAfter
-    from stnopt.scheduling.schedule import Batch
+    from stnopt.scheduling.movements import Replay
+    from stnopt.scheduling.schedule import Batch, Schedule
 
 #: So many choices of cleanings are tried before a schedule is refused.
 _MOST_CHOICES = 200
@@ -88,6 +91,55 @@ def choose_cleanings(
             before={unit: before for unit, (before, _) in zip(units, chosen, strict=True)},
             overdue={unit: late for unit, (_, late) in zip(units, chosen, strict=True) if late},
         )
+
+
+def cleaning_time(unit: str, network: Network) -> float:
+    """Return how long a unit's cleaning takes, in the plant's time unit; 0 if it has none."""
+    rule = network.unit_rules[unit].clean_after if unit in network.unit_rules else None
+    return 0.0 if rule is None else rule.duration
+
+
+def check_cleanings(_: Schedule, replay: Replay, network: Network) -> list[Violation]:
+    """Check that no unit runs more batches between two cleanings than it may."""
+    violations = []
+    for unit, positions in replay.cleanings.overdue.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        for position in positions:
+            batch = replay.by_unit[unit][position]
+            violations.append(
+                Violation(
+                    kind="clean_after",
+                    element=unit,
+                    time=batch.start,
+                    amount=rule.duration,
+                    message=f"{unit} starts {batch.task} at t = {time_text(batch.start, network)} "
+                    f"after {rule.batches} batches without a cleaning, which takes "
+                    f"{time_text(rule.duration, network)} right before a batch",
+                )
+            )
+    return violations
+
+
+def count_since_cleaning(
+    schedule: Schedule, replay: Replay, time: float, network: Network
+) -> dict[str, int]:
+    """Count the batches of each unit since its cleaning; one that has begun counts as done."""
+    same = time_tolerance(schedule.horizon)
+    counts = {}
+    for unit, rules in network.unit_rules.items():
+        if rules.clean_after is None:
+            continue
+        count = schedule.start.since_cleaning.get(unit, 0) if schedule.start else 0
+        cleaned = replay.cleanings.before.get(unit, frozenset())
+        for position, batch in enumerate(replay.by_unit.get(unit, ())):
+            if position in cleaned and batch.start - rules.clean_after.duration < time - same:
+                count = 0
+            if batch.start > time + same:
+                break
+            count += 1
+        counts[unit] = count
+    return counts
 
 
 def _choices(

@@ -9,12 +9,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import NUMBER, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import KINDS, clock_time, with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.orders import Order, ServedOrder
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
 from stnopt.plant.tolerance import SHARE, time_tolerance
+from stnopt.scheduling.cleanings import count_since_cleaning
 from stnopt.scheduling.movements import batches_by_unit, follow_lots, release_times
 from stnopt.scheduling.replay import judge_movements
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
@@ -22,7 +25,6 @@ from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stnopt.plant.network import Network
     from stnopt.scheduling.movements import Replay
 
 
@@ -52,6 +54,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
     Material that waits in a unit is held as long as the replay leaves it there; where its storage
     is unlimited it is in stock. A unit that is being cleaned counts as clean.
     """
+    check_arguments(schedule=(schedule, Schedule), time=(time, NUMBER), network=(network, Network))
     same = time_tolerance(schedule.horizon)
     if not -same <= time <= schedule.horizon + same:
         raise InvalidInputError(
@@ -68,7 +71,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
         running=running,
         held=held,
         last=_last(schedule, started, time, busy),
-        since_cleaning=_since_cleaning(schedule, replay, time, dated),
+        since_cleaning=count_since_cleaning(schedule, replay, time, dated),
         open_orders=_open_orders(schedule, time),
     )
 
@@ -156,27 +159,6 @@ def _last(
     return {unit: task for unit, task in last.items() if unit not in busy}
 
 
-def _since_cleaning(
-    schedule: Schedule, replay: Replay, time: float, network: Network
-) -> dict[str, int]:
-    """Count the batches of each unit since its cleaning; one that has begun counts as done."""
-    same = time_tolerance(schedule.horizon)
-    counts = {}
-    for unit, rules in network.unit_rules.items():
-        if rules.clean_after is None:
-            continue
-        count = schedule.start.since_cleaning.get(unit, 0) if schedule.start else 0
-        cleaned = replay.cleanings.before.get(unit, frozenset())
-        for position, batch in enumerate(replay.by_unit.get(unit, ())):
-            if position in cleaned and batch.start - rules.clean_after.duration < time - same:
-                count = 0
-            if batch.start > time + same:
-                break
-            count += 1
-        counts[unit] = count
-    return counts
-
-
 def _open_orders(schedule: Schedule, time: float) -> tuple[Order, ...]:
     """Return the orders that have not been met, with what is still to come of them."""
     same = time_tolerance(schedule.horizon)
@@ -218,6 +200,7 @@ def from_time(network: Network, problem: Problem, time: float) -> tuple[Network,
     InvalidInputError
         A time outside the horizon.
     """
+    check_arguments(network=(network, Network), problem=(problem, Problem), time=(time, NUMBER))
     if time < 0 or (problem.horizon is not None and time >= problem.horizon):
         raise InvalidInputError(
             f"from_time: time must lie from 0 to before the horizon, got {time:g}"
@@ -293,6 +276,7 @@ def rest_of(schedule: Schedule, time: float, network: Network) -> Schedule:
     Schedule
         Its times count from that instant.
     """
+    check_arguments(schedule=(schedule, Schedule), time=(time, NUMBER), network=(network, Network))
     same = time_tolerance(schedule.horizon)
     start = state_at(schedule, time, network)
     later = [batch for batch in schedule.batches if batch.start > time + same]

@@ -50,6 +50,8 @@ class SchedulingHandle:
         What was last required of it.
     given : Given
         The plant with what is given in it, as the formulation sees it.
+    tables : object
+        What the formulation looks up of its model, in a class of its own.
     start : PlantState or None
         The plant at time 0.
     date : datetime or None
@@ -70,6 +72,7 @@ class SchedulingHandle:
     own_components: frozenset[str] = frozenset()
     deliveries: tuple[Delivery, ...] = ()
     given: Given
+    tables: object
     start: PlantState | None = None
     date: datetime | None = None
     orders: tuple[Order, ...] = ()

@@ -3,69 +3,76 @@
 What a schedule is worth follows from how much every task processed, whatever the formulation: the
 formulation's module declares and reads its own variables, this one adds stock, values and targets.
 
-A formulation's module provides a function that builds a model with the expressions
-``total_size[task, unit]`` (all its batches together) and ``n_batches[task, unit]``, and with
-``latest_finish``, a variable fixed to the horizon; and, each with the model as its first argument,
-``free_makespan`` (lets the schedule end earlier), ``read_runs`` and ``set_structure`` (see the
-functions of these names below). What its equations cannot express, it refuses when it builds.
+What a formulation provides is said in `stnopt.scheduling.formulations.contract`. What its equations
+cannot express, it refuses when it builds.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
 
+from stnopt.arguments import (
+    COUNT,
+    DATE,
+    NUMBER,
+    POSITIVE,
+    SOME_BY_NAME,
+    TRUTH,
+    WHOLE,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
-from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
-from stnopt.plant.orders import ServedOrder
-from stnopt.plant.state import check_state
+from stnopt.plant.network import Network
+from stnopt.plant.objective import OBJECTIVES, ObjectiveKind
+from stnopt.plant.orders import Order, ServedOrder
+from stnopt.plant.problem import Delivery, Sense
+from stnopt.plant.state import PlantState, check_state
 from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.formulations import interval_relaxation, state_sequence, time_grid
+from stnopt.scheduling.formulations import contract, state_sequence
 from stnopt.scheduling.formulations.features import refuse_unsupported
 from stnopt.scheduling.formulations.given import open_plant
+from stnopt.scheduling.formulations.intervals import model as intervals
+from stnopt.scheduling.formulations.intervals import tables as interval_tables
+from stnopt.scheduling.formulations.time_grid import model as time_grid
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
-from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
-from stnopt.scheduling.formulations.unit_specific.tightening import add_loads, dominance
+from stnopt.scheduling.formulations.unit_specific.tightening import add_workload, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
+from stnopt.scheduling.model_values import add_amounts, add_values
 from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.solvers.handle import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-    from types import ModuleType
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.orders import Order
-    from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
 
 Objective = ObjectiveKind
+Runs = contract.Runs
 Formulation = Literal["unit_events", "state_sequence", "time_grid"]
-Runs = dict[tuple[str, str, int, int], tuple[float, float]]
+#: What `build_scheduling_model` may be asked for by name.
 _FORMULATIONS = {
-    "unit_events": (unit_specific, unit_specific.build_unit_event_model),
-    "state_sequence": (state_sequence, state_sequence.build_state_sequence_model),
-    "time_grid": (time_grid, time_grid.build_time_grid_model),
+    formulation.name: formulation
+    for formulation in (
+        unit_specific.FORMULATION,
+        state_sequence.FORMULATION,
+        time_grid.FORMULATION,
+    )
 }
-_RELAXATION = "intervals"
-_READS_PARTS = {
-    "unit_events": read_parts,
-    "time_grid": time_grid.read_parts,
-    _RELAXATION: interval_relaxation.read_parts,
-}
-_SERVES_DELIVERIES = {
-    "unit_events": add_takings,
-    "time_grid": time_grid.serve_on_grid,
-    _RELAXATION: interval_relaxation.serve_in_intervals,
-}
+_RELAXATION = intervals.FORMULATION
 #: A batch below this share of the plant's largest is rounding, not production.
 _NEGLIGIBLE = 1e-9
 _SENSES = {
@@ -124,50 +131,25 @@ def build_scheduling_model(
     Ierapetritou & Floudas (1998), Ind. Eng. Chem. Res. 37, 4341, doi:10.1021/ie970927g;
     Shaik & Floudas (2009), Ind. Eng. Chem. Res. 48, 2947, doi:10.1021/ie8010726 (spanning tasks).
     """
-    if formulation not in _FORMULATIONS:
-        raise InvalidInputError(
-            f"unknown formulation {formulation!r}; expected one of {', '.join(_FORMULATIONS)}"
-        )
-    if not (math.isfinite(horizon) and horizon > 0):
-        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
-    if n_events < 1 or n_events != int(n_events):
-        raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
-    if max_span < 0 or max_span != int(max_span):
-        raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
-    module, build = _FORMULATIONS[formulation]
-    refuse_unsupported(formulation, module.SUPPORTS, network, start=start)
-    if start is not None:
-        check_state(start, network)
-    by_events = formulation == "unit_events"
-    given = open_plant(
-        network,
-        start=start,
-        date=date,
-        horizon=float(horizon),
-        from_outside=by_events,
-        steps=by_events,
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, POSITIVE),
+        n_events=(n_events, COUNT),
+        max_span=(max_span, WHOLE),
+        formulation=(formulation, one_of(_FORMULATIONS)),
+        start=(start, optional(PlantState)),
+        date=(date, optional(DATE)),
     )
-    m = build(
-        given.network,
+    handle = _build(
+        _FORMULATIONS[formulation],
+        network,
         horizon=float(horizon),
         n_events=int(n_events),
         max_span=int(max_span),
-        **({} if formulation == "state_sequence" else {"given": given}),
+        start=start,
+        date=date,
     )
-    handle = make_handle(
-        SchedulingHandle(
-            block=m,
-            network=network,
-            horizon=float(horizon),
-            formulation=formulation,
-            given=given,
-            start=start,
-            date=date,
-        )
-    )
-    plant, network = network, given.network
-    _add_amounts(m, network, float(horizon))
-    _add_values(m, network, plant)
+    m, network, plant = handle.block, handle.given.network, network
     if formulation == "unit_events":
         limited = [
             s.name
@@ -176,13 +158,13 @@ def build_scheduling_model(
         ]
         m.storage_in_time = pyo.Block(limited)
         m.utility_in_time = pyo.Block(list(network.utilities))
-        add_loads(m, network)
+        add_workload(m)
         handle.own_components = frozenset(
             part.local_name for part in m.component_objects(descend_into=False)
         )
         # What is given stands at event points of its own, and stocks are not the plant's.
         handle.complete = _limit_in_time
-        handle.dominance = dominance if given.network is plant else None
+        handle.dominance = dominance if network is plant else None
         handle.weak_relaxation = True
     elif formulation == "state_sequence":
         handle.complete = _refuse_overfull_storage
@@ -213,97 +195,60 @@ def build_relaxation(
     -------
     pyo.ConcreteModel
     """
-    refuse_unsupported(_RELAXATION, interval_relaxation.SUPPORTS, network, start=start)
+    handle = _build(
+        _RELAXATION,
+        network,
+        horizon=float(horizon),
+        n_events=interval_tables.count_intervals(network, float(horizon)),
+        max_span=0,
+        start=start,
+        date=date,
+    )
+    return handle.block
+
+
+def _build(
+    formulation: contract.Formulation,
+    network: Network,
+    *,
+    horizon: float,
+    n_events: int,
+    max_span: int,
+    start: PlantState | None,
+    date: datetime | None,
+) -> SchedulingHandle:
+    """Build a formulation's model with stocks and values, or refuse the plant by name."""
+    refuse_unsupported(formulation.name, formulation.supports, network, start=start)
+    if start is not None:
+        check_state(start, network)
     given = open_plant(
         network,
         start=start,
         date=date,
-        horizon=float(horizon),
-        from_outside=True,
-        in_units=False,
-        steps=False,
+        horizon=horizon,
+        from_outside=formulation.arrivals_as_batches,
+        in_units=formulation.state_in_units,
+        steps=formulation.steps_as_batches,
     )
-    m = interval_relaxation.build_interval_model(
-        given.network,
-        horizon=float(horizon),
-        n_intervals=interval_relaxation.count_intervals(network, float(horizon)),
-        given=given,
-    )
-    make_handle(
+    with PauseGC():  # so many small objects, all of them kept: looking for garbage doubles the time
+        m, tables = formulation.build(
+            given.network, horizon=horizon, n_events=n_events, max_span=max_span, given=given
+        )
+    handle = make_handle(
         SchedulingHandle(
             block=m,
             network=network,
-            horizon=float(horizon),
-            formulation=_RELAXATION,
+            horizon=horizon,
+            formulation=formulation.name,
             given=given,
+            tables=tables,
             start=start,
             date=date,
         )
     )
-    _add_amounts(m, given.network, float(horizon))
-    _add_values(m, given.network, network)
-    return m
-
-
-def _add_amounts(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
-    """final_stock = initial + produced - consumed - delivered; only consumed if unlimited (U12)."""
-    fits = [(fit.task, fit.unit) for fit in network.suitabilities]
-
-    def processed(state: str, shares: str) -> pyo.Expression:
-        return sum(
-            getattr(network.tasks[task], shares)[state] * m.total_size[task, unit]
-            for task, unit in fits
-            if state in getattr(network.tasks[task], shares)
-        )
-
-    @m.Expression(list(network.states))
-    def consumed(m, state):
-        return processed(state, "consumes")
-
-    m.delivered = pyo.Param(list(network.states), mutable=True, default=0.0)
-
-    m.ordered = pyo.Expression(list(network.states), initialize=0.0)  # set with orders
-
-    @m.Expression(list(network.states))
-    def final_stock(m, state):
-        if network.states[state].unlimited:
-            return m.consumed[state]
-        held = network.states[state]
-        came = sum(amount for time, amount in held.arrivals if time <= horizon)
-        left = held.initial + came - m.delivered[state] - m.ordered[state]
-        return left + processed(state, "produces") - m.consumed[state]
-
-
-def _add_values(m: pyo.ConcreteModel, network: Network, plant: Network) -> None:
-    """Define what `set_objective` and `require_value` speak of (docs/formulation.md, eq. V1-V3)."""
-    sold = [s for s in network.states.values() if not s.unlimited]
-    m.task_cost = pyo.Expression(
-        expr=sum(
-            fit.fixed_cost * m.n_batches[fit.task, fit.unit]
-            + fit.cost_per_amount * m.total_size[fit.task, fit.unit]
-            for fit in network.suitabilities
-        )
-    )
-    # These three are set where orders are required.
-    m.order_cost = pyo.Expression(expr=0.0)
-    m.weighted_lateness = pyo.Expression(expr=0.0)
-    m.missing_share = pyo.Expression(expr=0.0)
-    m.raw_cost = pyo.Expression(
-        expr=sum(s.cost * m.consumed[s.name] for s in network.states.values())
-    )
-    made = {s.name: m.final_stock[s.name] + m.delivered[s.name] + m.ordered[s.name] for s in sold}
-    quantities = Quantities(
-        revenue=sum(s.price * made[s.name] for s in sold),
-        produced=sum(made[s.name] for s in sold if s.price > 0),
-        raw_cost=m.raw_cost,
-        task_cost=m.task_cost,
-        order_cost=m.order_cost,
-        n_batches=sum(m.n_batches[fit.task, fit.unit] for fit in plant.suitabilities),
-        latest_finish=m.latest_finish,
-        tardiness=m.weighted_lateness,
-    )
-    for kind, objective in OBJECTIVES.items():
-        m.add_component(kind, pyo.Expression(expr=objective.value(quantities)))
+    add_amounts(m, given.network, horizon)
+    add_values(m, given.network, network)
+    return handle
 
 
 def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
@@ -322,8 +267,9 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
     InvalidInputError
         Another kind, or production for a plant in which nothing has a price.
     """
-    _check_kind(kind)
-    network = scheduling_handle(model).network
+    check_arguments(model=(model, MODEL), kind=(kind, one_of(_SENSES)))
+    handle = scheduling_handle(model)
+    network = handle.network
     sold = [s.name for s in network.states.values() if s.price > 0]
     if kind == "production" and not sold:
         raise InvalidInputError(
@@ -331,14 +277,9 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
             "one (price: 1 counts amounts)"
         )
     if kind == "makespan":
-        _module(model).free_makespan(model)
+        _formulation(handle).free_makespan(model)
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in _SENSES:
-        raise InvalidInputError(f"unknown objective {kind!r}; expected one of {', '.join(_SENSES)}")
 
 
 def require_targets(
@@ -363,10 +304,13 @@ def require_targets(
     InvalidInputError
         A state that the plant does not have or does not produce, a negative or non-finite amount.
     """
+    check_arguments(
+        model=(model, MODEL),
+        targets=(targets, SOME_BY_NAME),
+        sense=(sense, one_of(get_args(Sense))),
+    )
     network = scheduling_handle(model).network
     check_targets(network, targets)
-    if sense not in ("at_least", "exactly"):
-        raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     if model.component("target") is None:
         states = [s for s in network.states if network.producers(s)]
         model.target = pyo.Param(states, mutable=True, default=0.0)
@@ -404,7 +348,8 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
     UnsupportedModelError
         The model's formulation has no equations for deliveries.
     """
-    deliveries = tuple(deliveries)
+    deliveries = as_tuple(deliveries)
+    check_arguments(model=(model, MODEL), deliveries=(deliveries, many(Delivery)))
     handle = scheduling_handle(model)
     check_deliveries(handle.network, deliveries, horizon=handle.horizon)
     _serve(handle, deliveries, handle.orders, may_miss=handle.may_miss)
@@ -434,7 +379,8 @@ def require_orders(
     UnsupportedModelError
         The model's formulation has no equations for orders.
     """
-    orders = tuple(orders)
+    orders = as_tuple(orders)
+    check_arguments(model=(model, MODEL), orders=(orders, many(Order)), may_miss=(may_miss, TRUTH))
     handle = scheduling_handle(model)
     check_orders(handle.network, orders, horizon=handle.horizon)
     _serve(handle, handle.deliveries, orders, may_miss=may_miss)
@@ -448,17 +394,16 @@ def _serve(
     may_miss: bool,
 ) -> None:
     """Put deliveries and orders into a model, in place of those that were there."""
-    serve = _SERVES_DELIVERIES.get(handle.formulation)
-    model = handle.block
+    serve, model = _formulation(handle).serve, handle.block
     if serve is None:
         if deliveries or orders:
             what = "deliveries" if deliveries else "orders"
             raise UnsupportedModelError(
                 f"formulation {handle.formulation!r} has no equations for {what}; use one of "
-                f"{', '.join(repr(f) for f in _SERVES_DELIVERIES if f in _FORMULATIONS)}"
+                f"{', '.join(repr(name) for name, f in _FORMULATIONS.items() if f.serve)}"
             )
         return
-    serve(model, handle.given.network, deliveries, orders, handle.horizon, may_miss=may_miss)
+    serve(model, deliveries, orders, may_miss=may_miss)
     handle.deliveries, handle.orders, handle.may_miss = deliveries, orders, may_miss
     for state in handle.network.states:
         amounts = [delivery.amount for delivery in deliveries if delivery.state == state]
@@ -499,21 +444,24 @@ def require_value(
     InvalidInputError
         An unknown kind, or no limit.
     """
-    _check_kind(kind)
+    check_arguments(
+        model=(model, MODEL),
+        kind=(kind, one_of(_SENSES)),
+        at_least=(at_least, optional(NUMBER)),
+        at_most=(at_most, optional(NUMBER)),
+    )
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
+    handle = scheduling_handle(model)
     if kind == "makespan":
-        _module(model).free_makespan(model)
+        _formulation(handle).free_makespan(model)
     model.del_component(f"required_{kind}")
     limit = pyo.Constraint(expr=pyo.inequality(at_least, getattr(model, kind), at_most))
     model.add_component(f"required_{kind}", limit)
 
 
-def _module(model: pyo.ConcreteModel) -> ModuleType:
-    formulation = scheduling_handle(model).formulation
-    if formulation == _RELAXATION:
-        return interval_relaxation
-    return _FORMULATIONS[formulation][0]
+def _formulation(handle: SchedulingHandle) -> contract.Formulation:
+    return _FORMULATIONS.get(handle.formulation, _RELAXATION)
 
 
 def _refuse_overfull_storage(handle: SchedulingHandle) -> bool:
@@ -548,14 +496,14 @@ def _limit_in_time(handle: SchedulingHandle) -> bool:
 def limit_storage_in_time(model: pyo.ConcreteModel, state: str) -> None:
     """Have a state's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_storage_in_time(model, handle.given.network, state, handle.horizon)
+    add_storage_in_time(model, state)
     handle.storage_limited.add(state)
 
 
 def limit_utility_in_time(model: pyo.ConcreteModel, utility: str) -> None:
     """Have a utility's capacity hold at every instant, not at the event points only."""
     handle = scheduling_handle(model)
-    add_utility_in_time(model, handle.given.network, utility, handle.horizon)
+    add_utility_in_time(model, utility)
     handle.utilities_limited.add(utility)
 
 
@@ -581,6 +529,7 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     InvalidInputError
         Another plant than the model's.
     """
+    check_arguments(model=(model, MODEL), network=(network, Network))
     if network != scheduling_handle(model).network:
         raise InvalidInputError(
             f"the model was built from another plant than {network.name!r}; pass the same network"
@@ -611,7 +560,7 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
         The model holds no solution.
     """
     try:
-        return _module(model).read_runs(model)
+        return _formulation(scheduling_handle(model)).read_runs(model)
     except TypeError as error:  # a variable without a value
         raise InvalidScheduleError(
             "the model holds no solution: solve it, and read only if result.has_solution"
@@ -620,14 +569,34 @@ def read_runs(model: pyo.ConcreteModel) -> Runs:
 
 def set_structure(model: pyo.ConcreteModel, runs: Runs) -> None:
     """Set (not fix) the binaries that say which batches run, as `read_runs` returned them."""
-    _module(model).set_structure(model, runs)
+    _formulation(scheduling_handle(model)).set_structure(model, runs)
 
 
-def schedule_from_runs(runs: Runs, network: Network, *, horizon: float) -> Schedule:
-    """Make the schedule of some runs; its final stock follows from the batches."""
-    batches = _batches_from_runs(runs, network, horizon)
-    stock = compute_final_stock(batches, network)
-    return Schedule(batches=batches, final_stock=stock, horizon=horizon)
+def schedule_from_runs(
+    runs: Runs,
+    network: Network,
+    *,
+    horizon: float,
+    deliveries: tuple[Delivery, ...] = (),
+    orders: tuple[ServedOrder, ...] = (),
+    start: PlantState | None = None,
+    date: datetime | None = None,
+) -> Schedule:
+    """Make the schedule of some runs; its final stock follows from what it is made of."""
+    dated = with_calendars(network, start=date, horizon=horizon)
+    batches = _batches_from_runs(runs, dated, horizon)
+    stock = compute_final_stock(
+        batches, network, deliveries, horizon=horizon, start=start, orders=orders
+    )
+    return Schedule(
+        batches=batches,
+        final_stock=stock,
+        horizon=horizon,
+        deliveries=deliveries,
+        orders=orders,
+        start=start,
+        date=date,
+    )
 
 
 def _batches_from_runs(runs: Runs, network: Network, horizon: float) -> tuple[Batch, ...]:
@@ -656,18 +625,19 @@ def _read_schedule(model: pyo.ConcreteModel) -> Schedule:
         final_stock=stock,
         horizon=handle.horizon,
         deliveries=handle.deliveries,
-        orders=_read_orders(model),
+        orders=read_orders(model),
         start=handle.start,
         date=handle.date,
     )
 
 
-def _read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
+def read_orders(model: pyo.ConcreteModel) -> tuple[ServedOrder, ...]:
     """Read what is delivered of each order when; parts at one time are one part."""
     handle = scheduling_handle(model)
-    if not handle.orders:
+    read_parts = _formulation(handle).read_parts
+    if not handle.orders or read_parts is None:
         return ()
-    parts = _READS_PARTS[handle.formulation](model)
+    parts = read_parts(model)
     served = []
     for order in handle.orders:
         together: dict[float, float] = {}

@@ -15,7 +15,7 @@ import numpy as np
 
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
-from stnopt.scheduling.cleanings import Cleanings, choose_cleanings
+from stnopt.scheduling.cleanings import Cleanings, choose_cleanings, cleaning_time
 from stnopt.scheduling.locked_lots import store_with_locks
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 
@@ -125,7 +125,7 @@ def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings)
             0.0,
             schedule.horizon,
             *(time for batch in batches for time in (batch.start, batch.finish)),
-            *(time for coming in comings for time in coming.moments),
+            *(time for coming in comings for time in coming.event_times),
             *(time for _, time, _, _ in takings),
             *(running.remaining for running in start.running),
         ],
@@ -182,7 +182,7 @@ class _Coming:
     locked: tuple[tuple[float, float], ...] = ()
 
     @property
-    def moments(self) -> list[float]:
+    def event_times(self) -> list[float]:
         """Every time it speaks of."""
         ends = [] if self.leaves is None else [self.leaves]
         return [self.released, *ends, *(time for period in self.locked for time in period)]
@@ -330,8 +330,8 @@ def _last_time_in_unit(
     rules = network.unit_rules.get(batch.unit)
     if following is not None:
         takes = changeover_time(batch, following, network)
-        if cleaned and rules and rules.clean_after:
-            takes = max(takes, rules.clean_after.duration)
+        if cleaned:
+            takes = max(takes, cleaning_time(batch.unit, network))
         limits.append(following.start - takes)
     if rules:
         limits += [

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import check_arguments
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
+from stnopt.scheduling.cleanings import check_cleanings
 from stnopt.scheduling.movements import (
     Replay,
     batches_before_start,
@@ -30,7 +33,7 @@ from stnopt.scheduling.movements import (
 from stnopt.scheduling.replay_material import (
     check_final_stock,
     check_instantaneous_batches,
-    check_stock,
+    check_stocks,
 )
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 from stnopt.scheduling.violation import Violation as Violation
@@ -40,7 +43,7 @@ from stnopt.scheduling.violation import number_text as _number
 from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network
+    from collections.abc import Callable
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -94,17 +97,11 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     figure: each batch size may carry that error. A utility's draws may exceed its capacity by
     what these errors in size draw, and by 1e-6 of the capacity.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     violations = _check_start(schedule, network)
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
-    violations += [
-        *_check_batches(schedule, network),
-        *_check_unit_overlaps(schedule, network),
-        *_check_unavailability(schedule, network),
-        *_check_starts_inside(schedule, network),
-        *_check_changeovers(schedule, network),
-        *_check_deliveries(schedule, network),
-        *_check_orders(schedule, network),
-    ]
+    for check in CHECKS:
+        violations += check(schedule, network)
     violations += judge_movements(schedule, network)[1]
     return sorted(violations, key=lambda violation: violation.time)
 
@@ -120,18 +117,9 @@ def judge_movements(schedule: Schedule, network: Network) -> tuple[Replay, list[
     """
     best: tuple[Replay, list[Violation]] | None = None
     for replay in possible_movements(schedule, network):
-        broken = [
-            *_check_cleanings(replay, network),
-            *_check_utilities(schedule, replay, network),
-            *(
-                violation
-                for name, state in network.states.items()
-                if not state.unlimited
-                for violation in check_stock(state, replay.movements[name], replay, network)
-            ),
-            *check_instantaneous_batches(replay, network),
-            *check_final_stock(schedule, replay, network),
-        ]
+        broken: list[Violation] = []
+        for check in CHECKS_OF_MOVEMENTS:
+            broken += check(schedule, replay, network)
         if best is None or len(broken) < len(best[1]):
             best = replay, broken
         if not broken:
@@ -156,6 +144,7 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         horizon's end. States with unlimited supply have no rows. Material waits in its unit only
         for states whose capacity it would otherwise exceed.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, network)
     frames = []
@@ -173,6 +162,29 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         )
     columns = ["state", "time", "stored", "waiting"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
+    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end.
+
+    Of the cleanings that the replay has room for, they are those that it needs, as late as can be.
+    """
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
+    since = schedule.start.since_cleaning if schedule.start else {}
+    times = []
+    for unit, possible in replay.cleanings.before.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        count, latest = since.get(unit, 0), None
+        for position in range(len(replay.by_unit[unit])):
+            count += 1
+            latest = position if position in possible else latest
+            if count > rule.batches and latest is not None:
+                end = replay.by_unit[unit][latest].start
+                times.append((unit, end - rule.duration, end))
+                count, latest = position - latest + 1, None
+    return times
 
 
 def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
@@ -368,28 +380,6 @@ def _check_starts_inside(schedule: Schedule, network: Network) -> list[Violation
     return violations
 
 
-def _check_cleanings(replay: Replay, network: Network) -> list[Violation]:
-    """Check that no unit runs more batches between two cleanings than it may."""
-    violations = []
-    for unit, positions in replay.cleanings.overdue.items():
-        rule = network.unit_rules[unit].clean_after
-        assert rule is not None
-        for position in positions:
-            batch = replay.by_unit[unit][position]
-            violations.append(
-                Violation(
-                    kind="clean_after",
-                    element=unit,
-                    time=batch.start,
-                    amount=rule.duration,
-                    message=f"{unit} starts {batch.task} at t = {_time(batch.start, network)} "
-                    f"after {rule.batches} batches without a cleaning, which takes "
-                    f"{_time(rule.duration, network)} right before a batch",
-                )
-            )
-    return violations
-
-
 def _check_deliveries(schedule: Schedule, network: Network) -> list[Violation]:
     """Check that each delivery can be asked for; whether there is enough, `_check_stock` says."""
     violations = []
@@ -511,7 +501,7 @@ def _draws(
     same = time_tolerance(schedule.horizon)
     steps = [time for time, _ in network.utilities[utility].steps]
 
-    def settle(time: float) -> float:
+    def at_instant(time: float) -> float:
         instant = replay.instant_of.get(time)
         time = time if instant is None else float(replay.times[instant])
         return next((step for step in steps if abs(step - time) <= same), time)
@@ -525,8 +515,28 @@ def _draws(
         slack = suitability.draws_per_amount.get(utility, 0.0) * size_tolerance(network, batch.task)
         begin = max(0.0, batch.start)
         for pause, resume in [*pauses_of(batch.unit, network), (batch.finish, np.inf)]:
-            low, high = settle(begin), settle(min(pause, batch.finish))
+            low, high = at_instant(begin), at_instant(min(pause, batch.finish))
             if low < high:
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)
     return draws
+
+
+#: One check per rule, of the batches alone.
+CHECKS: tuple[Callable[[Schedule, Network], list[Violation]], ...] = (
+    _check_batches,
+    _check_unit_overlaps,
+    _check_unavailability,
+    _check_starts_inside,
+    _check_changeovers,
+    _check_deliveries,
+    _check_orders,
+)
+#: And one per rule that speaks of what moves when.
+CHECKS_OF_MOVEMENTS: tuple[Callable[[Schedule, Replay, Network], list[Violation]], ...] = (
+    check_cleanings,
+    _check_utilities,
+    check_stocks,
+    check_instantaneous_batches,
+    check_final_stock,
+)

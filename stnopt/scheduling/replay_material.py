@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from stnopt.scheduling.movements import Movements, Replay, store
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
@@ -16,95 +15,138 @@ from stnopt.scheduling.violation import number_text as _number
 from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import State
 
 
-def check_stock(
+def check_stocks(_: Schedule, replay: Replay, network: Network) -> list[Violation]:
+    """Check the stock of every state that can run out or overflow."""
+    return [
+        violation
+        for name, state in network.states.items()
+        if not state.unlimited
+        for violation in _check_stock(state, replay.movements[name], replay, network)
+    ]
+
+
+def _check_stock(
     state: State, movements: Movements, replay: Replay, network: Network
 ) -> list[Violation]:
     """Check 0 <= stock <= capacity after every instant, or for `zero_wait` released = taken."""
-    violations = []
-
-    def report(kind: ViolationKind, instant: int, amount: float, message: str) -> None:
-        violations.append(
-            Violation(
-                kind=kind,
-                element=state.name,
-                time=float(replay.times[instant]),
-                amount=float(amount),
-                message=message,
-            )
-        )
-
+    judge = _Judge(state=state, movements=movements, replay=replay, network=network)
     if state.zero_wait:
-        moves_here = np.diff(movements.n_moves, prepend=0)
-        for instant, (released, taken) in enumerate(
-            zip(movements.released, movements.taken, strict=True)
-        ):
-            if abs(released - taken) > replay.amount_tolerance[state.name] * moves_here[instant]:
-                delivered = movements.delivered[instant]
-                how = "consumed or delivered" if delivered else "consumed"
-                report(
-                    "missed_delivery" if delivered and taken > released else "zero_wait",
-                    instant,
-                    abs(released - taken),
-                    f"{state.name} cannot wait: {_amount(released, network)} released at "
-                    f"t = {_time(replay.times[instant], network)}, "
-                    f"{_number(taken)} {how} at that instant",
-                )
-        return violations
-
-    tolerance = replay.amount_tolerance[state.name] * np.maximum(1, movements.n_moves)
+        return [found for instant in judge.instants for found in judge.handed_over(instant)]
     stored, _ = store(movements)
+    violations: list[Violation] = []
     lowest, highest = 0.0, state.capacity  # report a breach when it begins and whenever it grows
-    for instant, on_hand in enumerate(movements.on_hand):
-        when = f"t = {_time(replay.times[instant], network)}"
-        if on_hand < lowest - tolerance[instant]:
-            # Batches are served before deliveries.
-            due = float(movements.delivered[instant])
-            missed = min(due, float(lowest - on_hand))
-            if missed > tolerance[instant]:
-                report(
-                    "missed_delivery",
-                    instant,
-                    missed,
-                    f"{state.name} at {when}: {_amount(due, network)} are due, "
-                    f"{_number(missed)} more than there is",
-                )
-            if lowest - on_hand - missed > tolerance[instant] or missed <= tolerance[instant]:
-                short = -on_hand - missed
-                report(
-                    "stock_below_zero",
-                    instant,
-                    short,
-                    f"{state.name} at {when}: "
-                    f"{_amount(movements.taken[instant] - due, network)} are taken, "
-                    f"{_number(short)} more than there is",
-                )
+    for instant in judge.instants:
+        on_hand, level = movements.on_hand[instant], stored[instant]
+        tolerance = judge.tolerance(instant)
+        if on_hand < lowest - tolerance:
+            violations += judge.taken_in_vain(instant, lowest)
             lowest = on_hand
-        elif on_hand >= -tolerance[instant]:
+        elif on_hand >= -tolerance:
             lowest = 0.0
-        if stored[instant] > highest + tolerance[instant]:
-            highest = stored[instant]
-            over = stored[instant] - state.capacity
-            emptied = sorted(
-                {lot.unit for lot in movements.lots if lot.leaves == instant and lot.unit}
-            )
-            because = f" ({' and '.join(emptied)} had to be emptied)" if emptied else ""
-            report(
-                "over_capacity",
-                instant,
-                over,
-                f"{state.name} holds {_amount(stored[instant], network)} at {when}, "
-                f"{_number(over)} over its capacity of {_number(state.capacity)}{because}",
-            )
-        elif stored[instant] <= state.capacity + tolerance[instant]:
+        if level > highest + tolerance:
+            violations.append(judge.overfull(instant, level))
+            highest = level
+        elif level <= state.capacity + tolerance:
             highest = state.capacity
     return violations
 
 
-def check_instantaneous_batches(replay: Replay, network: Network) -> list[Violation]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """What is wrong with one state's material at an instant, in words."""
+
+    state: State
+    movements: Movements
+    replay: Replay
+    network: Network
+
+    @property
+    def instants(self) -> range:
+        return range(len(self.movements.on_hand))
+
+    def tolerance(self, instant: int) -> float:
+        """Return how far amounts may be off: every movement so far may carry an error."""
+        moves = max(1, int(self.movements.n_moves[instant]))
+        return self.replay.amount_tolerance[self.state.name] * moves
+
+    def violation(
+        self, kind: ViolationKind, instant: int, amount: float, message: str
+    ) -> Violation:
+        return Violation(
+            kind=kind,
+            element=self.state.name,
+            time=float(self.replay.times[instant]),
+            amount=float(amount),
+            message=message,
+        )
+
+    def when(self, instant: int) -> str:
+        return f"t = {_time(self.replay.times[instant], self.network)}"
+
+    def handed_over(self, instant: int) -> Iterator[Violation]:
+        """Say whether what cannot wait is taken whole as it is released."""
+        released, taken = self.movements.released[instant], self.movements.taken[instant]
+        before = self.movements.n_moves[instant - 1] if instant else 0
+        moves_here = self.movements.n_moves[instant] - before
+        tolerance = self.replay.amount_tolerance[self.state.name] * moves_here
+        if abs(released - taken) <= tolerance:
+            return
+        delivered = self.movements.delivered[instant]
+        how = "consumed or delivered" if delivered else "consumed"
+        yield self.violation(
+            "missed_delivery" if delivered and taken > released else "zero_wait",
+            instant,
+            abs(released - taken),
+            f"{self.state.name} cannot wait: {_amount(released, self.network)} released at "
+            f"{self.when(instant)}, {_number(taken)} {how} at that instant",
+        )
+
+    def taken_in_vain(self, instant: int, lowest: float) -> Iterator[Violation]:
+        """Say what more is taken than there is; batches are served before deliveries."""
+        on_hand, tolerance = self.movements.on_hand[instant], self.tolerance(instant)
+        due = float(self.movements.delivered[instant])
+        missed = min(due, float(lowest - on_hand))
+        if missed > tolerance:
+            yield self.violation(
+                "missed_delivery",
+                instant,
+                missed,
+                f"{self.state.name} at {self.when(instant)}: {_amount(due, self.network)} are due, "
+                f"{_number(missed)} more than there is",
+            )
+        if lowest - on_hand - missed > tolerance or missed <= tolerance:
+            short = -on_hand - missed
+            yield self.violation(
+                "stock_below_zero",
+                instant,
+                short,
+                f"{self.state.name} at {self.when(instant)}: "
+                f"{_amount(self.movements.taken[instant] - due, self.network)} are taken, "
+                f"{_number(short)} more than there is",
+            )
+
+    def overfull(self, instant: int, level: float) -> Violation:
+        """Say by how much storage is over its capacity, and which units had to be emptied."""
+        over = level - self.state.capacity
+        lots = self.movements.lots
+        emptied = sorted({lot.unit for lot in lots if lot.leaves == instant and lot.unit})
+        because = f" ({' and '.join(emptied)} had to be emptied)" if emptied else ""
+        return self.violation(
+            "over_capacity",
+            instant,
+            over,
+            f"{self.state.name} holds {_amount(level, self.network)} at {self.when(instant)}, "
+            f"{_number(over)} over its capacity of {_number(self.state.capacity)}{because}",
+        )
+
+
+def check_instantaneous_batches(_: Schedule, replay: Replay, network: Network) -> list[Violation]:
     """Check that a batch that takes no time, or a circle of them, does not live on itself.
 
     Releases come before consumption at one instant, so such batches must be able to run one after

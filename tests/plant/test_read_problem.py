@@ -19,7 +19,7 @@ plant:
   states: {Feed: {initial: unlimited}, Mid:, Good: {price: 10}}
 problem:
   objective: makespan
-  horizon_upper_bound: 50
+  horizon: 50
   demand: {Good: 20}
   sense: exactly
   deliveries:
@@ -72,20 +72,15 @@ BAD_FILES = [
     ("sense: exactly", "sense: more", "problem: sense must be one of at_least, exactly, got 'mor"),
     ("objective", "objectif", "problem: unknown key 'objectif' (did you mean 'objective'?)"),
     ("reference", "referenc", "beside problem: unknown key 'referenc' (did you mean 'reference'"),
-    ("horizon_upper_bound: 50", "horizon: -1", "problem: horizon must be more than 0, got -1"),
-    ("horizon_upper_bound: 50", "horizon: .inf", "problem: horizon must be finite, got inf"),
+    ("horizon: 50", "horizon: -1", "problem: horizon must be more than 0, got -1"),
+    ("horizon: 50", "horizon: .inf", "problem: horizon must be finite, got inf"),
     (
-        "horizon_upper_bound: 50",
-        "horizon_upper_bound: 5e1",
-        "problem: horizon_upper_bound must be a number, got the text '5e1'; write 5.0e+1 without",
+        "horizon: 50",
+        "horizon: 5e1",
+        "problem: horizon must be a number, got the text '5e1'; write 5.0e+1 without",
     ),
     (
-        "horizon_upper_bound: 50",
-        "horizon_upper_bound: 50\n  horizon: 50",
-        "problem: horizon and horizon_upper_bound are the same; give one of them",
-    ),
-    (
-        "horizon_upper_bound: 50",
+        "horizon: 50",
         "horizon: 3",
         "problem: delivery of 'Good' at 4 is after the horizon (3)",
     ),
@@ -110,11 +105,41 @@ def test_bad_file_names_its_one_problem(old, new, message, tmp_path):
     assert message in one_problem_of(read_problem, GOOD, old, new, tmp_path)
 
 
+OLD_NAME = "horizon_upper_bound is called horizon now"
+
+
+def test_the_old_name_of_the_horizon_is_read_with_a_warning(tmp_path):
+    path = tmp_path / "case.yaml"
+    path.write_text(GOOD.replace("horizon: 50", "horizon_upper_bound: 50"), encoding="utf-8")
+    with pytest.warns(DeprecationWarning, match=OLD_NAME) as told:
+        problem = read_problem(path)
+    assert told[0].filename == __file__  # whoever reads the file is told
+    assert problem == read_problem(yaml.safe_load(GOOD))
+
+
+@pytest.mark.filterwarnings(f"ignore:problem. {OLD_NAME}:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (
+            "horizon_upper_bound: 5e1",
+            "problem: horizon_upper_bound must be a number, got the text '5e1'; write 5.0e+1 with",
+        ),
+        (
+            "horizon_upper_bound: 50\n  horizon: 50",
+            "problem: horizon and horizon_upper_bound are the same; give one of them",
+        ),
+    ],
+)
+def test_bad_file_with_the_old_name(new, message, tmp_path):
+    assert message in one_problem_of(read_problem, GOOD, "horizon: 50", new, tmp_path)
+
+
 def test_every_problem_of_a_file_at_once(tmp_path):
     text = GOOD.replace("makespan", "speed").replace("50", "x").replace("Good: 20", "Goood: -20")
     problems = problems_of(read_problem, text.replace("amount: 15", "amount: -15"), tmp_path)
     assert [problem.partition(":")[2].split()[0] for problem in problems] == [
-        "horizon_upper_bound",
+        "horizon",
         "demand:",
         "delivery",
         "objective",

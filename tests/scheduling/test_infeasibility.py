@@ -12,16 +12,26 @@ from time_grid import best_on_grid
 
 import stnopt
 from stnopt.errors import InvalidInputError
-from stnopt.plant import Delivery, load_example, read_network
-from stnopt.scheduling.diagnosis import explain as infeasibility
-from stnopt.scheduling.diagnosis.aggregate_balance import (
-    Demand,
-    find_reasons,
-    missing_in_sums,
-    write_number,
+from stnopt.plant import (
+    Delivery,
+    Order,
+    PlantState,
+    Problem,
+    RunningBatch,
+    load_example,
+    read_network,
 )
-from stnopt.scheduling.diagnosis.explain import double, explain_infeasible
+from stnopt.scheduling.diagnosis.aggregate_balance import missing_in_sums
+from stnopt.scheduling.diagnosis.bottleneck import double
+from stnopt.scheduling.diagnosis.elastic import ElasticQuestion
+from stnopt.scheduling.diagnosis.explain import explain_infeasible
+from stnopt.scheduling.diagnosis.feasible_from import find_feasible_horizon
+from stnopt.scheduling.diagnosis.reasons import find_reasons
+from stnopt.scheduling.diagnosis.wording import write_number
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.search import event_points
+from stnopt.scheduling.search.find_schedule import search_question
+from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.solvers.solve import SolveResult, Status
 
 
@@ -82,6 +92,7 @@ def test_how_short_which_unit_and_from_when(short_of_p):
     assert not found.is_met
 
 
+@pytest.mark.long
 def test_the_shortfall_of_the_literature_s_plant_is_what_its_frontier_says():
     # 87.75 of S9 is the most in 8 h (Kumawat & Chaturvedi 2021). In a horizon a little shorter
     # than the stated one the most is less than the demand; in the stated one it is not.
@@ -93,6 +104,8 @@ def test_the_shortfall_of_the_literature_s_plant_is_what_its_frontier_says():
     # Heating and separation wait for the reactors, doubled or not.
     assert found.bottleneck.missed_with_second["HR"] == pytest.approx(12.25, abs=1e-4)
     assert found.bottleneck.missed_with_second["SR"] == pytest.approx(12.25, abs=1e-4)
+    # Linear relaxations in intervals, horizon after horizon; no limit of time may cut them short.
+    assert found.feasible_from.bound_any == pytest.approx(8.119, rel=2e-4)
     start = found.feasible_from.horizon
     only_s9 = read_network(plant.to_dict() | {"states": {**plant.to_dict()["states"], "S8": {}}})
     for horizon, enough in ((start * (1 - 1e-3), False), (start * (1 + 1e-6), True)):
@@ -260,10 +273,8 @@ def test_the_hours_of_a_unit():
         "The demand takes at least 8 h of R, which is there for 7."
     ]
     away = two_steps().to_dict() | {"units": {"R": {"unavailable": [[1, 3]]}}}
-    short = Demand(
-        network=read_network(away), targets={"P": 30}, sense="at_least", horizon=9, relative_gap=0
-    )
-    assert missing_in_sums(short, 9) == pytest.approx(30 - 24)
+    short = Problem(targets={"P": 30}, horizon=9)
+    assert missing_in_sums(read_network(away), short) == pytest.approx(30 - 24)
 
 
 def test_exactly_may_be_missed_from_above():
@@ -282,10 +293,10 @@ def test_a_demand_that_can_be_met_after_all():
 
 
 def test_a_limit_that_comes_first_is_undecided_not_infeasible(monkeypatch):
-    real = infeasibility.solve
+    real = event_points.solve
     # Of a hundredth of a second, the least that a solve is given, a fast machine may make use.
     monkeypatch.setattr(
-        infeasibility, "solve", lambda m, **settings: real(m, **{**settings, "time_limit": 1e-6})
+        event_points, "solve", lambda m, **settings: real(m, **{**settings, "time_limit": 1e-6})
     )
     plant = load_example("ex2_exact_thirds")
     found = explain_infeasible(plant, {"S9": 70, "S8": 70}, horizon=8, n_events=8, time_limit=0.02)
@@ -297,13 +308,13 @@ def test_a_limit_that_comes_first_is_undecided_not_infeasible(monkeypatch):
 
 
 def test_a_bound_of_rounding_does_not_make_a_limit_a_proof(monkeypatch):
-    real = infeasibility.solve
+    real = event_points.solve
 
     def stopped(model, **options):
         real(model, **options)
         return SolveResult(status=Status.NO_SOLUTION, bound=1e-9)
 
-    monkeypatch.setattr(infeasibility, "solve", stopped)
+    monkeypatch.setattr(event_points, "solve", stopped)
     found = explain_infeasible(two_steps(), {"P": 16}, horizon=5, n_events=3, max_span=0)
     assert found.sentences[0].startswith("Undecided within 5 h")
     assert (found.bound, found.bound_any, found.settled) == (0.0, 0.0, ())
@@ -361,6 +372,114 @@ def test_what_is_left_after_deliveries_is_what_is_short():
     assert "The demand takes at least 45 kg of A, and only 40 kg are in stock." in found.sentences
 
 
+def test_what_is_proven_too_short_bounds_the_horizon_that_is_long_enough():
+    # Four batches in R and one in S take 9 h. Within 8.5 h something is missing, whatever is done.
+    plant, problem = two_steps(), Problem(targets={"P": 30}, horizon=8.5)
+    plain = find_feasible_horizon(plant, problem, n_events=5, max_span=0)
+    assert plain.horizon == pytest.approx(9)
+    assert plain.bound_any <= 9 + 1e-6
+    known = find_feasible_horizon(plant, problem, is_too_short=True, n_events=5, max_span=0)
+    assert 8.5 <= known.bound_any <= 9 + 1e-6
+    # 10 of X arrive at 8 h, a batch of 2.5 h makes 2: 12 there are from 8 h on, whatever makespan.
+    late = read_network(
+        {
+            "name": "late",
+            "states": {"A": {"initial": "unlimited"}, "X": {"arrivals": [[8, 10]]}},
+            "tasks": {
+                "Make": {
+                    "consumes": {"A": 1},
+                    "produces": {"X": 1},
+                    "units": {"U": {"max_batch": 2, "fixed_time": 2.5}},
+                }
+            },
+        }
+    )
+    found = find_feasible_horizon(
+        late, Problem(targets={"X": 12}, horizon=6), is_too_short=True, n_events=2, max_span=0
+    )
+    assert found.horizon == pytest.approx(8)
+    assert found.bound_any <= 2.5 + 1e-6
+
+
+def ask_elastic(known_bound):
+    # 1.97 h: on no grid of few points.
+    network = two_steps(tasks__React__units__R__fixed_time=1.97)
+    question = ElasticQuestion(
+        network=network, problem=Problem(targets={"P": 30}, horizon=5, objective="makespan")
+    )
+    return search_question(
+        question,
+        SearchLimits(),
+        n_events=None,
+        max_span=None,
+        formulation="unit_events",
+        report=lambda _: None,
+        known_bound=known_bound,
+    )
+
+
+def test_the_shortfall_is_searched_for_like_any_value():
+    # 14 is the least: a bound of 14 that is known ends the search, one of 20 is not believed.
+    plain, known, wrong = ask_elastic(None), ask_elastic(14.0), ask_elastic(20.0)
+    for found in (plain, known, wrong):
+        assert found.result.objective == pytest.approx(14)
+        assert found.proof.scope == "any schedule"
+        assert found.bound == pytest.approx(14, rel=2e-4)
+    assert known.stopped == "proven"
+    assert {attempt.formulation for attempt in known.tried} == {"unit_events"}
+    assert len(known.tried) <= len(plain.tried)
+
+
+def test_a_plant_under_way():
+    # R is busy until 1 h with 10, then has time for one batch until 3 h: 20 of B, 16 of P.
+    start = PlantState(
+        running=[RunningBatch(task="React", unit="R", started=-1, size=10, remaining=1)]
+    )
+    found = explain_infeasible(two_steps(), {"P": 30}, horizon=5, start=start)
+    assert found.sentences == (
+        "Short by 14 kg of P within 5 h.",
+        "No schedule misses less, whatever its event points.",
+        # 37.5 of B, less 10, are three batches.
+        "The demand takes at least 6 h of R, which is there for 4 from 1, when its first batch can "
+        "start.",
+        # A second R runs two batches besides: 40 of B by 4 h.
+        "The bottleneck is R, busy 3 of 5 h: with a second one the demand could be met.",
+        "Feasible from horizon 8 h, and from none shorter, whatever the event points.",
+    )
+    assert found.schedule.start == start
+    assert find_violations(found.schedule, two_steps()) == []
+    # What is in stock and what is held count as they are at time 0, not as the plant says.
+    empty = PlantState(stocks={"A": 0}, held={"R": {"B": 10}})
+    found = explain_infeasible(two_steps(), {"P": 10}, horizon=5, start=empty)
+    assert found.short == pytest.approx({"P": 2})
+    assert found.sentences[2:] == (
+        "The demand takes at least 2.5 kg of A, and there is none in stock.",
+        "Infeasible for every horizon: however long, at least 2 kg are missing.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": PlantState(stocks={"Z": 1})}, "stocks names the unknown state 'Z'"),
+        ({"orders": [Order("a", "Z", 1, 2)]}, "has no such state"),
+        ({"orders": [Order("a", "P", 1, 9)]}, "after the horizon"),
+        ({"problem": Problem(horizon=5, targets={"P": 1})}, "not both"),
+    ],
+)
+def test_states_and_orders_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        explain_infeasible(two_steps(), {"P": 1}, horizon=5, **options)
+
+
+def test_problem_orders_and_targets_by_either_way():
+    order = Order("a", "P", 8, 2)
+    problem = Problem(horizon=9, orders=[order], targets={"P": 8}, objective="tardiness")
+    parts = explain_infeasible(two_steps(), targets={"P": 8}, horizon=9, orders=[order])
+    assert str(explain_infeasible(two_steps(), problem=problem)) == str(parts)
+    assert parts.orders.tardiness == pytest.approx(1)
+
+
 def test_a_stock_that_a_delivery_exceeds():
     found = explain_infeasible(two_steps(), {}, horizon=9, deliveries=[Delivery("A", 0, 45)])
     assert found.sentences == (
@@ -394,6 +513,9 @@ def test_double_copies_a_unit_with_its_rules_and_a_utility():
     assert twice.tasks["React"].units["R (second)"].draws == {"steam": 4}
     assert twice.unit_rules["R (second)"].unavailable == ((1.0, 2.0),)
     assert double(plant, "steam").utilities["steam"].capacity == 10
+    steps = replace(plant.utilities["steam"], capacity=[[0, 5], [2, 3]])
+    stepped = replace(plant, utilities={"steam": steps})
+    assert double(stepped, "steam").utilities["steam"].steps == ((0, 10), (2, 6))
     assert double(plant, "steam").units == plant.units
 
 
@@ -405,8 +527,8 @@ def test_double_copies_a_unit_with_its_rules_and_a_utility():
         ({"A": float("nan")}, {}, "must be a number of at least 0"),
         ({}, {}, "needs targets"),
         ({}, {"deliveries": [Delivery("P", 6, 1)]}, "after the horizon"),
-        ({"P": 1}, {"horizon": 0}, "horizon must be a positive number"),
-        ({"P": 1}, {"sense": "about"}, "unknown sense 'about'"),
+        ({"P": 1}, {"horizon": 0}, "horizon: expected a positive finite number"),
+        ({"P": 1}, {"sense": "about"}, "sense: expected one of 'at_least', 'exactly', got 'about'"),
     ],
 )
 def test_what_is_no_demand_is_refused(targets, options, message):
@@ -423,6 +545,7 @@ def test_what_is_no_demand_is_refused(targets, options, message):
     suppress_health_check=list(HealthCheck),
 )
 @given(plants(storage="unlimited"), st.sampled_from([4, 5, 6, 7]))
+@pytest.mark.long
 def test_a_time_grid_agrees_on_the_shortfall_of_drawn_plants(network, hours):
     # The grid says what the most of P is: that much has no reason against it, 2 more are 2 short.
     assume("P" in network.states)
@@ -436,11 +559,9 @@ def test_a_time_grid_agrees_on_the_shortfall_of_drawn_plants(network, hours):
     }
     network = replace(network, states=states, tasks=tasks)
     most = best_on_grid(network, hours)
-    possible = Demand(
-        network=network, targets={"P": most}, sense="at_least", horizon=hours, relative_gap=0
-    )
-    assert list(find_reasons(possible)) == []
-    assert missing_in_sums(possible, hours) == 0
+    possible = Problem(targets={"P": most}, horizon=hours)
+    assert list(find_reasons(network, possible)) == []
+    assert missing_in_sums(network, possible) == 0
     found = explain_infeasible(network, {"P": most + 2}, horizon=hours)
     assert found.total == pytest.approx(2, abs=1e-3)
     assert found.bound_any <= 2 + 1e-3

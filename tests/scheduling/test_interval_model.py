@@ -9,8 +9,8 @@ from time_grid import best_on_grid, draw_plant
 
 from stnopt.plant import load_example, read_network
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.scheduling.formulations import interval_relaxation
-from stnopt.scheduling.formulations.interval_relaxation import count_intervals
+from stnopt.scheduling.formulations.intervals import tables
+from stnopt.scheduling.formulations.intervals.tables import count_intervals
 from stnopt.scheduling.model import (
     build_relaxation,
     build_scheduling_model,
@@ -158,13 +158,13 @@ def test_intervals_longer_than_a_batch_would_lose_schedules(monkeypatch):
     # So the checks above can fail.
     assert count_intervals(ONE_UNIT, 6) == 7
     assert bound(ONE_UNIT, 6) == pytest.approx(60)
-    monkeypatch.setattr(interval_relaxation, "count_intervals", lambda network, horizon: 3)
+    monkeypatch.setattr(tables, "count_intervals", lambda network, horizon: 3)
     assert bound(ONE_UNIT, 6) < 59
 
 
 def test_spans_left_out_would_lose_schedules(monkeypatch):
-    spans = interval_relaxation._spans
-    monkeypatch.setattr(interval_relaxation, "_spans", lambda fit, width: spans(fit, width)[1:])
+    spans = tables._spans
+    monkeypatch.setattr(tables, "_spans", lambda fit, width: spans(fit, width)[1:])
     assert bound(ONE_UNIT, 6) < 59
 
 

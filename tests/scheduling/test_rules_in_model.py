@@ -471,9 +471,9 @@ def everything(entries, deliveries):
     network = plant(**entries)
     model = build_scheduling_model(network, horizon=10, n_events=3, max_span=1)
     require_deliveries(model, deliveries)
-    add_storage_in_time(model, network, "I", 10.0)
+    add_storage_in_time(model, "I")
     for name in network.utilities:
-        add_utility_in_time(model, network, name, 10.0)
+        add_utility_in_time(model, name)
     return model
 
 

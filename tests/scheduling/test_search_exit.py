@@ -16,6 +16,7 @@ import stnopt as so
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.search.bounds import bound_makespan
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, shorten_horizon
 from stnopt.scheduling.search.incumbent import Incumbent
@@ -266,6 +267,20 @@ def test_grams_beside_tonnes_get_true_labels():
     assert labels.tolist() == [-1, -1, 1, 1, 1, 1]
     short = so.explain_infeasible(network, {"V": 0.002}, horizon=6)
     assert short.short["V"] == pytest.approx(0.001, rel=1e-3)
+
+
+def test_what_arrives_after_a_makespan_counts_for_a_target():
+    # 10 of X arrive at 8 h; one batch of 2.5 h makes the other 2: the makespan is 2.5 h, though
+    # within 7 h there would not be 12 of X.
+    network = plant(
+        {"A": {"initial": "unlimited"}, "X": {"arrivals": [[8, 10]]}, "P": {"price": 1}},
+        {"Make": task("A", "X", U1=run(2.5, 5)), "Other": task("A", "P", U2=run(1.1, 5))},
+    )
+    problem = Problem(objective="makespan", targets={"X": 12}, horizon=10)
+    assert (bound_makespan(Question(network=network, problem=problem)) or 0) <= 2.5
+    found = so.find_schedule(network, problem)
+    assert found.result.objective == pytest.approx(2.5)
+    assert found.bound <= 2.5 + 1e-6
 
 
 def test_a_schedule_that_breaks_the_plant_is_never_the_best():

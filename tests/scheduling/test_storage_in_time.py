@@ -297,7 +297,7 @@ SHOWN_IN_BLOCK = {
 def test_constraint_of_the_block_forbids_what_it_says(constraint):
     index, bad, good = SHOWN_IN_BLOCK[constraint]
     model = build_scheduling_model(BLOCK, horizon=10, n_events=3)
-    add_storage_in_time(model, BLOCK, "I", 10.0)
+    add_storage_in_time(model, "I")
     block = model.storage_in_time["I"]
     row = block.component(constraint)[index]
     for values, allowed in ((bad, False), (good, True)):

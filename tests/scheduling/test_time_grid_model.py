@@ -10,7 +10,7 @@ from time_grid import best_on_grid, draw_plant
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.plant.problem import Delivery
-from stnopt.scheduling.formulations.time_grid import find_grid_width
+from stnopt.scheduling.formulations.time_grid.width import find_grid_width
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,

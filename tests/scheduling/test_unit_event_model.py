@@ -273,7 +273,7 @@ def test_every_constraint_is_shown_by_a_test():
     }
     network = read_network(entries)
     model = build_scheduling_model(network, horizon=10, n_events=3, max_span=1)
-    add_storage_in_time(model, network, "I", 10.0)
+    add_storage_in_time(model, "I")
     built = {c.local_name for c in model.component_objects(pyo.Constraint) if len(c)}
     assert built == {*SHOWN, *by_other_tests, *SHOWN_IN_BLOCK}
 
@@ -328,7 +328,7 @@ def test_every_variable_is_bounded():
     network = load_example("ex1")
     model = build_scheduling_model(network, horizon=8, n_events=3, max_span=1)
     for state in model.storage_in_time.index_set():
-        add_storage_in_time(model, network, state, 8.0)
+        add_storage_in_time(model, state)
     for var in model.component_data_objects(pyo.Var):
         assert math.isfinite(var.lb), var.name
         assert math.isfinite(var.ub), var.name

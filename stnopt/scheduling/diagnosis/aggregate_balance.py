@@ -1,4 +1,4 @@
-"""What keeps every schedule from meeting a demand: sums over the horizon, without event points.
+"""What every schedule misses of a demand at least: sums over the horizon, without event points.
 
 What goes in and out of every state, whole batches within their sizes and the hours of each unit add
 up in every schedule, so what these sums forbid no schedule does, however many its event points.
@@ -7,34 +7,26 @@ up in every schedule, so what these sums forbid no schedule does, however many i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant.reachability import soonest_times
+from stnopt.plant.calendar import merge_periods, with_calendars
+from stnopt.plant.problem import Delivery
+from stnopt.plant.reachability import Reach, soonest_times
+from stnopt.plant.rules import Unit
 from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.checks import check_targets
 from stnopt.solvers.solve import Status, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from stnopt.plant.network import Network
-    from stnopt.plant.problem import Delivery
-    from stnopt.plant.recipe import State
-
-ReasonKind = Literal[
-    "no_producer",
-    "no_route",
-    "zero_wait",
-    "storage",
-    "raw_material",
-    "batch_minimum",
-    "route_time",
-    "unit_hours",
-]
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
 
 #: The sums over the whole horizon are small models: they get this many seconds each, and the bound
 #: of one that needs more.
@@ -42,81 +34,64 @@ _SUMS_LIMIT = 10.0
 _SUMS_GAP = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Something that keeps every schedule from meeting the demand, whatever its event points.
+# --- What is asked --------------------------------------------------------------------------------
 
-    Attributes
-    ----------
-    kind : str
-        "no_producer", "no_route", "zero_wait", "storage", "raw_material" and "batch_minimum" hold
-        for every horizon; "route_time" and "unit_hours" for this one.
-    element : str
-        The state or unit.
-    message : str
-        A sentence in the plant's words.
+
+def horizon_of(problem: Problem) -> float:
+    """Return the horizon of a problem; infinite where it has none."""
+    return math.inf if problem.horizon is None else problem.horizon
+
+
+def delivered_in_all(problem: Problem) -> dict[str, float]:
+    """Return the amount of each state that all deliveries take together."""
+    total: dict[str, float] = {}
+    for delivery in problem.deliveries:
+        total[delivery.state] = total.get(delivery.state, 0.0) + delivery.amount
+    return total
+
+
+def with_orders_delivered(problem: Problem) -> Problem:
+    """Return the problem with deliveries in the place of the orders that must not be missing.
+
+    Sums over the horizon know no dates, so that any will do.
     """
-
-    kind: ReasonKind
-    element: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What is asked of a plant within a horizon.
-
-    Attributes
-    ----------
-    network : Network
-    targets : mapping of str to float, amount
-    sense : {"at_least", "exactly"}
-    horizon : float
-        May be infinite where no schedule is sought.
-    relative_gap : float
-        For each solve.
-    deliveries : tuple of Delivery
-    """
-
-    network: Network
-    targets: Mapping[str, float]
-    sense: Literal["at_least", "exactly"]
-    horizon: float
-    relative_gap: float
-    deliveries: tuple[Delivery, ...] = ()
-
-    @property
-    def delivered(self) -> dict[str, float]:
-        """Amount of each state that all deliveries take together."""
-        total: dict[str, float] = {}
-        for delivery in self.deliveries:
-            total[delivery.state] = total.get(delivery.state, 0.0) + delivery.amount
-        return total
-
-    @property
-    def to_be_made(self) -> list[str]:
-        """States of which more is asked than there is at the start."""
-        delivered = self.delivered
-        asked = {s: self.targets.get(s, 0.0) + delivered.get(s, 0.0) for s in self.network.states}
-        states = self.network.states
-        return [s for s, a in asked.items() if a > there_in_all(states[s]) + self.tolerance_of(s)]
-
-    def tolerance_of(self, state: str) -> float:
-        """Amount by which the target of a state may be missed and counts as met."""
-        return amount_tolerance(self.network, state) or SHARE * max(
-            fit.max_batch for fit in self.network.suitabilities
-        )
-
-    @property
-    def tolerance(self) -> float:
-        """Amount by which all targets together may be missed and count as met."""
-        states = list(self.targets) or [delivery.state for delivery in self.deliveries]
-        return sum(self.tolerance_of(state) for state in dict.fromkeys(states))
+    needed = [
+        Delivery(order.state, 0.0, order.amount)
+        for order in problem.orders
+        if order.missing_cost is None
+    ]
+    return replace(problem, orders=(), deliveries=(*problem.deliveries, *needed))
 
 
-def there_in_all(state: State, *, by: float = math.inf) -> float:
+def states_to_make(network: Network, problem: Problem) -> list[str]:
+    """List the states of which more is asked than there is or comes from outside."""
+    delivered = delivered_in_all(problem)
+    asked = {s: problem.targets.get(s, 0.0) + delivered.get(s, 0.0) for s in network.states}
+    return [
+        state
+        for state, amount in asked.items()
+        if amount > there_in_all(network, state) + target_tolerance(network, state)
+    ]
+
+
+def target_tolerance(network: Network, state: str) -> float:
+    """Return the amount by which the target of a state may be missed and counts as met."""
+    return amount_tolerance(network, state) or SHARE * max(
+        fit.max_batch for fit in network.suitabilities
+    )
+
+
+def demand_tolerance(network: Network, problem: Problem) -> float:
+    """Return the amount by which all targets together may be missed and count as met."""
+    states = list(problem.targets) or [delivery.state for delivery in problem.deliveries]
+    states = states or [order.state for order in problem.orders]
+    return sum(target_tolerance(network, state) for state in dict.fromkeys(states))
+
+
+def there_in_all(network: Network, state: str, *, by: float = math.inf) -> float:
     """Return what there is of a state at the start, and what comes of it until a time."""
-    return state.initial + math.fsum(amount for time, amount in state.arrivals if time <= by)
+    held = network.states[state]
+    return held.initial + math.fsum(amount for time, amount in held.arrivals if time <= by)
 
 
 def check_demand(network: Network, targets: Mapping[str, float]) -> None:
@@ -132,13 +107,92 @@ def check_demand(network: Network, targets: Mapping[str, float]) -> None:
             )
 
 
-def add_elastic_demand(m: pyo.ConcreteModel, demand: Demand) -> None:
-    """final_stock + short - over >= target (== for `exactly`); total = what is short and over."""
-    targets = demand.targets
+def plant_at_rest(network: Network, problem: Problem, start: PlantState | None) -> Network:
+    """Return the plant with what is there at time 0 as stock, and weekly patterns laid out.
+
+    What is held in a unit arrives at 0, what a running batch still releases arrives when it does,
+    and its unit is away until it ends: sums need no more of a state.
+    """
+    if problem.horizon is not None:
+        network = with_calendars(network, start=problem.start, horizon=problem.horizon)
+    if start is None:
+        return network
+    coming: dict[str, list[tuple[float, float]]] = {name: [] for name in network.states}
+    for row in start.held.values():
+        for state, amount in row.items():
+            coming[state].append((0.0, amount))
+    rules = dict(network.unit_rules)
+    for running in start.running:
+        shares = network.tasks[running.task].produces
+        for state, time in running.releases(network).items():
+            coming[state].append((time, shares[state] * running.size))
+        unit = rules.get(running.unit) or Unit(name=running.unit)
+        away = merge_periods([(0.0, running.remaining), *unit.unavailable])
+        rules[running.unit] = replace(unit, unavailable=away)
+    states = {
+        name: state
+        if state.unlimited
+        else replace(
+            state,
+            initial=min(start.stock(network, name), state.capacity),
+            arrivals=tuple(sorted([*state.arrivals, *coming[name]])),
+            # What comes of it in time is what counts here.
+            zero_wait=state.zero_wait and not coming[name],
+        )
+        for name, state in network.states.items()
+    }
+    return replace(network, states=states, unit_rules=rules)
+
+
+def soonest_with_absence(network: Network) -> Reach:
+    """Return the earliest start of each task, and when each state can first be made (inf: never).
+
+    As `soonest_times`, and no batch overlaps a period in which its unit is away.
+
+    Parameters
+    ----------
+    network : Network
+        From `plant_at_rest`.
+    """
+    starts, made = (dict(times) for times in soonest_times(network))
+    come = {
+        s.name: 0.0 if s.initial > 0 else min((t for t, _ in s.arrivals), default=math.inf)
+        for s in network.states.values()
+    }
+    # What is there later makes what follows later: from the soonest times up, along each route.
+    for _ in range(len(network.tasks) + 1):
+        ends: dict[str, float] = dict.fromkeys(network.states, math.inf)
+        for task in network.tasks.values():
+            ready = max((min(come[s], made[s]) for s in task.consumes), default=0.0)
+            first = {}
+            for unit, fit in task.units.items():
+                first[unit] = _first_fit(network, unit, ready, fit.duration(fit.min_batch))
+                for state in task.produces:
+                    lasts = fit.release_time.get(state, fit.duration(fit.min_batch))
+                    ends[state] = min(ends[state], first[unit] + lasts)
+            starts[task.name] = min(first.values())
+        made = ends
+    return Reach(starts, made)
+
+
+def _first_fit(network: Network, unit: str, ready: float, lasts: float) -> float:
+    """Return when a batch that is ready can start on a unit first, whatever else runs there."""
+    rule = network.unit_rules.get(unit)
+    for begin, end in rule.unavailable if rule else ():
+        if begin < ready + lasts * (1 - SHARE) and end > ready:
+            ready = end
+    return ready
+
+
+# --- Sums -----------------------------------------------------------------------------------------
+
+
+def add_elastic_demand(m: pyo.ConcreteModel, network: Network, problem: Problem) -> None:
+    """final_stock + short - over >= target (== for `exactly`); missed = what is short and over."""
+    targets = problem.targets
     m.short = pyo.Var(list(targets), bounds=lambda m, s: (0.0, targets[s]))
-    most = _most_ever(demand)
-    exact = list(targets) if demand.sense == "exactly" else []
-    m.over = pyo.Var(exact, bounds=(0.0, most))
+    exact = list(targets) if problem.sense == "exactly" else []
+    m.over = pyo.Var(exact, bounds=(0.0, _most_ever(network, horizon_of(problem))))
 
     @m.Constraint(list(targets))
     def enough(m, state):
@@ -151,37 +205,35 @@ def add_elastic_demand(m: pyo.ConcreteModel, demand: Demand) -> None:
     m.missed = pyo.Expression(expr=sum(m.short.values()) + sum(m.over.values()))
 
 
-def _most_ever(demand: Demand) -> float:
+def _most_ever(network: Network, horizon: float) -> float:
     """Return more of any state than a schedule can make."""
-    network = demand.network
-    stocked = sum(there_in_all(s) for s in network.states.values() if not s.unlimited)
+    stocked = sum(there_in_all(network, s.name) for s in network.states.values() if not s.unlimited)
     made = sum(
-        fit.max_batch * (1 + demand.horizon / fit.duration(fit.min_batch))
-        for fit in network.suitabilities
+        fit.max_batch * (1 + horizon / fit.duration(fit.min_batch)) for fit in network.suitabilities
     )
     return stocked + made
 
 
-# --- Sums -----------------------------------------------------------------------------------------
-
-
 def _build_sums(
-    demand: Demand, horizon: float, *, no_minimum: tuple[tuple[str, str], ...] = ()
+    network: Network, problem: Problem, *, no_minimum: tuple[tuple[str, str], ...] = ()
 ) -> pyo.ConcreteModel:
     """Model whole batches, materials and hours over the horizon, without events.
 
     Per task and unit: min_batch * n <= size <= max_batch * n. Per state: 0 <= initial + made - used
-    <= capacity + what can wait in units. Per unit: time of its batches <= length - the earliest
-    start on it, with length <= horizon. What a row lacks is in `lacking`, fixed at zero.
+    - ordered <= capacity + what can wait in units, with 0 <= ordered <= what the orders ask. Per
+    unit: time of its batches <= length - the earliest start on it, with length <= horizon. What a
+    row lacks is in `lacking`, fixed at zero.
     """
-    network = demand.network
+    horizon = horizon_of(problem)
     fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
     limited = [s.name for s in network.states.values() if not s.unlimited]
-    delivered = demand.delivered
+    delivered = delivered_in_all(problem)
     m = pyo.ConcreteModel(name=f"{network.name} in sums")
     m.n_batches = pyo.Var(list(fits), domain=pyo.NonNegativeIntegers)
     m.total_size = pyo.Var(list(fits), domain=pyo.NonNegativeReals)
     m.length = pyo.Var(bounds=(0.0, horizon if horizon < math.inf else None))
+    wanted = {order.id: order.amount for order in problem.orders}
+    m.ordered = pyo.Var(list(wanted), bounds=lambda m, name: (0.0, wanted[name]))
     m.lacking = pyo.Var(
         [("stock", s) for s in limited if not network.producers(s)]
         + [("room", s) for s in limited]
@@ -206,7 +258,8 @@ def _build_sums(
 
     @m.Expression(limited)
     def final_stock(m, state):
-        stock = there_in_all(network.states[state], by=horizon) - delivered.get(state, 0.0)
+        stock = there_in_all(network, state, by=horizon) - delivered.get(state, 0.0)
+        stock -= sum(m.ordered[order.id] for order in problem.orders if order.state == state)
         if ("stock", state) in m.lacking:
             stock += m.lacking["stock", state]
         return stock + processed(state, "produces") - processed(state, "consumes")
@@ -215,11 +268,11 @@ def _build_sums(
     def no_less_than_nothing(m, state):
         return m.final_stock[state] >= 0
 
-    @m.Constraint([s for s in limited if _most_at_the_end(network, s) < math.inf])
+    @m.Constraint([s for s in limited if most_at_the_end(network, s) < math.inf])
     def no_more_than_fits(m, state):
-        return m.final_stock[state] <= _most_at_the_end(network, state) + m.lacking["room", state]
+        return m.final_stock[state] <= most_at_the_end(network, state) + m.lacking["room", state]
 
-    starts, _ = soonest_times(network)
+    starts, _ = soonest_with_absence(network)
 
     @m.Constraint(list(network.units))
     def in_time(m, unit):
@@ -236,7 +289,7 @@ def _build_sums(
             available = available_time(network, unit, first, horizon)
         return busy <= available + m.lacking["hours", unit]
 
-    add_elastic_demand(m, demand)
+    add_elastic_demand(m, network, problem)
     return m
 
 
@@ -251,221 +304,76 @@ def _least(m: pyo.ConcreteModel, expression: pyo.Expression) -> float:
 
 
 def missing_in_sums(
-    demand: Demand, horizon: float, *, no_minimum: tuple[tuple[str, str], ...] = ()
+    network: Network, problem: Problem, *, no_minimum: tuple[tuple[str, str], ...] = ()
 ) -> float:
-    """Return what every schedule misses at least within a horizon, which may be infinite."""
-    m = _build_sums(demand, horizon, no_minimum=no_minimum)
+    """Return what every schedule misses of the targets at least, whatever becomes of the orders.
+
+    Parameters
+    ----------
+    network : Network
+        From `plant_at_rest`.
+    problem : Problem
+        Without a horizon: within any. Its objective does not count.
+    no_minimum : tuple of (task, unit)
+        Pairs whose smallest batch is ignored.
+
+    Returns
+    -------
+    float
+        0 where that is within the tolerance; inf where the deliveries cannot all be served.
+    """
+    m = _build_sums(network, problem, no_minimum=no_minimum)
     missing = _least(m, m.missed)
-    return 0.0 if missing <= demand.tolerance else missing
+    return 0.0 if missing <= demand_tolerance(network, problem) else missing
 
 
-def shortest_in_sums(demand: Demand) -> float:
+def shortest_in_sums(network: Network, problem: Problem) -> float:
     """Return a time that no schedule which meets the demand is shorter than."""
-    m = _build_sums(demand, math.inf)
-    m.met = pyo.Constraint(expr=m.missed <= demand.tolerance)
-    _, made = soonest_times(demand.network)
-    return max([_least(m, m.length), *(made[state] for state in demand.to_be_made)])
+    problem = replace(problem, horizon=None)
+    m = _build_sums(network, problem)
+    m.met = pyo.Constraint(expr=m.missed <= demand_tolerance(network, problem))
+    _, made = soonest_with_absence(network)
+    return max([_least(m, m.length), *(made[s] for s in states_to_make(network, problem))])
 
 
-def _least_lacking(demand: Demand, horizon: float, resource: tuple[str, str]) -> float:
-    """Return how much of one resource the demand lacks at least, were all others without limit."""
-    m = _build_sums(demand, horizon)
+def least_lacking(network: Network, problem: Problem, resource: tuple[str, str]) -> float:
+    """Return how much of one resource the demand lacks at least, were all others without limit.
+
+    Parameters
+    ----------
+    resource : ("stock" | "room" | "hours", name)
+        Of a state or a unit.
+
+    Returns
+    -------
+    float
+        0 where that may be rounding.
+    """
+    m = _build_sums(network, problem)
     m.lacking.unfix()
     m.met = pyo.Constraint(expr=m.missed <= 0)
-    return _least(m, m.lacking[resource])
+    lacking = _least(m, m.lacking[resource])
+    least = 2 * demand_tolerance(network, problem)
+    if resource[0] == "hours":
+        least = SHARE * horizon_of(problem)
+    return lacking if least < lacking < math.inf else 0.0
 
 
 def available_time(network: Network, unit: str, start: float, end: float) -> float:
-    """Return how much of a time a unit is there."""
-    periods = network.unit_rules[unit].unavailable if unit in network.unit_rules else ()
+    """Return how much of a time a unit is there and not paused."""
+    rule = network.unit_rules.get(unit)
+    periods = merge_periods([*rule.unavailable, *rule.paused]) if rule else ()
     away = sum(max(min(to, end) - max(since, start), 0.0) for since, to in periods)
     return max(end - start - away, 0.0)
 
 
-def _most_at_the_end(network: Network, state: str) -> float:
+def most_at_the_end(network: Network, state: str) -> float:
     """Return what fits at the end: the storage, and one batch that waits in every unit."""
     if network.states[state].zero_wait:
         return 0.0
-    return network.states[state].capacity + _most_waiting(network, state)
+    return network.states[state].capacity + most_waiting(network, state)
 
 
-def _most_waiting(network: Network, state: str) -> float:
+def most_waiting(network: Network, state: str) -> float:
+    """Return how much of a state can wait in the units that make it."""
     return math.fsum(network.most_made(state).values())
-
-
-def find_reasons(demand: Demand) -> Iterator[Reason]:
-    """Yield what no schedule can help: of each product alone first, then of the plant's sums."""
-    alone = list(_reasons_of_products(demand))
-    yield from alone
-    if any(reason.kind != "route_time" for reason in alone):
-        return  # the sums would repeat it, less clearly
-    yield from _reasons_of_materials(demand)
-    if not alone and demand.horizon < math.inf:
-        yield from _reasons_of_units(demand)
-
-
-def _reasons_of_products(demand: Demand) -> Iterator[Reason]:
-    network = demand.network
-    _, made = soonest_times(network)
-    for state in demand.to_be_made:
-        held, target = network.states[state], demand.targets.get(state, 0.0)
-        fits = _most_at_the_end(network, state)
-        if not network.producers(state):
-            stock = _in_stock(there_in_all(held), network)
-            yield Reason(
-                kind="no_producer", element=state, message=f"No task makes {state}, and {stock}."
-            )
-        elif made[state] == math.inf:
-            roots = [s for s in network.states if made[s] == math.inf and _is_missing(network, s)]
-            without = " and ".join(roots) or "a start"
-            yield Reason(
-                kind="no_route",
-                element=state,
-                message=f"No route leads to {state}: nothing makes {without}, and there is none in "
-                "stock.",
-            )
-        elif held.zero_wait and target > demand.tolerance:
-            yield Reason(
-                kind="zero_wait",
-                element=state,
-                message=f"{state} cannot wait: none of it can be left at the end.",
-            )
-        elif target > fits + demand.tolerance:
-            waiting = write_number(_most_waiting(network, state), up=True)
-            yield Reason(
-                kind="storage",
-                element=state,
-                message=f"{write_amount(target, network.amount_unit)} of {state} do not fit: "
-                f"storage holds {write_number(held.capacity)}, and {waiting} at most can wait in "
-                "the units that make it.",
-            )
-        elif made[state] > demand.horizon * (1 + 1e-9):
-            yield Reason(
-                kind="route_time",
-                element=state,
-                message=f"The quickest way to any {state} takes "
-                f"{write_amount(made[state], network.time_unit)}.",
-            )
-
-
-def _is_missing(network: Network, state: str) -> bool:
-    return not network.producers(state) and there_in_all(network.states[state]) == 0
-
-
-def _reasons_of_materials(demand: Demand) -> Iterator[Reason]:
-    """Batch sizes, if all would be well without them; else stocks and storage."""
-    network = demand.network
-    if missing_in_sums(demand, math.inf) == 0:
-        return
-    with_minimum = [f for f in network.suitabilities if f.min_batch > 0]
-    keys = tuple((fit.task, fit.unit) for fit in with_minimum)
-    if keys and missing_in_sums(demand, math.inf, no_minimum=keys) == 0:
-        to_blame = [
-            fit
-            for fit, key in zip(with_minimum, keys, strict=True)
-            if missing_in_sums(demand, math.inf, no_minimum=(key,)) == 0
-        ]
-        for fit in to_blame or with_minimum:
-            least = write_amount(fit.min_batch, network.amount_unit)
-            yield Reason(
-                kind="batch_minimum",
-                element=fit.unit,
-                message=f"{fit.task} on {fit.unit} takes at least {least} a batch, "
-                f"{'which' if to_blame else 'which together with other such limits'} the demand "
-                "and the stocks do not add up to.",
-            )
-        return
-    any_alone = False
-    for name, state in network.states.items():
-        if state.unlimited:
-            continue
-        lacking = 0.0 if network.producers(name) else _lack(demand, ("stock", name), math.inf)
-        if lacking > 0:
-            any_alone = True
-            need = write_amount(there_in_all(state) + lacking, network.amount_unit, up=False)
-            yield Reason(
-                kind="raw_material",
-                element=name,
-                message=f"The demand takes at least {need} of {name}, and "
-                f"{_in_stock(there_in_all(state), network)}.",
-            )
-        fits = _most_at_the_end(network, name)
-        lacking = 0.0 if fits == math.inf else _lack(demand, ("room", name), math.inf)
-        if lacking > 0:
-            any_alone = True
-            left = write_amount(fits + lacking, network.amount_unit, up=False)
-            yield Reason(
-                kind="storage",
-                element=name,
-                message=f"The demand leaves at least {left} of {name}, and "
-                f"{write_number(fits)} at most fit into storage and the units that make it.",
-            )
-    if any_alone:
-        return
-    raw = [
-        s.name
-        for s in network.states.values()
-        if not s.unlimited and not network.producers(s.name) and network.consumers(s.name)
-    ]
-    yield Reason(
-        kind="raw_material",
-        element=", ".join(raw),
-        message=f"The stocks of {' and '.join(raw)} together do not suffice for the demand."
-        if raw
-        else "What goes in and what comes out never adds up to the demand.",
-    )
-
-
-def _reasons_of_units(demand: Demand) -> Iterator[Reason]:
-    network = demand.network
-    starts, _ = soonest_times(network)
-    for unit in network.units:
-        lacking = _lack(demand, ("hours", unit), demand.horizon)
-        if lacking > 0:
-            start = min(starts[fit.task] for fit in network.suitabilities if fit.unit == unit)
-            available = available_time(network, unit, start, demand.horizon)
-            need = write_amount(available + lacking, network.time_unit, up=False)
-            there = f"is there for {write_number(available)}"
-            if start > 0:
-                there += f" from {write_number(start)}, when its first batch can start"
-            yield Reason(
-                kind="unit_hours",
-                element=unit,
-                message=f"The demand takes at least {need} of {unit}, which {there}.",
-            )
-
-
-def _lack(demand: Demand, resource: tuple[str, str], horizon: float) -> float:
-    """Return the least that is lacking of one resource; 0 where that may be rounding."""
-    lacking = _least_lacking(demand, horizon, resource)
-    least = 1e-6 * demand.horizon if resource[0] == "hours" else 2 * demand.tolerance
-    return lacking if least < lacking < math.inf else 0.0
-
-
-# --- In words -------------------------------------------------------------------------------------
-
-
-def _in_stock(initial: float, network: Network) -> str:
-    if initial == 0:
-        return "there is none in stock"
-    return f"only {write_amount(initial, network.amount_unit)} are in stock"
-
-
-def write_amount(value: float, unit: str, *, up: bool | None = None) -> str:
-    """Write a number with its unit (see `write_number`)."""
-    return f"{write_number(value, up=up)} {unit}".strip()
-
-
-def write_number(value: float, *, up: bool | None = None) -> str:
-    """Write four digits, rounded to the side on which the sentence stays true."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    digits = 3 - math.floor(math.log10(abs(value)))
-    scaled = value * 10.0**digits
-    if up is None:
-        scaled = round(scaled)
-    else:
-        # A bound within the tolerances of a round number is that number.
-        scaled = math.ceil(scaled - 0.002) if up else math.floor(scaled + 0.02)
-    number = scaled / 10.0**digits
-    return f"{number:.0f}" if abs(number) >= 1e4 else f"{number:.4g}"

@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stnopt.scheduling.diagnosis.aggregate_balance import write_amount, write_number
+from stnopt.plant.tolerance import SHARE
+from stnopt.scheduling.diagnosis.wording import listed, write_amount, write_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stnopt.plant.problem import Delivery
-    from stnopt.scheduling.diagnosis.aggregate_balance import Reason
+    from stnopt.scheduling.diagnosis.late_orders import LateOrder
+    from stnopt.scheduling.diagnosis.reasons import Reason
     from stnopt.scheduling.schedule import Schedule
 
 
@@ -79,6 +81,39 @@ class FeasibleFrom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeastLate:
+    """The orders of the schedule that misses least of them, and is then least late.
+
+    Attributes
+    ----------
+    rows : mapping of str to str
+        By the order's id, in order of the due dates: who gets what when, how late, what is missing.
+    late : tuple of LateOrder
+        Those that are late or missing, with the reasons.
+    missing, missing_bound : float
+        Priority-weighted share that this schedule misses, and that every schedule misses at least.
+    tardiness : float
+        Priority-weighted lateness, in the plant's time unit.
+    tardiness_bound : float or None
+        No schedule that misses as little is less late, whatever its event points; None if nothing
+        was proven.
+    holds_for_any : bool
+        Whether it is proven that no schedule at all is better.
+    is_proven : bool
+        Whether it is proven for these event points.
+    """
+
+    rows: Mapping[str, str]
+    late: tuple[LateOrder, ...]
+    missing: float
+    missing_bound: float
+    tardiness: float
+    tardiness_bound: float | None
+    holds_for_any: bool
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
     """By how much a plant misses a demand, why, and from which horizon it would not.
 
@@ -114,6 +149,8 @@ class Shortfall:
         None when nothing is missing that a unit could help, or no schedule was found.
     feasible_from : FeasibleFrom or None
         None when no horizon is long enough.
+    orders : LeastLate or None
+        Where the targets can be met: what becomes of the orders in `schedule`.
     """
 
     targets: Mapping[str, float]
@@ -135,6 +172,7 @@ class Shortfall:
     settled: tuple[tuple[int, int], ...]
     bottleneck: Bottleneck | None
     feasible_from: FeasibleFrom | None
+    orders: LeastLate | None = None
 
     @property
     def total(self) -> float | None:
@@ -145,8 +183,8 @@ class Shortfall:
 
     @property
     def is_met(self) -> bool:
-        """Whether a schedule was found after all that meets the demand."""
-        return self.total == 0.0
+        """Whether a schedule was found after all that meets the demand, every order in time."""
+        return self.total == 0.0 and not (self.orders and self.orders.late)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -173,15 +211,17 @@ def _sentences(found: Shortfall) -> Iterator[str]:
             yield f"Of what is due by {write_amount(found.due.horizon, found.time_unit)}:"
             yield from found.due.sentences
             return
+    elif found.orders is not None and found.orders.late:
+        yield from _order_sentences(found, found.orders)
     elif total == 0:
         yield f"The demand can be met {within} after all, on {here}."
         return
     else:
         parts = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.short.items()]
-        text = f"Short by {_listed(parts)}" if parts else ""
+        text = f"Short by {listed(parts)}" if parts else ""
         over = [f"{write_amount(a, found.amount_unit)} of {s}" for s, a in found.over.items()]
         if over:
-            text += f"{', and' if parts else 'Too much:'} {_listed(over)}"
+            text += f"{', and' if parts else 'Too much:'} {listed(over)}"
             text += " too much" if parts else ""
         yield f"{text} {within}." + _share(found)
         yield _proof(found)
@@ -195,6 +235,36 @@ def _sentences(found: Shortfall) -> Iterator[str]:
     elif found.bound_ever > 0:
         least = write_amount(found.bound_ever, found.amount_unit, up=False)
         yield f"Infeasible for every horizon: however long, at least {least} are missing."
+
+
+def _order_sentences(found: Shortfall, orders: LeastLate) -> Iterator[str]:
+    """Say which orders are late or missing, why, and what is proven of it."""
+    n_missing = sum(bool(late.missing) for late in orders.late)
+    counts = [(len(orders.late) - n_missing, "late"), (n_missing, "missing, wholly or in part")]
+    told = [f"{count} {what}" for count, what in counts if count]
+    within = f"within {write_amount(found.horizon, found.time_unit)}"
+    n, reasons = len(orders.rows), {late.served.order.id: late for late in orders.late}
+    yield f"Of {n} order{'s' if n != 1 else ''}, {listed(told)} {within}:"
+    for name, row in orders.rows.items():
+        yield f"  {row}"
+        if name in reasons:
+            yield from (f"    {sentence}" for sentence in reasons[name].sentences())
+    lateness = write_amount(orders.tardiness, found.time_unit)
+    of = f"no schedule misses less of the orders or, missing as little, is less late ({lateness} "
+    of += "in all, weighted by priority)"
+    if orders.holds_for_any:
+        yield f"Whatever its event points, {of}."
+    elif orders.is_proven:
+        yield f"On {_points((found.n_events, found.max_span))} {of}."
+    else:
+        least = ""
+        if orders.tardiness_bound and orders.tardiness_bound > SHARE * found.horizon:
+            bound = write_amount(orders.tardiness_bound, found.time_unit, up=False)
+            least = f"; missing as little, none is less late than {bound}"
+        yield (
+            "Undecided whether a schedule misses less of the orders or is less late "
+            f"({lateness} in all, weighted by priority): a limit came first{least}."
+        )
 
 
 def _points(*settled: tuple[int, int]) -> str:
@@ -297,14 +367,10 @@ def _windows_sentence(found: Shortfall, start: FeasibleFrom) -> str:
             ranges.append(f"from {write_amount(since, unit, up=True)}")
         else:
             ranges.append(f"at {least} to {write_amount(until, unit, up=False)}")
-    text = f"Feasible {_listed(ranges)}"
+    text = f"Feasible {listed(ranges)}"
     if start.windows[0][0] > found.horizon:
         text = f"Feasible from horizon {write_amount(start.windows[0][0], unit, up=True)}"
         if len(ranges) > 1:
             text += f" to {write_amount(start.windows[0][1], unit, up=False)}, and "
-            text += _listed(ranges[1:])
+            text += listed(ranges[1:])
     return text + ("." if start.is_proven else ", as far as was found: a limit came first.")
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.contract import Formulation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stnopt.plant.network import Network
-
+    from stnopt.scheduling.formulations.given import Given
 
 #: Names of the rules that eq. 1-8 express; capacities at the events only.
 SUPPORTS = frozenset({"storage", "release_time", "size_dependent_time"})
 
 
 def build_state_sequence_model(
-    network: Network, *, horizon: float, n_events: int, max_span: int
-) -> pyo.ConcreteModel:
+    network: Network, *, horizon: float, n_events: int, max_span: int, given: Given | None = None
+) -> tuple[pyo.ConcreteModel, None]:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
     Storage is balanced and limited at the events only (eq. 4 and 8).
@@ -50,7 +52,7 @@ def build_state_sequence_model(
     _add_state_balances(m, network)
     _add_processing_times(m, network, horizon, max_span)
     _add_sequences(m, network, horizon)
-    return m
+    return m, None  # nothing is looked up later
 
 
 def effective_state(network: Network, task: str) -> str:
@@ -75,7 +77,7 @@ def _add_variables(
     m.EXITS = pyo.RangeSet(1, n_events)
     m.STAYS = pyo.RangeSet(0, n_events - 2) if max_span else pyo.Set(initialize=[])
     m.STORED = pyo.Set(initialize=[s.name for s in network.states.values() if not s.unlimited])
-    m.share = {
+    shares = {
         task: network.tasks[task].consumes[effective_state(network, task)] for task in network.tasks
     }
     largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
@@ -84,7 +86,7 @@ def _add_variables(
     m.taken = pyo.Var(
         m.ENTRIES,
         m.EVENTS,
-        bounds=lambda m, task, unit, _: (0, m.share[task] * largest[task, unit]),
+        bounds=lambda m, task, unit, _: (0, shares[task] * largest[task, unit]),
     )
     m.given = pyo.Var(m.ENTRIES, m.EXITS, bounds=lambda m, task, unit, _: (0, largest[task, unit]))
     m.stay = pyo.Var(m.ENTRIES, m.STAYS, domain=pyo.Binary)
@@ -99,7 +101,7 @@ def _add_variables(
 
     @m.Expression(m.ENTRIES, m.EVENTS)
     def batch(m, task, unit, n):
-        return m.taken[task, unit, n] / m.share[task]
+        return m.taken[task, unit, n] / shares[task]
 
     @m.Expression(m.ENTRIES, m.EVENTS)
     def running(m, task, unit, n):
@@ -320,3 +322,13 @@ def set_structure(
         m.use[task, unit, n].set_value(1)
         for k in range(n, n + span):
             m.stay[task, unit, k].set_value(1)
+
+
+FORMULATION = Formulation(
+    name="state_sequence",
+    supports=SUPPORTS,
+    build=build_state_sequence_model,
+    free_makespan=free_makespan,
+    read_runs=read_runs,
+    set_structure=set_structure,
+)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.formulations.unit_specific.tables import leaves_early
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network

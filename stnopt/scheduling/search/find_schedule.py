@@ -5,37 +5,60 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tqdm import tqdm
-
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    GAP,
+    PROGRESS,
+    SECONDS,
+    SECONDS_FROM_0,
+    WHOLE,
+    WORKERS,
+    as_tuple,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
-from stnopt.plant.problem import Problem
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.state import PlantState
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.model import Formulation
+from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
+from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
+from stnopt.scheduling.search.kept import check_kept, read_kept
+from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
-from stnopt.scheduling.search.question import Question, why_not_long_horizon
+from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
+from stnopt.scheduling.search.progress import ProgressReport, SearchProgress
+from stnopt.scheduling.search.question import (
+    Question,
+    missing_share,
+    why_not_long_horizon,
+)
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from stnopt.plant.network import Network
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
-    from stnopt.scheduling.model import Formulation, Objective
-    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.model import Objective
+    from stnopt.scheduling.schedule import Batch
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
@@ -46,7 +69,7 @@ _MANY_BATCHES = 10.0
 #: A horizon of no more is a short one, on which event points come first for longer.
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
-_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.25
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
 
 
 def find_schedule(
@@ -60,13 +83,15 @@ def find_schedule(
     deliveries: Iterable[Delivery] = (),
     orders: Iterable[Order] = (),
     start: PlantState | None = None,
+    keep: Schedule | Iterable[Batch] = (),
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
     proof_limit: float | None = None,
     relative_gap: float = 1e-4,
     formulation: Formulation | None = None,
-    progress: bool = False,
+    n_jobs: int = 1,
+    progress: bool | Callable[[SearchProgress], None] = False,
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
@@ -100,6 +125,11 @@ def find_schedule(
         What is wanted by a date and may come late.
     start : PlantState, optional
         The plant at time 0: what runs, waits and is in stock. It overrides the plant's `initial`.
+    keep : Schedule or iterable of Batch, optional
+        Batches that stay as they are, with their unit, start and size; others may be put beside
+        them. A schedule that is given whole is what the search begins with, if it breaks no rule
+        and meets the demand. The search for long horizons, and a time grid on which a kept batch
+        does not start, are not used then.
     n_events, max_span : int, optional
         Fix what the search would choose.
     time_limit : float, optional
@@ -114,8 +144,12 @@ def find_schedule(
     formulation : {"unit_events", "state_sequence"}, optional
         As in `build_scheduling_model`; left out, "unit_events". A time grid has no event points to
         search for.
-    progress : bool
-        Show what is being tried.
+    n_jobs : int
+        Workers for the search for long horizons, which takes a time limit: joblib's, or those of
+        the backend that is named around the call (``joblib.parallel_config(backend="dask")``).
+    progress : bool or callable
+        Show what is being tried; or call this with a `SearchProgress` each time: the best schedule,
+        its value, the bound and the gap.
 
     Returns
     -------
@@ -126,15 +160,31 @@ def find_schedule(
     InvalidInputError
         No horizon for another objective than makespan, makespan or cost without targets or
         deliveries, a target or delivery that the plant cannot be asked for, a limit that is none,
-        or a `problem` beside what it holds.
+        a `problem` beside what it holds, or a batch to keep that cannot stay.
+    UnsupportedModelError
+        Batches to keep with another formulation than "unit_events".
     """
+    deliveries, orders = as_tuple(deliveries), as_tuple(orders)
+    check_arguments(  # what is asked is checked by the problem it makes
+        network=(network, Network),
+        problem=(problem, optional(Problem)),
+        targets=(targets, optional(BY_NAME)),
+        start=(start, optional(PlantState)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        proof_limit=(proof_limit, SECONDS_FROM_0),
+        relative_gap=(relative_gap, GAP),
+        formulation=(formulation, optional(one_of(get_args(Formulation)))),
+        n_jobs=(n_jobs, WORKERS),
+        progress=(progress, PROGRESS),
+    )
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
     limits = SearchLimits(time_limit=time_limit, proof_limit=proof_limit, relative_gap=relative_gap)
-    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = Problem(
             objective=objective,
@@ -150,31 +200,24 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
-    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    kept, known = read_kept(keep)
+    tell = progress if callable(progress) else None
+    silent = time_limit is not None or tell is not None
+    with ProgressLine(
+        "find_schedule", " solves", progress=progress is True, limited=silent
+    ) as line:
+        settings: dict[str, Any] = {
+            "known": known,
+            "n_events": n_events,
+            "max_span": max_span,
+            "formulation": formulation or "unit_events",
+            "n_jobs": n_jobs,
+            "report": ProgressReport(limits=limits, line=line, tell=tell),
+        }
+        question = Question(network=network, problem=problem, start=start, keep=kept)
         if problem.horizon is not None:
-            return _search(
-                Question(network=network, problem=problem, start=start),
-                limits,
-                n_events=n_events,
-                max_span=max_span,
-                formulation=formulation or "unit_events",
-                report=report,
-            )
-        return find_in_window(
-            network,
-            problem,
-            limits=limits,
-            start=start,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=formulation or "unit_events",
-            report=report,
-        )
+            return _search(question, limits, **settings)
+        return find_in_window(network, problem, limits=limits, start=start, keep=kept, **settings)
 
 
 def check_problem(network: Network, problem: Problem) -> None:
@@ -201,21 +244,37 @@ def _search(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
+    if question.keep:
+        check_kept(
+            question.keep,
+            question.network,
+            horizon=question.horizon,
+            start=question.start,
+            date=question.problem.start,
+        )
     settings: dict[str, Any] = {
+        "known": known,
         "n_events": n_events,
         "max_span": max_span,
         "formulation": formulation,
+        "n_jobs": n_jobs,
         "report": report,
     }
     if question.problem.objective != "tardiness":
-        return _search_once(question, limits, **settings)
-    complete = _search_once(replace(question, improve="missing share"), limits, **settings)
+        return search_question(question, limits, known_bound=known_bound, **settings)
+    chosen = n_events is not None or max_span is not None or formulation != "unit_events"
+    if limits.time_limit is not None and not chosen and _is_long(question):
+        return search_late_orders(question, limits, report=report)
+    complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
     least = complete.result.objective or 0.0
@@ -223,7 +282,7 @@ def _search(
     found = replace(complete, schedule=None)
     if complete.stopped != "interrupted":
         try:
-            found = _search_once(replace(question, most_missing=least), limits, **settings)
+            found = search_question(replace(question, most_missing=least), limits, **settings)
         except KeyboardInterrupt:
             found = replace(found, stopped="interrupted")
     stopped: Stopped = "interrupted" if found.stopped == "interrupted" else "time limit"
@@ -232,6 +291,8 @@ def _search(
         unproven = SolveResult(status=Status.FEASIBLE, objective=value)
         found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
         found = replace(found, stopped=stopped)
+    assert found.schedule is not None
+    missing = missing_share(found.schedule)
     whole = complete.stopped == "proven"
     scope = found.proof if whole else replace(found.proof, scope="these event points")
     return replace(
@@ -239,23 +300,42 @@ def _search(
         proof=scope,
         stopped=found.stopped if whole or found.stopped != "proven" else complete.stopped,
         tried=(*complete.tried, *found.tried),
-        missing=least,
+        missing=missing if missing > _NOTHING_MISSING else 0.0,
         missing_bound=complete.bound,
     )
 
 
-def _search_once(
+def search_question(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int = 1,
     report: Callable[[str], None],
+    known_bound: float | None = None,
 ) -> ScheduleSearch:
-    gap, network, problem = limits.relative_gap, question.network, question.problem
+    """Search for the best answer to a question, and prove what can be proven of it.
+
+    Parameters
+    ----------
+    question : Question
+    limits : SearchLimits
+    known : Schedule, optional
+        What the search begins with, if it is one of those that are asked for.
+    n_events, max_span, formulation, n_jobs
+        As in `find_schedule`.
+    report : callable
+        Told what is being tried.
+    known_bound : float, optional
+        No schedule at all is better: what is proven already.
+    """
+    gap = limits.relative_gap
     incumbent = Incumbent(question=question, relative_gap=gap)
     bound = GlobalBound(maximises=incumbent.maximises, relative_gap=gap)
+    bound.update(known_bound)
     given = n_events is not None and max_span is not None
     points = EventPointSearch(
         question=question,
@@ -269,14 +349,18 @@ def _search_once(
         pause_after=math.inf,
         report=report,
     )
+    if isinstance(report, ProgressReport):
+        report.watch(incumbent, bound)
     interrupted = False
     try:
         if limits.proof_limit != 0 and formulation == "unit_events":
             points.bound_by_sums()
+        _begin_with(points, known)
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
-            _use_the_time(points)
+            _use_the_time(points, n_jobs)
         elif n_events is None:
-            points.add_events(fewest_events(network, problem.targets), max_span)
+            first, span = _first_points(question)
+            points.add_events(first, max_span, first_span=span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -287,7 +371,55 @@ def _search_once(
     return _conclude(points, given=given, interrupted=interrupted)
 
 
-def _use_the_time(points: EventPointSearch) -> None:
+def _first_events(question: Question) -> int:
+    """Return with how many event points to begin: no more for orders than batches fit."""
+    network, problem = question.network, question.problem
+    fewest = fewest_events(network, question.amounts_to_make)
+    if not (problem.orders or problem.deliveries):
+        return fewest
+    amounts = dict(problem.targets)
+    wanted = [(order.state, order.amount) for order in problem.orders]
+    wanted += [(delivery.state, delivery.amount) for delivery in problem.deliveries]
+    for state, amount in wanted:
+        amounts[state] = amounts.get(state, 0.0) + amount
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
+    return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
+
+
+def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
+    """Begin with a schedule that was given, if it is one of those that are asked for."""
+    if known is None:
+        return
+    question = points.question
+    same = replace(known, start=question.start, date=question.problem.start)
+    valued = points.incumbent.valued(same)
+    if valued is not None and question.is_met_by(valued[0]):
+        points.adopt(*valued, SolveResult(status=Status.FEASIBLE))
+
+
+def _first_points(question: Question) -> tuple[int, int]:
+    """Return the event points and the span to begin with: kept batches have to fit."""
+    fewest = _first_events(question)
+    if not question.keep:
+        return fewest, 0
+    alone = Schedule(
+        batches=question.keep, final_stock={}, horizon=question.horizon, start=question.start
+    )
+    n_events, span = number_events(alone, question.network)
+    n_events += question.start is not None and bool(question.start.running)
+    return max(fewest, n_events), span
+
+
+def _typical_batch(network: Network) -> float:
+    return statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+
+
+def _is_long(question: Question) -> bool:
+    return question.horizon > _MANY_BATCHES * _typical_batch(question.network)
+
+
+def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
     Where only event points are left, they have all of the rest.
@@ -295,46 +427,62 @@ def _use_the_time(points: EventPointSearch) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = fewest_events(network, problem.targets)
-    typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    start, span = _first_points(points.question)
+    typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
-        is_long = problem.horizon > _MANY_BATCHES * typical
+        is_long = _is_long(points.question)
         share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
         points.pause_after = share * limits.time_limit
     if engine and is_long:
         if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
     else:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
     if engine and not (points.settled or limits.reached):
-        _search_long(points)
+        _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
 
 
-def _search_long(points: EventPointSearch) -> None:
+def _search_long(points: EventPointSearch, n_jobs: int) -> None:
     """Give the rest of the time to the search for long horizons, from the best so far."""
-    limits, incumbent = points.limits, points.incumbent
+    limits, incumbent, report = points.limits, points.incumbent, points.report
     remaining = limits.remaining
     assert remaining is not None
-    points.report("long horizon: construct, improve, retime")
+    report("long horizon: construct, improve, retime")
     started = limits.clock()
 
     def improved(schedule: Schedule, value: float, bound: float | None) -> None:
-        points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
+        what = f"{points.problem.objective} {value:.6g}, bound {bound}"
+        if isinstance(report, ProgressReport):
+            report.found(what, schedule, value, bound)
+        else:
+            report(what)
 
     interrupts: list[bool] = []
-    schedule, bound = search_long_horizon(
-        points.question.network,
-        points.problem,
-        time_limit=remaining,
-        relative_gap=limits.relative_gap,
-        warm=incumbent.schedule,
-        on_improvement=improved,
-        on_interrupt=lambda: interrupts.append(True),
-    )
+    question = points.question
+    settings: dict[str, Any] = {
+        "start": question.start,
+        "improve": question.improve,
+        "most_missing": question.most_missing,
+        "relative_gap": limits.relative_gap,
+        "warm": incumbent.schedule,
+        "time_limit": remaining,
+    }
+    if n_jobs == 1:
+        schedule, bound = search_long_horizon(
+            question.network,
+            points.problem,
+            on_improvement=improved,
+            on_interrupt=lambda: interrupts.append(True),
+            **settings,
+        )
+    else:
+        schedule, bound = search_portfolio(
+            question.network, points.problem, n_jobs=n_jobs, **settings
+        )
     valued = None if schedule is None else incumbent.valued(schedule)
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
@@ -402,34 +550,22 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
     )
 
 
-def suggest_events(
-    network: Network, *, horizon: float, n_events: int | None, max_span: int | None
-) -> tuple[int, int]:
-    """Choose event points and span on which the plant reaches its largest production or profit."""
-    found = find_schedule(
-        network,
-        horizon=horizon,
-        objective="production" if network.products else "profit",
-        n_events=n_events,
-        max_span=max_span,
-        proof_limit=0,
-    )
-    if found.stopped == "interrupted":
-        raise KeyboardInterrupt  # what was asked for is not known
-    return found.n_events, found.max_span
-
-
 def find_in_window(
     network: Network,
     problem: Problem,
     *,
     limits: SearchLimits,
     start: PlantState | None = None,
+    keep: tuple[Batch, ...] = (),
+    known: Schedule | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
+    known_bound: float | None = None,
+    most_doublings: int = _MOST_DOUBLINGS,
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
+    n_jobs: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> ScheduleSearch:
     """Find the shortest window in which a demand can be met.
@@ -444,9 +580,15 @@ def find_in_window(
         With objective "makespan"; its horizon does not count.
     limits : SearchLimits
     start : PlantState, optional
+    keep, known
+        Batches that stay as they are, and a schedule to begin with.
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
-    n_events, max_span, formulation
+    known_bound : float, optional
+        No schedule in such a window is shorter: what is proven already.
+    most_doublings : int
+        Windows that are tried after the last period away, each twice as long as the one before.
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -456,12 +598,12 @@ def find_in_window(
     amount += sum(delivery.amount for delivery in problem.deliveries)
     amount += sum(order.amount for order in problem.orders)
     largest = max(fit.max_batch for fit in network.suitabilities)
-    latest = latest_date(problem)
+    latest = latest_date(problem, keep)
     guess = latest + longest * (2 + len(network.tasks) + amount / largest)
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
     windows = [end for _, end in feasibility_windows(dated, guess)]
-    windows += [guess * 2**more for more in range(1, _MOST_DOUBLINGS)]
+    windows += [guess * 2**more for more in range(1, most_doublings)]
     windows = [end for end in windows if after < end <= up_to] or [up_to]
     before, undecided, tried = 0.0, False, 0.0
     found: ScheduleSearch | None = None
@@ -470,12 +612,17 @@ def find_in_window(
             continue
         before, tried = limits.elapsed, window
         found = _search(
-            Question(network=network, problem=replace(problem, horizon=window), start=start),
+            Question(
+                network=network, problem=replace(problem, horizon=window), start=start, keep=keep
+            ),
             limits,
+            known=known,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation,
+            n_jobs=n_jobs,
             report=report,
+            known_bound=known_bound,
         )
         if found.schedule is not None or limits.reached or found.stopped == "interrupted":
             break

@@ -13,22 +13,31 @@ import pyomo.environ as pyo
 from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network
-    from stnopt.scheduling.formulations.given import Given
+    from collections.abc import Mapping
+
+    from stnopt.plant.rules import CleanAfter
+    from stnopt.scheduling.formulations.unit_specific.tables import EventTables
+
+RULES = ("clean_after",)
 
 
-def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
+def _rules(tables: EventTables) -> Mapping[str, CleanAfter]:
+    rules = tables.network.unit_rules.items()
+    return {unit: rule.clean_after for unit, rule in rules if rule.clean_after is not None}
+
+
+def declare(m: pyo.ConcreteModel, tables: EventTables) -> None:
+    """Say which units are kept empty for a cleaning."""
+    tables.cleaned |= set(_rules(tables))
+
+
+def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Count the batches since each cleaning, and leave it its time (docs/formulation.md, U60-U65).
 
     since[n] >= since[n-1] + starts[n] - batches * clean[n];  since[n] >= starts[n];
     since[n] <= batches;  clean[n] <= starts[n]; the time lies before the start, in no period.
     """
-    rules = {
-        unit: rule.clean_after
-        for unit, rule in network.unit_rules.items()
-        if rule.clean_after is not None
-    }
-    m.cleaned |= set(rules)
+    rules, network, given = _rules(tables), tables.network, tables.given
     if not rules:
         return
     changed = {unit for unit in rules if network.unit_rules[unit].changeovers}
@@ -46,8 +55,7 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     )
 
     def starts(unit: str, event: int) -> pyo.Expression:
-        started = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
-        return sum(m.run[b] for b in started if b[0] not in past)
+        return sum(m.run[b] for b in tables.started(unit, event) if b[0] not in past)
 
     @m.Constraint(list(rules), m.EVENTS)
     def batches_since_cleaning(m, unit, event):
@@ -73,12 +81,12 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     def changeover_takes(m, unit, event):
         return m.cleaning_length[unit, event] >= m.changeover_time[unit, event]
 
-    @m.Constraint(list(rules), m.EVENTS, sorted({b[3] for b in m.BATCHES}))
+    @m.Constraint(list(rules), m.EVENTS, list(tables.spans))
     def cleaning_before_start(m, unit, event, span):
         following = event + span + 1
         if following not in m.EVENTS:
             return pyo.Constraint.Skip
-        ended = [b for b in m.BATCHES if b[1] == unit and b[2] == event and b[3] <= span]
+        ended = [b for b in tables.started(unit, event) if b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
         busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
         return gap >= busy + rules[unit].duration * m.clean[unit, following]
@@ -87,15 +95,15 @@ def add_cleanings(m: pyo.ConcreteModel, network: Network, given: Given) -> None:
     def cleaning_after_opening(m, unit, event):
         return m.unit_time[unit, event] >= rules[unit].duration * m.clean[unit, event]
 
-    @m.Constraint([(*key, e) for key in m.periods for e in m.EVENTS if key[0] in rules])
+    @m.Constraint([(*key, e) for key in tables.periods for e in m.EVENTS if key[0] in rules])
     def cleaning_after_period(m, unit, number, event):
-        passed = m.periods[unit, number][1] * m.after_period[unit, event, number]
+        passed = tables.periods[unit, number][1] * m.after_period[unit, event, number]
         cleaning = rules[unit].duration * m.clean[unit, event]
         return m.unit_time[unit, event] >= passed + cleaning
 
     @m.Constraint(list(rules), m.EVENTS)
     def later_cleanings_fit(m, unit, event):
-        later = sum(m.duration[b] for b in m.BATCHES if b[1] == unit and b[2] >= event)
+        later = sum(m.duration[b] for b in tables.on[unit] if b[2] >= event)
         between = sum(m.clean[unit, n] for n in m.EVENTS if n > event)
         end = m.latest_finish + m.idle_until[unit]
         return m.unit_time[unit, event] + later + rules[unit].duration * between <= end

@@ -13,62 +13,45 @@ from typing import TYPE_CHECKING
 import pyomo.environ as pyo
 
 from stnopt.plant.reachability import batches_before, soonest_times
+from stnopt.scheduling.formulations import unit_specific
+from stnopt.scheduling.formulations.contract import Formulation
+from stnopt.scheduling.formulations.features import find_rule_files, rules_of
 from stnopt.scheduling.formulations.given import Given
-from stnopt.scheduling.formulations.unit_specific.calendars import (
-    add_calendars,
-    add_pauses,
-    pause_time,
-    release_delay,
+from stnopt.scheduling.formulations.unit_specific.calendars import pause_time, release_delay
+from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
+from stnopt.scheduling.formulations.unit_specific.tables import (
+    BatchKey,
+    EventTables,
+    available_at,
+    leaves_early,
+    make_tables,
 )
-from stnopt.scheduling.formulations.unit_specific.clean_after import add_cleanings
-from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
-from stnopt.scheduling.formulations.unit_specific.unit_rules import (
-    add_changeovers,
-    add_unavailable_periods,
-    first_free_time,
-)
-from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_cuts
+from stnopt.scheduling.formulations.unit_specific.unavailable import first_free_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stnopt.plant.network import Network
 
-#: Names of the rules that these equations express (`stnopt.plant.demands`).
-SUPPORTS = frozenset(
-    {
-        "storage",
-        "zero_wait",
-        "release_time",
-        "size_dependent_time",
-        "unavailable",
-        "changeovers",
-        "clean_after",
-        "utilities",
-        "deliveries",
-        "orders",
-        "running",
-        "held",
-        "last",
-        "arrivals",
-        "utility_steps",
-        "unattended",
-        "paused",
-    }
-)
+_RULE_FILES = find_rule_files(unit_specific)
+#: Names of the rules that are expressed (`stnopt.plant.demands`): here, and in files of their own.
+SUPPORTS = rules_of(_RULE_FILES) | {
+    "zero_wait",
+    "release_time",
+    "size_dependent_time",
+    "running",
+    "held",
+    "last",
+    "arrivals",
+}
 
 #: In the place of a span: what leaves its batch early, whatever the batch spans.
 _EARLY = -1
 
 
 def build_unit_event_model(
-    network: Network,
-    *,
-    horizon: float,
-    n_events: int,
-    max_span: int,
-    given: Given | None = None,
-) -> pyo.ConcreteModel:
+    network: Network, *, horizon: float, n_events: int, max_span: int, given: Given | None = None
+) -> tuple[pyo.ConcreteModel, EventTables]:
     """Build variables and constraints; objective and targets come from `stnopt.scheduling.model`.
 
     Storage capacities hold here up to what the units can keep, and utilities only by cuts:
@@ -78,27 +61,24 @@ def build_unit_event_model(
     given = given or Given(network=network)
     m = pyo.ConcreteModel(name=network.name)
     _add_sets(m, network, n_events, max_span, given)
-    _add_variables(m, network, horizon, given)
-    add_calendars(m, network, horizon)
-    _add_unit_allocation(m)
-    _add_batch_sizes(m, network)
-    _add_unit_times(m, given)
-    _add_given(m, given, horizon)
-    _add_sequencing(m, network, horizon)
-    _add_material_balances(m, network)
-    _add_zero_wait(m, network, horizon)
-    _add_earliest_starts(m, network)
-    add_unavailable_periods(m, network, horizon)
-    add_changeovers(m, network)
-    add_cleanings(m, network, given)
-    outside = {
-        utility
-        for batch in given.batches
-        if batch.outside
-        for utility in network.tasks[batch.task].units[batch.unit].utilities
-    }
-    add_utility_cuts(m, network, outside)
-    return m
+    tables = make_tables(m, network, horizon, given)
+    _add_variables(m, tables)
+    for rule in _RULE_FILES:
+        if hasattr(rule, "declare"):
+            rule.declare(m, tables)
+    _add_sums(m, tables)
+    _add_unit_allocation(m, tables)
+    _add_batch_sizes(m, tables)
+    _add_unit_times(m, tables)
+    _add_given(m, tables)
+    _add_sequencing(m, tables)
+    _add_material_balances(m, tables)
+    _add_zero_wait(m, tables)
+    _add_earliest_starts(m, tables)
+    for rule in _RULE_FILES:
+        if hasattr(rule, "add"):
+            rule.add(m, tables)
+    return m, tables
 
 
 def _add_sets(
@@ -126,14 +106,15 @@ def _add_sets(
     )
 
 
-def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, given: Given) -> None:
+def _add_variables(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Which batches run and how large they are; when each unit's and each state's points lie."""
+    network, horizon, given = tables.network, tables.horizon, tables.given
     m.run = pyo.Var(m.BATCHES, domain=pyo.Binary)
-    largest = {(fit.task, fit.unit): fit.max_batch for fit in network.suitabilities}
+    largest = {key: fit.max_batch for key, fit in tables.fits.items()}
     m.size = pyo.Var(m.BATCHES, bounds=lambda m, task, unit, *_: (0.0, largest[task, unit]))
     earliest, _ = soonest_times(network)
     ready = {
-        unit: min(earliest[f.task] for f in network.suitabilities if f.unit == unit)
+        unit: min(earliest[f.task] for f in tables.fits.values() if f.unit == unit)
         for unit in network.units
     }
     soonest = {
@@ -151,41 +132,43 @@ def _add_variables(m: pyo.ConcreteModel, network: Network, horizon: float, given
     m.latest_finish.fix(horizon)  # both are freed where the makespan matters
     m.idle_until.fix(0.0)
 
-    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
-    add_pauses(m, network, given)
+
+def _add_sums(m: pyo.ConcreteModel, tables: EventTables) -> None:
+    """Say how long a batch takes, its pauses included, and what all batches of a task come to."""
+    fits = tables.fits
 
     @m.Expression(m.BATCHES)
     def duration(m, task, unit, event, span):
         fit = fits[task, unit]
         batch = (task, unit, event, span)
         work = fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
-        return work + pause_time(m, batch)
+        return work + pause_time(m, tables, batch)
+
+    of: dict[tuple[str, str], list[BatchKey]] = {key: [] for key in m.TASK_UNITS}
+    for batch in m.BATCHES:
+        of[batch[:2]].append(batch)
 
     @m.Expression(m.TASK_UNITS)
     def total_size(m, task, unit):
-        return sum(m.size[b] for b in m.BATCHES if b[:2] == (task, unit))
+        return sum(m.size[b] for b in of[task, unit])
 
     @m.Expression(m.TASK_UNITS)
     def n_batches(m, task, unit):
-        return sum(m.run[b] for b in m.BATCHES if b[:2] == (task, unit))
+        return sum(m.run[b] for b in of[task, unit])
 
 
-def _batches(m: pyo.ConcreteModel, unit: str) -> list[tuple[str, str, int, int]]:
-    return [b for b in m.BATCHES if b[1] == unit]
-
-
-def _add_unit_allocation(m: pyo.ConcreteModel) -> None:
+def _add_unit_allocation(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Sum of run over the batches that occupy a unit at an event <= 1 (eq. U1)."""
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def one_batch_at_a_time(m, unit, event):
-        occupying = [b for b in _batches(m, unit) if b[2] <= event <= b[2] + b[3]]
+        occupying = [b for b in tables.on[unit] if b[2] <= event <= b[2] + b[3]]
         return sum(m.run[b] for b in occupying) <= 1 if occupying else pyo.Constraint.Skip
 
 
-def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_batch_sizes(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """min_batch * run <= size <= max_batch * run (eq. U2)."""
-    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    fits = tables.fits
 
     @m.Constraint(m.BATCHES)
     def largest_batch(m, *batch):
@@ -196,8 +179,9 @@ def _add_batch_sizes(m: pyo.ConcreteModel, network: Network) -> None:
         return m.size[batch] >= fits[batch[:2]].min_batch * m.run[batch]
 
 
-def _add_given(m: pyo.ConcreteModel, given: Given, horizon: float) -> None:
+def _add_given(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Run what is given, at its time (eq. U66)."""
+    given, horizon = tables.given, tables.horizon
     placed = {b.task: b for b in given.batches if not b.anywhere}
     for key in m.BATCHES:
         if key[0] in placed:
@@ -214,19 +198,18 @@ def _add_given(m: pyo.ConcreteModel, given: Given, horizon: float) -> None:
         return m.unit_time[batch[1], batch[2]] <= horizon * (1 - m.run[batch])
 
 
-def _add_unit_times(m: pyo.ConcreteModel, given: Given) -> None:
+def _add_unit_times(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Next point of a unit >= end of its batch; all it does fits before and after (eq. U3-U6)."""
+    on, outside = tables.on, tables.given.outside
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def points_in_order(m, unit, event):
         return m.unit_time[unit, event + 1] >= m.unit_time[unit, event]
 
-    spans = sorted({b[3] for b in m.BATCHES})
-
-    @m.Constraint(m.UNITS, m.EVENTS, spans)
+    @m.Constraint(m.UNITS, m.EVENTS, list(tables.spans))
     def next_point_after_batch(m, unit, event, span):
         # One batch starts at an event, so the sum over tasks and shorter spans has one term.
-        started = [b for b in _batches(m, unit) if b[2] == event and b[3] <= span]
+        started = [b for b in tables.started(unit, event) if b[3] <= span]
         if not any(b[3] == span for b in started):
             return pyo.Constraint.Skip
         gap = m.unit_time[unit, event + span + 1] - m.unit_time[unit, event]
@@ -234,7 +217,7 @@ def _add_unit_times(m: pyo.ConcreteModel, given: Given) -> None:
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def later_batches_fit(m, unit, event):
-        later = [b for b in _batches(m, unit) if b[2] >= event]
+        later = [b for b in on[unit] if b[2] >= event]
         if not later:
             return pyo.Constraint.Skip
         end = m.latest_finish + m.idle_until[unit]
@@ -242,7 +225,7 @@ def _add_unit_times(m: pyo.ConcreteModel, given: Given) -> None:
 
     @m.Constraint(m.UNITS, m.POINTS)
     def earlier_batches_fit(m, unit, point):
-        earlier = [b for b in _batches(m, unit) if b[2] + b[3] < point]
+        earlier = [b for b in on[unit] if b[2] + b[3] < point]
         if not earlier:
             return pyo.Constraint.Skip
         return m.unit_time[unit, point] >= sum(m.duration[b] for b in earlier)
@@ -253,58 +236,38 @@ def _add_unit_times(m: pyo.ConcreteModel, given: Given) -> None:
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def idle_if_never_run(m, unit, event):
-        started = [b for b in _batches(m, unit) if b[2] == event]
+        started = tables.started(unit, event)
         longest = m.idle_until[unit].ub
-        if not started or longest == 0 or unit in given.outside:
+        if not started or longest == 0 or unit in outside:
             return pyo.Constraint.Skip
         return m.idle_until[unit] <= longest * (1 - sum(m.run[b] for b in started))
 
 
-def _release(m: pyo.ConcreteModel, network: Network, state: str, batch: tuple) -> pyo.Expression:
+def _release(
+    m: pyo.ConcreteModel, tables: EventTables, state: str, batch: BatchKey
+) -> pyo.Expression:
     """Time from a batch's start until it releases a state: its duration, or its release time."""
-    fit = network.tasks[batch[0]].units[batch[1]]
+    fit = tables.fits[batch[:2]]
     if state in fit.release_time:
         return fit.release_time[state] * m.run[batch]
     return m.duration[batch] + release_delay(m, batch)
 
 
-def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+def _add_sequencing(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
     unit_time[v, k] >= unit_time[u, n] + release - M (1 - makes[u, n]) - M' (1 - takes[v, k]) for
     every pair of events n < k; M' = horizon - the earliest time on v, for no two times lie further
     apart, and M = horizon - the earliest start of what takes.
     """
-    spans = sorted({b[3] for b in m.BATCHES})
-    earliest, _ = soonest_times(network)
-    rows = []
-    for state in network.states.values():
-        if state.unlimited:
-            continue
-        for producer, event, span in product(m.UNITS, m.EVENTS, [*spans, _EARLY]):
-            made = _made(m, network, state.name, producer, event, span)
-            if span == _EARLY:  # available from the next event on, however long the batch
-                reach = range(event + 1, m.POINTS.last()) if made else range(0)
-                rows += [
-                    (state.name, producer, event, span, consumer, later)
-                    for consumer, later in product(m.UNITS, reach)
-                    if consumer != producer
-                ]
-                continue
-            if not any(b[3] == span for b in made):
-                continue
-            # With a longer span still possible, the next row covers the later events.
-            longest = span == spans[-1] or event + span + 1 == m.POINTS.last()
-            reach = range(event + span + 1, m.POINTS.last() if longest else event + span + 2)
-            for consumer, later in product(m.UNITS, reach):
-                if consumer != producer and later in m.EVENTS:
-                    rows.append((state.name, producer, event, span, consumer, later))
+    horizon = tables.horizon
+    earliest, _ = soonest_times(tables.network)
 
-    @m.Constraint([r for r in rows if _taking(m, network, r[0], r[4], r[5])])
+    @m.Constraint(list(_sequences(m, tables)))
     def consume_after_release(m, state, producer, event, span, consumer, later):
-        made = _made(m, network, state, producer, event, span)
-        taken = _taking(m, network, state, consumer, later)
-        released = m.unit_time[producer, event] + sum(_release(m, network, state, b) for b in made)
+        made = _made(tables, state, producer, event, span)
+        taken = tables.consuming(consumer, later, state)
+        released = m.unit_time[producer, event] + sum(_release(m, tables, state, b) for b in made)
         soonest = m.unit_time[consumer, later].lb
         not_made = 1 - sum(m.run[b] for b in made)
         not_taken = 1 - sum(m.run[b] for b in taken)
@@ -313,54 +276,60 @@ def _add_sequencing(m: pyo.ConcreteModel, network: Network, horizon: float) -> N
         return m.unit_time[consumer, later] >= released - loose
 
 
-def _made(
-    m: pyo.ConcreteModel, network: Network, state: str, unit: str, event: int, span: int
-) -> list[tuple]:
+def _sequences(
+    m: pyo.ConcreteModel, tables: EventTables
+) -> Iterator[tuple[str, str, int, int, str, int]]:
+    """List state, producer, event, span, consumer and later event of all rows of `U7`."""
+    units, spans, end = list(m.UNITS), tables.spans, m.POINTS.last()
+    for state in m.STORED:
+        taking = {slot for slot in tables.starting if tables.consuming(*slot, state)}
+        for producer, event, span in product(units, m.EVENTS, [*spans, _EARLY]):
+            made = _made(tables, state, producer, event, span)
+            if span == _EARLY:  # available from the next event on, however long the batch
+                followed = range(event + 1, end) if made else range(0)
+            elif not any(b[3] == span for b in made):
+                continue
+            else:
+                # With a longer span still possible, the next row covers the later events.
+                longest = span == spans[-1] or event + span + 1 == end
+                followed = range(event + span + 1, end if longest else event + span + 2)
+            for consumer, later in product(units, followed):
+                if consumer != producer and (consumer, later) in taking:
+                    yield state, producer, event, span, consumer, later
+
+
+def _made(tables: EventTables, state: str, unit: str, event: int, span: int) -> list[BatchKey]:
     """Batches on a unit that make a state, by event and longest span; or those it leaves early."""
-    made = [b for b in _batches(m, unit) if state in network.tasks[b[0]].produces and b[2] == event]
-    early = {b for b in made if leaves_early(network.tasks[b[0]].units[unit], state)}
+    made = tables.producing(unit, event, state)
+    early = {b for b in made if leaves_early(tables.fits[b[:2]], state)}
     if span == _EARLY:
         return [b for b in made if b in early]
     return [b for b in made if b not in early and b[3] <= span]
 
 
-def available_at(network: Network, state: str, batch: tuple) -> int:
-    """Point from which others take what a batch makes: its end, or the next if it leaves early."""
-    early = leaves_early(network.tasks[batch[0]].units[batch[1]], state)
-    return batch[2] + 1 if early else batch[2] + batch[3] + 1
-
-
-def _taking(
-    m: pyo.ConcreteModel, network: Network, state: str, unit: str, event: int
-) -> list[tuple]:
-    return [b for b in _batches(m, unit) if b[2] == event and state in network.tasks[b[0]].consumes]
-
-
-def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_material_balances(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Stock after a point = before + made by batches that ended - taken by those that start.
 
     Its limit is the capacity and one batch waiting in every unit that makes the state: what no
     schedule exceeds. Between points, `storage_in_time` decides (eq. U8-U9).
     """
-    made = {(t.name, s): share for t in network.tasks.values() for s, share in t.produces.items()}
-    used = {(t.name, s): share for t in network.tasks.values() for s, share in t.consumes.items()}
-
-    def released(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
-        ended = [
-            b
-            for b in m.BATCHES
-            if (b[0], state) in made and available_at(network, state, b) == point
-        ]
-        return sum(made[b[0], state] * m.size[b] for b in ended)
-
-    def taken(m: pyo.ConcreteModel, state: str, point: int) -> pyo.Expression:
-        started = [b for b in m.BATCHES if b[2] == point and (b[0], state) in used]
-        return sum(used[b[0], state] * m.size[b] for b in started)
+    network = tables.network
+    released: dict[tuple[str, int], list[BatchKey]] = {}
+    taken: dict[tuple[str, int], list[BatchKey]] = {}
+    for batch in m.BATCHES:
+        for state in network.tasks[batch[0]].produces:
+            point = available_at(network, state, batch)
+            released.setdefault((state, point), []).append(batch)
+        for state in network.tasks[batch[0]].consumes:
+            taken.setdefault((state, batch[2]), []).append(batch)
 
     @m.Constraint(m.STORED, m.POINTS)
     def material_balance(m, state, point):
         before = m.stock[state, point - 1] if point > 0 else network.states[state].initial
-        return m.stock[state, point] == before + released(m, state, point) - taken(m, state, point)
+        ended, started = released.get((state, point), ()), taken.get((state, point), ())
+        came = sum(network.tasks[b[0]].produces[state] * m.size[b] for b in ended)
+        gone = sum(network.tasks[b[0]].consumes[state] * m.size[b] for b in started)
+        return m.stock[state, point] == before + came - gone
 
     for state in m.STORED:
         # Without a capacity: what all units could have made (no column may stay unbounded, see
@@ -371,8 +340,9 @@ def _add_material_balances(m: pyo.ConcreteModel, network: Network) -> None:
             m.stock[state, point].setub(min(most, held.capacity + per_event))
 
 
-def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> None:
+def _add_zero_wait(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Release a zero-wait state and consume it whole at one time per event point (eq. U10)."""
+    network, horizon = tables.network, tables.horizon
     unstable = [s.name for s in network.states.values() if s.zero_wait]
     m.handover = pyo.Var(unstable, m.EVENTS, bounds=(0.0, horizon))
     for state in unstable:
@@ -382,7 +352,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
     takes = [(s, *b) for s in unstable for b in m.BATCHES if s in network.tasks[b[0]].consumes]
 
     def released_at(m, state, *batch):
-        return m.unit_time[batch[1], batch[2]] + _release(m, network, state, batch)
+        return m.unit_time[batch[1], batch[2]] + _release(m, tables, state, batch)
 
     @m.Constraint(makes)
     def handover_not_before_release(m, state, *batch):
@@ -409,13 +379,13 @@ def _add_zero_wait(m: pyo.ConcreteModel, network: Network, horizon: float) -> No
         return start <= m.handover[state, batch[2]] + horizon * (1 - m.run[batch])
 
 
-def _add_earliest_starts(m: pyo.ConcreteModel, network: Network) -> None:
+def _add_earliest_starts(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """unit_time >= the earliest time at which what its batch needs can be there (eq. U11)."""
-    earliest, _ = soonest_times(network)
+    earliest, _ = soonest_times(tables.network)
 
     @m.Constraint(m.UNITS, m.EVENTS)
     def earliest_start(m, unit, event):
-        starting = [b for b in _batches(m, unit) if b[2] == event]
+        starting = tables.started(unit, event)
         if not any(earliest[b[0]] > m.unit_time[unit, event].lb for b in starting):
             return pyo.Constraint.Skip
         return m.unit_time[unit, event] >= sum(earliest[b[0]] * m.run[b] for b in starting)
@@ -443,3 +413,17 @@ def set_structure(
     """Let exactly these batches run."""
     for batch in m.BATCHES:
         m.run[batch].set_value(int(batch in runs))
+
+
+FORMULATION = Formulation(
+    name="unit_events",
+    supports=SUPPORTS,
+    build=build_unit_event_model,
+    free_makespan=free_makespan,
+    read_runs=read_runs,
+    set_structure=set_structure,
+    serve=add_takings,
+    read_parts=read_parts,
+    arrivals_as_batches=True,
+    steps_as_batches=True,
+)

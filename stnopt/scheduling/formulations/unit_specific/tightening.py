@@ -1,9 +1,9 @@
 """Valid inequalities and dominance rules: tighter relaxations, fewer equal schedules.
 
-Loads hold for every schedule of the unit-event model. Dominance rows cut off schedules for which
-another one, no worse, remains: the same batches at earlier event points, or without the batches
-that nobody uses. They are there while `solve` runs, and only if nothing in the model speaks of what
-they change (docs/formulation.md, eq. T1-T5).
+Workload inequalities hold for every schedule of the unit-event model. Dominance rows cut off
+schedules for which another one, no worse, remains: the same batches at earlier event points, or
+without the batches that nobody uses. They are there while `solve` runs, and only if nothing in the
+model speaks of what they change (docs/formulation.md, eq. T1-T5).
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import pyomo.environ as pyo
 
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.reachability import soonest_times
-from stnopt.scheduling.formulations.unit_specific.model import available_at
-from stnopt.scheduling.formulations.unit_specific.storage import leaves_early
+from stnopt.scheduling.formulations.unit_specific.tables import (
+    available_at,
+    leaves_early,
+    tables_of,
+)
 from stnopt.scheduling.handle import scheduling_handle
 
 if TYPE_CHECKING:
@@ -25,29 +28,44 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability, Task
-
-BatchKey = tuple[str, str, int, int]  # task, unit, event, span
+    from stnopt.scheduling.formulations.unit_specific.tables import BatchKey
 
 #: The better side of each value: a limit on the other side could ask for useless batches.
 _BETTER = {kind: "upper" if row.maximised else "lower" for kind, row in OBJECTIVES.items()}
 
 
-def add_loads(m: pyo.ConcreteModel, network: Network) -> None:
-    """Add what every schedule obeys: producers of a state, then its consumers, in time.
+def add_workload(m: pyo.ConcreteModel) -> None:
+    """Let producers of a state before an event and its consumers after it follow each other (T1).
 
-    Where no such producer runs, the consumers may start before the producers' unit could.
+    What every schedule obeys: unless a batch leaves the state early, all their durations together
+    fit between the soonest start and the latest finish. Where no such producer runs, the consumers
+    may start before the producers' unit could.
     """
-    on = {unit: [b for b in m.BATCHES if b[1] == unit] for unit in m.UNITS}
+    tables = tables_of(m)
+    network = tables.network
     soonest, _ = soonest_times(network)
+    made: dict[tuple[str, str], list[tuple[int, BatchKey]]] = {}
+    taken: dict[tuple[str, str], list[BatchKey]] = {}
+    for batch in m.BATCHES:
+        for state in network.tasks[batch[0]].produces:
+            available = available_at(network, state, batch)
+            made.setdefault((state, batch[1]), []).append((available, batch))
+        for state in network.tasks[batch[0]].consumes:
+            taken.setdefault((state, batch[1]), []).append(batch)
+    pairs = [
+        (state, producer, consumer)
+        for state in m.STORED
+        for producer in m.UNITS
+        for consumer in m.UNITS
+        if (state, producer) in made and (state, consumer) in taken and producer != consumer
+    ]
 
-    @m.Constraint(m.STORED, m.UNITS, m.UNITS, m.EVENTS)
+    @m.Constraint(pairs, m.EVENTS)
     def producers_then_consumers(m, state, producer, consumer, event):
-        """Let producers before an event and consumers after it follow each other (eq. T1)."""
-        made = [b for b in on[producer] if state in network.tasks[b[0]].produces]
-        before = [b for b in made if available_at(network, state, b) <= event]
-        after = [b for b in on[consumer] if b[2] >= event and state in network.tasks[b[0]].consumes]
-        early = any(leaves_early(network.tasks[b[0]].units[producer], state) for b in before)
-        if producer == consumer or early or not before or not after:
+        before = [batch for available, batch in made[state, producer] if available <= event]
+        after = [batch for batch in taken[state, consumer] if batch[2] >= event]
+        early = any(leaves_early(tables.fits[b[:2]], state) for b in before)
+        if early or not before or not after:
             return pyo.Constraint.Skip
         busy = sum(m.duration[b] for b in [*before, *after])
         start = min(m.unit_time[producer, m.POINTS.first()].lb, min(soonest[b[0]] for b in after))

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.unit_specific.tables import tables_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import Suitability
+    from stnopt.scheduling.formulations.unit_specific.tables import BatchKey, EventTables
 
+RULES = ("utilities", "utility_steps")
 #: Draws that exceed a capacity by less than this share fit.
 _SAME_DRAW = 1e-9
 #: With more sets of tasks than this that may run together, how they share the time is left out.
@@ -35,18 +39,29 @@ Slot = tuple[str, int]  # unit, event
 ClassKey = tuple[str, str, int]  # task, unit, range of sizes
 
 
-def add_utility_cuts(m: pyo.ConcreteModel, network: Network, lacking: Collection[str] = ()) -> None:
-    """Limit each batch's own draw, the energy of all, and how many large draws fit side by side.
-
-    draw <= capacity * run;  sum of draw * duration <= capacity * latest_finish;
-    sum of durations <= k * latest_finish over all that draw more than capacity / (k + 1), since no
-    k + 1 of them run at a time (eq. U31-U33); the number of batches likewise (U50); and how the
-    tasks that can run together share the time and the capacity (U51-U55). Of a utility that is
-    lacking at times only the first holds.
-    """
-    if not network.utilities:
+def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
+    """Add cuts over the whole horizon; of a utility that is lacking at times few of them hold."""
+    if not tables.network.utilities:
         return
-    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    lacking = {
+        utility
+        for batch in tables.given.batches
+        if batch.outside
+        for utility in tables.fits[batch.task, batch.unit].utilities
+    }
+    # What is not there at times is drawn by units that run beyond the latest finish: no sums then.
+    whole = [name for name in tables.network.utilities if name not in lacking]
+    _add_energy(m, tables, whole)
+    _add_turns(m, tables, whole)
+    _add_shares(m, tables, whole)
+
+
+def _add_energy(m: pyo.ConcreteModel, tables: EventTables, whole: Collection[str]) -> None:
+    """Limit each batch's own draw, and the energy of all.
+
+    draw <= capacity * run;  sum of draw * duration <= capacity * latest_finish (eq. U31-U32).
+    """
+    network, fits = tables.network, tables.fits
     capacity = {name: utility.capacity for name, utility in network.utilities.items()}
 
     @m.Constraint(
@@ -60,14 +75,11 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network, lacking: Collection
     def draw_within_capacity(m, name, *batch):
         return _draw(m, fits[batch[:2]], name, batch) <= capacity[name] * m.run[batch]
 
-    def energy(fit: Suitability, name: str, batch: tuple) -> pyo.Expression:
+    def energy(fit: Suitability, name: str, batch: BatchKey) -> pyo.Expression:
         """Return draw * duration at the least: the square of the size is >= min_batch * size."""
         constant, slope = fit.draws.get(name, 0.0), fit.draws_per_amount.get(name, 0.0)
         per_amount = constant * fit.time_per_amount + slope * fit.duration(fit.min_batch)
         return constant * fit.fixed_time * m.run[batch] + per_amount * m.size[batch]
-
-    # What is not there at times is drawn by units that run beyond the latest finish: no sums then.
-    whole = [name for name in capacity if name not in lacking]
 
     @m.Constraint([name for name in whole if _units_drawing(network, name)])
     def energy_fits(m, name):
@@ -76,6 +88,15 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network, lacking: Collection
             return pyo.Constraint.Skip
         return sum(spent) <= capacity[name] * m.latest_finish
 
+
+def _add_turns(m: pyo.ConcreteModel, tables: EventTables, whole: Collection[str]) -> None:
+    """Limit how many large draws fit side by side (eq. U33), and their number (U50).
+
+    sum of durations <= k * latest_finish over all that draw more than capacity / (k + 1), since no
+    k + 1 of them run at a time.
+    """
+    network, fits = tables.network, tables.fits
+    capacity = {name: utility.capacity for name, utility in network.utilities.items()}
     existing = {b[:2] for b in m.BATCHES}
 
     def large(name: str, k: int) -> list[Key]:
@@ -102,13 +123,11 @@ def add_utility_cuts(m: pyo.ConcreteModel, network: Network, lacking: Collection
 
     @m.Constraint([(name, k, *key) for name, k in in_turn for key in large(name, k)])
     def large_draws_counted(m, name, k, *measure):
-        def whole(time: float) -> int:
+        def number(time: float) -> int:
             return math.floor(time / shortest[measure] * (1 + _SAME_DRAW))
 
-        counted = sum(whole(shortest[key]) * m.n_batches[key] for key in large(name, k))
-        return counted <= k * whole(longest)
-
-    _add_shares(m, network, whole)
+        counted = sum(number(shortest[key]) * m.n_batches[key] for key in large(name, k))
+        return counted <= k * number(longest)
 
 
 class _SizeClass(NamedTuple):
@@ -121,12 +140,13 @@ class _SizeClass(NamedTuple):
     most: float
 
 
-def _add_shares(m: pyo.ConcreteModel, network: Network, whole: Collection[str]) -> None:
+def _add_shares(m: pyo.ConcreteModel, tables: EventTables, whole: Collection[str]) -> None:
     """Share the time among sets of tasks that can run together (eq. U51-U55).
 
     In time[S] the classes of batches in S run, and no other does. A class is a task on a unit, in a
     range of sizes: what all its batches last and draw is the sum over the sets it is in.
     """
+    network = tables.network
     m.utility_shares = pyo.Block(list(network.utilities))
     for name in whole:
         utility = network.utilities[name]
@@ -266,7 +286,7 @@ def _add_shares_of(
         return sum(b.time.values()) <= m.latest_finish
 
 
-def _draw(m: pyo.ConcreteModel, fit: Suitability, name: str, batch: tuple) -> pyo.Expression:
+def _draw(m: pyo.ConcreteModel, fit: Suitability, name: str, batch: BatchKey) -> pyo.Expression:
     constant, slope = fit.draws.get(name, 0.0), fit.draws_per_amount.get(name, 0.0)
     return constant * m.run[batch] + slope * m.size[batch]
 
@@ -276,23 +296,23 @@ def _units_drawing(network: Network, name: str) -> list[str]:
     return [unit for unit in network.units if unit in drawing]
 
 
-def add_utility_in_time(m: pyo.ConcreteModel, network: Network, name: str, horizon: float) -> None:
+def add_utility_in_time(m: pyo.ConcreteModel, name: str) -> None:
     """Limit what is drawn of a utility at every instant (docs/formulation.md, U56-U59, U34-U39)."""
-    block = m.utility_in_time[name]
-    starting = _starting(m, network, name)
-    cliques = _cliques(network, name, starting)
+    tables, block = tables_of(m), m.utility_in_time[name]
+    starting = _starting(m, tables.network, name)
+    cliques = _cliques(tables.network, name, starting)
     if cliques is not None:
-        _add_separations(block, m, network, horizon, starting)
-        _add_cliques(block, m, network, name, starting, cliques)
+        _add_separations(block, m, tables, starting)
+        _add_cliques(block, m, tables, name, starting, cliques)
         return
-    block.UNITS = pyo.Set(initialize=_units_drawing(network, name))
-    _add_order(block, m, horizon)
-    _add_draws(block, m, network, name, horizon)
+    block.UNITS = pyo.Set(initialize=_units_drawing(tables.network, name))
+    _add_order(block, m, tables.horizon)
+    _add_draws(block, m, tables, name)
 
 
-def _starting(m: pyo.ConcreteModel, network: Network, name: str) -> dict[Slot, list[tuple]]:
+def _starting(m: pyo.ConcreteModel, network: Network, name: str) -> dict[Slot, list[BatchKey]]:
     """List, by unit and event, the batches that may start there and draw on a utility."""
-    starting: dict[Slot, list[tuple]] = {}
+    starting: dict[Slot, list[BatchKey]] = {}
     for batch in m.BATCHES:
         if name in network.tasks[batch[0]].units[batch[1]].utilities:
             starting.setdefault(batch[1:3], []).append(batch)
@@ -300,7 +320,7 @@ def _starting(m: pyo.ConcreteModel, network: Network, name: str) -> dict[Slot, l
 
 
 def _cliques(
-    network: Network, name: str, starting: dict[Slot, list[tuple]]
+    network: Network, name: str, starting: dict[Slot, list[BatchKey]]
 ) -> list[tuple[Slot, ...]] | None:
     """List the sets of slots, one per unit, whose batches may exceed the capacity together.
 
@@ -343,11 +363,11 @@ def _most_drawn(network: Network, name: str, unit: str) -> float:
 def _add_separations(
     block: pyo.Block,
     m: pyo.ConcreteModel,
-    network: Network,
-    horizon: float,
-    starting: dict[Slot, list[tuple]],
+    tables: EventTables,
+    starting: dict[Slot, list[BatchKey]],
 ) -> None:
     """ends_before[u, n, v, k] = 1: both run, and (u, n) has ended when (v, k) starts (U56-U58)."""
+    network, horizon = tables.network, tables.horizon
     pairs = [(*a, *b) for a in starting for b in starting if a[0] != b[0]]
     block.ends_before = pyo.Var(pairs, domain=pyo.Binary)
 
@@ -388,17 +408,17 @@ def _add_separations(
 def _add_cliques(
     block: pyo.Block,
     m: pyo.ConcreteModel,
-    network: Network,
+    tables: EventTables,
     name: str,
-    starting: dict[Slot, list[tuple]],
+    starting: dict[Slot, list[BatchKey]],
     cliques: list[tuple[Slot, ...]],
 ) -> None:
     """Keep what runs together within the capacity, if no two of it are apart (eq. U59).
 
     sum of draws <= capacity + M * (pairs that are apart)
     """
+    network, fits = tables.network, tables.fits
     capacity = network.utilities[name].capacity
-    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
     most = {unit: _most_drawn(network, name, unit) for unit, _ in starting}
 
     def apart(clique: tuple[Slot, ...]) -> pyo.Expression:
@@ -465,15 +485,13 @@ def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:
         return b.rank[unit, n] >= b.rank[other, k] + 1 - loose
 
 
-def _add_draws(
-    block: pyo.Block, m: pyo.ConcreteModel, network: Network, name: str, horizon: float
-) -> None:
+def _add_draws(block: pyo.Block, m: pyo.ConcreteModel, tables: EventTables, name: str) -> None:
     """Count at each point what the batches of the other units draw then.
 
     drawn[u, n, v] >= draw of what occupies v at its last point before (u, n), unless `all_ended`:
     every batch that v started before (u, n) has ended by then. Own draw + drawn <= capacity.
     """
-    fits = {(fit.task, fit.unit): fit for fit in network.suitabilities}
+    network, horizon, fits = tables.network, tables.horizon, tables.fits
     drawing = [b for b in m.BATCHES if name in fits[b[:2]].utilities]
     capacity = network.utilities[name].capacity
     most = {
@@ -493,7 +511,7 @@ def _add_draws(
 
     @block.Constraint(watched, list(m.EVENTS))
     def ended_before(b, unit, n, other, k):
-        started = [c for c in m.BATCHES if c[1] == other and c[2] == k]
+        started = tables.started(other, k)
         finish = m.unit_time[other, k] + sum(m.duration[c] for c in started)
         loose = 2 - b.all_ended[unit, n, other] - begun(b, unit, n, other, k)
         return m.unit_time[unit, n] >= finish - (horizon - m.unit_time[unit, n].lb) * loose

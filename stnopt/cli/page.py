@@ -1,0 +1,34 @@
+"""`stnopt page`: the planner's page in a local browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stnopt.cli.arguments import PLANT_HELP, note
+from stnopt.cli.exit_codes import OK
+from stnopt.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options."""
+    command = commands.add_parser("page", help="the planner's page in a local browser")
+    command.add_argument("plant", help=PLANT_HELP)
+    command.add_argument("--port", type=int, default=8080)
+    command.add_argument("--no-browser", action="store_true", help="serve it, open nothing")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    try:
+        from stnopt.page.app import run as serve
+    except ImportError as error:
+        raise InvalidInputError(
+            "the page needs the package nicegui: pip install 'stnopt[page]'"
+        ) from error
+    note(f"serving http://127.0.0.1:{options.port}/ on this machine only; Ctrl-C ends it")
+    serve(options.plant, port=options.port, show=not options.no_browser)
+    return OK
