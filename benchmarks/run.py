@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drawn_plants
+import drawn_searches
 import embedding
 import feasibility
 import horizons
 import reactor
 import scheduling
 
+from stnopt.files import write_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONG = ("four_products",)  # only when named: `python benchmarks/run.py four_products`
+#: Only when named: `python benchmarks/run.py four_products`. The drawn searches are run before.
+LONG = ("four_products", "drawn_searches")
 
 
 def main(names: Sequence[str]) -> None:
@@ -38,6 +42,7 @@ def main(names: Sequence[str]) -> None:
         "searches": scheduling.time_searches,
         "horizons": horizons.main,
         "drawn_plants": drawn_plants.main,
+        "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,
         "reactor": time_reactor,
         "constraints": embedding.main,
@@ -50,7 +55,7 @@ def main(names: Sequence[str]) -> None:
         # Read and written after each: an interrupted run keeps what it has, and so do others.
         known = read_sections(results) | {name: text}
         ordered = [f"<!-- {each} -->\n{known[each]}" for each in sections if each in known]
-        results.write_text("\n\n".join(ordered) + "\n", encoding="utf-8")
+        write_text(results, "\n\n".join(ordered) + "\n")
         print(text, end="\n\n", flush=True)
 
 

@@ -24,11 +24,16 @@ _NOISE_STARTS = (0.1, 1e-6)
 """Of the standardised target: a plant's data, and a simulator's. From the second alone the search
 stays at no noise in noisy data."""
 _ROWS_TO_START, _ROWS_TO_FIT = 300, 800
+_ERROR_POINTS = 1000
+"""On how many points the error bar is conditioned at most; its time grows with their square."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaussianProcess:
     """Posterior of a Gaussian process with a Matern 3/2 kernel, all of it plain numbers.
+
+    The mean uses all points. The error bar is conditioned on every k-th of them, at most 1,000:
+    fewer data can only make it larger, and a row costs a sixth of the time where there are 2,500.
 
     Parameters
     ----------
@@ -64,14 +69,19 @@ class GaussianProcess:
     noise: float
     _factor: Any = field(init=False, repr=False, compare=False)
     _weights: Any = field(init=False, repr=False, compare=False)
+    _every: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         covariance = self._covariance(self.points, self.points)
         covariance[np.diag_indices_from(covariance)] += self.noise
-        # Column by column in memory, as LAPACK wants it: another order is copied at every call.
-        factor = np.asfortranarray(cholesky(covariance, lower=True))
-        object.__setattr__(self, "_factor", factor)
+        factor = cholesky(covariance, lower=True)
         object.__setattr__(self, "_weights", cho_solve((factor, True), self.residuals))
+        every = math.ceil(len(self.points) / _ERROR_POINTS)
+        if every > 1:
+            factor = cholesky(covariance[::every, ::every], lower=True)
+        # Column by column in memory, as LAPACK wants it: another order is copied at every call.
+        object.__setattr__(self, "_factor", np.asfortranarray(factor))
+        object.__setattr__(self, "_every", every)
 
     def _covariance(self, left: Array, right: Array) -> Array:
         distance = cdist(left / self.length_scales, right / self.length_scales) * math.sqrt(3)
@@ -85,7 +95,8 @@ class GaussianProcess:
             rows = slice(first, first + 2000)
             covariance = self._covariance(self.points, standard[rows])
             mean[rows] = covariance.T @ self._weights
-            half = solve_triangular(self._factor, covariance, lower=True, check_finite=False)
+            known = covariance[:: self._every]
+            half = solve_triangular(self._factor, known, lower=True, check_finite=False)
             variance = self.amplitude + self.noise - np.einsum("ij,ij->j", half, half)
             error[rows] = np.sqrt(np.maximum(variance, self.noise))
         return mean * self.target_scale + self.target_center, error * self.target_scale

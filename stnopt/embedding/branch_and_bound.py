@@ -21,9 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyomo.environ as pyo
 
+from stnopt.arguments import checked_count, checked_share, checked_time, checked_truth
 from stnopt.embedding.branching import best_split
 from stnopt.embedding.constraint import RegionBlock, nonlinear_constraints
-from stnopt.embedding.inputs import checked_margin, checked_model, stated_bounds
+from stnopt.embedding.inputs import (
+    checked_margin,
+    checked_model,
+    refuse_other_state,
+    stated_bounds,
+)
 from stnopt.embedding.local_search import improve
 from stnopt.embedding.master_problem import (
     BACK_OFF,
@@ -35,13 +41,12 @@ from stnopt.embedding.master_problem import (
 )
 from stnopt.embedding.multi_region import groups_of, search_pieces
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
-from stnopt.embedding.progress import ProgressLine
 from stnopt.embedding.region_parts import collect_parts
 from stnopt.embedding.search_result import SearchEnd, checked_result
 from stnopt.errors import UnsupportedModelError
-from stnopt.feasibility.arguments import checked_count, checked_share, checked_time, checked_truth
 from stnopt.feasibility.decision_bounds import describe_extrapolation
 from stnopt.feasibility.region import KernelRegion
+from stnopt.progress import ProgressLine
 from stnopt.solvers.solve import SolveResult, Status, relative_gap_between
 
 if TYPE_CHECKING:
@@ -94,16 +99,20 @@ def solve_over_region(
     SolveResult
         `n_nodes` counts the boxes that were bounded by an MILP, `n_solves` all solver calls. The
         objective is the model's own at the values that it comes back with, where every region
-        itself accepts the point: status, bound and gap are derived from that.
+        itself accepts the point: status, bound and gap are derived from that. After Ctrl-C it is
+        the best so far, with "interrupted" as `message`.
 
     Raises
     ------
     InvalidInputError
-        A wrong argument, no region, names that do not match, or an input that neither the model nor
-        its bounds limit.
+        A wrong argument, no region, names that do not match, an input that neither the model nor
+        its bounds limit, or a region that was made from another state of the plant that the model
+        schedules.
     UnsupportedModelError
         A nonlinear model, several objectives or none, a region of more than 8 inputs, or unions
         that combine to more than 64 alternatives.
+    KeyboardInterrupt
+        When it came before there was a solution; the model is as it was.
 
     Warns
     -----
@@ -127,13 +136,18 @@ def solve_over_region(
     warm_start = checked_truth("warm_start", warm_start)
     progress = checked_truth("progress", progress)
     choices, blocks = collect_parts(regions, checked_margin(margin))
+    for part in itertools.chain(*choices):
+        refuse_other_state(model, part.region)
     started = time.perf_counter()
     limits = Limits(
         relative_gap=relative_gap,
         deadline=None if time_limit is None else started + time_limit,
         threads=threads,
     )
-    with _linear_copy(model, blocks):
+    line = ProgressLine(
+        "solve_over_region", " steps", progress=progress, limited=time_limit is not None
+    )
+    with line, _linear_copy(model, blocks):
         ends = []
         incumbent = Incumbent()
         for parts in choices:
@@ -142,9 +156,11 @@ def solve_over_region(
                 MasterProblem(model=model, parts=parts, limits=limits),
                 incumbent,
                 warm_start=warm_start,
-                progress=progress,
+                line=line,
             )
             ends.append(end)
+        if limits.interrupted and incumbent.value is None:
+            raise KeyboardInterrupt
         return checked_result(
             model, choices, ends, incumbent, limits, time.perf_counter() - started
         )
@@ -160,21 +176,26 @@ class _Box:
 
 
 def _search_alternative(
-    master: MasterProblem, incumbent: Incumbent, *, warm_start: bool, progress: bool
+    master: MasterProblem, incumbent: Incumbent, *, warm_start: bool, line: ProgressLine
 ) -> SearchEnd:
     """Search one combination of regions; the model comes back with the incumbent's values."""
     old_values = master.values()
     state = SearchState(master=master, incumbent=incumbent, limits=master.limits)
+    if state.limits.interrupted:
+        return SearchEnd(bound=-math.inf, n_boxes=0, n_solves=0)
     master.open()
     try:
-        return _search(state, warm_start and all(v is not None for _, v in old_values), progress)
+        return _search(state, warm_start and all(v is not None for _, v in old_values), line)
+    except KeyboardInterrupt:
+        state.limits.interrupted = state.limits.reached = True
+        return SearchEnd(bound=state.proven_bound, n_boxes=state.n_boxes, n_solves=master.n_solves)
     finally:
         master.close()
         for var, value in old_values if incumbent.value is None else incumbent.values:
             var.set_value(value, skip_validation=True)
 
 
-def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
+def _search(state: SearchState, warm_start: bool, line: ProgressLine) -> SearchEnd:
     """Best-first branch and bound over boxes of the regions' inputs."""
     root = _first_box(state)
     if root is None:
@@ -183,17 +204,16 @@ def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
     if warm_start:
         improve(state, root.outer, state.master.points())
     groups = groups_of(state.master.kernel_parts, root.outer, state.limits.deadline)
-    unit = " boxes" if groups is None else " rounds"
-    limited = state.limits.deadline is not None
-    with ProgressLine("solve_over_region", unit, progress=progress, limited=limited) as line:
+    line.unit = " boxes" if groups is None else " rounds"
 
-        def show(bound: float) -> None:
-            line.move(state.n_boxes, lambda: _progress_text(state, bound))
+    def show(bound: float) -> None:
+        state.proven_bound = max(state.proven_bound, bound)
+        line.move(state.n_boxes, lambda: _progress_text(state, bound))
 
-        if groups is None:
-            bound = _search_boxes(state, root, show)
-        else:  # many regions: let the MILP solver choose among the pieces of each
-            bound = search_pieces(state, root.outer, groups, show)
+    if groups is None:
+        bound = _search_boxes(state, root, show)
+    else:  # many regions: let the MILP solver choose among the pieces of each
+        bound = search_pieces(state, root.outer, groups, show)
     return SearchEnd(bound=bound, n_boxes=state.n_boxes, n_solves=state.master.n_solves)
 
 

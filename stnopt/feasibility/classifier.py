@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import checked_degree, checked_number, checked_truth
 from stnopt.errors import InvalidInputError, UntrainableError
-from stnopt.feasibility.arguments import checked_degree, checked_number, checked_truth
 from stnopt.feasibility.certified_margin import certify_margin, check_certificate
 from stnopt.feasibility.fit_report import FitReport as FitReport
 from stnopt.feasibility.fit_report import FittedRegion as FittedRegion
@@ -24,7 +24,13 @@ from stnopt.feasibility.from_sklearn import one_vs_one_from_sklearn as one_vs_on
 from stnopt.feasibility.from_sklearn import region_from_sklearn as region_from_sklearn
 from stnopt.feasibility.kernels.registry import KERNEL_CLASSES, KERNELS
 from stnopt.feasibility.region import KernelRegion, Region
-from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, RegionScore, TargetSamples
+from stnopt.feasibility.samples import (
+    CIRCUMSTANCES,
+    FEASIBLE,
+    INFEASIBLE,
+    RegionScore,
+    TargetSamples,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +51,9 @@ _MOST_REFITS = 12
 # Gamma is in multiples of what "scale" comes to.
 _TUNING_C = np.logspace(0, 5, 6)
 _TUNING_GAMMA_FACTORS = np.logspace(-1, 1, 5)
+
+#: The square of what is larger is no number any more.
+_LARGEST_AMOUNT = 1e150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +180,11 @@ def fit_region(
     decided = samples.decided
     _check_trainable(decided)
     targets, labels = decided.targets, decided.labels
+    if targets.abs().to_numpy().max() > _LARGEST_AMOUNT:
+        raise UntrainableError(
+            f"samples: amounts beyond {_LARGEST_AMOUNT:g} cannot be scaled; write them in a larger"
+            " unit"
+        )
     train_rows, test_rows = _split(labels, test_size, seed, tune)
     trained, _ = _fit(settings, targets.iloc[train_rows], labels[train_rows], tune, seed)
     predicted = trained.predict(targets.iloc[test_rows])
@@ -313,10 +327,17 @@ def _check_fit_arguments(
 def _check_same_plant(samples: TargetSamples, certified: Any) -> None:
     """Refuse a certificate for something else than the samples; records say nothing of that."""
     differs = [
-        f"{key}: {samples.scope[key]!r} in the samples, {certified.scope[key]!r} certified"
+        f"{key}: {samples.scope.get(key)!r} in the samples, {certified.scope.get(key)!r} certified"
         for key in ("fingerprint", "horizon", "sense", "n_events", "max_span")
         if key in samples.scope and samples.scope[key] != certified.scope.get(key)
     ]
+    if "fingerprint" in samples.scope:
+        differs += [
+            f"{key}: {samples.scope.get(key)!r} in the samples, {certified.scope.get(key)!r}"
+            " certified"
+            for key in CIRCUMSTANCES
+            if samples.scope.get(key) != certified.scope.get(key)
+        ]
     if differs:
         raise InvalidInputError("certified: made for something else: " + "; ".join(differs))
 

@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments
+from stnopt.plant.network import Network
 from stnopt.plot.network_layout import (
     RECYCLE_GAP,
     SIDE,
@@ -19,6 +21,7 @@ from stnopt.plot.network_layout import (
     text_width,
 )
 from stnopt.plot.style import (
+    AXES,
     COLUMN_WIDTH,
     DARK,
     GREEN,
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from stnopt.plant.network import Network
 
 _STATE_COLOURS = {"raw material": "#E0E0E0", "intermediate": "white", "product": GREEN}
 
@@ -49,6 +51,7 @@ def plot_network(network: Network, *, ax: Axes | None = None) -> Axes:
     network : Network
     ax : Axes, optional
     """
+    check_arguments(network=(network, Network), ax=(ax, AXES))
     from matplotlib.patches import Patch
 
     arcs = network_arcs(network)
@@ -73,12 +76,12 @@ def plot_network(network: Network, *, ax: Axes | None = None) -> Axes:
         ax = new_axes(width=width, height=per_layer * height + 0.25)
 
     radius = state_radius(per_layer)
-    reach = {node: radius if node[0] == "state" else extent[node][0] for node in extent}
+    half_width = {node: radius if node[0] == "state" else extent[node][0] for node in extent}
     for chain in chains:
         ends = (chain[0], chain[-1])
         points = [place[node] for node in chain]
-        points[0] = (points[0][0] + reach[ends[0]], points[0][1])
-        points[-1] = (points[-1][0] - reach[ends[1]], points[-1][1])
+        points[0] = (points[0][0] + half_width[ends[0]], points[0][1])
+        points[-1] = (points[-1][0] - half_width[ends[1]], points[-1][1])
         _draw_arc(ax, points, at_task=-1 if ends[1][0] == "task" else 0, share=arcs[ends])
     for number, (source, target) in enumerate(recycles):
         bottom = lowest - RECYCLE_GAP * (number + 1)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import check_arguments
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
 from stnopt.scheduling.cleanings import check_cleanings
@@ -42,8 +44,6 @@ from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from stnopt.plant.network import Network
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -97,6 +97,7 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     figure: each batch size may carry that error. A utility's draws may exceed its capacity by
     what these errors in size draw, and by 1e-6 of the capacity.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     violations = _check_start(schedule, network)
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     for check in CHECKS:
@@ -143,6 +144,7 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         horizon's end. States with unlimited supply have no rows. Material waits in its unit only
         for states whose capacity it would otherwise exceed.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, network)
     frames = []
@@ -160,6 +162,29 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         )
     columns = ["state", "time", "stored", "waiting"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
+    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end.
+
+    Of the cleanings that the replay has room for, they are those that it needs, as late as can be.
+    """
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
+    since = schedule.start.since_cleaning if schedule.start else {}
+    times = []
+    for unit, possible in replay.cleanings.before.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        count, latest = since.get(unit, 0), None
+        for position in range(len(replay.by_unit[unit])):
+            count += 1
+            latest = position if position in possible else latest
+            if count > rule.batches and latest is not None:
+                end = replay.by_unit[unit][latest].start
+                times.append((unit, end - rule.duration, end))
+                count, latest = position - latest + 1, None
+    return times
 
 
 def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
@@ -476,7 +501,7 @@ def _draws(
     same = time_tolerance(schedule.horizon)
     steps = [time for time, _ in network.utilities[utility].steps]
 
-    def settle(time: float) -> float:
+    def at_instant(time: float) -> float:
         instant = replay.instant_of.get(time)
         time = time if instant is None else float(replay.times[instant])
         return next((step for step in steps if abs(step - time) <= same), time)
@@ -490,7 +515,7 @@ def _draws(
         slack = suitability.draws_per_amount.get(utility, 0.0) * size_tolerance(network, batch.task)
         begin = max(0.0, batch.start)
         for pause, resume in [*pauses_of(batch.unit, network), (batch.finish, np.inf)]:
-            low, high = settle(begin), settle(min(pause, batch.finish))
+            low, high = at_instant(begin), at_instant(min(pause, batch.finish))
             if low < high:
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)

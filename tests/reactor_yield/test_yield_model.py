@@ -201,7 +201,7 @@ def test_unusable_training_data_are_named(split, change, options, message):
 def test_unusable_conditions_are_named(models, split):
     with pytest.raises(InvalidConditionsError, match=r"lack the columns \['Ta'\]"):
         models["forest"].predict(split.test.drop(columns="Ta"))
-    with pytest.raises(InvalidConditionsError, match="coverage must be between"):
+    with pytest.raises(InvalidConditionsError, match="coverage: expected a number between 0 and 1"):
         models["forest"].interval(split.test, coverage=1.0)
 
 
@@ -243,3 +243,19 @@ def test_alarm_defaults_and_refusals(models, split):
         low_yield_alarm(
             models["forest"], split.test, baseline={c: 1.0 for c in ("Fao", "Fbo", "P", "To", "m")}
         )
+
+
+def test_the_error_bar_on_fewer_points_is_never_too_small(monkeypatch):
+    from reactor_yield.yield_model import gaussian_process as module
+
+    rng = np.random.default_rng(1)
+    points, rows = rng.normal(size=(300, 3)), rng.normal(size=(200, 3))
+    values = np.sin(points[:, 0]) + 0.1 * rng.normal(size=300)
+    process = module.fit_gaussian_process(points, values, seed=0, n_points=300)
+    mean, error = process.predict(rows)
+    monkeypatch.setattr(module, "_ERROR_POINTS", 100)
+    fewer = module.GaussianProcess.from_dict(process.to_dict())
+    mean_fewer, error_fewer = fewer.predict(rows)
+    np.testing.assert_array_equal(mean_fewer, mean)
+    assert (error_fewer >= error - 1e-12).all()
+    assert error_fewer.mean() > error.mean()

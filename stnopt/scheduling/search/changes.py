@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import TEXT, a, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import merge_periods, with_calendars
 from stnopt.plant.checks import checked_number, did_you_mean
@@ -12,10 +13,11 @@ from stnopt.plant.orders import Order, ServedOrder
 from stnopt.plant.problem import Delivery
 from stnopt.plant.rules import Unit
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
-from stnopt.plant.tolerance import size_tolerance, time_tolerance
+from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.movements import pauses_of, release_times, time_of_work
 from stnopt.scheduling.replay import judge_movements
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.scheduling.search.kept import is_same_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +43,7 @@ class Late:
     by: float
 
     def __post_init__(self) -> None:
+        check_arguments(batch=(self.batch, a(Batch, RunningBatch)))
         problems: list[str] = []
         owner = f"Late: batch {self.batch.task!r} on {self.batch.unit!r}: by"
         object.__setattr__(self, "by", checked_number(self.by, owner, problems, above=0.0))
@@ -66,6 +69,7 @@ class Down:
     end: float
 
     def __post_init__(self) -> None:
+        check_arguments(unit=(self.unit, TEXT))
         problems: list[str] = []
         for name in ("start", "end"):
             number = checked_number(getattr(self, name), f"Down: {self.unit!r}: {name}", problems)
@@ -91,6 +95,9 @@ class Lost:
 
     batch: Batch | RunningBatch
 
+    def __post_init__(self) -> None:
+        check_arguments(batch=(self.batch, a(Batch, RunningBatch)))
+
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
@@ -103,6 +110,9 @@ class NewOrder:
     """
 
     order: Order
+
+    def __post_init__(self) -> None:
+        check_arguments(order=(self.order, Order))
 
 
 Change = Late | Down | Lost | NewOrder
@@ -204,17 +214,6 @@ def final_stock_of(schedule: Schedule, network: Network) -> dict[str, float]:
         horizon=schedule.horizon,
         start=schedule.start,
         orders=schedule.orders,
-    )
-
-
-def is_same_batch(
-    one: Batch | RunningBatch, other: Batch | RunningBatch, network: Network, horizon: float
-) -> bool:
-    """Whether two batches are one: the task, and what kept means, unit, start and size."""
-    return (
-        (one.task, one.unit) == (other.task, other.unit)
-        and abs(one.start - other.start) <= 2 * time_tolerance(horizon)
-        and abs(one.size - other.size) <= 2 * size_tolerance(network, one.task)
     )
 
 

@@ -5,40 +5,59 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tqdm import tqdm
-
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    GAP,
+    SECONDS,
+    SECONDS_FROM_0,
+    TRUTH,
+    WHOLE,
+    as_tuple,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
-from stnopt.plant.problem import Problem
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.state import PlantState
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.model import Formulation
+from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
+from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
+from stnopt.scheduling.search.kept import check_kept, read_kept
 from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
 from stnopt.scheduling.search.progress import ProgressReport, SearchProgress
-from stnopt.scheduling.search.question import Question, why_not_long_horizon
+from stnopt.scheduling.search.question import (
+    Question,
+    missing_share,
+    why_not_long_horizon,
+)
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from stnopt.plant.network import Network
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
-    from stnopt.scheduling.model import Formulation, Objective
-    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.model import Objective
+    from stnopt.scheduling.schedule import Batch
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
@@ -63,6 +82,7 @@ def find_schedule(
     deliveries: Iterable[Delivery] = (),
     orders: Iterable[Order] = (),
     start: PlantState | None = None,
+    keep: Schedule | Iterable[Batch] = (),
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
@@ -104,6 +124,11 @@ def find_schedule(
         What is wanted by a date and may come late.
     start : PlantState, optional
         The plant at time 0: what runs, waits and is in stock. It overrides the plant's `initial`.
+    keep : Schedule or iterable of Batch, optional
+        Batches that stay as they are, with their unit, start and size; others may be put beside
+        them. A schedule that is given whole is what the search begins with, if it breaks no rule
+        and meets the demand. The search for long horizons, and a time grid on which a kept batch
+        does not start, are not used then.
     n_events, max_span : int, optional
         Fix what the search would choose.
     time_limit : float, optional
@@ -134,15 +159,30 @@ def find_schedule(
     InvalidInputError
         No horizon for another objective than makespan, makespan or cost without targets or
         deliveries, a target or delivery that the plant cannot be asked for, a limit that is none,
-        or a `problem` beside what it holds.
+        a `problem` beside what it holds, or a batch to keep that cannot stay.
+    UnsupportedModelError
+        Batches to keep with another formulation than "unit_events".
     """
+    deliveries, orders = as_tuple(deliveries), as_tuple(orders)
+    check_arguments(  # what is asked is checked by the problem it makes
+        network=(network, Network),
+        problem=(problem, optional(Problem)),
+        targets=(targets, optional(BY_NAME)),
+        start=(start, optional(PlantState)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        proof_limit=(proof_limit, SECONDS_FROM_0),
+        relative_gap=(relative_gap, GAP),
+        formulation=(formulation, optional(one_of(get_args(Formulation)))),
+        progress=(progress, TRUTH),
+    )
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
     limits = SearchLimits(time_limit=time_limit, proof_limit=proof_limit, relative_gap=relative_gap)
-    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = Problem(
             objective=objective,
@@ -158,15 +198,20 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
+    kept, known = read_kept(keep)
     if n_jobs == 0 or not isinstance(n_jobs, int):
         raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
     tell = progress if callable(progress) else None
-    with tqdm(unit="solve", disable=tell is not None or not progress, leave=False) as bar:
-        report = ProgressReport(limits=limits, line=bar, tell=tell)
+    silent = time_limit is not None or tell is not None
+    with ProgressLine(
+        "find_schedule", " solves", progress=progress is True, limited=silent
+    ) as line:
+        report = ProgressReport(limits=limits, line=line, tell=tell)
         if problem.horizon is not None:
             return _search(
-                Question(network=network, problem=problem, start=start),
+                Question(network=network, problem=problem, start=start, keep=kept),
                 limits,
+                known=known,
                 n_events=n_events,
                 max_span=max_span,
                 formulation=formulation or "unit_events",
@@ -178,6 +223,8 @@ def find_schedule(
             problem,
             limits=limits,
             start=start,
+            keep=kept,
+            known=known,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation or "unit_events",
@@ -210,6 +257,7 @@ def _search(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
@@ -218,7 +266,16 @@ def _search(
     known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
+    if question.keep:
+        check_kept(
+            question.keep,
+            question.network,
+            horizon=question.horizon,
+            start=question.start,
+            date=question.problem.start,
+        )
     settings: dict[str, Any] = {
+        "known": known,
         "n_events": n_events,
         "max_span": max_span,
         "formulation": formulation,
@@ -247,6 +304,8 @@ def _search(
         unproven = SolveResult(status=Status.FEASIBLE, objective=value)
         found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
         found = replace(found, stopped=stopped)
+    assert found.schedule is not None
+    missing = missing_share(found.schedule)
     whole = complete.stopped == "proven"
     scope = found.proof if whole else replace(found.proof, scope="these event points")
     return replace(
@@ -254,7 +313,7 @@ def _search(
         proof=scope,
         stopped=found.stopped if whole or found.stopped != "proven" else complete.stopped,
         tried=(*complete.tried, *found.tried),
-        missing=least,
+        missing=missing if missing > _NOTHING_MISSING else 0.0,
         missing_bound=complete.bound,
     )
 
@@ -263,6 +322,7 @@ def search_question(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
@@ -276,6 +336,8 @@ def search_question(
     ----------
     question : Question
     limits : SearchLimits
+    known : Schedule, optional
+        What the search begins with, if it is one of those that are asked for.
     n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
@@ -306,10 +368,12 @@ def search_question(
     try:
         if limits.proof_limit != 0 and formulation == "unit_events":
             points.bound_by_sums()
+        _begin_with(points, known)
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
             _use_the_time(points, n_jobs)
         elif n_events is None:
-            points.add_events(fewest_events(question.network, question.amounts_to_make), max_span)
+            first, span = _first_points(question)
+            points.add_events(first, max_span, first_span=span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -318,6 +382,46 @@ def search_question(
             raise
         interrupted = True
     return _conclude(points, given=given, interrupted=interrupted)
+
+
+def _first_events(question: Question) -> int:
+    """Return with how many event points to begin: no more for orders than batches fit."""
+    network, problem = question.network, question.problem
+    fewest = fewest_events(network, question.amounts_to_make)
+    if not (problem.orders or problem.deliveries):
+        return fewest
+    amounts = dict(problem.targets)
+    wanted = [(order.state, order.amount) for order in problem.orders]
+    wanted += [(delivery.state, delivery.amount) for delivery in problem.deliveries]
+    for state, amount in wanted:
+        amounts[state] = amounts.get(state, 0.0) + amount
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
+    return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
+
+
+def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
+    """Begin with a schedule that was given, if it is one of those that are asked for."""
+    if known is None:
+        return
+    question = points.question
+    same = replace(known, start=question.start, date=question.problem.start)
+    valued = points.incumbent.valued(same)
+    if valued is not None and question.is_met_by(valued[0]):
+        points.adopt(*valued, SolveResult(status=Status.FEASIBLE))
+
+
+def _first_points(question: Question) -> tuple[int, int]:
+    """Return the event points and the span to begin with: kept batches have to fit."""
+    fewest = _first_events(question)
+    if not question.keep:
+        return fewest, 0
+    alone = Schedule(
+        batches=question.keep, final_stock={}, horizon=question.horizon, start=question.start
+    )
+    n_events, span = number_events(alone, question.network)
+    n_events += question.start is not None and bool(question.start.running)
+    return max(fewest, n_events), span
 
 
 def _typical_batch(network: Network) -> float:
@@ -336,7 +440,7 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = fewest_events(network, points.question.amounts_to_make)
+    start, span = _first_points(points.question)
     typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
@@ -347,12 +451,12 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
         if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
     else:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
     if engine and not (points.settled or limits.reached):
         _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
 
 
 def _search_long(points: EventPointSearch, n_jobs: int) -> None:
@@ -459,29 +563,14 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
     )
 
 
-def suggest_events(
-    network: Network, *, horizon: float, n_events: int | None, max_span: int | None
-) -> tuple[int, int]:
-    """Choose event points and span on which the plant reaches its largest production or profit."""
-    found = find_schedule(
-        network,
-        horizon=horizon,
-        objective="production" if network.products else "profit",
-        n_events=n_events,
-        max_span=max_span,
-        proof_limit=0,
-    )
-    if found.stopped == "interrupted":
-        raise KeyboardInterrupt  # what was asked for is not known
-    return found.n_events, found.max_span
-
-
 def find_in_window(
     network: Network,
     problem: Problem,
     *,
     limits: SearchLimits,
     start: PlantState | None = None,
+    keep: tuple[Batch, ...] = (),
+    known: Schedule | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
     known_bound: float | None = None,
@@ -504,6 +593,8 @@ def find_in_window(
         With objective "makespan"; its horizon does not count.
     limits : SearchLimits
     start : PlantState, optional
+    keep, known
+        Batches that stay as they are, and a schedule to begin with.
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
     known_bound : float, optional
@@ -520,7 +611,7 @@ def find_in_window(
     amount += sum(delivery.amount for delivery in problem.deliveries)
     amount += sum(order.amount for order in problem.orders)
     largest = max(fit.max_batch for fit in network.suitabilities)
-    latest = latest_date(problem)
+    latest = latest_date(problem, keep)
     guess = latest + longest * (2 + len(network.tasks) + amount / largest)
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
@@ -534,8 +625,11 @@ def find_in_window(
             continue
         before, tried = limits.elapsed, window
         found = _search(
-            Question(network=network, problem=replace(problem, horizon=window), start=start),
+            Question(
+                network=network, problem=replace(problem, horizon=window), start=start, keep=keep
+            ),
             limits,
+            known=known,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation,

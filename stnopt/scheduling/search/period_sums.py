@@ -193,24 +193,12 @@ def build_period_sums(
     open_stock = after is not None
     if after is not None:
         soonest = dict.fromkeys(network.tasks, 0.0)
-        due = tuple(
-            replace(d, time=d.time - after)
-            for d in problem.deliveries
-            if d.time > after + _SAME_TIME * until
-        )
-        problem = replace(problem, deliveries=due, horizon=None)
+        problem = _problem_after(problem, after, _SAME_TIME * until)
     length = until - (after or 0.0)
     points = _choose_points(problem, length, n_periods, first_period)
     fits = network.suitabilities
     rows = ProgramBuilder()
     shape = (len(fits), len(points))
-
-    def columns(*, integer_end: bool = False) -> NDArray[np.int64]:
-        numbers = np.empty(shape, dtype=np.int64)
-        numbers[:, :-1] = rows.columns(shape[0] * (shape[1] - 1)).reshape(shape[0], -1)
-        numbers[:, -1] = rows.columns(shape[0], integer=integer_end)
-        return numbers
-
     stocks = [s for s in network.states.values() if not s.unlimited]
     initial = np.array([s.initial for s in stocks])
     opening = rows.columns(
@@ -225,21 +213,16 @@ def build_period_sums(
         fits=fits,
         length=length,
         points=points,
-        started=columns(),
-        ended=columns(),
-        n_started=columns(),
-        n_ended=columns(integer_end=whole_batches),
+        started=_columns(rows, shape),
+        ended=_columns(rows, shape),
+        n_started=_columns(rows, shape),
+        n_ended=_columns(rows, shape, integer_end=whole_batches),
         opening={s.name: int(column) for s, column in zip(stocks, opening, strict=True)},
         given=given,
         improve=improve,
         soonest=soonest,
         origin=after or 0.0,
-        missed=[]
-        if missed_cost is None
-        else [
-            (due.state, due.time, rows.column(upper=due.amount, cost=-missed_cost))
-            for due in problem.deliveries
-        ],
+        missed=_missed_columns(rows, problem, missed_cost),
         missed_cost=missed_cost,
     )
     _add_value(sums)
@@ -265,6 +248,34 @@ def build_period_sums(
         still_open=sums.still_open,
         missing=sums.missing,
     )
+
+
+def _problem_after(problem: Problem, time: float, same_time: float) -> Problem:
+    """Leave what is asked for after a time, counted from it."""
+    due = (replace(d, time=d.time - time) for d in problem.deliveries if d.time > time + same_time)
+    return replace(problem, deliveries=tuple(due), horizon=None)
+
+
+def _columns(
+    rows: ProgramBuilder, shape: tuple[int, int], *, integer_end: bool = False
+) -> NDArray[np.int64]:
+    """Add a column for each pair of task and unit and each point; whole at the last, if asked."""
+    numbers = np.empty(shape, dtype=np.int64)
+    numbers[:, :-1] = rows.columns(shape[0] * (shape[1] - 1)).reshape(shape[0], -1)
+    numbers[:, -1] = rows.columns(shape[0], integer=integer_end)
+    return numbers
+
+
+def _missed_columns(
+    rows: ProgramBuilder, problem: Problem, cost: float | None
+) -> list[tuple[str, float, int]]:
+    """Add what each delivery may miss, at a cost; nothing where the demand must be met."""
+    if cost is None:
+        return []
+    return [
+        (due.state, due.time, rows.column(upper=due.amount, cost=-cost))
+        for due in problem.deliveries
+    ]
 
 
 def _choose_points(
@@ -400,18 +411,21 @@ def _add_durations(sums: _Sums) -> None:
         shortest, longest = fit.duration(fit.min_batch), fit.duration(fit.max_batch)
         earliest = sums.soonest[fit.task]
         longest += sum(b - a for a, b in sums.periods(fit.unit, "paused"))
-        for k, time in enumerate(points):
-            for begun, done in ((sums.started, sums.ended), (sums.n_started, sums.n_ended)):
+        firsts = np.searchsorted(points, points - shortest - sums.same)
+        firsts = np.minimum(firsts, sums.last).tolist()
+        befores = (np.searchsorted(points, points - longest + sums.same, side="right") - 1).tolist()
+        amounts = (sums.started[number].tolist(), sums.ended[number].tolist())
+        numbers = (sums.n_started[number].tolist(), sums.n_ended[number].tolist())
+        for k, time in enumerate(points.tolist()):
+            for begun, done in (amounts, numbers):
                 if time < earliest - sums.same:
-                    rows.row([(begun[number, k], 1.0)], upper=0.0)
+                    rows.row([(begun[k], 1.0)], upper=0.0)
                 if time < earliest + shortest - sums.same:
-                    rows.row([(done[number, k], 1.0)], upper=0.0)
+                    rows.row([(done[k], 1.0)], upper=0.0)
                     continue
-                first = sums.first_point_from(time - shortest)
-                rows.row([(begun[number, first], 1.0), (done[number, k], -1.0)], lower=0.0)
-                before = np.flatnonzero(points <= time - longest + sums.same)
-                if len(before):
-                    rows.row([(done[number, k], 1.0), (begun[number, before[-1]], -1.0)], lower=0.0)
+                rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
+                if befores[k] >= 0:
+                    rows.row([(done[k], 1.0), (begun[befores[k]], -1.0)], lower=0.0)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
@@ -419,29 +433,33 @@ def _add_unit_hours(sums: _Sums) -> None:
 
     Batches that start at or after point i and end by point j: at least ended[j] - started[i].
     """
-    rows, points, last = sums.rows, sums.points, sums.last
-    fixed = np.array([fit.fixed_time for fit in sums.fits])
-    slope = np.array([fit.time_per_amount for fit in sums.fits])
+    rows, points, last = sums.rows, sums.points.tolist(), sums.last
+    ended, n_ended = sums.ended.tolist(), sums.n_ended.tolist()
+    started, n_started = sums.started.tolist(), sums.n_started.tolist()
     spans = [(0, j) for j in range(1, last + 1)] + [(i, last) for i in range(1, last)]
     width = 4
     while width < last:
         spans += [(i, i + width) for i in range(1, last - width, max(1, width // 2))]
         width *= 2
     for unit in sums.network.units:
-        on_unit = np.array([n for n, fit in enumerate(sums.fits) if fit.unit == unit])
-        head = min(sums.soonest[sums.fits[n].task] for n in on_unit)
+        on_unit = [
+            (n, fit.fixed_time, fit.time_per_amount)
+            for n, fit in enumerate(sums.fits)
+            if fit.unit == unit
+        ]
+        head = min(sums.soonest[sums.fits[n].task] for n, *_ in on_unit)
         for i, j in spans:
             begin = max(points[i], min(head, points[j]))
-            row = rows.rows(1, upper=sums.hours(unit, begin, points[j]))
-            rows.put(row, sums.n_ended[on_unit, j], fixed[on_unit])
-            rows.put(row, sums.ended[on_unit, j], slope[on_unit])
-            if i:
-                rows.put(row, sums.n_started[on_unit, i], -fixed[on_unit])
-                rows.put(row, sums.started[on_unit, i], -slope[on_unit])
+            terms = []
+            for n, fixed, slope in on_unit:
+                terms += [(n_ended[n][j], fixed), (ended[n][j], slope)]
+                if i:
+                    terms += [(n_started[n][i], -fixed), (started[n][i], -slope)]
+            rows.row(terms, upper=sums.hours(unit, begin, points[j]))
         for k in range(last):
-            row = rows.rows(1, upper=_is_there(sums, unit, points[k]))
-            rows.put(row, sums.n_started[on_unit, k], 1.0)
-            rows.put(row, sums.n_ended[on_unit, k], -1.0)
+            terms = [(n_started[n][k], 1.0) for n, *_ in on_unit]
+            terms += [(n_ended[n][k], -1.0) for n, *_ in on_unit]
+            rows.row(terms, upper=_is_there(sums, unit, points[k]))
 
 
 def _add_cleanings(sums: _Sums) -> None:

@@ -10,8 +10,7 @@ from stnopt.solvers.result import relative_gap_between
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tqdm import tqdm
-
+    from stnopt.progress import ProgressLine
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.global_bound import GlobalBound
     from stnopt.scheduling.search.incumbent import Incumbent
@@ -56,14 +55,14 @@ class ProgressReport:
     ----------
     limits : SearchLimits
         Whose clock counts.
-    line : tqdm or None
+    line : ProgressLine or None
         Where a line is shown.
     tell : callable or None
         Given a `SearchProgress` each time.
     """
 
     limits: SearchLimits
-    line: tqdm | None = None
+    line: ProgressLine | None = None
     tell: Callable[[SearchProgress], None] | None = None
     _incumbent: Incumbent | None = field(default=None)
     _bound: GlobalBound | None = field(default=None)
@@ -83,8 +82,7 @@ class ProgressReport:
     ) -> None:
         """Say what was found."""
         if self.line is not None:
-            self.line.set_description(what)
-            self.line.update()
+            self.line.step(what)
         if self.tell is not None:
             self.tell(
                 SearchProgress(
