@@ -11,10 +11,11 @@ from stnopt.arguments import (
     BY_NAME,
     COUNT,
     GAP,
+    PROGRESS,
     SECONDS,
     SECONDS_FROM_0,
-    TRUTH,
     WHOLE,
+    WORKERS,
     as_tuple,
     check_arguments,
     one_of,
@@ -175,7 +176,8 @@ def find_schedule(
         proof_limit=(proof_limit, SECONDS_FROM_0),
         relative_gap=(relative_gap, GAP),
         formulation=(formulation, optional(one_of(get_args(Formulation)))),
-        progress=(progress, TRUTH),
+        n_jobs=(n_jobs, WORKERS),
+        progress=(progress, PROGRESS),
     )
     if formulation == "time_grid":
         raise InvalidInputError(
@@ -199,38 +201,23 @@ def find_schedule(
         )
     check_problem(network, problem)
     kept, known = read_kept(keep)
-    if n_jobs == 0 or not isinstance(n_jobs, int):
-        raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
     tell = progress if callable(progress) else None
     silent = time_limit is not None or tell is not None
     with ProgressLine(
         "find_schedule", " solves", progress=progress is True, limited=silent
     ) as line:
-        report = ProgressReport(limits=limits, line=line, tell=tell)
+        settings: dict[str, Any] = {
+            "known": known,
+            "n_events": n_events,
+            "max_span": max_span,
+            "formulation": formulation or "unit_events",
+            "n_jobs": n_jobs,
+            "report": ProgressReport(limits=limits, line=line, tell=tell),
+        }
+        question = Question(network=network, problem=problem, start=start, keep=kept)
         if problem.horizon is not None:
-            return _search(
-                Question(network=network, problem=problem, start=start, keep=kept),
-                limits,
-                known=known,
-                n_events=n_events,
-                max_span=max_span,
-                formulation=formulation or "unit_events",
-                n_jobs=n_jobs,
-                report=report,
-            )
-        return find_in_window(
-            network,
-            problem,
-            limits=limits,
-            start=start,
-            keep=kept,
-            known=known,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=formulation or "unit_events",
-            n_jobs=n_jobs,
-            report=report,
-        )
+            return _search(question, limits, **settings)
+        return find_in_window(network, problem, limits=limits, start=start, keep=kept, **settings)
 
 
 def check_problem(network: Network, problem: Problem) -> None:
