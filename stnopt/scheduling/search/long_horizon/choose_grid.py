@@ -26,6 +26,8 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
+#: From this number of pairs of tasks and units they are summed over the whole horizon only.
+_MANY_PAIRS = 60
 #: Of widths closer to each other than this, one is looked at.
 _APART = 1.15
 #: What a missed amount costs in the sums, in terms of the dearest amount.
@@ -150,7 +152,7 @@ def _worth(
     sums = build_period_sums(
         rounded,
         problem,
-        n_periods=_PERIODS,
+        n_periods=_PERIODS if len(network.suitabilities) <= _MANY_PAIRS else 1,
         start=start,
         improve="both",
         missed_cost=_MISSED * float(dearest),

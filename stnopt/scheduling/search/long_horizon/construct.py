@@ -244,7 +244,7 @@ def _link_stocks(
 def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
     """Return a window and a step, in steps of the grid: as much as fits, and what is needed.
 
-    That is two longest batches, and more than the plant's path from its first to its last task:
+    That is two longest batches, and more than the plant's path from its first batch to a product:
     within a window no longer than that nothing comes out, and nothing is begun.
     """
     longest = grid.longest
