@@ -86,7 +86,8 @@ clean:
 NEWEST_TESTS := tests/test_solve.py tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
 	tests/scheduling/test_storage_in_time.py tests/plant/test_plant_examples.py \
 	tests/feasibility/test_labelling.py tests/feasibility/test_region.py \
-	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py
+	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py \
+	tests/test_interrupts.py
 
 $(NEWEST)/.with-test: pyproject.toml | $(NEWEST)/bin/python
 	@echo "Installing the newest stnopt[test] allows into $(NEWEST) ..."

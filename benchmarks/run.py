@@ -20,6 +20,7 @@ import drawn_plants
 import drawn_searches
 import embedding
 import feasibility
+import horizons
 import reactor
 import scheduling
 
@@ -37,6 +38,7 @@ def main(names: Sequence[str]) -> None:
         "machine": describe_machine,
         "schedules": scheduling.main,
         "searches": scheduling.time_searches,
+        "horizons": horizons.main,
         "drawn_plants": drawn_plants.main,
         "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,

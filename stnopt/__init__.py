@@ -39,6 +39,27 @@ if TYPE_CHECKING:
     from stnopt.feasibility.samples import sample_targets as sample_targets
     from stnopt.feasibility.samples import score_region as score_region
     from stnopt.page.html import schedule_to_html as schedule_to_html
+    from stnopt.planning.complete import complete_plan as complete_plan
+    from stnopt.planning.complete import read_production as read_production
+    from stnopt.planning.facility import Facility as Facility
+    from stnopt.planning.find_plan import find_plan as find_plan
+    from stnopt.planning.model import build_planning_model as build_planning_model
+    from stnopt.planning.model import extract_plan as extract_plan
+    from stnopt.planning.plan import Plan as Plan
+    from stnopt.planning.plan import PlanSearch as PlanSearch
+    from stnopt.planning.plan import Verification as Verification
+    from stnopt.planning.problem import Demand as Demand
+    from stnopt.planning.problem import Lane as Lane
+    from stnopt.planning.problem import PlanningProblem as PlanningProblem
+    from stnopt.planning.read_planning import read_planning_problem as read_planning_problem
+    from stnopt.planning.roll import problem_after as problem_after
+    from stnopt.planning.scenarios import Scenario as Scenario
+    from stnopt.planning.scenarios import ScenarioSearch as ScenarioSearch
+    from stnopt.planning.scenarios import plan_scenarios as plan_scenarios
+    from stnopt.planning.trace import trace_regions as trace_regions
+    from stnopt.planning.verify import verify_plan as verify_plan
+    from stnopt.planning.why_not import PlanShortfall as PlanShortfall
+    from stnopt.planning.why_not import explain_plan as explain_plan
     from stnopt.plant.network import Network as Network
     from stnopt.plant.orders import Order as Order
     from stnopt.plant.orders import ServedOrder as ServedOrder
@@ -62,6 +83,7 @@ if TYPE_CHECKING:
     from stnopt.plot import plot_frontier as plot_frontier
     from stnopt.plot import plot_gantt as plot_gantt
     from stnopt.plot import plot_network as plot_network
+    from stnopt.plot import plot_plan as plot_plan
     from stnopt.plot import plot_region as plot_region
     from stnopt.plot import plot_samples as plot_samples
     from stnopt.plot import plot_stock as plot_stock
@@ -83,12 +105,14 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Batch as Batch
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
+    from stnopt.scheduling.schedule_file import read_schedule as read_schedule
     from stnopt.scheduling.search.changes import Down as Down
     from stnopt.scheduling.search.changes import Late as Late
     from stnopt.scheduling.search.changes import Lost as Lost
     from stnopt.scheduling.search.changes import NewOrder as NewOrder
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
     from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
+    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
     from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
@@ -124,6 +148,7 @@ _MODULES = {
     "RunningBatch": "stnopt.plant.state",
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
+    "SearchProgress": "stnopt.scheduling.search.progress",
     "ServedOrder": "stnopt.plant.orders",
     "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",
@@ -171,6 +196,7 @@ _MODULES = {
     "plot_region": "stnopt.plot",
     "plot_samples": "stnopt.plot",
     "plot_stock": "stnopt.plot",
+    "read_schedule": "stnopt.scheduling.schedule_file",
     "read_network": "stnopt.plant.read",
     "read_problem": "stnopt.plant.read",
     "read_state": "stnopt.plant.read",
@@ -190,6 +216,28 @@ _MODULES = {
     "schedule_to_html": "stnopt.page.html",
     "write_tables": "stnopt.plant.tables.write",
     "trace_frontier": "stnopt.feasibility.certified_region",
+    "Demand": "stnopt.planning.problem",
+    "Facility": "stnopt.planning.facility",
+    "Lane": "stnopt.planning.problem",
+    "PlanningProblem": "stnopt.planning.problem",
+    "Plan": "stnopt.planning.plan",
+    "PlanSearch": "stnopt.planning.plan",
+    "Verification": "stnopt.planning.plan",
+    "PlanShortfall": "stnopt.planning.why_not",
+    "build_planning_model": "stnopt.planning.model",
+    "extract_plan": "stnopt.planning.model",
+    "complete_plan": "stnopt.planning.complete",
+    "read_production": "stnopt.planning.complete",
+    "explain_plan": "stnopt.planning.why_not",
+    "find_plan": "stnopt.planning.find_plan",
+    "read_planning_problem": "stnopt.planning.read_planning",
+    "trace_regions": "stnopt.planning.trace",
+    "verify_plan": "stnopt.planning.verify",
+    "plot_plan": "stnopt.plot",
+    "Scenario": "stnopt.planning.scenarios",
+    "ScenarioSearch": "stnopt.planning.scenarios",
+    "plan_scenarios": "stnopt.planning.scenarios",
+    "problem_after": "stnopt.planning.roll",
 }
 
 __all__ = list(_MODULES)

@@ -36,6 +36,8 @@ class ProgressLine:
     limited : bool
         The call has a time limit: without `progress` it stays silent. One without a limit shows
         the line after `SILENT_SECONDS`.
+    total : int, optional
+        Where the count ends.
     clock : function
         Seconds.
     """
@@ -47,9 +49,10 @@ class ProgressLine:
         *,
         progress: bool,
         limited: bool,
+        total: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._what, self.unit = what, unit
+        self._what, self.unit, self._total = what, unit, total
         self._interval = 0.1 if progress else 1.0
         self._clock, self._started = clock, clock()
         wait = 0.0 if progress else SILENT_SECONDS
@@ -81,7 +84,7 @@ class ProgressLine:
                 return
             line = self._line
             if line is None:
-                line = tqdm(mininterval=self._interval, leave=False, delay=1e-9)
+                line = tqdm(total=self._total, mininterval=self._interval, leave=False, delay=1e-9)
                 line.start_t = time.time() - (self._clock() - self._started)
                 self._line, at_once = line, True
             line.unit = self.unit

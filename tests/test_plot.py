@@ -200,7 +200,7 @@ def test_the_gantt_chart_has_a_bar_per_batch_in_the_row_of_its_unit(schedule, ne
     assert labels == ["U1", "U2", "U3"]
     bars = [(p.get_x(), p.get_width(), round(p.get_y() + p.get_height() / 2)) for p in ax.patches]
     assert bars == [(0, 1, 0), (2, 1, 1), (2, 0.25, 2)]
-    assert legend_words(ax) == ["Split", "Finish", "Return"]
+    assert legend_words(ax) == ["Split", "Finish", "Return", "sizes in kg"]
     assert len({to_hex(patch.get_facecolor()) for patch in ax.patches}) == 3
     assert (ax.get_xlabel(), ax.get_xlim()) == ("Time [h]", (0, 10))
 

@@ -83,10 +83,7 @@ def run() -> tuple[stnopt.Problem, stnopt.ScheduleSearch, stnopt.Rescheduling]:
         was = f"{row.was_unit} {clock(problem, row.was_start)}" if row.was_start >= 0 else "-"
         to = f"{row.unit} {clock(problem, row.start)}" if row.start >= 0 else "-"
         print(f"  {row.change:8} {row.task:11} {was:14} -> {to}")
-    for batch in afternoon.moved:
-        print(
-            f"  {batch.task} at {clock(problem, batch.start)} was announced and could not be kept"
-        )
+    print(afternoon.summarise(lambda time: clock(problem, time)))
     return problem, morning, afternoon
 
 

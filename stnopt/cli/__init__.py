@@ -15,7 +15,18 @@ import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from stnopt.cli import doctor, examples, fit, import_tables, page, region, schedule, schema
+from stnopt.cli import (
+    doctor,
+    examples,
+    fit,
+    import_tables,
+    page,
+    plan,
+    region,
+    reschedule,
+    schedule,
+    schema,
+)
 from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from stnopt.errors import StnoptError
 from stnopt.plant.source import list_examples
@@ -66,7 +77,18 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stnopt {version('stnopt')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (schedule, region, fit, page, import_tables, examples, schema, doctor):
+    for command in (
+        schedule,
+        reschedule,
+        region,
+        fit,
+        page,
+        plan,
+        import_tables,
+        examples,
+        schema,
+        doctor,
+    ):
         command.add(commands)
     return parser
 

@@ -20,7 +20,9 @@ def table(frame: pd.DataFrame) -> Callable[[Path], object]:
 
 def figure(draw: Callable[..., Any], *data: Any, **options: Any) -> Callable[[Path], object]:
     """Writer of what a function of `stnopt.plot` draws."""
-    return lambda path: draw(*data, **options).figure.savefig(path, dpi=200)
+    from stnopt.plot.style import save_and_close
+
+    return lambda path: save_and_close(draw(*data, **options), path)
 
 
 def write_files(folder: Path, files: Mapping[str, Callable[[Path], object]]) -> None:

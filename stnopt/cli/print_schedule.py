@@ -13,9 +13,12 @@ from stnopt.scheduling.schedule import schedule_value
 from stnopt.solvers.result import Status
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.reschedule import Rescheduling
     from stnopt.scheduling.search.result import ScheduleSearch
 
 _BETTER = {
@@ -36,9 +39,11 @@ class Clock:
         self.start, self.minutes, self.unit = start, minutes, unit
 
     @classmethod
-    def of(cls, start: str | None, network: Network) -> Clock:
-        """Read the option, which needs a plant whose time unit is known."""
+    def of(cls, start: str | None, network: Network, date: datetime | None = None) -> Clock:
+        """Read the option, which needs a plant whose time unit is known; else take the date's."""
         unit = network.time_unit
+        if start is None and date is not None and unit in _MINUTES:
+            return cls(60 * date.hour + date.minute, _MINUTES[unit], unit)
         if start is None:
             return cls(None, 0.0, unit)
         found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", start)
@@ -56,7 +61,7 @@ class Clock:
             return f"{time:8.2f} {self.unit}".rstrip()
         minutes = self.start + round(time * self.minutes)
         days, minutes = divmod(minutes, 1440)
-        return f"{f'+{days} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
+        return f"{f'{days:+d} d ' if days else ''}{minutes // 60:02d}:{minutes % 60:02d}".rjust(10)
 
     def read_short(self, time: float) -> str:
         """Write a time within a sentence."""
@@ -95,8 +100,11 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
         running = [b for b in schedule.start.running if b.unit == unit] if schedule.start else []
         print(unit if batches or running else f"{unit}  (idle)")
         for own in running:
+            began = "running".rjust(len(clock.read(0.0)))
+            if clock.start is not None:
+                began = clock.read(own.started)
             print(
-                f"  {'running'.rjust(len(clock.read(0.0)))} - {clock.read(own.remaining)}  "
+                f"  {began} - {clock.read(own.remaining)}  "
                 f"{own.task:<{widest}}  {_column(own.size)} {network.amount_unit}".rstrip()
             )
         for batch in batches:
@@ -124,12 +132,38 @@ def print_schedule(schedule: Schedule, network: Network, clock: Clock) -> None:
         print(f"  {name:<{widest}}  {_column(amount)} {network.amount_unit} {what}".rstrip())
 
 
-def print_value(search: ScheduleSearch, network: Network, problem: Problem) -> None:
-    """Print the objective with its unit, and what is proven of it."""
+def print_changes(found: Rescheduling, clock: Clock) -> None:
+    """Print what becomes of the old schedule's batches, and what is proven of that."""
+    print("What changes")
+    names = {"late": "ends late", "lost": "is lost", "kept": "stays"}
+    for row in found.changes.itertuples():
+        is_there, was_there = row.start == row.start, row.was_start == row.was_start  # NaN: not
+        was = f"{row.was_unit} {clock.read_short(row.was_start)}" if was_there else ""
+        to = f"{row.unit} {clock.read_short(row.start)}" if is_there else ""
+        if row.change == "late":
+            to = f"until {clock.read_short(row.finish)}"
+            was += f" to {clock.read_short(row.was_finish)}"
+        if row.change == "kept":
+            was = ""
+        arrow = " -> " if was and to else ""
+        print(f"  {names.get(row.change, row.change):9}  {row.task}  {was}{arrow}{to}".rstrip())
+    print(found.summarise(clock.read_short))
+
+
+def print_value(
+    search: ScheduleSearch, network: Network, problem: Problem, *, since: str = ""
+) -> None:
+    """Print the objective with its unit, and what is proven of it.
+
+    `since`: the instant from which on it counts; left out, it is that of the whole schedule.
+    """
     assert search.schedule is not None
     counted = OBJECTIVES[problem.objective].unit
     unit = {"amount": network.amount_unit, "time": network.time_unit}.get(counted, "")
     value = schedule_value(search.schedule, network, problem.objective)
+    if since:
+        value = value if search.result.objective is None else search.result.objective
+        print(f"from {since} on: ", end="")
     print(f"{problem.objective} {value:.6g} {unit}".rstrip())
     if search.missing:
         print(f"missing share of the orders, weighted by priority: {search.missing:.4g}")

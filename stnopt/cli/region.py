@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
-from stnopt.cli.exit_codes import OK, UNDECIDED
+from stnopt.cli.exit_codes import INTERRUPTED, OK, UNDECIDED
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder, is_number, read_table, refuse_lines
 from stnopt.plant.problem import Problem, Sense
-from stnopt.plant.read import read_problem
+from stnopt.plant.read import read_problem, read_state
+from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stnopt.feasibility.certified_region import CertifiedRegion
+    from stnopt.feasibility.samples import TargetSamples
     from stnopt.plant.network import Network
 
 
@@ -53,14 +57,12 @@ def run(options: argparse.Namespace) -> int:
     """Trace the boundary, or label the targets that are given, and write what is known."""
     check_folder(options.out, "--out")
     network = read_plant(options.plant)
-    horizon = options.horizon
-    if horizon is None and is_file(options.plant):
-        horizon = read_problem(options.plant, default=Problem()).horizon
-    if horizon is None:
-        raise InvalidInputError("region needs --horizon: the plant file has no problem with one")
+    problem, start = _read_rest(options)
+    horizon = problem.horizon
+    assert horizon is not None
     targets = _choose_targets(options)
     if targets is not None:
-        return _label(network, targets, horizon, options)
+        return _label(network, targets, problem, start, options)
     from stnopt.cli.output import figure, table, write_files
     from stnopt.feasibility.certified_region import trace_frontier
     from stnopt.scheduling.diagnosis.wording import write_amount
@@ -69,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     note(f"tracing the boundary of {', '.join(products)} ...")
     region = trace_frontier(
         network,
-        horizon=horizon,
+        problem=problem,
+        start=start,
         products=products,
         tolerance=options.tolerance,
         max_solves=options.max_solves,
@@ -83,17 +86,39 @@ def run(options: argparse.Namespace) -> int:
         for product, most in zip(products, region.upper, strict=True)
     )
     print(f"at most {most} within {write_amount(horizon, network.time_unit)}")
-    print(
-        f"undecided share {region.gap:.2e} of that box after {region.n_solves} MILPs, on "
-        f"{region.scope['n_events']} event points with span {region.scope['max_span']}"
-    )
+    interrupted = "interrupted: " if "stopped" in region.scope else ""
+    print(f"{interrupted}undecided share {region.gap:.2e} of that box after {_work(region)}")
     files = {"region.json": region.to_json, "points.csv": table(region.points)}
-    if len(products) == 2:
+    if len(products) == 2 and not interrupted:  # a figure takes its time
         from stnopt import plot
 
         files["region.png"] = figure(plot.plot_frontier, region)
     write_files(options.out, files)
+    if interrupted:
+        return INTERRUPTED
     return OK if region.gap <= options.tolerance else UNDECIDED
+
+
+def _read_rest(options: argparse.Namespace) -> tuple[Problem, PlantState | None]:
+    """Read what stands beside the plant: deliveries, orders, horizon and date; its state."""
+    problem, start = Problem(), None
+    if is_file(options.plant):
+        problem = read_problem(options.plant, default=Problem())
+        start = read_state(options.plant, default=PlantState())
+    if options.horizon is None and problem.horizon is None:
+        raise InvalidInputError("region needs --horizon: the plant file has no problem with one")
+    horizon = problem.horizon if options.horizon is None else options.horizon
+    # What is asked about here stands in place of the file's targets.
+    return replace(problem, objective="profit", horizon=horizon, targets={}), start
+
+
+def _work(found: CertifiedRegion | TargetSamples) -> str:
+    """Say how much was solved, and on which event points."""
+    scope = found.scope
+    n_solves = scope.get("n_solves", getattr(found, "n_solves", 0))
+    if scope["n_events"] is None:
+        return f"{n_solves} searches, for any schedule"
+    return f"{n_solves} MILPs, on {scope['n_events']} event points with span {scope['max_span']}"
 
 
 def _choose_targets(options: argparse.Namespace) -> pd.DataFrame | None:
@@ -135,7 +160,11 @@ def _read_targets(path: Path) -> pd.DataFrame:
 
 
 def _label(
-    network: Network, targets: pd.DataFrame, horizon: float, options: argparse.Namespace
+    network: Network,
+    targets: pd.DataFrame,
+    problem: Problem,
+    start: PlantState | None,
+    options: argparse.Namespace,
 ) -> int:
     from stnopt.cli.output import figure, write_files
     from stnopt.feasibility.labelling import label_targets
@@ -144,7 +173,8 @@ def _label(
     samples = label_targets(
         network,
         targets,
-        horizon=horizon,
+        problem=problem,
+        start=start,
         sense=options.sense,
         require=options.require,
         n_events=options.events,
@@ -154,15 +184,15 @@ def _label(
         progress=sys.stderr.isatty(),
     )
     counts = samples.counts()
-    print(", ".join(f"{number} {label}" for label, number in counts.items()))
-    print(
-        f"{samples.scope['n_solves']} MILPs, on {samples.scope['n_events']} event points with span "
-        f"{samples.scope['max_span']}"
-    )
+    interrupted = "interrupted: " if "stopped" in samples.scope else ""
+    print(interrupted + ", ".join(f"{number} {label}" for label, number in counts.items()))
+    print(_work(samples))
     files: dict[str, Callable[[Path], object]] = {"samples.csv": samples.to_csv}
-    if len(samples.products) == 2:
+    if len(samples.products) == 2 and not interrupted:  # a figure takes its time
         from stnopt import plot
 
         files["samples.png"] = figure(plot.plot_samples, samples)
     write_files(options.out, files)
+    if interrupted:
+        return INTERRUPTED
     return UNDECIDED if counts["undecided"] else OK

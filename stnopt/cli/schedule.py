@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
+from stnopt.cli.arguments import PLANT_HELP, add_events, note, read_plant
+from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
+from stnopt.cli.write_schedule import write_schedule
 from stnopt.files import check_folder
-from stnopt.plant.problem import ObjectiveKind, Problem, Sense
-from stnopt.plant.read import read_problem, read_state
-from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
     import argparse
 
     from stnopt.cli.print_schedule import Clock
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
     from stnopt.scheduling.diagnosis.shortfall import Shortfall
-    from stnopt.scheduling.schedule import Schedule
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -30,13 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "schedule", help="the best schedule, or why what is asked for is impossible"
     )
     command.add_argument("plant", help=PLANT_HELP)
-    command.add_argument("--problem", help="problem file; default: the plant file's own section")
-    command.add_argument("--horizon", type=float, help="in the plant's time unit")
-    command.add_argument("--objective", choices=get_args(ObjectiveKind))
-    command.add_argument(
-        "--demand", nargs="+", metavar="STATE=AMOUNT", help="amounts that the schedule ends with"
-    )
-    command.add_argument("--sense", choices=get_args(Sense), help="of the demand")
+    add_problem(command)
     add_events(command)
     command.add_argument("--gap", type=float, default=1e-4, help="relative, of each solve")
     command.add_argument(
@@ -45,7 +37,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=60.0,
         help="seconds for the search, and for each question about an impossible demand",
     )
-    command.add_argument("--start", help="clock time at which the schedule starts, such as 06:00")
+    command.add_argument(
+        "--start",
+        help="clock time at which the schedule starts, such as 06:00; default: the problem's",
+    )
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
     command.set_defaults(run=run)
 
@@ -57,10 +52,9 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_folder(options.out, "--out")
     network = read_plant(options.plant)
-    problem = _choose_problem(options)
-    clock = Clock.of(options.start, network)
-    start = read_state(options.plant, default=PlantState()) if is_file(options.plant) else None
-    start = None if start == PlantState() else start
+    problem = choose_problem(options)
+    clock = Clock.of(options.start, network, problem.start)
+    start = read_start(options.plant)
     asked = bool(problem.targets or problem.deliveries or problem.orders)
     if asked and (code := _print_impossible(network, problem, start, options, clock)) is not None:
         return code
@@ -82,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         print_schedule(search.schedule, network, clock)
         print_value(search, network, problem)
         interrupted = search.stopped == "interrupted"
-        _write_schedule(search.schedule, network, options.out, figures=not interrupted)
+        write_schedule(search.schedule, network, options.out, figures=not interrupted)
         return INTERRUPTED if interrupted else OK
     settled = search.result.status is Status.INFEASIBLE
     anywhere = search.proof.scope == "any schedule"
@@ -104,28 +98,6 @@ def run(options: argparse.Namespace) -> int:
     points = f"{search.n_events} event points with span {search.max_span}"
     print(f"No schedule was found on up to {points}: {search.result.status.value}.")
     return UNDECIDED
-
-
-def _choose_problem(options: argparse.Namespace) -> Problem:
-    """Take the problem of a file, and what the options say otherwise."""
-    problem = Problem()
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", DeprecationWarning)
-        if options.problem:
-            problem = read_problem(options.problem)
-        elif is_file(options.plant):
-            problem = read_problem(options.plant, default=problem)
-    for warning in told:
-        note(str(warning.message))
-    changes: dict[str, Any] = {
-        key: getattr(options, key)
-        for key in ("objective", "horizon", "sense")
-        if getattr(options, key) is not None
-    }
-    if options.demand is not None:
-        demand = read_numbers(options.demand, "--demand", "STATE=AMOUNT")
-        changes["targets"] = {state: amount for state, (amount,) in demand.items()}
-    return replace(problem, **changes)
 
 
 def _print_impossible(
@@ -182,7 +154,7 @@ def _explain(
         print_schedule(found.schedule, network, clock)
     print(found)
     if found.schedule is not None:
-        _write_schedule(found.schedule, network, options.out)
+        write_schedule(found.schedule, network, options.out)
     return _code_of(found)
 
 
@@ -191,27 +163,3 @@ def _code_of(found: Shortfall) -> int:
         return OK
     # What holds for some event points only leaves open whether more would do.
     return IMPOSSIBLE if found.bound_any > 0 else UNDECIDED
-
-
-def _write_schedule(
-    schedule: Schedule, network: Network, folder: Path | None, *, figures: bool = True
-) -> None:
-    if folder is None:
-        return
-    import pandas as pd
-
-    from stnopt.cli.output import figure, table, write_files
-    from stnopt.scheduling.replay import replay_stock
-
-    final = pd.DataFrame(schedule.final_stock.items(), columns=["state", "amount"])
-    files = {
-        "schedule.csv": table(schedule.to_frame()),
-        "stock.csv": table(replay_stock(schedule, network)),
-        "final_stock.csv": table(final),
-    }
-    if schedule.batches and figures:
-        from stnopt import plot
-
-        files["gantt.png"] = figure(plot.plot_gantt, schedule, network=network)
-        files["stock.png"] = figure(plot.plot_stock, schedule, network=network)
-    write_files(folder, files)

@@ -23,7 +23,12 @@ import pyomo.environ as pyo
 
 from stnopt.embedding.branching import best_split
 from stnopt.embedding.constraint import RegionBlock, nonlinear_constraints
-from stnopt.embedding.inputs import checked_margin, checked_model, stated_bounds
+from stnopt.embedding.inputs import (
+    checked_margin,
+    checked_model,
+    refuse_other_state,
+    stated_bounds,
+)
 from stnopt.embedding.local_search import improve
 from stnopt.embedding.master_problem import (
     BACK_OFF,
@@ -94,16 +99,20 @@ def solve_over_region(
     SolveResult
         `n_nodes` counts the boxes that were bounded by an MILP, `n_solves` all solver calls. The
         objective is the model's own at the values that it comes back with, where every region
-        itself accepts the point: status, bound and gap are derived from that.
+        itself accepts the point: status, bound and gap are derived from that. After Ctrl-C it is
+        the best so far, with "interrupted" as `message`.
 
     Raises
     ------
     InvalidInputError
-        A wrong argument, no region, names that do not match, or an input that neither the model nor
-        its bounds limit.
+        A wrong argument, no region, names that do not match, an input that neither the model nor
+        its bounds limit, or a region that was made from another state of the plant that the model
+        schedules.
     UnsupportedModelError
         A nonlinear model, several objectives or none, a region of more than 8 inputs, or unions
         that combine to more than 64 alternatives.
+    KeyboardInterrupt
+        When it came before there was a solution; the model is as it was.
 
     Warns
     -----
@@ -127,6 +136,8 @@ def solve_over_region(
     warm_start = checked_truth("warm_start", warm_start)
     progress = checked_truth("progress", progress)
     choices, blocks = collect_parts(regions, checked_margin(margin))
+    for part in itertools.chain(*choices):
+        refuse_other_state(model, part.region)
     started = time.perf_counter()
     limits = Limits(
         relative_gap=relative_gap,
@@ -148,6 +159,8 @@ def solve_over_region(
                 line=line,
             )
             ends.append(end)
+        if limits.interrupted and incumbent.value is None:
+            raise KeyboardInterrupt
         return checked_result(
             model, choices, ends, incumbent, limits, time.perf_counter() - started
         )
@@ -168,9 +181,14 @@ def _search_alternative(
     """Search one combination of regions; the model comes back with the incumbent's values."""
     old_values = master.values()
     state = SearchState(master=master, incumbent=incumbent, limits=master.limits)
+    if state.limits.interrupted:
+        return SearchEnd(bound=-math.inf, n_boxes=0, n_solves=0)
     master.open()
     try:
         return _search(state, warm_start and all(v is not None for _, v in old_values), line)
+    except KeyboardInterrupt:
+        state.limits.interrupted = state.limits.reached = True
+        return SearchEnd(bound=state.proven_bound, n_boxes=state.n_boxes, n_solves=master.n_solves)
     finally:
         master.close()
         for var, value in old_values if incumbent.value is None else incumbent.values:
@@ -189,6 +207,7 @@ def _search(state: SearchState, warm_start: bool, line: ProgressLine) -> SearchE
     line.unit = " boxes" if groups is None else " rounds"
 
     def show(bound: float) -> None:
+        state.proven_bound = max(state.proven_bound, bound)
         line.move(state.n_boxes, lambda: _progress_text(state, bound))
 
     if groups is None:

@@ -22,6 +22,7 @@ from stnopt.embedding.inputs import (
     checked_model,
     match_inputs,
     new_block,
+    refuse_other_state,
     stated_bounds,
 )
 from stnopt.embedding.kernel_algebra import add_decision, linear_decision, linear_limit
@@ -101,16 +102,19 @@ def add_region_constraint(
     ------
     InvalidInputError
         The names do not match, an input is bounded neither by the model nor by the training box,
-        or a value is not a single linear component.
+        a value is not a single linear component, or the region was made from another state of the
+        plant that the model schedules.
     UnsupportedModelError
-        The form or the kind of region is not one that this function writes, or it would take too
-        many pieces, or longer than `time_limit`.
+        The form or the kind of region is not one that this function writes, or its pieces take
+        longer than `time_limit`.
 
     Warns
     -----
     UserWarning
         Inner and outer form: if the pieces reach outside the region's training box, where the
-        classifier extrapolates, or if there are none: the model is then infeasible.
+        classifier extrapolates, or if there are none: the model is then infeasible. Also where
+        `tolerance` would take too many pieces (four inputs, many vectors): the form is then
+        coarser, and the warning says which level holds; `RegionBlock.pieces` has both.
 
     References
     ----------
@@ -124,6 +128,7 @@ def add_region_constraint(
         )
     margin = checked_margin(margin)
     inputs = match_inputs(region, variables)
+    refuse_other_state(block, region)
     if not isinstance(transformation, str) or transformation not in TRANSFORMATIONS:
         raise InvalidInputError(
             f"transformation: expected one of {', '.join(map(repr, TRANSFORMATIONS))}, got "

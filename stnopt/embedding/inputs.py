@@ -15,6 +15,9 @@ from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.arguments import checked_non_negative
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
+from stnopt.feasibility.scope import refuse_other_origin
+from stnopt.scheduling.handle import SchedulingHandle
+from stnopt.solvers.handle import find_handles
 
 
 def match_inputs(region: Region | UnionRegion, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +49,20 @@ def match_inputs(region: Region | UnionRegion, variables: Mapping[str, Any]) -> 
             f"{list(variables)}; missing {missing}, unknown {unknown}"
         )
     return {name: _checked_input(name, variables[name]) for name in region.inputs}
+
+
+def refuse_other_state(block: Any, region: Region | UnionRegion) -> None:
+    """Refuse a region that was made from another state of a plant that the model schedules.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming both states.
+    """
+    model = block.model() if hasattr(block, "model") else block
+    for _, handle in find_handles(model):
+        if isinstance(handle, SchedulingHandle):
+            refuse_other_origin(region.origin, handle.network, handle.start, "region: it")
 
 
 def checked_margin(margin: float) -> float:

@@ -44,12 +44,13 @@ _ABSOLUTE_GAP = 1e-6  # the MILP solver's own: an objective near 0 has no relati
 
 @dataclass(slots=True, kw_only=True)
 class Limits:
-    """When a search ends: its gap, and its deadline on `time.perf_counter`."""
+    """When a search ends: its gap, its deadline on `time.perf_counter`, and Ctrl-C."""
 
     relative_gap: float
     deadline: float | None
     threads: int = 1
     reached: bool = False
+    interrupted: bool = False
 
     def remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""
@@ -317,6 +318,8 @@ class SearchState:
         Width of each kernel region's first box.
     closed_bound : float
         Least bound of what needs no more search.
+    proven_bound : float
+        No solution has less.
     n_boxes : int
         Boxes, or rounds, that an MILP has bounded.
     """
@@ -326,6 +329,7 @@ class SearchState:
     limits: Limits
     first_width: list[FloatArray] = field(default_factory=list)
     closed_bound: float = math.inf
+    proven_bound: float = -math.inf
     n_boxes: int = 0
 
     def cutoff(self) -> float:
@@ -340,9 +344,11 @@ class SearchState:
         """Keep the model's present values if they are better; return their value."""
         value = self.master.value()
         if self.incumbent.value is None or value < self.incumbent.value:
-            self.incumbent.value = value
-            self.incumbent.values = self.master.values()
-            self.incumbent.points = self.master.kernel_points(self.master.points())
+            values = self.master.values()
+            points = self.master.kernel_points(self.master.points())
+            # Together: Ctrl-C may come between any two lines.
+            found = self.incumbent
+            found.value, found.values, found.points = value, values, points
         return value
 
 

@@ -7,6 +7,7 @@ copies.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -66,6 +67,8 @@ def pieces_of(
 ) -> Pieces:
     """Divide a region for one of the two forms.
 
+    Where that would take too many pieces the form is coarser, and a warning says what holds then.
+
     ``inner`` lies between ``decision <= -margin - tolerance`` and ``decision <= -margin``,
     ``outer`` between ``decision <= -margin`` and ``decision <= -margin + tolerance``.
 
@@ -78,7 +81,7 @@ def pieces_of(
     inner = form == "inner"
     limit, tolerance = settings.time_limit, settings.tolerance
     try:
-        return divide_region(
+        pieces = divide_region(
             region,
             lower,
             upper,
@@ -87,6 +90,7 @@ def pieces_of(
             back_off=BACK_OFF if inner else 0.0,
             deadline=None if limit is None else settings.started + limit,
             progress=settings.progress,
+            coarser="keep" if inner else "admit",
         )
     except TimeoutError as error:
         raise UnsupportedModelError(
@@ -94,6 +98,19 @@ def pieces_of(
             f"time_limit={limit:g} s at a tolerance of {tolerance:g}: give more time, a larger "
             "tolerance, tighter bounds on the inputs, or use solve_over_region"
         ) from error
+    if pieces.is_coarse:
+        holds = f"what it admits has decision <= {pieces.admit:.3g}, not {tolerance - margin:g}"
+        if inner:
+            holds = f"it admits all that has decision <= {pieces.keep:.3g}, not"
+            holds += f" {-margin - tolerance:g}"
+        warnings.warn(
+            f"the {form} form of the region of inputs {list(region.inputs)} is coarser than asked"
+            f" for, which would take too many pieces: {holds}; give a larger tolerance or tighter"
+            " bounds on the inputs, or use solve_over_region",
+            UserWarning,
+            stacklevel=4,
+        )
+    return pieces
 
 
 def add_pieces(

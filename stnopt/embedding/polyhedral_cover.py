@@ -7,11 +7,13 @@ below the lower level is never lost, what is above the upper one never admitted.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,6 +23,7 @@ from stnopt.embedding.level_proof import Level, point_above
 from stnopt.embedding.outer_approximation import OuterApproximation, approximate_box
 from stnopt.embedding.polytope import Piece, box_piece, common_hull, piece_within, volume_of
 from stnopt.errors import UnsupportedModelError
+from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -35,7 +38,12 @@ if TYPE_CHECKING:
 #: Beyond so many inputs pieces are refused: their number grows like a power of it.
 MAX_INPUTS = 4
 MAX_PIECES = 1000
+#: Boxes that a division may look at, by number of inputs: of four, each takes a tenth of a second.
+_MOST_LOOKS = {3: 6_000, 4: 200}
+#: A coarser division has so many pieces at most: what an MILP solver can choose among.
+_COARSE_PIECES = 60
 _REMEMBERED = 16  # divisions of one region
+_CELLS = 4  # per side of the box around a piece, where only its range of decisions is asked for
 _THIN = 0.05  # of a box's longest side: a shorter one is not divided
 
 
@@ -55,6 +63,8 @@ class Pieces:
     keep, admit : float
     back_off : float
         In shares of the box's width.
+    is_coarse : bool
+        Whether one of the two levels is not the one that was asked for.
     """
 
     lower: FloatArray
@@ -63,6 +73,7 @@ class Pieces:
     keep: float
     admit: float
     back_off: float
+    is_coarse: bool = False
 
     @property
     def width(self) -> FloatArray:
@@ -96,6 +107,12 @@ class _Watch:
     deadline: float | None
     line: ProgressLine | None = None
     looked: int = 0
+    most: float = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """Whether as many boxes were looked at as may be."""
+        return self.looked >= self.most
 
     def look(self, n_pieces: int) -> None:
         """Note that another box or pair is looked at."""
@@ -124,6 +141,7 @@ def divide_region(
     max_pieces: int = MAX_PIECES,
     deadline: float | None = None,
     progress: bool = False,
+    coarser: Literal["keep", "admit"] | None = None,
 ) -> Pieces:
     """Divide a region into convex pieces; a region answers the same question from memory.
 
@@ -144,13 +162,16 @@ def divide_region(
     progress : bool
         Show a line with the boxes that were looked at; without a deadline it shows itself after a
         while.
+    coarser : {"keep", "admit"}, optional
+        Where the two levels would take too many pieces, or too many boxes to find them, give up
+        this one of them: fewer pieces that keep less, or that admit more. The result says how far.
 
     Raises
     ------
     TimeoutError
         At the deadline.
     UnsupportedModelError
-        More than 4 inputs, or more pieces than `max_pieces`.
+        More than 4 inputs, or, without `coarser`, more pieces than `max_pieces`.
     """
     low, high = np.array(lower, dtype=float), np.array(upper, dtype=float)
     # a fixed input gets some width, so that pieces have corners
@@ -166,20 +187,27 @@ def divide_region(
     # Under the region that asks: an equal one, which may be gone any moment, would take it along.
     known = _divided.pop(region, None) or OrderedDict()
     _divided[region] = known
-    key = (low.tobytes(), high.tobytes(), keep, admit, back_off)
-    if key in known:
-        known.move_to_end(key)
-        return known[key]
+    exact: tuple[object, ...] = (low.tobytes(), high.tobytes(), keep, admit, back_off)
+    for key in (exact, (*exact, coarser)):
+        if key in known:
+            known.move_to_end(key)
+            return known[key]
     level = Level(fine=admit, coarse=admit, keep=keep, focus=_NOWHERE)
     with ProgressLine(
         "dividing the region", " boxes", progress=progress, limited=deadline is not None
     ) as line:
-        watch = _Watch(deadline=deadline, line=line)
-        found = _divide_box(
-            region, low, high, low, widths_of(low, high), level, back_off, max_pieces, watch
-        )
-    result = Pieces(lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off)
-    known[key] = result
+        watch = _Watch(deadline=deadline, line=line, most=_MOST_LOOKS.get(n, math.inf))
+        width = widths_of(low, high)
+        try:
+            found = _divide_box(region, low, high, low, width, level, back_off, max_pieces, watch)
+            result = Pieces(
+                lower=low, upper=high, pieces=found, keep=keep, admit=admit, back_off=back_off
+            )
+        except UnsupportedModelError:
+            if coarser is None:
+                raise
+            result = _divide_coarsely(region, low, high, level, back_off, watch, coarser)
+    known[(*exact, coarser) if result.is_coarse else exact] = result
     if len(known) > _REMEMBERED:
         known.popitem(last=False)
     return result
@@ -287,12 +315,98 @@ def _divide_box(
             first_high, second_low = cover.upper.copy(), cover.lower.copy()
             first_high[axis] = second_low[axis] = at
             queue += [(cover.lower, first_high, cover), (second_low, cover.upper, cover)]
-        if len(found) + len(queue) > 4 * max_pieces:
+        if len(found) + len(queue) > 4 * max_pieces or (queue and watch.is_over):
             raise _too_many(region, lower, upper, level, max_pieces)
     found = _merge(region, found, origin, width, level, back_off, watch)
     if len(found) > max_pieces:
         raise _too_many(region, lower, upper, level, max_pieces)
     return tuple(found)
+
+
+def _divide_coarsely(
+    region: KernelRegion,
+    lower: FloatArray,
+    upper: FloatArray,
+    level: Level,
+    back_off: float,
+    watch: _Watch,
+    coarser: Literal["keep", "admit"],
+) -> Pieces:
+    """Divide the largest errors first, and give up one of the levels on what is left then.
+
+    What is left is admitted as it is, where more may be admitted; else it is left out. Either way
+    the level that holds instead is proven.
+    """
+    width = widths_of(lower, upper)
+    precision = _precision(region, lower, upper, level.keep, level.fine)
+    order = itertools.count()
+    found: list[Piece] = []
+    #: Least first: minus the error, a number, box, cover, piece and the worst point of the piece.
+    queue: list[tuple[float, int, OuterApproximation, Piece, FloatArray]] = []
+
+    def look(low: FloatArray, high: FloatArray, parent: OuterApproximation | None) -> None:
+        watch.look(len(found))
+        share = float(((high - low) / (upper - lower + 1e-300)).max())
+        tolerance = min(max(precision / max(share, 1e-9), 1e-5), 2e-2)
+        cover = approximate_box(
+            region, low, high, margin=-level.keep, parent=parent, tolerance=tolerance
+        )
+        piece = None if cover is None else piece_within(cover, lower, width, None)
+        if cover is None or piece is None:
+            return
+        worst = point_above(region, piece, lower, width, level, back_off)
+        if worst is None:
+            found.append(piece)
+            return
+        excess = float(region.decision((lower + width * worst)[None])[0]) - level.fine
+        error = volume_of(piece.vertices) * max(excess, 1e-3 * (level.fine - level.keep))
+        heapq.heappush(queue, (-error, next(order), cover, piece, worst))
+
+    look(lower, upper, None)
+    while queue and len(found) + len(queue) < _COARSE_PIECES:
+        _, _, cover, _, worst = heapq.heappop(queue)
+        axis, at = _best_split(cover, lower + width * worst, width)
+        first_high, second_low = cover.upper.copy(), cover.lower.copy()
+        first_high[axis] = second_low[axis] = at
+        look(cover.lower, first_high, cover)
+        look(second_low, cover.upper, cover)
+    left = [piece for _, _, _, piece, _ in queue]
+    keep, admit = level.keep, level.fine
+    ranges = [_range_over(region, piece, lower, width, back_off) for piece in left]
+    if left and coarser == "admit":
+        found += left
+        admit = max(admit, *(high for _, high in ranges))
+    elif left and not found:  # nothing of it would be no answer
+        raise _too_many(region, lower, upper, level, _COARSE_PIECES)
+    elif left:
+        keep = min(keep, *(low for low, _ in ranges))
+    return Pieces(
+        lower=lower,
+        upper=upper,
+        pieces=tuple(found),
+        keep=keep,
+        admit=admit,
+        back_off=back_off,
+        is_coarse=bool(left),
+    )
+
+
+def _range_over(
+    region: KernelRegion, piece: Piece, origin: FloatArray, width: FloatArray, back_off: float
+) -> tuple[float, float]:
+    """Bounds on the decision over a piece, from a grid of cells over the box around it."""
+    low = piece.vertices.min(axis=0) - back_off - 1e-8
+    high = piece.vertices.max(axis=0) + back_off + 1e-8
+    n = len(low)
+    places = np.stack(np.meshgrid(*[np.arange(_CELLS)] * n, indexing="ij"), axis=-1).reshape(-1, n)
+    radii = 0.5 * (high - low) / _CELLS
+    centers = low + (2 * places + 1) * radii
+    least = centers @ piece.slopes.T - np.abs(piece.slopes) @ radii
+    centers = centers[(least <= piece.limits + back_off).all(axis=1)]
+    bounds = bound_decision(
+        region, origin + width * (centers - radii), origin + width * (centers + radii)
+    )
+    return float(bounds.lower.min()), float(bounds.upper.max())
 
 
 def _too_many(

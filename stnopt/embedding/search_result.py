@@ -76,7 +76,7 @@ def checked_result(
     if incumbent.value is None:
         empty = bound == math.inf and (all(end.empty for end in ends) or not limits.reached)
         status = Status.INFEASIBLE if empty else Status.NO_SOLUTION
-        message = "limit reached"
+        message = "interrupted" if limits.interrupted else "limit reached"
         if empty:
             message = ends[0].empty or "no box holds a solution"
             message = message if len(ends) == 1 else "no alternative holds a solution"
@@ -95,7 +95,9 @@ def checked_result(
         status = status_of(
             value, bound if math.isfinite(bound) else None, relative_gap=limits.relative_gap
         )
-        message = "gap closed" if status is Status.OPTIMAL else "limit reached"
+        message = "interrupted" if limits.interrupted else "limit reached"
+        if status is Status.OPTIMAL:
+            message = "gap closed"
         if passed:
             message = "the solver's bound is passed by the solution: it is left out"
     known = sign * bound if math.isfinite(bound) else None

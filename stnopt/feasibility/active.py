@@ -15,6 +15,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
+from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.labelling import Labelling, ask
 from stnopt.feasibility.oracle import Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import (
@@ -24,8 +25,8 @@ from stnopt.feasibility.samples import (
     TargetSamples,
     sample_targets,
 )
+from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
-from stnopt.scheduling.search.find_schedule import find_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
 
 #: Distance of a training target from the boundary, as a share of the most the plant can make.
 _OFFSET = 0.01
@@ -46,11 +49,13 @@ def sample_boundary(
     network: Network,
     bounds: Mapping[str, tuple[float, float]],
     *,
-    horizon: float,
+    horizon: float | None = None,
+    problem: Problem | None = None,
+    start: PlantState | None = None,
     n_solves: int,
     seed: int,
     n_samples: int = 200,
-    sense: Sense = "at_least",
+    sense: Sense | None = None,
     require: str | None = None,
     n_events: int | None = None,
     max_span: int | None = None,
@@ -67,8 +72,8 @@ def sample_boundary(
     network : Network
     bounds : mapping of str to (lower, upper), amount
         The box to learn, one entry per product.
-    horizon : float
-        In the plant's time unit.
+    horizon, problem, start
+        As in `label_targets`.
     n_solves : int
         MILPs in all: those that choose the event points are counted, where they are not given.
     seed : int
@@ -95,49 +100,39 @@ def sample_boundary(
             )
     cloud = sample_targets(bounds, max(4 * n_samples, 512), seed=seed)
     products = tuple(cloud.columns)
-    spent, scope = 0, dict[str, Any]()
+    rule = None if require is None else Rule.parse(require)
+    sense = "exactly" if rule is not None else sense
+    question = ask_about(network, horizon=horizon, problem=problem, start=start, sense=sense)
+    spent = 0
     if n_events is None or max_span is None:
-        found = find_schedule(
-            network,
-            horizon=horizon,
-            objective="production" if network.products else "profit",
-            n_events=n_events,
-            max_span=max_span,
-            proof_limit=0,
-        )
-        if found.stopped == "interrupted":
-            raise KeyboardInterrupt  # on which event points to ask is not known
-        n_events, max_span, spent = found.n_events, found.max_span, len(found.tried)
+        n_events, max_span, spent = choose_events(question, n_events=n_events, max_span=max_span)
         if n_solves - spent < _FEWEST_SOLVES:
             raise InvalidInputError(
                 f"n_solves={n_solves}: choosing the event points took {spent}, which leaves fewer"
                 f" than {_FEWEST_SOLVES}; give n_events={n_events} and max_span={max_span}"
             )
-    settings: dict[str, Any] = {"horizon": horizon, "n_events": n_events, "max_span": max_span}
+    settings: dict[str, Any] = {"n_events": n_events, "max_span": max_span}
     budget = n_solves - spent
     points = cloud.to_numpy()
-    if sense == "at_least" and require is None and len(products) > 1:
-        region = trace_frontier(network, products=products, max_solves=budget, **settings)
+    if question.problem.sense == "at_least" and len(products) > 1:
+        region = trace_frontier(
+            network,
+            products=products,
+            max_solves=budget,
+            horizon=question.horizon,
+            problem=problem,
+            start=start,
+            **settings,
+        )
         box = np.array([bounds[p] for p in products], dtype=float).T
         chosen = _choose_along(region, points, box, n_samples)
         labels, scope = region.label(chosen), {**region.scope}
         spent += region.n_solves
     else:
-        rule = None if require is None else Rule.parse(require)
-        sense = "exactly" if rule is not None else sense
-        oracle = TargetOracle(network, products, sense=sense, rule=rule, **settings)
+        oracle = TargetOracle(question, products, rule=rule, **settings)
         chosen, labels, asked = _choose_by_asking(oracle, points, budget, n_samples)
         spent += asked
-        scope = {
-            "plant": network.name,
-            "fingerprint": network.fingerprint,
-            "horizon": float(horizon),
-            "sense": sense,
-            "require": require,
-            "n_events": n_events,
-            "max_span": max_span,
-            "amount_unit": network.amount_unit,
-        }
+        scope = scope_of(question, require=require, n_events=n_events, max_span=max_span)
     known = labels != UNDECIDED
     return TargetSamples(
         targets=pd.DataFrame(chosen[known], columns=list(products)),

@@ -6,37 +6,48 @@ Of two products the boundary itself, walked line by line, each with its proof; m
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from scipy.stats import qmc
 
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.oracle import Reach, TargetOracle
+from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
+from stnopt.feasibility.boundary_walk import BoundaryWalk, highest, undecided_share
+from stnopt.feasibility.choose_events import choose_events
+from stnopt.feasibility.oracle import TargetOracle
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
+from stnopt.feasibility.region_file import checksum_of, parse_strictly, read, shown
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
+from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.files import write_text
+from stnopt.progress import ProgressLine
+from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.schedule import Batch, Schedule
-from stnopt.scheduling.search.find_schedule import suggest_events
-from stnopt.solvers.solve import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.question import Question
 
-#: Gap of every solve that proves a piece of the boundary.
-_PROOF_GAP = 1e-6
-_FORMAT = "stnopt certified region 1"
+_FORMAT = "stnopt certified region 2"
+#: Without a checksum.
+_OLD_FORMAT = "stnopt certified region 1"
 #: Targets from which the undecided share is estimated, three or more products; labelled in parts.
 _N_VOLUME, _PART = 200_000, 10_000
+#: Nodes of a solve where event points are not given: then all takes bounded work.
+_NODES = 20_000
+#: Targets that say where on a long horizon schedules are sought (a power of two).
+_N_OUTLINE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +110,7 @@ class CertifiedRegion:
         step = 1e-9 * float(self.upper.max())
         corners = []
         for x in _distinct(np.append(self.segments[:, :, 0].ravel(), 0.0), 1e3 * step):
-            at, after = np.maximum(_highest(self.segments, np.array([x, x + step])), 0.0)
+            at, after = np.maximum(highest(self.segments, np.array([x, x + step])), 0.0)
             corners += [(x, at), (x, after)]  # two where the boundary drops
         kept = corners[:1]
         for corner in corners[1:]:
@@ -125,7 +136,7 @@ class CertifiedRegion:
             raise InvalidInputError(f"points: expected shape (n, {p}), found {z.shape}")
         labels = np.full(len(z), UNDECIDED)
         if p == 2:
-            labels[z[:, 1] <= _highest(self.segments, z[:, 0]) + 1e-9] = FEASIBLE
+            labels[z[:, 1] <= highest(self.segments, z[:, 0]) + 1e-9] = FEASIBLE
         for halfspaces in self._halfspaces:
             rows = np.flatnonzero(labels == UNDECIDED)
             labels[rows[is_below(halfspaces, z[rows])]] = FEASIBLE
@@ -158,7 +169,7 @@ class CertifiedRegion:
             ],
             "scope": self.scope,
         }
-        text = json.dumps(content, allow_nan=False)
+        text = json.dumps(content | {"checksum": checksum_of(content)}, allow_nan=False)
         if path is not None:
             write_text(path, text + "\n")
         return text
@@ -170,17 +181,21 @@ class CertifiedRegion:
         Raises
         ------
         InvalidInputError
-            If it is not such a region.
+            If there is no such file, or it is not such a region, or was damaged.
         """
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        where = "certified region" if is_text else f"file {str(source)!r}"
-        text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+        text, where = read(source)
+        content = parse_strictly(text, where)
+        if not isinstance(content, dict) or content.get("format") not in (_FORMAT, _OLD_FORMAT):
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise InvalidInputError(f"{where}: expected 'format': {_FORMAT!r}, got {shown(found)}")
+        stated = content.pop("checksum", None)
+        is_old = content["format"] == _OLD_FORMAT and stated is None
+        if not is_old and stated != checksum_of(content):
+            raise InvalidInputError(
+                f"{where}: the checksum differs: the region was damaged or edited after it was"
+                " written; take it from its source again"
+            )
         try:
-            content = json.loads(text)
-            if content["format"] != _FORMAT:
-                raise InvalidInputError(
-                    f"{where}: expected 'format': {_FORMAT!r}, got {content['format']!r}"
-                )
             products = tuple(content["products"])
             interval = content["gap_interval"]
             return cls(
@@ -227,19 +242,12 @@ def _distinct(values: NDArray[np.float64], apart: float) -> NDArray[np.float64]:
     return ordered[np.append(np.diff(ordered) > apart, True)]
 
 
-def _highest(segments: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the largest known amount of the second product with at least x of the first."""
-    best = np.full(len(x), -np.inf)
-    for (x1, y1), (x2, y2) in segments:  # from upper left to lower right
-        along = np.clip((np.maximum(x, x1) - x1) / (x2 - x1) if x2 > x1 else 0.0, 0.0, 1.0)
-        best = np.where(x <= x2, np.maximum(best, y1 + along * (y2 - y1)), best)
-    return best
-
-
 def trace_frontier(
     network: Network,
     *,
-    horizon: float,
+    horizon: float | None = None,
+    problem: Problem | None = None,
+    start: PlantState | None = None,
     products: Sequence[str],
     tolerance: float = 1e-3,
     max_solves: int | None = None,
@@ -259,11 +267,19 @@ def trace_frontier(
     schedules) and outside (what MILPs prove to be out of reach), each MILP where it is expected to
     settle most, until less than `tolerance` of the box is undecided.
 
+    On a long horizon, where neither event points nor span are given, schedules are constructed and
+    sums over the horizon bound what any schedule makes; the gap is what lies between.
+
     Parameters
     ----------
     network : Network
-    horizon : float
-        In the plant's time unit.
+    horizon : float, optional
+        In the plant's time unit; left out, the problem's.
+    problem : Problem, optional
+        Deliveries and orders that every schedule serves, horizon and date, as in `label_targets`;
+        neither its objective nor its sense counts.
+    start : PlantState, optional
+        The plant at time 0. The region carries it.
     products : sequence of str
         Two states or more.
     tolerance : float
@@ -272,16 +288,18 @@ def trace_frontier(
     max_solves : int, optional
         MILPs after which it stops, with what is proven until then.
     n_events, max_span : int, optional
-        Event points and span; left out, those of the largest production are taken.
+        Event points and span; left out, they are chosen within a limited number of nodes by the
+        largest production, and every solve is limited as well.
     seed : int
         Of the targets from which questions are chosen; without effect for two products.
     progress : bool
-        Show a progress bar.
+        Show a progress line from the start; else it is shown after ten seconds.
 
     Returns
     -------
     CertifiedRegion
-        Certified for these event points.
+        Certified for these event points; on a long horizon that gave none, for any schedule. After
+        Ctrl-C, with ``scope["stopped"] == "interrupted"``, what was certified until then.
 
     Raises
     ------
@@ -289,6 +307,8 @@ def trace_frontier(
         Fewer than two products.
     InvalidInputError
         A product that the plant does not produce, or of which it can make nothing.
+    KeyboardInterrupt
+        When it came before the ends of the boundary were known.
 
     References
     ----------
@@ -304,37 +324,49 @@ def trace_frontier(
     if len(set(names)) < len(names):
         twice = sorted({p for p in names if names.count(p) > 1})
         raise InvalidInputError(f"trace_frontier takes different products, got {twice} twice")
-    if n_events is None or max_span is None:
-        n_events, max_span = suggest_events(
-            network, horizon=horizon, n_events=n_events, max_span=max_span
-        )
-    oracle = TargetOracle(network, names, horizon=horizon, n_events=n_events, max_span=max_span)
-    scope: dict[str, str | float | int] = {
-        "plant": network.name,
-        "fingerprint": network.fingerprint,
-        "horizon": float(horizon),
-        "sense": "at_least",
-        "n_events": n_events,
-        "max_span": max_span,
-        "amount_unit": network.amount_unit,
-    }
-    with tqdm(total=100, unit="%", disable=not progress) as bar:
+    question = ask_about(network, horizon=horizon, problem=problem, start=start, sense="at_least")
+    check_targets(network, dict.fromkeys(names, 0.0))
+    given = n_events is not None and max_span is not None
+    with ProgressLine("trace_frontier", "%", progress=progress, limited=False, total=100) as line:
+        if n_events is None and max_span is None and why_not_any_schedule(question) is None:
+            return _outline(question, names, seed, line)
+        if n_events is None or max_span is None:
+            n_events, max_span, _ = choose_events(
+                question,
+                n_events=n_events,
+                max_span=max_span,
+                report=lambda what: line.move(0, lambda: what),
+            )
+        oracle = TargetOracle(question, names, n_events=n_events, max_span=max_span)
+        scope = scope_of(question, require=None, n_events=n_events, max_span=max_span)
+        del scope["require"]  # a region of its own has no rule
         if len(names) > 2:
-            return _refine(oracle, tolerance, max_solves, seed, scope, bar)
-        walk = _Walk(oracle, tolerance, max_solves)
-        walk.run(bar)
+            return _refine(oracle, tolerance, max_solves, seed, scope, line)
+        return _walk(oracle, tolerance, max_solves, None if given else _NODES, scope, line)
+
+
+def _walk(
+    oracle: TargetOracle,
+    tolerance: float,
+    max_solves: int | None,
+    node_limit: int | None,
+    scope: dict[str, Any],
+    line: ProgressLine,
+) -> CertifiedRegion:
+    """Walk along the boundary of two products."""
+    walk = BoundaryWalk(oracle, tolerance, max_solves, node_limit)
+    walk.run(line)
     segments = np.array(walk.segments)
-    reaches = walk.corners
     return CertifiedRegion(
-        products=names,
+        products=oracle.products,
         segments=segments,
         limits=tuple(walk.limits),
         upper=walk.upper,
-        gap=_undecided_share(segments, walk.limits, walk.upper),
+        gap=undecided_share(segments, walk.limits, walk.upper),
         n_solves=walk.n_solves,
-        points=pd.DataFrame([r.amounts for r in reaches], columns=list(names)),
-        schedules=tuple(oracle.schedule(r) for r in reaches),
-        scope=scope,
+        points=pd.DataFrame([r.amounts for r in walk.corners], columns=list(oracle.products)),
+        schedules=tuple(oracle.schedule(r) for r in walk.corners),
+        scope=scope | ({"stopped": "interrupted"} if walk.interrupted else {}),
     )
 
 
@@ -343,12 +375,12 @@ def _refine(
     tolerance: float,
     max_solves: int | None,
     seed: int,
-    scope: dict[str, str | float | int],
-    bar: tqdm,
+    scope: dict[str, Any],
+    line: ProgressLine,
 ) -> CertifiedRegion:
     """Enclose three or more products, and estimate what is left on targets drawn afresh."""
     work = Refinement(oracle, tolerance, max_solves, seed)
-    work.run(bar)
+    work.run(line)
     region = CertifiedRegion(
         products=oracle.products,
         segments=np.zeros((0, 2, 2)),
@@ -359,221 +391,68 @@ def _refine(
         n_solves=work.n_solves,
         points=pd.DataFrame([r.amounts for r in work.reaches], columns=list(oracle.products)),
         schedules=tuple(oracle.schedule(r) for r in work.reaches),
-        scope=scope,
+        scope=scope | ({"stopped": "interrupted"} if work.interrupted else {}),
     )
+    return _with_estimated_gap(region, seed)
+
+
+def _with_estimated_gap(region: CertifiedRegion, seed: int) -> CertifiedRegion:
     rng, n_open = np.random.default_rng([seed, 1]), 0
     for _ in range(_N_VOLUME // _PART):
-        n_open += int(np.sum(region.label(work.upper * rng.random((_PART, work.p))) == UNDECIDED))
+        targets = region.upper * rng.random((_PART, len(region.products)))
+        n_open += int(np.sum(region.label(targets) == UNDECIDED))
     return replace(region, gap=n_open / _N_VOLUME, gap_interval=wilson_interval(n_open, _N_VOLUME))
 
 
-class _Walk:
-    """The boundary so far, from upper left to lower right."""
-
-    def __init__(
-        self, oracle: TargetOracle, tolerance: float, max_solves: int | None = None
-    ) -> None:
-        self.oracle, self.tolerance = oracle, tolerance
-        self.max_solves = np.inf if max_solves is None else max_solves
-        self.segments: list[NDArray[np.float64]] = []
-        self.limits: list[Limit] = []
-        self.corners: list[Reach] = []
-        self.n_solves = 0
-        self.upper = np.zeros(2)
-        self.sliver = np.zeros(2)
-
-    def run(self, bar: tqdm) -> None:
-        """Find both ends, then walk from one to the other."""
-        top, right = self._extreme(1), self._extreme(0)
-        self.upper = np.array([right.amounts[0], top.amounts[1]])
-        if self.upper.min() <= 0:
-            nothing = self.oracle.products[int(np.argmin(self.upper))]
-            raise InvalidInputError(
-                f"product {nothing!r}: the plant can make none of it within {self.oracle.horizon}"
-            )
-        self.sliver = 1e-2 * self.tolerance * self.upper
-        self._add_segment(np.array([0.0, top.amounts[1]]), top.amounts)
-        ends = [right]
-        here = top
-        self.corners.append(here)
-        while ends and self.n_solves + 2 <= self.max_solves:
-            bar.update(round(100 * here.amounts[0] / self.upper[0]) - bar.n)
-            bar.set_postfix(solves=self.n_solves)
-            if np.any((ends[-1].amounts - here.amounts) * (1, -1) <= self.sliver):
-                here = self._arrive(here, ends.pop())
-                continue
-            onward = self._next_corner(here, 0, (here.amounts[0], ends[-1].amounts[1]))
-            if onward is None:
-                here = self._jump(here, ends[-1])
-                self.corners.append(here)
-                continue
-            beyond = self._beyond(here, onward, ends[-1])
-            if beyond is None:
-                self._add_segment(here.amounts, onward.amounts)
-                here = onward
-                self.corners.append(here)
-            else:
-                ends += self._detour(here, onward, beyond)
-        while ends:  # the budget is spent: these points are known, what lies between is not
-            here = self._arrive(here, ends.pop())
-        self._add_segment(right.amounts, np.array([right.amounts[0], 0.0]))
-
-    def _extreme(self, axis: int) -> Reach:
-        """Most of one product, and then of the other."""
-        weights = np.eye(2)[axis]
-        first = self._prove(np.zeros(2), weights)
-        lower = np.zeros(2)
-        lower[axis] = first.amounts[axis] - 1e-8 * self.oracle.scale
-        return self._prove(lower, 1 - weights, keep=first)
-
-    def _prove(
-        self, lower: NDArray[np.float64], weights: NDArray[np.float64], keep: Reach | None = None
-    ) -> Reach:
-        """Maximise ``weights @ amounts`` above `lower` and remember the limit that this proves."""
-        names = self.oracle.products
-        result, reach = self.oracle.maximise(
-            dict(zip(names, weights, strict=True)),
-            dict(zip(names, lower, strict=True)),
-            relative_gap=_PROOF_GAP,
+def _outline(
+    question: Question, names: tuple[str, ...], seed: int, line: ProgressLine
+) -> CertifiedRegion:
+    """Enclose any number of products between constructed schedules and sums over the horizon."""
+    p = len(names)
+    zero = np.zeros((1, p))
+    sums = AnySchedule(question, names, zero)
+    for direction in np.eye(p):
+        sums.bound(direction, lambda what: line.move(0, lambda: what))
+    if len(sums.bounds) < p:
+        raise UnsupportedModelError(
+            f"nothing bounds how much of {list(names)} the plant can make within"
+            f" {question.horizon:g}; give n_events= and max_span="
         )
-        self.n_solves += result.n_solves
-        if result.status is Status.INFEASIBLE and keep is not None:
-            return keep
-        if reach is None or result.bound is None:
-            raise InvalidInputError(
-                f"no schedule makes at least {dict(zip(names, lower, strict=True))} "
-                f"within {self.oracle.horizon}: {result.message}"
-            )
-        if not self.oracle.is_valid(reach):
-            raise AssertionError(f"the replay refuses a schedule of the model: {reach.runs}")
-        self.limits.append(
-            Limit(lower=tuple(lower), weights=tuple(weights), bound=float(result.bound))
+    upper = np.array([bound for _, bound in sums.bounds])
+    if upper.min() <= 0:
+        raise InvalidInputError(
+            f"product {names[int(np.argmin(upper))]!r}: the plant can make none of it within"
+            f" {question.horizon:g}"
         )
-        return reach
-
-    def _beyond(self, here: Reach, onward: Reach, end: Reach) -> Reach | None:
-        """Look for a schedule beyond the line from here onward; without one, the line is proven."""
-        run, drop = (onward.amounts - here.amounts) * (1, -1)
-        weights = np.array([drop, run]) / (drop + run)
-        # Just above the end of the stretch, or the end itself would be found beyond the line.
-        level = max(onward.amounts[1], end.amounts[1] + self.sliver[1] / 2)
-        best = self._prove(np.array([here.amounts[0], level]), weights, keep=here)
-        found = weights @ (best.amounts - here.amounts) > 10 * _PROOF_GAP * self.upper.max()
-        return best if found else None
-
-    def _detour(self, here: Reach, onward: Reach, beyond: Reach) -> list[Reach]:
-        """Return the points to visit before the present end, the nearest last.
-
-        The structure beyond the line is followed backwards: if it starts beyond the line as well,
-        its start comes first; else the two lines cross, and the boundary turns at the crossing.
-        """
-        lower = (here.amounts[0], beyond.amounts[1])
-        back = self._next_corner(beyond, 1, lower)
-        if back is None:
-            return [beyond]
-        along = onward.amounts - here.amounts
-        normal = np.array([-along[1], along[0]])
-        height = normal @ (back.amounts - here.amounts)
-        if height > 0:
-            return [beyond, back]
-        share = height / (height - normal @ (beyond.amounts - here.amounts))
-        return [beyond, self.oracle.combine([back, beyond], np.array([1 - share, share]))]
-
-    def _next_corner(self, here: Reach, axis: int, lower: Sequence[float]) -> Reach | None:
-        """Return the end of the straight line along which the structure of `here` reaches."""
-        corner = self.oracle.follow(here, axis, np.array(lower), float(self.sliver[axis]))
-        if corner is None or not self._clean_between(here, corner):
-            return None
-        return corner
-
-    def _jump(self, here: Reach, end: Reach) -> Reach:
-        """Find the next point of the boundary where no line leads on."""
-        lower = np.array([here.amounts[0] + self.sliver[0] / 2, end.amounts[1]])
-        best = self._prove(lower, np.array([0.0, 1.0]), keep=end)
-        level = np.array([here.amounts[0], best.amounts[1] - 1e-8 * self.oracle.scale])
-        best = self._prove(level, np.array([1.0, 0.0]), keep=best)
-        self._add_segment(np.array([here.amounts[0], best.amounts[1]]), best.amounts)
-        return best
-
-    def _arrive(self, here: Reach, end: Reach) -> Reach:
-        """Close the last sliver before a point that was found ahead."""
-        self._add_segment(np.array([here.amounts[0], end.amounts[1]]), end.amounts)
-        self.corners.append(end)
-        return end
-
-    def _add_segment(self, start: NDArray[np.float64], stop: NDArray[np.float64]) -> None:
-        self.segments.append(np.array([start, stop], dtype=float))
-
-    def _clean_between(self, a: Reach, b: Reach) -> bool:
-        """Whether every convex combination of two schedules of one structure passes the replay.
-
-        Between two schedules every time and amount changes linearly. As long as the order of their
-        events stays the same, stocks and draws are linear and stored amounts convex in the weights,
-        so that a stretch is clean if its ends are: it is enough to replay just inside the ends of
-        every stretch between changes of order.
-        """
-        times = [self.oracle.moments(reach) for reach in (a, b)]
-        apart = [t[:, None] - t[None, :] for t in times]
-        upper = np.triu_indices(len(times[0]), 1)
-        first, last = apart[0][upper], apart[1][upper]
-        crossing = first * last < 0
-        at = first[crossing] / (first[crossing] - last[crossing])
-        stops = np.unique(np.concatenate([[0.0], np.round(at, 6), [1.0]]))
-        inside = 1e-6
-        for low, high in itertools.pairwise(stops):
-            for share in (low + inside, (low + high) / 2, high - inside):
-                combination = self.oracle.combine([a, b], np.array([1 - share, share]))
-                if not self.oracle.is_valid(combination):
-                    return False
-        return True
-
-
-def _undecided_share(
-    segments: NDArray[np.float64], limits: Sequence[Limit], upper: NDArray[np.float64]
-) -> float:
-    """Integrate what lies between the known and the excluded, as a share of the box.
-
-    Within a strip between two breakpoints both sides are straight lines or steps, so that 3-point
-    strips with breakpoints at every corner and crossing are exact.
-    """
-    breaks = {0.0, float(upper[0])}
-    breaks.update(segments[:, :, 0].ravel().tolist())
-    breaks.update(limit.lower[0] for limit in limits)
-    lines = [limit for limit in limits if limit.weights[1] > 0]
-    for limit in limits:
-        w = limit.weights
-        for level in [other.lower[1] for other in limits] + [float(upper[1])]:
-            if w[0] > 0:
-                breaks.add((limit.bound - w[1] * level) / w[0])
-        for other in lines:
-            v = other.weights
-            cross = w[0] * v[1] - v[0] * w[1]
-            if w[1] > 0 and abs(cross) > 1e-12:
-                breaks.add((limit.bound * v[1] - other.bound * w[1]) / cross)
-    xs = np.array(sorted(x for x in breaks if 0 <= x <= upper[0]))
-    undecided = 0.0
-    for low, high in itertools.pairwise(xs):
-        if high - low < 1e-12:
-            continue
-        inner = low + (high - low) * np.array([1e-9, 1 - 1e-9])
-        known = np.clip(_highest(segments, inner), 0.0, upper[1])
-        open_heights = [
-            _open_height(limits, x, y, upper[1]) for x, y in zip(inner, known, strict=True)
-        ]
-        undecided += (high - low) * float(np.mean(open_heights))
-    return undecided / float(np.prod(upper))
-
-
-def _open_height(limits: Sequence[Limit], x: float, known: float, top: float) -> float:
-    """Length of the part of a vertical line above `known` that no limit excludes."""
-    excluded = []
-    for limit in limits:
-        if x < limit.lower[0]:
-            continue
-        w, start = limit.weights, limit.lower[1]
-        if w[1] > 0:
-            start = max(start, (limit.bound - w[0] * x) / w[1])
-        elif w[0] * x <= limit.bound:
-            continue
-        excluded.append(start)  # everything above is excluded: limits are closed upwards
-    return max(min([top, *excluded]) - known, 0.0)
+    cloud = qmc.Sobol(p, rng=np.random.default_rng(seed)).random_base2(int(np.log2(_N_OUTLINE)))
+    work = AnySchedule(question, names, upper * cloud)
+    scope = scope_of(question, require=None, n_events=None, max_span=None)
+    del scope["require"]
+    try:
+        work.run(
+            report=lambda what: line.move(round(100 * work.n_settled / _N_OUTLINE), lambda: what)
+        )
+    except KeyboardInterrupt:
+        if not len(work.made):
+            raise
+        scope["stopped"] = "interrupted"
+    limits = tuple(
+        Limit(lower=(0.0,) * p, weights=tuple(w.tolist()), bound=b) for w, b in work.bounds
+    )
+    made = np.maximum(work.made, 0.0)
+    steps = np.array([[[0.0, y], [x, y]] for x, y in made]) if p == 2 else np.zeros((0, 2, 2))
+    region = CertifiedRegion(
+        products=names,
+        segments=steps.reshape(-1, 2, 2),
+        pieces=() if p == 2 else tuple(row[None, :] for row in made),
+        limits=limits,
+        upper=upper,
+        gap=1.0,
+        n_solves=work.n_searches,
+        points=pd.DataFrame(made, columns=list(names)),
+        schedules=tuple(work.schedules),
+        scope=scope,
+    )
+    if p > 2:
+        return _with_estimated_gap(region, seed)
+    return replace(region, gap=undecided_share(region.segments, limits, upper))

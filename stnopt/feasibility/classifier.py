@@ -24,7 +24,13 @@ from stnopt.feasibility.from_sklearn import one_vs_one_from_sklearn as one_vs_on
 from stnopt.feasibility.from_sklearn import region_from_sklearn as region_from_sklearn
 from stnopt.feasibility.kernels.registry import KERNEL_CLASSES, KERNELS
 from stnopt.feasibility.region import KernelRegion, Region
-from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, RegionScore, TargetSamples
+from stnopt.feasibility.samples import (
+    CIRCUMSTANCES,
+    FEASIBLE,
+    INFEASIBLE,
+    RegionScore,
+    TargetSamples,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -313,10 +319,17 @@ def _check_fit_arguments(
 def _check_same_plant(samples: TargetSamples, certified: Any) -> None:
     """Refuse a certificate for something else than the samples; records say nothing of that."""
     differs = [
-        f"{key}: {samples.scope[key]!r} in the samples, {certified.scope[key]!r} certified"
+        f"{key}: {samples.scope.get(key)!r} in the samples, {certified.scope.get(key)!r} certified"
         for key in ("fingerprint", "horizon", "sense", "n_events", "max_span")
         if key in samples.scope and samples.scope[key] != certified.scope.get(key)
     ]
+    if "fingerprint" in samples.scope:
+        differs += [
+            f"{key}: {samples.scope.get(key)!r} in the samples, {certified.scope.get(key)!r}"
+            " certified"
+            for key in CIRCUMSTANCES
+            if samples.scope.get(key) != certified.scope.get(key)
+        ]
     if differs:
         raise InvalidInputError("certified: made for something else: " + "; ".join(differs))
 

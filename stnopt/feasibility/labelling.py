@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.optimize import linprog
-from tqdm import tqdm
 
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
+from stnopt.feasibility.choose_events import choose_events
+from stnopt.feasibility.directions import directions, directions_towards_more
 from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
+from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
-from stnopt.scheduling.search.find_schedule import suggest_events
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.question import Question
 
 #: Targets asked about before their answers are used; the same for any number of workers, so that
 #: the questions, and with them the labels under a node limit, do not depend on it.
 _WAVE = 4
-_N_DIRECTIONS = 24
+#: Nodes of a question where neither event points nor a limit are given: the work is bounded.
+_NODES = 5000
 
 
 def label_targets(
     network: Network,
     targets: pd.DataFrame,
     *,
-    horizon: float,
-    sense: Sense = "at_least",
+    horizon: float | None = None,
+    problem: Problem | None = None,
+    start: PlantState | None = None,
+    sense: Sense | None = None,
     require: str | None = None,
     n_events: int | None = None,
     max_span: int | None = None,
@@ -51,27 +61,38 @@ def label_targets(
     """Label every target: -1 feasible, +1 infeasible, 0 undecided (the paper's signs).
 
     A target is feasible when a schedule meets it that the replay accepts, and infeasible when the
-    model is proven to miss it, for these event points and this span.
+    model is proven to miss it, for these event points and this span. On a long horizon, with
+    neither given, infeasible means proven for any schedule, and what can be neither made nor
+    excluded stays undecided (docs/labels.md).
 
     Parameters
     ----------
     network : Network
         The plant.
     targets : DataFrame (n, p), amount
-        One column per product; see `sample_targets`.
-    horizon : float
-        In the plant's time unit.
-    sense : {"at_least", "exactly"}
-        Whether a schedule may end with more than the target.
+        One column per product; see `sample_targets`. What is left at the horizon's end, after all
+        deliveries and orders.
+    horizon : float, optional
+        In the plant's time unit; left out, the problem's.
+    problem : Problem, optional
+        Deliveries and orders that every schedule has to serve (an order with a cost for what is
+        missing may be missing), the horizon, the sense and the date. Its objective does not count;
+        targets in it are refused.
+    start : PlantState, optional
+        The plant at time 0. The labels carry it.
+    sense : {"at_least", "exactly"}, optional
+        Whether a schedule may end with more than the target; left out, the problem's, else
+        "at_least".
     require : str, optional
         A decision maker's rule, such as ``"profit >= 200"``: a condition on the schedule that makes
         *exactly* the target, which `sense` then becomes.
     n_events, max_span : int, optional
-        Event points and span of the model; left out, `find_schedule` chooses them by its best
-        production.
+        Event points and span of the model; left out, they are chosen within a limited number of
+        nodes by the best production.
     solve_limit : int, optional
         Branch-and-bound nodes per solve; a target that needs more stays undecided. The labels are
-        the same for any number of workers.
+        the same for any number of workers. Left out together with the event points and
+        `time_limit`, it is 5000.
     time_limit : float, optional
         Seconds per solve; which targets stay undecided then depends on the machine.
     n_jobs : int
@@ -80,13 +101,14 @@ def label_targets(
         A file that every answer and label is added to as it arrives. A run that finds it goes on
         from there and asks no question twice, unless a limit was raised that left it undecided.
     progress : bool
-        Show a progress bar.
+        Show a progress bar from the start; else it is shown after ten seconds.
 
     Returns
     -------
     TargetSamples
         In the order of `targets`, with what the labels hold for in `scope`, and in
-        ``scope["n_solves"]`` the MILPs that this call solved.
+        ``scope["n_solves"]`` the MILPs that this call solved. After Ctrl-C without a store, with
+        ``scope["stopped"] == "interrupted"`` and what was decided until then.
 
     Warns
     -----
@@ -97,82 +119,164 @@ def label_targets(
     ------
     InvalidInputError
         Targets for states that the plant does not produce, negative amounts, an unreadable rule, or
-        a store that belongs to another plant, horizon or option, or to larger limits.
+        a store that belongs to another plant, state, horizon or option, or to larger limits.
+    KeyboardInterrupt
+        When it came before there was anything to label with, or what was decided is in the store.
 
     References
     ----------
     Kumawat & Chaturvedi (2021), Chem. Eng. Trans. 88, 451, step 1, doi:10.3303/CET2188075.
     """
-    products = tuple(str(c) for c in targets.columns)
-    points = targets.to_numpy(dtype=float)
-    if not len(products):
-        raise InvalidInputError("targets: expected one column per product, found none")
-    for row in points:
-        check_targets(network, dict(zip(products, row, strict=True)))
-    if sense not in ("at_least", "exactly"):
+    if sense not in (None, "at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     if solve_limit is not None and not solve_limit >= 0:
         raise InvalidInputError(f"solve_limit must be at least 0 nodes or None, got {solve_limit}")
     rule = None if require is None else Rule.parse(require)
     if rule is not None:
         sense = "exactly"
-    if n_events is None or max_span is None:
-        suggested = suggest_events(network, horizon=horizon, n_events=n_events, max_span=max_span)
-        n_events, max_span = suggested
-    scope: dict[str, Any] = {
-        "plant": network.name,
-        "fingerprint": network.fingerprint,
-        "horizon": float(horizon),
-        "sense": sense,
-        "require": require,
-        "n_events": n_events,
-        "max_span": max_span,
-        "amount_unit": network.amount_unit,
-    }
-    limits = {"solve_limit": solve_limit, "time_limit": time_limit}
-    settings = {
-        "horizon": horizon,
-        "n_events": n_events,
-        "max_span": max_span,
-        "sense": sense,
-        "rule": rule,
-    }
-    oracle = TargetOracle(network, products, **settings)  # type: ignore[arg-type]
-    with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
-        work = Labelling(oracle, points, record)
-        work.resume()
+    question = ask_about(network, horizon=horizon, problem=problem, start=start, sense=sense)
+    products, points = _checked_points(network, targets)
+    line = ProgressLine(
+        "label_targets", " targets", progress=progress, limited=False, total=len(points)
+    )
+    with line:
+        told = n_events is not None or max_span is not None
+        if not told and rule is None and why_not_any_schedule(question) is None:
+            scope = scope_of(question, require=None, n_events=None, max_span=None)
+            limits: dict[str, Any] = {"solve_limit": solve_limit, "time_limit": time_limit}
+            with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
+                outcome = _label_for_any_schedule(question, products, points, record, limits, line)
+        else:
+            chosen = n_events is None or max_span is None
+            if n_events is None or max_span is None:
+                n_events, max_span, _ = choose_events(
+                    question,
+                    n_events=n_events,
+                    max_span=max_span,
+                    report=lambda what: line.move(0, lambda: what),
+                )
+            if chosen and solve_limit is None and time_limit is None:
+                solve_limit = _NODES
+            limits = {"solve_limit": solve_limit, "time_limit": time_limit}
+            scope = scope_of(question, require=require, n_events=n_events, max_span=max_span)
+            oracle = TargetOracle(
+                question, products, n_events=n_events, max_span=max_span, rule=rule
+            )
+            with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
+                outcome = _label_on_events(oracle, points, record, limits, n_jobs, line)
+    if outcome[-1] and store is not None:
+        raise KeyboardInterrupt
+    return _report(targets, outcome, scope, limits)
+
+
+def _checked_points(
+    network: Network, targets: pd.DataFrame
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    products = tuple(str(c) for c in targets.columns)
+    points = targets.to_numpy(dtype=float)
+    if not len(products):
+        raise InvalidInputError("targets: expected one column per product, found none")
+    for row in points:
+        check_targets(network, dict(zip(products, row, strict=True)))
+    return products, points
+
+
+def _report(
+    targets: pd.DataFrame,
+    outcome: tuple[NDArray[np.int64], int, bool],
+    scope: dict[str, Any],
+    limits: dict[str, Any],
+) -> TargetSamples:
+    """Make the samples, and say how many targets are undecided."""
+    labels, n_solves, interrupted = outcome
+    scope["n_solves"] = n_solves
+    if interrupted:
+        scope["stopped"] = "interrupted"
+    n_undecided = int(np.sum(labels == UNDECIDED))
+    if n_undecided:
+        solve_limit, time_limit = limits["solve_limit"], limits["time_limit"]
+        why = f"{solve_limit=} nodes and {time_limit=} seconds per solve were not enough for them"
+        if scope["n_events"] is None:
+            why = "no schedule was found for them, and no sum over the horizon excludes them"
+        if interrupted:
+            why = "labelling was interrupted"
+        warnings.warn(
+            f"{n_undecided} of {len(targets)} targets are undecided: {why}",
+            UserWarning,
+            stacklevel=3,
+        )
+    return TargetSamples(targets=targets, labels=labels, scope=scope)
+
+
+def _label_for_any_schedule(
+    question: Question,
+    products: tuple[str, ...],
+    points: NDArray[np.float64],
+    record: LabelStore,
+    limits: dict[str, Any],
+    line: ProgressLine,
+) -> tuple[NDArray[np.int64], int, bool]:
+    """Label what sums exclude and constructed schedules make: labels, searches, interrupted."""
+    work = AnySchedule(question, products, points, record.labels, on_label=record.add_labels)
+    interrupted = False
+    try:
+        work.run(
+            seconds=limits["time_limit"],
+            report=lambda what: line.move(work.n_settled, lambda: what),
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+    return work.labels, work.n_searches, interrupted
+
+
+def _label_on_events(
+    oracle: TargetOracle,
+    points: NDArray[np.float64],
+    record: LabelStore,
+    limits: dict[str, Any],
+    n_jobs: int,
+    line: ProgressLine,
+) -> tuple[NDArray[np.int64], int, bool]:
+    """Label by MILPs on event points, wave after wave: labels, MILPs, interrupted."""
+    work = Labelling(oracle, points, record)
+    work.resume()
+    interrupted = False
+    try:
         work.exclude_beyond_relaxation()
-        bar = tqdm(total=len(points), unit="target", disable=not progress, initial=work.n_settled)
-        # One pickle for the run: a worker opens it once, every question carries its bytes along.
-        recipe = b"" if n_jobs == 1 else pickle.dumps((network, products, settings))
-        key = hashlib.sha256(recipe).hexdigest()
-        pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-        with pool as workers, bar:
+        with _asking(oracle, limits, n_jobs) as ask_all:
             while len(wave := work.next_wave()):
                 waiting = [i for i in wave if tuple(points[i].tolist()) not in record.answers]
-                questions = ((i, points[i], work.limited, limits) for i in waiting)
-                arriving = (
-                    (ask(oracle, *question) for question in questions)
-                    if n_jobs == 1
-                    else workers(delayed(_ask_in_worker)(key, recipe, *q) for q in questions)
-                )
-                for i, answer, spread, limited in arriving:
-                    record.add_answer(points[i], answer, spread, limited)
-                    work.n_solves += answer.n_solves
-                for i in wave:  # in the order of the wave, whoever answered first
-                    work.learn(points[i])
-                bar.update(work.n_settled - bar.n)
-                bar.set_postfix(solves=work.n_solves)
-    scope["n_solves"] = work.n_solves
-    n_undecided = int(np.sum(work.labels == UNDECIDED))
-    if n_undecided:
-        warnings.warn(
-            f"{n_undecided} of {len(points)} targets are undecided: {solve_limit=} nodes and"
-            f" {time_limit=} seconds per solve were not enough for them",
-            UserWarning,
-            stacklevel=2,
+                try:
+                    for i, answer, spread, limited in ask_all(
+                        (i, points[i], work.limited) for i in waiting
+                    ):
+                        record.add_answer(points[i], answer, spread, limited)
+                        work.n_solves += answer.n_solves
+                        line.move(work.n_settled, lambda: f"{work.n_solves} solves")
+                finally:
+                    for i in wave:  # in the order of the wave, whoever answered first
+                        if tuple(points[i].tolist()) in record.answers:
+                            work.learn(points[i])
+                line.move(work.n_settled, lambda: f"{work.n_solves} solves")
+    except KeyboardInterrupt:
+        interrupted = True
+    return work.labels, work.n_solves, interrupted
+
+
+@contextmanager
+def _asking(oracle: TargetOracle, limits: dict[str, Any], n_jobs: int) -> Iterator[Any]:
+    """Ask in this process, or in workers, each of which builds the model of its question."""
+    if n_jobs == 1:
+        yield lambda questions: (
+            ask(oracle, row, target, limited, limits) for row, target, limited in questions
         )
-    return TargetSamples(targets=targets, labels=work.labels, scope=scope)
+        return
+    # One pickle for the run: every question carries its bytes along.
+    recipe = pickle.dumps(oracle.recipe)
+    with Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1) as workers:
+        yield lambda questions: workers(
+            delayed(_ask_in_worker)(recipe, *each, limits) for each in questions
+        )
 
 
 def ask(
@@ -191,38 +295,17 @@ def ask(
     return row, answer, spread, oracle.limited
 
 
-_oracles: dict[str, TargetOracle] = {}
-
-
 def _ask_in_worker(
-    key: str, recipe: bytes, *question: Any
+    recipe: bytes, *question: Any
 ) -> tuple[int, Answer, list[Reach], tuple[str, ...]]:
-    """Ask in a worker process, which builds its model once."""
-    if key not in _oracles:
-        _oracles.clear()
-        network, products, settings = pickle.loads(recipe)
-        _oracles[key] = TargetOracle(network, products, **settings)
-    return ask(_oracles[key], *question)
+    """Ask in a worker process."""
+    return ask(TargetOracle.from_recipe(pickle.loads(recipe)), *question)
 
 
 def _directions_for(oracle: TargetOracle) -> NDArray[np.float64]:
     """Directions in which it matters how far schedules reach: with free disposal, towards more."""
-    directions = _directions(len(oracle.products))
-    if oracle.sense == "exactly":
-        return directions
-    return np.maximum(directions[directions.min(axis=1) >= -1e-12], 0.0)
-
-
-def _directions(p: int) -> NDArray[np.float64]:
-    """Directions, spread evenly (two products) or at random with a fixed seed, axes included."""
-    if p == 1:
-        return np.array([[1.0], [-1.0]])
-    if p == 2:
-        angle = np.arange(_N_DIRECTIONS) * 2 * np.pi / _N_DIRECTIONS
-        return np.column_stack([np.cos(angle), np.sin(angle)])
-    random = np.random.default_rng(0).normal(size=(_N_DIRECTIONS, p))
-    random /= np.linalg.norm(random, axis=1, keepdims=True)
-    return np.vstack([np.eye(p), -np.eye(p), random])
+    p = len(oracle.products)
+    return directions(p) if oracle.sense == "exactly" else directions_towards_more(p)
 
 
 class Labelling:

@@ -10,35 +10,39 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError
+from stnopt.plant.calendar import KINDS, with_calendars
+from stnopt.plant.orders import ServedOrder
 from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     Runs,
-    build_scheduling_model,
     limit_storage_in_time,
     limit_utility_in_time,
+    read_orders,
     read_runs,
     require_value,
     schedule_from_runs,
     set_structure,
 )
+from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.solvers.solve import SolveResult, Status, solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
+    from stnopt.scheduling.search.question import Question
 
 Sense = Literal["at_least", "exactly"]
 
@@ -84,15 +88,25 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """A checked schedule and the amounts of the products that it makes."""
+    """A checked schedule and the amounts of the products that it makes.
+
+    Attributes
+    ----------
+    amounts : (p,) array
+    runs : dict
+        As `read_runs` returns it.
+    served : tuple of tuple of (float, float)
+        Per order, time and amount of each part that is delivered.
+    """
 
     amounts: NDArray[np.float64]
     runs: Runs
+    served: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     @property
     def structure(self) -> tuple:
         """Which batches run at which events: reaches that share it can be combined."""
-        return tuple(sorted(self.runs))
+        return (*sorted(self.runs), *(len(parts) for parts in self.served))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +135,32 @@ class Answer:
 
 
 class TargetOracle:
-    """The scheduling model of one plant, horizon and number of events, kept for many questions."""
+    """The scheduling model of one plant, horizon and number of events, kept for many questions.
+
+    Parameters
+    ----------
+    question : Question
+        What every target is asked of: plant, state, horizon, sense, deliveries and orders
+        (`stnopt.feasibility.scope.ask_about`).
+    products : tuple of str
+    n_events, max_span : int
+    rule : Rule, optional
+    """
 
     def __init__(
         self,
-        network: Network,
+        question: Question,
         products: tuple[str, ...],
         *,
-        horizon: float,
         n_events: int,
         max_span: int = 0,
-        sense: Sense = "at_least",
         rule: Rule | None = None,
     ) -> None:
+        network = question.network
         check_targets(network, dict.fromkeys(products, 0.0))
-        self.network, self.products, self.horizon = network, products, float(horizon)
-        self.sense, self.rule = sense, rule
+        self.question, self.network, self.products = question, network, products
+        self.horizon, self.sense, self.rule = question.horizon, question.problem.sense, rule
+        self.dated = with_calendars(network, start=question.problem.start, horizon=self.horizon)
         self.scale = max(fit.max_batch for fit in network.suitabilities)
         # Grams beside tonnes: each product is measured by the batches that make or take it.
         self.slack = np.array([amount_tolerance(network, s) for s in products])
@@ -145,13 +169,25 @@ class TargetOracle:
         self.weights = self.scale / scales
         self.n_events, self.max_span = n_events, max_span
         self.n_solves = 0
+        self.recipe = (question, products, n_events, max_span, rule)
+        start = question.start
         stocked = sum(
-            s.initial + sum(amount for _, amount in s.arrivals)
+            (s.initial if start is None else start.stock(network, s.name))
+            + sum(amount for _, amount in s.arrivals)
             for s in network.states.values()
             if not s.unlimited
         )
+        if start is not None:
+            stocked += sum(batch.size for batch in start.running)
+            stocked += sum(amount for row in start.held.values() for amount in row.values())
         self._most = stocked + n_events * sum(fit.max_batch for fit in network.suitabilities)
         self._build(())
+
+    @classmethod
+    def from_recipe(cls, recipe: tuple[Any, ...]) -> TargetOracle:
+        """Make the same oracle anew, in another process, from its `recipe`."""
+        question, products, n_events, max_span, rule = recipe
+        return cls(question, products, n_events=n_events, max_span=max_span, rule=rule)
 
     def start_from(self, limited: tuple[str, ...]) -> None:
         """Have storage limited in time for these states, in this order, and for no others.
@@ -168,13 +204,16 @@ class TargetOracle:
         return (*self._limited, *sorted(self.handle.storage_limited - set(self._limited)))
 
     def _build(self, limited: tuple[str, ...]) -> None:
-        network, products, rule, sense = self.network, self.products, self.rule, self.sense
-        m = build_scheduling_model(
-            network, horizon=self.horizon, n_events=self.n_events, max_span=self.max_span
+        products, rule, sense = self.products, self.rule, self.sense
+        m = self.question.build(
+            "unit_events", horizon=self.horizon, n_events=self.n_events, max_span=self.max_span
         )
+        self.question.demand(m)
         for state in limited:
             limit_storage_in_time(m, state)
-        for name in network.utilities:  # from the start: no answer depends on earlier questions
+        for (
+            name
+        ) in self.network.utilities:  # from the start: no answer depends on earlier questions
             limit_utility_in_time(m, name)
         self._limited = limited
         if rule is not None:
@@ -337,30 +376,55 @@ class TargetOracle:
     def combine(self, reaches: list[Reach], weights: NDArray[np.float64]) -> Reach:
         """Mix schedules of one structure: starts, sizes and amounts are the weighted means."""
         runs = {
-            batch: (
-                float(sum(w * r.runs[batch][0] for w, r in zip(weights, reaches, strict=True))),
-                float(sum(w * r.runs[batch][1] for w, r in zip(weights, reaches, strict=True))),
-            )
-            for batch in reaches[0].runs
+            batch: _mean([r.runs[batch] for r in reaches], weights) for batch in reaches[0].runs
         }
-        return self._reach_of(runs)
+        served = tuple(
+            tuple(_mean(parts, weights) for parts in zip(*each, strict=True))
+            for each in zip(*(r.served for r in reaches), strict=True)
+        )
+        return self._reach_of(runs, served)
 
     def moments(self, reach: Reach) -> NDArray[np.float64]:
         """Return the times of a schedule whose order decides what combinations with it are worth.
 
-        Batches start, end, release something early and may need their unit cleaned; units are away
-        from one fixed time to another.
+        Batches start, end, release something early and may need their unit cleaned; orders are
+        delivered; all else happens at fixed times.
         """
-        rules = self.network.unit_rules
+        rules = self.dated.unit_rules
         times: list[float] = []
         for (task, unit, *_), (start, size) in sorted(reach.runs.items()):
+            if task not in self.network.tasks:
+                continue  # what was given stands among the fixed times
             fit = self.network.tasks[task].units[unit]
-            changeovers = rules[unit].changeovers if unit in rules else {}
-            times += [start, start + fit.duration(size)]
-            times += [start + release for release in fit.release_time.values()]
-            times += [start - time for (_, after), time in changeovers.items() if after == task]
-        times += [edge for rule in rules.values() for away in rule.unavailable for edge in away]
-        return np.array(times)
+            pauses = pauses_of(unit, self.dated)
+            works = (fit.duration(size), *fit.release_time.values())
+            times.append(start)
+            times += [time_of_work(start, w, pauses, horizon=self.horizon) for w in works]
+            if unit in rules:
+                changeovers, cleaning = rules[unit].changeovers, rules[unit].clean_after
+                times += [start - time for (_, after), time in changeovers.items() if after == task]
+                times += [start - cleaning.duration] if cleaning is not None else []
+        times += [time for parts in reach.served for time, _ in parts]
+        return np.array([*times, *self._fixed_times()])
+
+    def _fixed_times(self) -> list[float]:
+        """Return the times of what happens whatever is decided."""
+        times = [
+            edge
+            for rule in self.dated.unit_rules.values()
+            for kind in KINDS
+            for period in getattr(rule, kind)
+            for edge in period
+        ]
+        times += [time for state in self.dated.states.values() for time, _ in state.arrivals]
+        times += [time for each in self.dated.utilities.values() for time, _ in each.steps]
+        times += [delivery.time for delivery in self.question.problem.deliveries]
+        for order in self.question.problem.orders:
+            times += [order.earliest, order.due]
+        start = self.question.start
+        for batch in start.running if start is not None else ():
+            times += [batch.finish, *batch.releases(self.dated).values()]
+        return times
 
     def is_valid(self, reach: Reach) -> bool:
         """Replay a schedule, and check the rule on it."""
@@ -377,7 +441,24 @@ class TargetOracle:
 
     def schedule(self, reach: Reach) -> Schedule:
         """Return the schedule behind a reach."""
-        return schedule_from_runs(reach.runs, self.network, horizon=self.horizon)
+        return self._schedule_of(reach.runs, reach.served)
+
+    def _schedule_of(
+        self, runs: Runs, served: tuple[tuple[tuple[float, float], ...], ...]
+    ) -> Schedule:
+        problem = self.question.problem
+        orders = tuple(
+            ServedOrder(order, parts) for order, parts in zip(problem.orders, served, strict=True)
+        )
+        return schedule_from_runs(
+            runs,
+            self.network,
+            horizon=self.horizon,
+            deliveries=problem.deliveries,
+            orders=orders,
+            start=self.question.start,
+            date=problem.start,
+        )
 
     @contextmanager
     def _without_target(self) -> Iterator[None]:
@@ -406,8 +487,22 @@ class TargetOracle:
         )
 
     def _read_reach(self) -> Reach:
-        return self._reach_of(read_runs(self.model))
+        served = tuple(each.parts for each in read_orders(self.model))
+        return self._reach_of(read_runs(self.model), served)
 
-    def _reach_of(self, runs: Runs) -> Reach:
-        stock = schedule_from_runs(runs, self.network, horizon=self.horizon).final_stock
-        return Reach(amounts=np.array([stock[s] for s in self.products]), runs=runs)
+    def _reach_of(
+        self, runs: Runs, served: tuple[tuple[tuple[float, float], ...], ...] = ()
+    ) -> Reach:
+        stock = self._schedule_of(runs, served).final_stock
+        amounts = np.array([stock[s] for s in self.products])
+        return Reach(amounts=amounts, runs=runs, served=served)
+
+
+def _mean(
+    pairs: Iterable[tuple[float, float]], weights: NDArray[np.float64]
+) -> tuple[float, float]:
+    first = second = 0.0
+    for (one, other), weight in zip(pairs, weights.tolist(), strict=True):
+        first += weight * one
+        second += weight * other
+    return first, second

@@ -21,7 +21,8 @@ from stnopt.solvers.solve import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from tqdm import tqdm
+
+    from stnopt.progress import ProgressLine
 
 #: Targets whose share stands for volume while questions are chosen (a power of two).
 _CLOUD = 4096
@@ -129,6 +130,7 @@ class Refinement:
         self.cloud = np.zeros((0, self.p))
         self.labels = np.zeros(0, dtype=np.int64)
         self.asked: set[tuple[float, ...]] = set()
+        self.interrupted = False
 
     @property
     def slack(self) -> float:
@@ -140,8 +142,9 @@ class Refinement:
         """Share of the cloud that is undecided."""
         return float(np.mean(self.labels == 0))
 
-    def run(self, bar: tqdm) -> None:
+    def run(self, line: ProgressLine) -> None:
         """Ask until the undecided share is below the tolerance, or the budget is spent."""
+        line.move(0, lambda: "the most of each product")
         for j, axis in enumerate(np.eye(self.p)):
             limit, reach = self._maximise(np.zeros(self.p), axis)
             most = 0.0 if reach is None else float(reach.amounts[j])
@@ -165,9 +168,17 @@ class Refinement:
             self._exclude(limit)
         for halfspaces in self.halfspaces:
             self.labels[(self.labels == 0) & is_below(halfspaces, self.cloud)] = -1
+        try:
+            self._ask_on(line)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _ask_on(self, line: ProgressLine) -> None:
         while not self._is_fine() and self.n_solves + 1 <= self.max_solves:
-            bar.update(round(100 * (1 - self.open_share)) - bar.n)
-            bar.set_postfix(solves=self.n_solves, undecided=f"{self.open_share:.3f}")
+            line.move(
+                round(100 * (1 - self.open_share)),
+                lambda: f"{self.n_solves} solves, undecided {self.open_share:.3f}",
+            )
             question = self._choose()
             if question is None:
                 return

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 FEASIBLE, UNDECIDED, INFEASIBLE = -1, 0, 1
 
+#: Keys of a scope that say from where a schedule starts and what it has to serve.
+CIRCUMSTANCES = ("state", "state_digest", "deliveries", "orders", "date")
+
 _LABEL = "label"  # last column of a samples file
 _SCOPE_WORD = "scope: "
 _Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal

@@ -9,6 +9,7 @@ from stnopt.plot.frontier import Frontier as Frontier
 from stnopt.plot.frontier import plot_frontier as plot_frontier
 from stnopt.plot.gantt import plot_gantt as plot_gantt
 from stnopt.plot.network import plot_network as plot_network
+from stnopt.plot.plan import plot_plan as plot_plan
 from stnopt.plot.region import plot_region as plot_region
 from stnopt.plot.samples import plot_samples as plot_samples
 from stnopt.plot.stock import plot_stock as plot_stock

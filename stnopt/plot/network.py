@@ -73,12 +73,12 @@ def plot_network(network: Network, *, ax: Axes | None = None) -> Axes:
         ax = new_axes(width=width, height=per_layer * height + 0.25)
 
     radius = state_radius(per_layer)
-    reach = {node: radius if node[0] == "state" else extent[node][0] for node in extent}
+    half_width = {node: radius if node[0] == "state" else extent[node][0] for node in extent}
     for chain in chains:
         ends = (chain[0], chain[-1])
         points = [place[node] for node in chain]
-        points[0] = (points[0][0] + reach[ends[0]], points[0][1])
-        points[-1] = (points[-1][0] - reach[ends[1]], points[-1][1])
+        points[0] = (points[0][0] + half_width[ends[0]], points[0][1])
+        points[-1] = (points[-1][0] - half_width[ends[1]], points[-1][1])
         _draw_arc(ax, points, at_task=-1 if ends[1][0] == "task" else 0, share=arcs[ends])
     for number, (source, target) in enumerate(recycles):
         bottom = lowest - RECYCLE_GAP * (number + 1)

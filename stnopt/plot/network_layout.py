@@ -100,7 +100,7 @@ def place_nodes(
     best: tuple[float, ...] = (math.inf,)
     place: dict[Node, Point] = {}
     for _ in range(_LAYOUT_TRIES):
-        height = _settle_heights(layers, chains, extent)
+        height = _choose_heights(layers, chains, extent)
         crossings = _count_crossings(layers, chains, height)
         crossings += _count_below(layers, recycles, height)
         found = crossings, _total_climb(chains, height)
@@ -115,7 +115,7 @@ def place_nodes(
     return place
 
 
-def _settle_heights(
+def _choose_heights(
     layers: Sequence[Sequence[Node]],
     chains: Iterable[Sequence[Node]],
     extent: Mapping[Node, tuple[float, float]],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stnopt.errors import InvalidInputError
+from stnopt.plot.gantt_marks import draw_now
 from stnopt.plot.style import (
     GREY,
     NOTE_SIZE,
@@ -19,16 +20,32 @@ from stnopt.plot.style import (
     put_legend_above,
     with_unit,
 )
+from stnopt.plot.time_axis import date_of, label_time_axis
 from stnopt.scheduling.replay import replay_stock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from stnopt.plant.network import Network
+    from stnopt.plant.recipe import State
     from stnopt.scheduling.schedule import Schedule
+
+
+_ARRIVAL: dict[str, Any] = {
+    "linestyle": "",
+    "marker": "^",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.9,
+    "clip_on": False,
+    "zorder": 5,
+}
 
 
 def plot_stock(
@@ -36,12 +53,14 @@ def plot_stock(
     *,
     network: Network,
     states: Sequence[str] | None = None,
+    start: datetime | str | None = None,
+    now: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a lane per state: what is stored, what waits in units, the capacity, what is left.
 
     Each lane has its own scale, named at its right: the capacity (dashed), or the largest amount
-    where there is no limit.
+    where there is no limit. Triangles at its foot are arrivals.
 
     Parameters
     ----------
@@ -49,13 +68,19 @@ def plot_stock(
     network : Network
     states : sequence of str, optional
         By default every state that is ever in stock, without unlimited supplies.
+    start : datetime or str, optional
+        When time 0 is, for clock times; left out, what the schedule says.
+    now : float, optional
+        An instant to mark, in the schedule's time.
     ax : Axes, optional
 
     Raises
     ------
     InvalidInputError
-        When a state is unknown, has unlimited supply, or no state has any stock to show.
+        When a state is unknown, has unlimited supply, or no state has any stock to show; a start
+        that is none.
     """
+    date = date_of(schedule, network, start, "plot_stock")
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()
     nothing = 1e-6 * total.max()  # below this it is rounding
@@ -73,58 +98,71 @@ def plot_stock(
     if not states:
         raise InvalidInputError("plot_stock: no state ever holds any stock; name some in `states`")
     ax = ax or new_axes(height=0.8 + 0.42 * len(states))
-    any_waiting = any_capacity = any_left = False
+    there: set[str] = set()
     for lane, name in enumerate(reversed(states)):
         rows = levels[levels["state"] == name]
-        times, stored, waiting = (rows[c].to_numpy() for c in ("time", "stored", "waiting"))
-        capacity = network.states[name].capacity
-        limited = 0 < capacity < math.inf
-        scale = max(total[name], capacity if limited else 0.0) or 1.0
-        base, height = float(lane), 0.8 / scale
-        low, top = base + height * stored, base + height * (stored + waiting)
-        ax.fill_between(times, base, low, step="post", color=SKY, linewidth=0)
-        ax.plot(times, top, drawstyle="steps-post", color="black", linewidth=0.8)
-        if np.any(waiting > nothing):
-            any_waiting = True
-            ax.fill_between(
-                times,
-                low,
-                top,
-                step="post",
-                facecolor="white",
-                edgecolor=VERMILION,
-                hatch="/////",
-                linewidth=0,
-            )
-        if limited:
-            any_capacity = True
-            level = base + height * capacity
-            ax.plot([0, schedule.horizon], [level, level], "--", color="black", linewidth=0.8)
-        if stored[-1] + waiting[-1] > nothing:  # what arrives at the very end would have no width
-            any_left = True
-            ax.plot(schedule.horizon, top[-1], "o", color="black", markersize=3, clip_on=False)
-        ax.axhline(base, color=GREY, linewidth=0.5)
-        note = f"{scale:.4g}" if capacity > 0 else f"{scale:.4g}\n(no tank)"
-        ax.annotate(
-            note,
-            (1, base + 0.8),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center" if capacity > 0 else "top",
-            fontsize=NOTE_SIZE,
-        )
+        there |= _draw_lane(ax, rows, network.states[name], float(lane), schedule.horizon, nothing)
     ax.set_xlim(0, schedule.horizon)
     ax.set_ylim(-0.1, len(states))
     ax.set_yticks(np.arange(len(states)) + 0.4, [plain(name) for name in reversed(states)])
     ax.tick_params(axis="y", length=0)
-    label_axes(ax, x=with_unit("Time", network.time_unit))
-    marks = (any_waiting, any_capacity, any_left)
-    put_legend_above(ax, _legend(network.amount_unit, *marks))
+    label_axes(ax, x="Time")
+    put_legend_above(ax, [*_legend(network.amount_unit, there), *draw_now(ax, now)])
+    if date is not None:
+        ax.figure.canvas.figure.draw_without_rendering()
+    label_time_axis(ax, network, date)
     return ax
 
 
-def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) -> list[Artist]:
+def _draw_lane(
+    ax: Axes, levels: pd.DataFrame, state: State, base: float, horizon: float, nothing: float
+) -> set[str]:
+    """Draw one state over a base line; return which marks are there."""
+    times, stored, waiting = (levels[c].to_numpy() for c in ("time", "stored", "waiting"))
+    there = set()
+    limited = 0 < state.capacity < math.inf
+    scale = max(np.max(stored + waiting), state.capacity if limited else 0.0) or 1.0
+    height = 0.8 / scale
+    low, top = base + height * stored, base + height * (stored + waiting)
+    ax.fill_between(times, base, low, step="post", color=SKY, linewidth=0)
+    ax.plot(times, top, drawstyle="steps-post", color="black", linewidth=0.8)
+    if np.any(waiting > nothing):
+        there.add("waiting")
+        ax.fill_between(
+            times,
+            low,
+            top,
+            step="post",
+            facecolor="white",
+            edgecolor=VERMILION,
+            hatch="/////",
+            linewidth=0,
+        )
+    if limited:
+        there.add("capacity")
+        level = base + height * state.capacity
+        ax.plot([0, horizon], [level, level], "--", color="black", linewidth=0.8)
+    if stored[-1] + waiting[-1] > nothing:  # what arrives at the very end would have no width
+        there.add("left")
+        ax.plot(horizon, top[-1], "o", color="black", markersize=3, clip_on=False)
+    came = [time for time, _ in state.arrivals if time <= horizon]
+    if came:
+        there.add("arrival")
+        ax.plot(came, [base] * len(came), **_ARRIVAL)
+    ax.axhline(base, color=GREY, linewidth=0.5)
+    ax.annotate(
+        f"{scale:.4g}" if state.capacity > 0 else f"{scale:.4g}\n(no tank)",
+        (1, base + 0.8),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center" if state.capacity > 0 else "top",
+        fontsize=NOTE_SIZE,
+    )
+    return there
+
+
+def _legend(unit: str, there: set[str]) -> list[Artist]:
     """Say what the marks that are there mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -132,18 +170,20 @@ def _legend(unit: str, any_waiting: bool, any_capacity: bool, any_left: bool) ->
     handles: list[Artist] = [
         Patch(facecolor=SKY, label=with_unit("stored", unit)),
     ]
-    if any_waiting:
+    if "waiting" in there:
         handles.append(
             Patch(facecolor="white", edgecolor=VERMILION, hatch="/////", label="waiting in unit")
         )
-    if any_capacity:
+    if "capacity" in there:
         handles.append(
             Line2D([], [], linestyle="--", color="black", linewidth=0.8, label="capacity")
         )
-    if any_left:
+    if "left" in there:
         handles.append(
             Line2D(
                 [], [], linestyle="", marker="o", color="black", markersize=3, label="at the end"
             )
         )
+    if "arrival" in there:
+        handles.append(Line2D([], [], label="arrival", **{**_ARRIVAL, "clip_on": True}))
     return handles

@@ -13,6 +13,7 @@ from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -23,7 +24,8 @@ DARK = {GREEN, BLUE, VERMILION}  # white text reads better on these
 
 COLUMN_WIDTH = 3.5  # inches
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 8, 7, 6  # points
-_LEGEND_LETTERS = 60  # that fit side by side, marks included
+_LEGEND_LETTERS = 60  # that fit side by side over a column, marks included
+_AXES_WIDTH = 0.78 * COLUMN_WIDTH  # of axes in a column, before its layout is settled
 GRID = 241  # points per axis on which a region's boundary is drawn
 
 
@@ -33,6 +35,15 @@ def new_axes(*, height: float, width: float = COLUMN_WIDTH) -> Axes:
 
     _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     return ax
+
+
+def save_and_close(ax: Axes, path: Path) -> None:
+    """Write the figure of axes to a file, and let go of it."""
+    import matplotlib.pyplot as plt
+
+    figure = ax.figure.canvas.figure
+    figure.savefig(path, dpi=200)
+    plt.close(figure)
 
 
 def draw_svg(draw: Callable[..., Axes], *data: Any, **options: Any) -> str:
@@ -80,12 +91,14 @@ def put_legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
         handles = ax.get_legend_handles_labels()[0]
     if handles:
         lengths = [len(str(handle.get_label())) + 5 for handle in handles]
-        fits_one_row = sum(lengths) <= _LEGEND_LETTERS
+        width = size_in_inches(ax)[0]
+        letters = _LEGEND_LETTERS * max(1.0, width / _AXES_WIDTH)
+        fits_one_row = sum(lengths) <= letters
         ax.legend(
             handles=list(handles),
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
-            ncols=len(handles) if fits_one_row else max(1, _LEGEND_LETTERS // max(lengths)),
+            ncols=len(handles) if fits_one_row else max(1, int(letters // max(lengths))),
             fontsize=TICK_SIZE,
             frameon=False,
             handlelength=1.4,

@@ -125,7 +125,7 @@ def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings)
             0.0,
             schedule.horizon,
             *(time for batch in batches for time in (batch.start, batch.finish)),
-            *(time for coming in comings for time in coming.moments),
+            *(time for coming in comings for time in coming.event_times),
             *(time for _, time, _, _ in takings),
             *(running.remaining for running in start.running),
         ],
@@ -182,7 +182,7 @@ class _Coming:
     locked: tuple[tuple[float, float], ...] = ()
 
     @property
-    def moments(self) -> list[float]:
+    def event_times(self) -> list[float]:
         """Every time it speaks of."""
         ends = [] if self.leaves is None else [self.leaves]
         return [self.released, *ends, *(time for period in self.locked for time in period)]

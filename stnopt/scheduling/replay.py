@@ -162,6 +162,29 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
+    """Return when units are cleaned after so many batches (`clean_after`): unit, start, end.
+
+    Of the cleanings that the replay has room for, they are those that it needs, as late as can be.
+    """
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
+    since = schedule.start.since_cleaning if schedule.start else {}
+    times = []
+    for unit, possible in replay.cleanings.before.items():
+        rule = network.unit_rules[unit].clean_after
+        assert rule is not None
+        count, latest = since.get(unit, 0), None
+        for position in range(len(replay.by_unit[unit])):
+            count += 1
+            latest = position if position in possible else latest
+            if count > rule.batches and latest is not None:
+                end = replay.by_unit[unit][latest].start
+                times.append((unit, end - rule.duration, end))
+                count, latest = position - latest + 1, None
+    return times
+
+
 def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
     """Check each batch alone: who runs it, how big, how long, when."""
     same_time = time_tolerance(schedule.horizon)
@@ -476,7 +499,7 @@ def _draws(
     same = time_tolerance(schedule.horizon)
     steps = [time for time, _ in network.utilities[utility].steps]
 
-    def settle(time: float) -> float:
+    def at_instant(time: float) -> float:
         instant = replay.instant_of.get(time)
         time = time if instant is None else float(replay.times[instant])
         return next((step for step in steps if abs(step - time) <= same), time)
@@ -490,7 +513,7 @@ def _draws(
         slack = suitability.draws_per_amount.get(utility, 0.0) * size_tolerance(network, batch.task)
         begin = max(0.0, batch.start)
         for pause, resume in [*pauses_of(batch.unit, network), (batch.finish, np.inf)]:
-            low, high = settle(begin), settle(min(pause, batch.finish))
+            low, high = at_instant(begin), at_instant(min(pause, batch.finish))
             if low < high:
                 draws.append((low, high, drawn, slack, batch))
             begin = max(begin, resume)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stnopt.errors import InvalidInputError
+from stnopt.files import write_text
 from stnopt.plant.checks import ReadOnlyMapping
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
 from stnopt.plant.orders import ServedOrder
@@ -22,6 +23,7 @@ from stnopt.plant.tolerance import time_tolerance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from stnopt.plant.network import Network
     from stnopt.plant.recipe import State, Suitability
@@ -118,6 +120,18 @@ class Schedule:
         from stnopt.scheduling.cut import state_at
 
         return state_at(self, time, network)
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """Return all of the schedule as JSON; also written to `path` when given.
+
+        `read_schedule` reads it back exactly (`stnopt.scheduling.schedule_file`).
+        """
+        from stnopt.scheduling.schedule_file import schedule_to_json
+
+        text = schedule_to_json(self)
+        if path is not None:
+            write_text(path, text + "\n")
+        return text
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _LEAST_SECONDS = 0.01
+_CONTINUOUS = np.zeros(1, dtype=bool)
 
 
 class ProgramStatus(enum.Enum):
@@ -115,7 +116,12 @@ class ProgramBuilder:
 
     def column(self, *, lower: float = 0.0, upper: float = math.inf, cost: float = 0.0) -> int:
         """Add one column; return its number."""
-        return int(self.columns(1, lower=lower, upper=upper, cost=cost)[0])
+        self._lower.append(np.array([lower]))
+        self._upper.append(np.array([upper]))
+        self._cost.append(np.array([cost]))
+        self._integer.append(_CONTINUOUS)
+        self.n_columns += 1
+        return self.n_columns - 1
 
     def rows(
         self, count: int, *, lower: ArrayLike = -math.inf, upper: ArrayLike = math.inf
@@ -135,11 +141,20 @@ class ProgramBuilder:
         upper: float = math.inf,
     ) -> int:
         """Add one row of (column, factor) terms; factors of one column add up."""
-        number = self.rows(1, lower=lower, upper=upper)
+        number = self.n_rows
+        self._row_lower.append(np.array([lower]))
+        self._row_upper.append(np.array([upper]))
+        self.n_rows += 1
         if terms:
             columns, factors = zip(*terms, strict=True)
-            self.put(np.broadcast_to(number, len(terms)), np.array(columns), np.array(factors))
-        return int(number[0])
+            self._entries.append(
+                (
+                    np.full(len(terms), number),
+                    np.array(columns, dtype=np.int64),
+                    np.array(factors, dtype=float),
+                )
+            )
+        return number
 
     def put(self, rows: ArrayLike, columns: ArrayLike, factors: ArrayLike) -> None:
         """Add factors to entries (row, column), which broadcast against each other."""

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _SAME_OBJECTIVE = 1e-5
 #: Values that break a row by more than this share of the row's size are no solution.
 _MOST_VIOLATION = 1e-4
-#: Nodes for the second look, without presolve, at what presolve alone called infeasible.
-_SECOND_LOOK = 100
+#: Nodes for the presolve retry: what presolve alone called infeasible is solved without it.
+_RETRY_NODES = 100
 _ENGINES = "stnopt.solvers.engines"
 #: Asked when HiGHS disagrees with itself however it is asked, where they are installed.
 _OTHER_ENGINES = ("scip", "glpk")
@@ -130,7 +130,7 @@ def solve(
     )
     result = runs.run(warm_start=warm_start)
     if confirm_infeasible and result.status is Status.INFEASIBLE and result.n_nodes == 0:
-        again = None if runs.limit_reached() else runs.run(presolve=False, node_limit=_SECOND_LOOK)
+        again = None if runs.limit_reached() else runs.run(presolve=False, node_limit=_RETRY_NODES)
         if again is not None and again.has_solution:
             result = again
     if handles:

@@ -281,6 +281,37 @@ def test_too_many_pieces_are_refused_with_advice():
         divide_region(region, [0, 0], [100, 100], keep=0.0, admit=0.05, max_pieces=3)
 
 
+@pytest.mark.parametrize(("n", "form"), [(2, "inner"), (2, "outer"), (3, "outer"), (4, "outer")])
+def test_a_coarser_form_says_what_holds_instead(n, form, monkeypatch):
+    monkeypatch.setattr(polyhedral_cover, "_MOST_LOOKS", {n: 4})
+    monkeypatch.setattr(polyhedral_cover, "_COARSE_PIECES", 4)
+    region = random_region(3 * n, n=n, n_vectors=12, gamma=1.0)
+    m = model_with(n)
+    with pytest.warns(UserWarning, match=f"the {form} form .* is coarser than asked for"):
+        added = add_region_constraint(m, region, inputs_of(m, region), form=form, tolerance=0.01)
+    found = added.pieces
+    assert found.is_coarse
+    assert len(found.pieces) <= 4
+    assert_between_levels(region, found, np.random.default_rng(1).uniform(0, 100, (20_000, n)))
+    if form == "outer":
+        assert found.keep == 0
+        assert found.admit > 0.01
+    else:
+        assert found.admit == 0
+        assert found.keep < -0.01
+    with pytest.raises(UnsupportedModelError, match="convex pieces"):
+        divided(region, form, 0.01)
+
+
+def test_a_coarser_inner_form_without_any_piece_is_refused(monkeypatch):
+    monkeypatch.setattr(polyhedral_cover, "_MOST_LOOKS", {3: 4})
+    monkeypatch.setattr(polyhedral_cover, "_COARSE_PIECES", 4)
+    region = random_region(9, n=3, n_vectors=12, gamma=1.0)
+    m = model_with(3)
+    with pytest.raises(UnsupportedModelError, match="more than 4 convex pieces"):
+        add_region_constraint(m, region, inputs_of(m, region), form="inner", tolerance=0.01)
+
+
 def test_a_linear_region_is_one_row_in_both_forms():
     region = LinearRegion(
         inputs=NAMES[:2], weights=[1.0, 2.0], offset=-60.0, lower=[0, 0], upper=[100, 100]

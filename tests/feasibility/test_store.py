@@ -16,6 +16,7 @@ import pytest
 
 import stnopt
 from stnopt.feasibility.oracle import TargetOracle
+from stnopt.feasibility.scope import ask_about
 from stnopt.feasibility.store import LabelStore
 
 if TYPE_CHECKING:
@@ -253,8 +254,8 @@ def test_a_header_that_somebody_edited_is_refused(network, targets, tmp_path):
 
 def test_a_question_does_not_depend_on_earlier_ones():
     plant = stnopt.load_example("ex1")
-    fresh = TargetOracle(plant, ("S4",), horizon=12, n_events=5)
-    used = TargetOracle(plant, ("S4",), horizon=12, n_events=5)
+    question = ask_about(plant, horizon=12, problem=None, start=None)
+    fresh, used = (TargetOracle(question, ("S4",), n_events=5) for _ in range(2))
     for amount in (150.0, 200.0, 230.0):
         used.start_from(())
         used.ask(np.array([amount]), solve_limit=3)

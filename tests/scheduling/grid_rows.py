@@ -67,6 +67,7 @@ class Plan(NamedTuple):
     """
 
     starts: dict
+    sizes: dict
     asked: dict
     made: dict
     final: dict
@@ -132,7 +133,7 @@ def add_plant(
     for order in orders:
         rows.gain[asked[order.id].late] -= order.late_cost
         rows.gain[asked[order.id].missing] -= order.missing_cost or 0.0
-    return Plan(starts, asked, made, final)
+    return Plan(starts, sizes, asked, made, final)
 
 
 def _rules(network, unit):

@@ -341,6 +341,12 @@ CASES = {
         1,
         missing=0.5,
     ),
+    # Due when the horizon ends, it is no less late when it is missing, and has a cost for that.
+    "missing is as late": AtWork(
+        plant({"R": {}, "B": {}}, TWO),
+        late(2, Order("r", "R", 10, 1), Order("b", "B", 10, 2, missing_cost=1)),
+        0,
+    ),
     "not before it is wanted": AtWork(plant(), late(4, Order("a", "P", 10, 1, earliest=3)), 2),
     "overdue": AtWork(plant(), late(4, Order("a", "P", 10, -2)), 3),
     # Blue first costs nothing: 10 + 30. (Red first: 38.)

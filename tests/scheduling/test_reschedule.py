@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,8 +13,10 @@ from stnopt.errors import InvalidInputError, InvalidScheduleError
 from stnopt.plant import Order, PlantState, RunningBatch, ServedOrder
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.scheduling.search import reschedule as room
 from stnopt.scheduling.search.changes import Down, Late, Lost, NewOrder
 from stnopt.scheduling.search.reschedule import reschedule
+from stnopt.solvers.solve import Status, solve
 
 # R makes 10 of I in 3 h, V turns it into P in 1 h; I has no tank, so that R is empty only when V
 # has begun. Old: R 0 to 3, 3 to 6, 7 to 10; V 3 to 4, 6 to 7, 10 to 11, which makes 30.
@@ -57,6 +60,7 @@ def test_without_a_change_it_comes_back(at):
     assert found.schedule == OLD
     assert set(found.changes["change"]) <= {"kept"}
     assert not found.moved
+    assert found.moved_scope == "any schedule"
 
 
 def test_late_moves_what_must_and_keeps_the_rest():
@@ -69,6 +73,12 @@ def test_late_moves_what_must_and_keeps_the_rest():
         ("kept", "Use", 10, 10),
     ]
     assert found.moved == (USES[1],)
+    assert found.moved_scope == "these event points"
+    points = f"{found.n_events} event points with span {found.max_span}"
+    assert found.summary == (
+        "1 late, 2 kept, 1 moved. 1 that should stay cannot: Use on V at 6. Fewer are not possible "
+        f"on {points}; for more event points it is not proven."
+    )
     assert found.result.objective == pytest.approx(30)
     assert Batch("Make", "R", 3, 7, 10) in found.schedule.batches
 
@@ -81,6 +91,42 @@ def test_fewest_moves_come_before_what_is_earned():
     assert USES[2] in found.schedule.batches
     free = again(at=4, changes=[Late(SECOND, 2)])
     assert free.result.objective == pytest.approx(30)
+
+
+def test_a_limit_leaves_open_whether_fewer_would_do(monkeypatch):
+    """A solve that a limit stopped has a solution, and no proof."""
+
+    def stopped(*arguments, **options):
+        return replace(solve(*arguments, **options), status=Status.FEASIBLE)
+
+    monkeypatch.setattr(room, "solve", stopped)
+    found = again(at=4, changes=[Late(SECOND, 1)], keep_until=12)
+    assert found.moved == (USES[1],)
+    assert found.moved_scope is None
+    assert "A limit came before it was settled whether fewer would do." in found.summary
+
+
+def test_interrupted_it_gives_the_best_so_far(monkeypatch):
+    calls = []
+
+    def stop(*arguments, **options):
+        calls.append(None)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return solve(*arguments, **options)
+
+    monkeypatch.setattr(room, "solve", stop)
+    found = again(at=4, changes=[Late(SECOND, 1)], keep_until=12)
+    assert found.stopped == "interrupted"
+    assert found.moved == (USES[1],)
+    calls.clear()
+    calls.append(None)
+    with pytest.raises(KeyboardInterrupt):  # there is nothing yet, and the old rest cannot be
+        again(at=4, changes=[Late(SECOND, 1)], keep_until=12)
+    calls.append(None)
+    rest = again(at=4, changes=[], keep_until=8, move_cost=1)
+    assert rest.stopped == "interrupted"
+    assert rest.schedule == OLD
 
 
 def test_lost_batch_is_made_anew():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 from plants_at_work import CASES as AT_WORK
 from plants_with_rules import make_plant
@@ -9,7 +11,11 @@ from plants_with_rules import make_plant
 from stnopt.errors import UnsupportedModelError
 from stnopt.plant import CleanAfter, Delivery, Problem
 from stnopt.plant.demands import RULES, demanded_rules
-from stnopt.scheduling.formulations.features import refuse_unsupported
+from stnopt.scheduling.formulations.features import (
+    find_rule_files,
+    refuse_unsupported,
+    rules_of,
+)
 from stnopt.scheduling.model import (
     build_relaxation,
     build_scheduling_model,
@@ -182,3 +188,46 @@ def test_a_rule_that_does_not_exist_cannot_be_supported():
     network, _, _ = CASES["unavailable"]
     with pytest.raises(ValueError, match="unknown rules: \\['teleport'\\]"):
         refuse_unsupported("new", {"teleport"}, network)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A formulation's package without files yet, and how to write one."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / f"formulation_{tmp_path.name}"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "tables.py").write_text("WIDTH = 1")
+    return folder
+
+
+def files_of(folder, **sources):
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    importlib.invalidate_caches()
+    return find_rule_files(importlib.import_module(folder.name))
+
+
+def test_a_rule_file_is_found_by_what_it_declares(package):
+    found = files_of(package, away="RULES = ('paused', 'unavailable')", busy="RULES = ['storage']")
+    # In the order of the table of rules, whatever the files are called.
+    assert [file.__name__.split(".")[1] for file in found] == ["busy", "away"]
+    assert rules_of(found) == {"paused", "unavailable", "storage"}
+
+
+@pytest.mark.parametrize("rule", ["teleport", "storage"])
+def test_a_rule_file_cannot_declare_what_is_unknown_or_anothers(package, rule):
+    with pytest.raises(ValueError, match=f"expresses '{rule}'"):
+        files_of(package, one="RULES = ('storage',)", other=f"RULES = ('{rule}',)")
+
+
+def test_the_relaxation_leaves_out_only_what_restricts():
+    assert {name for name, rule in RULES.items() if not rule.only_restricts} == {
+        "release_time",
+        "size_dependent_time",
+        "deliveries",
+        "orders",
+        "arrivals",
+        "running",
+        "held",
+    }

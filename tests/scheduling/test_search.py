@@ -18,7 +18,7 @@ from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search import event_points as search
 from stnopt.scheduling.search.bounds import bound_makespan
 from stnopt.scheduling.search.fewest_events import fewest_events
-from stnopt.scheduling.search.find_schedule import find_schedule, suggest_events
+from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.question import Question
 from stnopt.solvers.solve import Status
 
@@ -120,7 +120,6 @@ def test_plant_without_prices_ends_the_search():
     found = find_schedule(read_network(entries), horizon=12)
     assert found.result.objective == pytest.approx(0)
     assert len(found.tried) <= 3
-    assert suggest_events(read_network(entries), horizon=12, n_events=None, max_span=None)
 
 
 def test_an_order_that_takes_three_batches_is_not_given_up_on_two_event_points():

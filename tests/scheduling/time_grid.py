@@ -68,12 +68,15 @@ def best_of_all(
     orders=(),
     objective="profit",
     fixed=None,
+    keep=(),
     may_miss=False,
     targets=(),
     sense="at_least",
     nodes=None,
 ):
     """Return the best that can be had from a state, with orders; None if nothing is feasible.
+
+    `keep`: batches that run as they are, whatever runs beside them.
 
     "profit", with what lateness and missing amounts cost, or another objective; for "tardiness" the
     least missing share first, then the lateness.
@@ -92,6 +95,12 @@ def best_of_all(
     )
     if plan is None:
         return None
+    for batch in keep:
+        key = (batch.task, batch.unit, round(batch.start))
+        if key not in plan.starts:
+            return None
+        rows.lower[plan.starts[key]] = 1.0
+        rows.lower[plan.sizes[key]] = rows.upper[plan.sizes[key]] = batch.size
     for state, amount in dict(targets).items():
         rows.row(plan.final[state], amount, amount if sense == "exactly" else math.inf)
     if objective == "production":

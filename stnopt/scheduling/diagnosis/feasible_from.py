@@ -97,14 +97,6 @@ def find_feasible_horizon(
         relative_gap=relative_gap,
         report=report,
     )
-    feasible: list[tuple[float, float]] = []
-    for begin, up_to, found in answers:
-        if found.schedule is None:
-            continue
-        if feasible and feasible[-1][1] >= begin:
-            feasible[-1] = (feasible[-1][0], up_to)
-        else:
-            feasible.append((begin, up_to))
     settled = all(
         found.schedule is not None or found.result.status is Status.INFEASIBLE
         for _, _, found in answers
@@ -140,8 +132,23 @@ def find_feasible_horizon(
         is_proven=found.result.status is Status.OPTIMAL
         and settled
         and not any(network.states[state].arrivals for state in problem.targets),
-        windows=tuple(feasible),
+        windows=_feasible_windows(answers),
     )
+
+
+def _feasible_windows(
+    answers: list[tuple[float, float, ScheduleSearch]],
+) -> tuple[tuple[float, float], ...]:
+    """Join the horizons that are long enough where one window goes on where another ends."""
+    feasible: list[tuple[float, float]] = []
+    for begin, up_to, found in answers:
+        if found.schedule is None:
+            continue
+        if feasible and feasible[-1][1] >= begin:
+            feasible[-1] = (feasible[-1][0], up_to)
+        else:
+            feasible.append((begin, up_to))
+    return tuple(feasible)
 
 
 def _search_windows(

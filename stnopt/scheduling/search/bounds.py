@@ -66,6 +66,7 @@ def _short_grid(question: Question, horizon: float) -> float | None:
     for order in problem.orders:
         dates = (order.due, order.earliest)
         times += [Delivery(order.state, time, order.amount) for time in dates if time > 0]
+    times += [Delivery(batch.task, batch.start, 1.0) for batch in question.keep]
     width = find_grid_width(network, times, horizon=horizon)
     if width is None:
         return None
@@ -103,7 +104,9 @@ def solve_for_any_schedule(
     horizon, network = question.horizon, question.network
     if question.is_makespan and better_than is not None:
         # Nothing that counts ends later, so that the shorter horizon excludes nothing.
-        horizon = shorten_horizon(question, max(better_than, latest_date(question.problem)))
+        horizon = shorten_horizon(
+            question, max(better_than, latest_date(question.problem, question.keep))
+        )
         if horizon <= 0:
             return None
     n_points = count_intervals(network, horizon)
@@ -173,7 +176,7 @@ def bound_makespan(
     if any(network.states[state].arrivals for state in problem.targets):
         return None  # what arrives after a makespan counts in the end: shorter horizons lack it
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    latest = latest_date(problem)
+    latest = latest_date(problem, question.keep)
     shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
     low, high = max(latest, shortest, at_least), known
     proven, step = None, relative_gap

@@ -12,10 +12,11 @@ from stnopt.plant.orders import Order, ServedOrder
 from stnopt.plant.problem import Delivery
 from stnopt.plant.rules import Unit
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
-from stnopt.plant.tolerance import size_tolerance, time_tolerance
+from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.movements import pauses_of, release_times, time_of_work
 from stnopt.scheduling.replay import judge_movements
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.scheduling.search.kept import is_same_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -204,17 +205,6 @@ def final_stock_of(schedule: Schedule, network: Network) -> dict[str, float]:
         horizon=schedule.horizon,
         start=schedule.start,
         orders=schedule.orders,
-    )
-
-
-def is_same_batch(
-    one: Batch | RunningBatch, other: Batch | RunningBatch, network: Network, horizon: float
-) -> bool:
-    """Whether two batches are one: the task, and what kept means, unit, start and size."""
-    return (
-        (one.task, one.unit) == (other.task, other.unit)
-        and abs(one.start - other.start) <= 2 * time_tolerance(horizon)
-        and abs(one.size - other.size) <= 2 * size_tolerance(network, one.task)
     )
 
 

@@ -104,6 +104,11 @@ class EventPointSearch:
         Seconds since the search began after which event points make room for another strategy.
     report : callable
         Told what is being tried.
+    node_limit : int or None
+        For each solve on event points. One that ends there with nothing better, once there is a
+        schedule, ends the search: whatever comes next is harder.
+    cut : bool
+        Whether that ended it.
     best, last : Solved or None
         The solve that found the incumbent, and the last one.
     settled : bool
@@ -122,6 +127,8 @@ class EventPointSearch:
     keeps_on: bool
     pause_after: float
     report: Callable[[str], None]
+    node_limit: int | None = None
+    cut: bool = False
     best: Solved | None = None
     last: Solved | None = None
     settled: bool = False
@@ -144,7 +151,8 @@ class EventPointSearch:
 
     @property
     def _ended(self) -> bool:
-        return self.settled or self.limits.reached or self.limits.elapsed >= self.pause_after
+        stopped = self.settled or self.cut or self.limits.reached
+        return stopped or self.limits.elapsed >= self.pause_after
 
     # --- strategies ------------------------------------------------------------------------------
 
@@ -157,8 +165,10 @@ class EventPointSearch:
             if self._improve(n_events, span) is None and not self.keeps_on:
                 break
 
-    def add_events(self, start: int, max_span: int | None) -> None:
+    def add_events(self, start: int, max_span: int | None, *, first_span: int = 0) -> None:
         """Add events while that helps; where it does not, or is costly, try longer spans.
+
+        `first_span` is what the search begins with where none is given.
 
         A model without event points is asked as soon as an attempt gave nothing better, and when
         only a longer span did: that is where one more event point is far costlier.
@@ -167,7 +177,7 @@ class EventPointSearch:
             self.ask_for_any_schedule(_FIRST_SHARE)
         if self._ended:
             return
-        n_events, span = start, max_span or 0
+        n_events, span = start, first_span if max_span is None else max_span
         # Without any schedule yet, one event more is the cheaper question.
         found = self._improve(n_events, span, more_events=_MORE_EVENTS)
         n_events, span = found or (n_events, span)
@@ -255,7 +265,7 @@ class EventPointSearch:
             model,
             time_limit=remaining,
             relative_gap=self.limits.relative_gap,
-            node_limit=node_limit,
+            node_limit=self.node_limit if node_limit is None else node_limit,
         )
         result, schedule = self._value(result, model)
         gains = result.objective is not None and self.incumbent.improves(result.objective)
@@ -274,6 +284,8 @@ class EventPointSearch:
             # The best schedule fits these event points as well, and the bound now covers them.
             self.best = replace(self.best, proof=self.last.proof)
         self._n_nodes = result.n_nodes or 0
+        limited = self.node_limit is not None and self._n_nodes >= self.node_limit
+        self.cut = limited and not gains and self.best is not None
         return gains
 
     def _seconds_left(self) -> float | None:
@@ -289,7 +301,7 @@ class EventPointSearch:
             return result, None
         valued = self.incumbent.valued(extract_schedule(model, self.question.network))
         if valued is None:
-            reason = self.incumbent.rejected[0].message
+            reason = self.incumbent.rejected[0]
             return SolveResult(
                 status=Status.ERROR, n_nodes=result.n_nodes, message=f"not a schedule: {reason}"
             ), None
@@ -307,7 +319,9 @@ class EventPointSearch:
         horizon = self.question.horizon
         if self.question.is_makespan and better is not None:
             # Nothing better ends later: a shorter horizon tightens the model, excludes nothing.
-            shorter = shorten_horizon(self.question, max(better, latest_date(self.problem)))
+            shorter = shorten_horizon(
+                self.question, max(better, latest_date(self.problem, self.question.keep))
+            )
             horizon = shorter if shorter > 0 else horizon
         model = self.question.build(
             self.formulation, horizon=horizon, n_events=n_events, max_span=max_span
@@ -412,7 +426,9 @@ class EventPointSearch:
         started = self.limits.clock()
         model = self.question.build(
             self.formulation,
-            horizon=shorten_horizon(self.question, max(latest, latest_date(self.problem))),
+            horizon=shorten_horizon(
+                self.question, max(latest, latest_date(self.problem, self.question.keep))
+            ),
             n_events=n_events,
             max_span=max_span,
         )
@@ -541,9 +557,16 @@ class EventPointSearch:
 
     def bound_by_sums(self) -> None:
         """Bound the value by sums over the horizon; they may show that no schedule exists."""
-        if why_not_long_horizon(self.question) is not None:
+        improve = self.question.improve
+        if improve == "shortfall" or why_not_long_horizon(self.question) is not None:
             return
-        bound = bound_by_capacity(self.question.network, self.problem)
+        bound = bound_by_capacity(
+            self.question.network,
+            self.problem,
+            start=self.question.start,
+            improve=improve,
+            most_missing=self.question.most_missing,
+        )
         if bound is None:
             return
         worst = -math.inf if self.incumbent.maximises else math.inf

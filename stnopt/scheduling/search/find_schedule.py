@@ -13,16 +13,25 @@ from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Problem
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
-from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
+from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
+from stnopt.scheduling.search.kept import check_kept, read_kept
+from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
-from stnopt.scheduling.search.question import Question, why_not_long_horizon
+from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
+from stnopt.scheduling.search.progress import ProgressReport, SearchProgress
+from stnopt.scheduling.search.question import (
+    Question,
+    missing_share,
+    why_not_long_horizon,
+)
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Delivery
     from stnopt.plant.state import PlantState
     from stnopt.scheduling.model import Formulation, Objective
-    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.schedule import Batch
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
@@ -45,7 +54,7 @@ _MANY_BATCHES = 10.0
 #: A horizon of no more is a short one, on which event points come first for longer.
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
-_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.25
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
 
 
 def find_schedule(
@@ -59,13 +68,15 @@ def find_schedule(
     deliveries: Iterable[Delivery] = (),
     orders: Iterable[Order] = (),
     start: PlantState | None = None,
+    keep: Schedule | Iterable[Batch] = (),
     n_events: int | None = None,
     max_span: int | None = None,
     time_limit: float | None = None,
     proof_limit: float | None = None,
     relative_gap: float = 1e-4,
     formulation: Formulation | None = None,
-    progress: bool = False,
+    n_jobs: int = 1,
+    progress: bool | Callable[[SearchProgress], None] = False,
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
@@ -99,6 +110,11 @@ def find_schedule(
         What is wanted by a date and may come late.
     start : PlantState, optional
         The plant at time 0: what runs, waits and is in stock. It overrides the plant's `initial`.
+    keep : Schedule or iterable of Batch, optional
+        Batches that stay as they are, with their unit, start and size; others may be put beside
+        them. A schedule that is given whole is what the search begins with, if it breaks no rule
+        and meets the demand. The search for long horizons, and a time grid on which a kept batch
+        does not start, are not used then.
     n_events, max_span : int, optional
         Fix what the search would choose.
     time_limit : float, optional
@@ -113,8 +129,12 @@ def find_schedule(
     formulation : {"unit_events", "state_sequence"}, optional
         As in `build_scheduling_model`; left out, "unit_events". A time grid has no event points to
         search for.
-    progress : bool
-        Show what is being tried.
+    n_jobs : int
+        Workers for the search for long horizons, which takes a time limit: joblib's, or those of
+        the backend that is named around the call (``joblib.parallel_config(backend="dask")``).
+    progress : bool or callable
+        Show what is being tried; or call this with a `SearchProgress` each time: the best schedule,
+        its value, the bound and the gap.
 
     Returns
     -------
@@ -125,7 +145,9 @@ def find_schedule(
     InvalidInputError
         No horizon for another objective than makespan, makespan or cost without targets or
         deliveries, a target or delivery that the plant cannot be asked for, a limit that is none,
-        or a `problem` beside what it holds.
+        a `problem` beside what it holds, or a batch to keep that cannot stay.
+    UnsupportedModelError
+        Batches to keep with another formulation than "unit_events".
     """
     if formulation == "time_grid":
         raise InvalidInputError(
@@ -149,26 +171,38 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
-    limited = time_limit is not None
-    with ProgressLine("find_schedule", " solves", progress=progress, limited=limited) as line:
+    kept, known = read_kept(keep)
+    if n_jobs == 0 or not isinstance(n_jobs, int):
+        raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
+    tell = progress if callable(progress) else None
+    silent = time_limit is not None or tell is not None
+    with ProgressLine(
+        "find_schedule", " solves", progress=progress is True, limited=silent
+    ) as line:
+        report = ProgressReport(limits=limits, line=line, tell=tell)
         if problem.horizon is not None:
             return _search(
-                Question(network=network, problem=problem, start=start),
+                Question(network=network, problem=problem, start=start, keep=kept),
                 limits,
+                known=known,
                 n_events=n_events,
                 max_span=max_span,
                 formulation=formulation or "unit_events",
-                report=line.step,
+                n_jobs=n_jobs,
+                report=report,
             )
         return find_in_window(
             network,
             problem,
             limits=limits,
             start=start,
+            keep=kept,
+            known=known,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation or "unit_events",
-            report=line.step,
+            n_jobs=n_jobs,
+            report=report,
         )
 
 
@@ -196,21 +230,36 @@ def _search(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int,
     report: Callable[[str], None],
     known_bound: float | None = None,
 ) -> ScheduleSearch:
     """Search for what is asked; where orders may be missing, for how little that is first."""
+    if question.keep:
+        check_kept(
+            question.keep,
+            question.network,
+            horizon=question.horizon,
+            start=question.start,
+            date=question.problem.start,
+        )
     settings: dict[str, Any] = {
+        "known": known,
         "n_events": n_events,
         "max_span": max_span,
         "formulation": formulation,
+        "n_jobs": n_jobs,
         "report": report,
     }
     if question.problem.objective != "tardiness":
         return search_question(question, limits, known_bound=known_bound, **settings)
+    chosen = n_events is not None or max_span is not None or formulation != "unit_events"
+    if limits.time_limit is not None and not chosen and _is_long(question):
+        return search_late_orders(question, limits, report=report)
     complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
@@ -228,6 +277,8 @@ def _search(
         unproven = SolveResult(status=Status.FEASIBLE, objective=value)
         found = replace(complete, result=unproven, proof=replace(complete.proof, bound=None))
         found = replace(found, stopped=stopped)
+    assert found.schedule is not None
+    missing = missing_share(found.schedule)
     whole = complete.stopped == "proven"
     scope = found.proof if whole else replace(found.proof, scope="these event points")
     return replace(
@@ -235,7 +286,7 @@ def _search(
         proof=scope,
         stopped=found.stopped if whole or found.stopped != "proven" else complete.stopped,
         tried=(*complete.tried, *found.tried),
-        missing=least,
+        missing=missing if missing > _NOTHING_MISSING else 0.0,
         missing_bound=complete.bound,
     )
 
@@ -244,9 +295,11 @@ def search_question(
     question: Question,
     limits: SearchLimits,
     *,
+    known: Schedule | None = None,
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int = 1,
     report: Callable[[str], None],
     known_bound: float | None = None,
 ) -> ScheduleSearch:
@@ -256,7 +309,9 @@ def search_question(
     ----------
     question : Question
     limits : SearchLimits
-    n_events, max_span, formulation
+    known : Schedule, optional
+        What the search begins with, if it is one of those that are asked for.
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -280,14 +335,18 @@ def search_question(
         pause_after=math.inf,
         report=report,
     )
+    if isinstance(report, ProgressReport):
+        report.watch(incumbent, bound)
     interrupted = False
     try:
         if limits.proof_limit != 0 and formulation == "unit_events":
             points.bound_by_sums()
+        _begin_with(points, known)
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
-            _use_the_time(points)
+            _use_the_time(points, n_jobs)
         elif n_events is None:
-            points.add_events(_first_events(question), max_span)
+            first, span = _first_points(question)
+            points.add_events(first, max_span, first_span=span)
         else:
             points.widen(n_events, max_span)
         points.ask_for_any_schedule()
@@ -314,7 +373,39 @@ def _first_events(question: Question) -> int:
     return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
 
 
-def _use_the_time(points: EventPointSearch) -> None:
+def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
+    """Begin with a schedule that was given, if it is one of those that are asked for."""
+    if known is None:
+        return
+    question = points.question
+    same = replace(known, start=question.start, date=question.problem.start)
+    valued = points.incumbent.valued(same)
+    if valued is not None and question.is_met_by(valued[0]):
+        points.adopt(*valued, SolveResult(status=Status.FEASIBLE))
+
+
+def _first_points(question: Question) -> tuple[int, int]:
+    """Return the event points and the span to begin with: kept batches have to fit."""
+    fewest = _first_events(question)
+    if not question.keep:
+        return fewest, 0
+    alone = Schedule(
+        batches=question.keep, final_stock={}, horizon=question.horizon, start=question.start
+    )
+    n_events, span = number_events(alone, question.network)
+    n_events += question.start is not None and bool(question.start.running)
+    return max(fewest, n_events), span
+
+
+def _typical_batch(network: Network) -> float:
+    return statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+
+
+def _is_long(question: Question) -> bool:
+    return question.horizon > _MANY_BATCHES * _typical_batch(question.network)
+
+
+def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
     Where only event points are left, they have all of the rest.
@@ -322,46 +413,62 @@ def _use_the_time(points: EventPointSearch) -> None:
     network, problem, limits = points.question.network, points.problem, points.limits
     assert limits.time_limit is not None
     assert problem.horizon is not None
-    start = _first_events(points.question)
-    typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    start, span = _first_points(points.question)
+    typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
-        is_long = problem.horizon > _MANY_BATCHES * typical
+        is_long = _is_long(points.question)
         share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
         points.pause_after = share * limits.time_limit
     if engine and is_long:
         if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
     else:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
     if engine and not (points.settled or limits.reached):
-        _search_long(points)
+        _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
-        points.add_events(start, None)
+        points.add_events(start, None, first_span=span)
 
 
-def _search_long(points: EventPointSearch) -> None:
+def _search_long(points: EventPointSearch, n_jobs: int) -> None:
     """Give the rest of the time to the search for long horizons, from the best so far."""
-    limits, incumbent = points.limits, points.incumbent
+    limits, incumbent, report = points.limits, points.incumbent, points.report
     remaining = limits.remaining
     assert remaining is not None
-    points.report("long horizon: construct, improve, retime")
+    report("long horizon: construct, improve, retime")
     started = limits.clock()
 
     def improved(schedule: Schedule, value: float, bound: float | None) -> None:
-        points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
+        what = f"{points.problem.objective} {value:.6g}, bound {bound}"
+        if isinstance(report, ProgressReport):
+            report.found(what, schedule, value, bound)
+        else:
+            report(what)
 
     interrupts: list[bool] = []
-    schedule, bound = search_long_horizon(
-        points.question.network,
-        points.problem,
-        time_limit=remaining,
-        relative_gap=limits.relative_gap,
-        warm=incumbent.schedule,
-        on_improvement=improved,
-        on_interrupt=lambda: interrupts.append(True),
-    )
+    question = points.question
+    settings: dict[str, Any] = {
+        "start": question.start,
+        "improve": question.improve,
+        "most_missing": question.most_missing,
+        "relative_gap": limits.relative_gap,
+        "warm": incumbent.schedule,
+        "time_limit": remaining,
+    }
+    if n_jobs == 1:
+        schedule, bound = search_long_horizon(
+            question.network,
+            points.problem,
+            on_improvement=improved,
+            on_interrupt=lambda: interrupts.append(True),
+            **settings,
+        )
+    else:
+        schedule, bound = search_portfolio(
+            question.network, points.problem, n_jobs=n_jobs, **settings
+        )
     valued = None if schedule is None else incumbent.valued(schedule)
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
@@ -429,29 +536,14 @@ def _conclude(points: EventPointSearch, *, given: bool, interrupted: bool) -> Sc
     )
 
 
-def suggest_events(
-    network: Network, *, horizon: float, n_events: int | None, max_span: int | None
-) -> tuple[int, int]:
-    """Choose event points and span on which the plant reaches its largest production or profit."""
-    found = find_schedule(
-        network,
-        horizon=horizon,
-        objective="production" if network.products else "profit",
-        n_events=n_events,
-        max_span=max_span,
-        proof_limit=0,
-    )
-    if found.stopped == "interrupted":
-        raise KeyboardInterrupt  # what was asked for is not known
-    return found.n_events, found.max_span
-
-
 def find_in_window(
     network: Network,
     problem: Problem,
     *,
     limits: SearchLimits,
     start: PlantState | None = None,
+    keep: tuple[Batch, ...] = (),
+    known: Schedule | None = None,
     after: float = 0.0,
     up_to: float = math.inf,
     known_bound: float | None = None,
@@ -459,6 +551,7 @@ def find_in_window(
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
+    n_jobs: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> ScheduleSearch:
     """Find the shortest window in which a demand can be met.
@@ -473,13 +566,15 @@ def find_in_window(
         With objective "makespan"; its horizon does not count.
     limits : SearchLimits
     start : PlantState, optional
+    keep, known
+        Batches that stay as they are, and a schedule to begin with.
     after, up_to : float
         The window is longer than `after` and no longer than `up_to`.
     known_bound : float, optional
         No schedule in such a window is shorter: what is proven already.
     most_doublings : int
         Windows that are tried after the last period away, each twice as long as the one before.
-    n_events, max_span, formulation
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -489,7 +584,7 @@ def find_in_window(
     amount += sum(delivery.amount for delivery in problem.deliveries)
     amount += sum(order.amount for order in problem.orders)
     largest = max(fit.max_batch for fit in network.suitabilities)
-    latest = latest_date(problem)
+    latest = latest_date(problem, keep)
     guess = latest + longest * (2 + len(network.tasks) + amount / largest)
     guess = max(guess, 2 * after)
     dated = with_calendars(network, start=problem.start, horizon=guess)
@@ -503,11 +598,15 @@ def find_in_window(
             continue
         before, tried = limits.elapsed, window
         found = _search(
-            Question(network=network, problem=replace(problem, horizon=window), start=start),
+            Question(
+                network=network, problem=replace(problem, horizon=window), start=start, keep=keep
+            ),
             limits,
+            known=known,
             n_events=n_events,
             max_span=max_span,
             formulation=formulation,
+            n_jobs=n_jobs,
             report=report,
             known_bound=known_bound,
         )

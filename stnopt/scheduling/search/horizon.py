@@ -6,15 +6,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.scheduling.schedule import Batch
     from stnopt.scheduling.search.question import Question
 
 
-def latest_date(problem: Problem) -> float:
-    """Return the last time at which something is due or leaves the plant; 0 without any."""
+def latest_date(problem: Problem, keep: Iterable[Batch] = ()) -> float:
+    """Return the last time at which something is due, leaves or is done as kept; 0 without any."""
     dates = [delivery.time for delivery in problem.deliveries]
     dates += [time for order in problem.orders for time in (order.due, order.earliest)]
+    dates += [batch.finish for batch in keep]
     return max(dates, default=0.0)
 
 

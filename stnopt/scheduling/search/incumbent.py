@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.search.kept import missing_batches, put_back
 
 if TYPE_CHECKING:
-    from stnopt.scheduling.replay import Violation
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.question import Question
 
@@ -25,15 +25,15 @@ class Incumbent:
     schedule : Schedule or None
     value : float or None
         Of the schedule, from its batches and the plant alone.
-    rejected : list of Violation
-        What the replay found in schedules that were offered and not taken.
+    rejected : list of str
+        Why the last schedule that was offered and not taken was not.
     """
 
     question: Question
     relative_gap: float
     schedule: Schedule | None = None
     value: float | None = None
-    rejected: list[Violation] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
 
     @property
     def maximises(self) -> bool:
@@ -64,10 +64,17 @@ class Incumbent:
 
     def valued(self, schedule: Schedule) -> tuple[Schedule, float] | None:
         """Return a schedule at the horizon that was asked, and its value; None if it breaks it."""
+        network, keep = self.question.network, self.question.keep
         schedule = replace(schedule, horizon=self.question.horizon)
-        violations = find_violations(schedule, self.question.network)
-        if violations:
-            self.rejected = violations
+        if keep:
+            schedule = put_back(schedule, keep, network)
+        rejected = [violation.message for violation in find_violations(schedule, network)]
+        rejected += [
+            f"{batch.task} on {batch.unit} at {batch.start:g} is not kept"
+            for batch in missing_batches(keep, schedule, network)
+        ]
+        if rejected:
+            self.rejected = rejected
             return None
         return schedule, self.question.value_of(schedule)
 

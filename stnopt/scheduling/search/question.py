@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import pyomo.environ as pyo
@@ -21,6 +21,7 @@ from stnopt.scheduling.model import (
     set_objective,
 )
 from stnopt.scheduling.schedule import schedule_value
+from stnopt.scheduling.search.kept import keep_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,15 +29,16 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
-    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.schedule import Batch, Schedule
 
 #: What is missing may be more by this than the least: room for rounding, not for an order.
 _MISSING_SLACK = 1e-9
+#: Share of a target by which a schedule may be off, and amount where it is less than 1.
+_NEAR_TARGET = 1e-6
 #: What may still change once everything has ended: a window with it may not be shortened.
 _LASTING_RULES = frozenset({"arrivals", "unattended", "paused", "running", "held", "last"})
 
 #: What the sums over the horizon and the search for long horizons know.
-_LONG_OBJECTIVES = ("profit", "production", "cost", "makespan")
 _LONG_RULES = frozenset(
     {
         "storage",
@@ -45,8 +47,17 @@ _LONG_RULES = frozenset(
         "size_dependent_time",
         "unavailable",
         "changeovers",
+        "clean_after",
         "utilities",
         "deliveries",
+        "orders",
+        "arrivals",
+        "utility_steps",
+        "unattended",
+        "paused",
+        "running",
+        "held",
+        "last",
     }
 )
 
@@ -62,6 +73,8 @@ class Question:
         With a horizon.
     start : PlantState or None
         The plant at time 0.
+    keep : tuple of Batch
+        Batches that stay as they are.
     improve : {"objective", "missing share", "shortfall"}
         Under "tardiness" the priority-weighted share that is missing comes first. "shortfall": what
         the targets miss, in `stnopt.scheduling.diagnosis.elastic`.
@@ -72,6 +85,7 @@ class Question:
     network: Network
     problem: Problem
     start: PlantState | None = None
+    keep: tuple[Batch, ...] = ()
     improve: Literal["objective", "missing share", "shortfall"] = "objective"
     most_missing: float | None = None
 
@@ -122,8 +136,8 @@ class Question:
     def build(
         self, formulation: Formulation, *, horizon: float, n_events: int, max_span: int = 0
     ) -> pyo.ConcreteModel:
-        """Build a model of the plant without objective or demand."""
-        return build_scheduling_model(
+        """Build a model of the plant, with what is kept, without objective or demand."""
+        model = build_scheduling_model(
             self.network,
             horizon=horizon,
             n_events=n_events,
@@ -132,12 +146,18 @@ class Question:
             start=self.start,
             date=self.problem.start,
         )
+        if self.keep:
+            keep_batches(model, self.keep)
+        return model
 
     def build_relaxation(self, *, horizon: float) -> pyo.ConcreteModel:
         """Build the relaxation without event points, without objective or demand."""
-        return build_relaxation(
+        model = build_relaxation(
             self.network, horizon=horizon, start=self.start, date=self.problem.start
         )
+        if self.keep:
+            keep_batches(model, self.keep)
+        return model
 
     def ask(self, model: pyo.ConcreteModel) -> None:
         """Put demand and objective to a model."""
@@ -165,6 +185,30 @@ class Question:
                 expr=model.missing_share <= self.most_missing + _MISSING_SLACK
             )
 
+    def is_met_by(self, schedule: Schedule) -> bool:
+        """Whether a schedule that breaks no rule is one of those that are asked for."""
+        problem, stock = self.problem, schedule.final_stock
+        off = {state: stock.get(state, 0.0) - amount for state, amount in problem.targets.items()}
+        spare = {
+            state: _NEAR_TARGET * max(1.0, amount) for state, amount in problem.targets.items()
+        }
+        exactly = problem.sense == "exactly"
+        if any(off[s] < -spare[s] or (exactly and off[s] > spare[s]) for s in off):
+            return False
+        asked = {order.id: order for order in problem.orders}
+        if {served.order.id: served.order for served in schedule.orders} != asked:
+            return False
+        if sorted(schedule.deliveries, key=astuple) != sorted(problem.deliveries, key=astuple):
+            return False
+        if problem.objective != "tardiness" and any(
+            served.missing and served.order.missing_cost is None for served in schedule.orders
+        ):
+            return False
+        return (
+            self.most_missing is None
+            or missing_share(schedule) <= self.most_missing + _MISSING_SLACK
+        )
+
     def require_better(self, model: pyo.ConcreteModel, value: float) -> None:
         """Have only what is at least (for what is minimised: at most) this good count."""
         if self.improve == "missing share":
@@ -176,11 +220,11 @@ class Question:
 
 def why_not_long_horizon(question: Question) -> str | None:
     """Say what keeps the sums and the search for long horizons from a question; None if nothing."""
-    if question.improve != "objective" or question.problem.objective not in _LONG_OBJECTIVES:
-        return f"the objective is {question.problem.objective!r}"
-    if question.start is not None:
-        return "the plant is under way at time 0"
-    demanded = demanded_rules(question.network, question.problem)
+    if question.improve == "shortfall":
+        return "what the targets miss is to be least"
+    if question.keep:
+        return "batches are kept"
+    demanded = demanded_rules(question.network, question.problem, question.start)
     beyond = [demand.where for demand in demanded if demand.rule not in _LONG_RULES]
     return beyond[0] if beyond else None
 

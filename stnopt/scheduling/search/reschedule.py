@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import pyomo.environ as pyo
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant.calendar import parse_clock, parse_start, schedule_time
+from stnopt.plant.calendar import parse_instant
 from stnopt.plant.checks import checked_number
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
@@ -27,18 +27,17 @@ from stnopt.scheduling.search.changes import (
     UnderWay,
     apply_changes,
     final_stock_of,
-    is_same_batch,
 )
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.find_schedule import check_problem, find_schedule
-from stnopt.scheduling.search.kept import watch_batches
+from stnopt.scheduling.search.kept import is_same_batch, put_back, watch_batches
 from stnopt.scheduling.search.question import Question, missing_share
-from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch
+from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Scope, Stopped
 from stnopt.solvers.result import SolveResult, Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -49,6 +48,8 @@ _MORE_EVENTS = 4
 _ROUNDING = 1e-9
 #: Less than this is no gain.
 _NO_GAIN = 1e-6
+#: What can become of a batch, as the table of changes says it.
+_CHANGES = ("late", "lost", "kept", "moved", "dropped", "new")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,34 @@ class Rescheduling(ScheduleSearch):
         "lost"), task, unit, start, finish, size, and the same of the old schedule as `was_...`.
     moved : tuple of Batch
         Batches of the old schedule that were to be kept and could not be.
+    moved_scope : {"any schedule", "these event points"} or None
+        For what it is proven that no fewer could be moved: for any schedule where none is moved,
+        else for the event points that were tried at most. None: a limit came first.
     """
 
     plant: Network
     changes: pd.DataFrame
     moved: tuple[Batch, ...] = ()
+    moved_scope: Scope | None = None
+
+    @property
+    def summary(self) -> str:
+        """What becomes of the old schedule, and what is proven of that, in words."""
+        return self.summarise("{:g}".format)
+
+    def summarise(self, tell_time: Callable[[float], str]) -> str:
+        """Return the summary with times as they are told, such as clock times."""
+        counts = self.changes["change"].value_counts()
+        told = [f"{counts[what]} {what}" for what in _CHANGES if counts.get(what)]
+        text = f"{', '.join(told) or 'nothing left to do'}."
+        if self.schedule is None or not self.moved:
+            return text
+        names = ", ".join(f"{b.task} on {b.unit} at {tell_time(b.start)}" for b in self.moved)
+        text += f" {len(self.moved)} that should stay cannot: {names}."
+        if self.moved_scope is None:
+            return f"{text} A limit came before it was settled whether fewer would do."
+        points = f"{self.proof.n_events} event points with span {self.proof.max_span}"
+        return f"{text} Fewer are not possible on {points}; for more event points it is not proven."
 
 
 _Run = Batch | RunningBatch
@@ -93,6 +117,7 @@ class _Answer(NamedTuple):
     missing: float
     n_changed: int  # of all that were announced
     value: float  # less is better; with what moving costs
+    fewest_proven: bool = False  # that no fewer can be moved on the event points tried
 
 
 def reschedule(
@@ -167,10 +192,10 @@ def reschedule(
     problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     problems: list[str] = []
     move_cost = checked_number(move_cost, "reschedule: move_cost", problems, least=0.0)
-    now = _time(at, "at", problem, network, problems)
-    until = (
-        now if keep_until is None else _time(keep_until, "keep_until", problem, network, problems)
-    )
+    now = read_time(at, "reschedule: at", problem, network, problems)
+    until = now
+    if keep_until is not None:
+        until = read_time(keep_until, "reschedule: keep_until", problem, network, problems)
     if not problems and not 0 <= now < schedule.horizon:
         problems.append(
             f"reschedule: at must lie from 0 to before the horizon ({schedule.horizon:g}), "
@@ -188,42 +213,37 @@ def reschedule(
         value = schedule_value(continued, rest.question.network, rest.question.problem.objective)
         result = SolveResult(status=Status.FEASIBLE, objective=value)
         found = _search_of(result, missing=missing_share(continued))
-        return _answered(found, schedule, under_way, old, rest, same)
+        return _answered(found, schedule, under_way, old, rest)
     found, answer = _plan(rest, continued, time_limit, began)
     if answer is None:
-        return _answered(found, None, under_way, old, rest, same)
+        return _answered(found, None, under_way, old, rest)
     whole = _whole(under_way, answer.schedule, now, old)
-    return _answered(found, whole, under_way, old, rest, same)
+    return _answered(found, whole, under_way, old, rest, fewest_proven=answer.fewest_proven)
 
 
-def _time(
+def read_time(
     value: float | datetime | str,
     what: str,
     problem: Problem,
     network: Network,
     problems: list[str],
 ) -> float:
-    """Read a time of the schedule, or a clock time."""
+    """Return a time of the schedule, or of the clock: the first such one since time 0.
+
+    What is wrong with it joins `problems`, under the name `what`; then it is NaN.
+    """
     if not isinstance(value, datetime | str):
-        return checked_number(value, f"reschedule: {what}", problems)
+        return checked_number(value, what, problems)
     if problem.start is None:
         problems.append(
-            f"reschedule: {what}: {value!r} is a clock time; the problem's `start` must say when "
-            "time 0 is"
+            f"{what}: {value!r} is a clock time; the problem's `start` must say when time 0 is"
         )
         return math.nan
-    minute = parse_clock(value) if isinstance(value, str) else None
-    if minute is None:
-        try:
-            return schedule_time(problem.start, parse_start(value), network.time_unit)
-        except InvalidInputError as error:
-            problems += [f"reschedule: {what}: {line}" for line in error.problems]
-            return math.nan
-    midnight = problem.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    moment = midnight + timedelta(minutes=minute)
-    if moment < problem.start:
-        moment += timedelta(days=1)
-    return schedule_time(problem.start, moment, network.time_unit)
+    try:
+        return parse_instant(value, problem.start, network.time_unit)
+    except InvalidInputError as error:
+        problems += [f"{what}: {line}" for line in error.problems]
+        return math.nan
 
 
 def _rest(
@@ -290,9 +310,15 @@ def _plan(
     best = _judged(rest, continued) if _is_possible(continued, question) else None
     left = None if time_limit is None else max(0.1, time_limit - (time.perf_counter() - began))
     if not rest.must and not rest.move_cost:
-        found = find_schedule(
-            question.network, question.problem, start=question.start, time_limit=left
-        )
+        try:
+            found = find_schedule(
+                question.network, question.problem, start=question.start, time_limit=left
+            )
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            nothing = SolveResult(status=Status.NO_SOLUTION, message="interrupted")
+            found = replace(_search_of(nothing), stopped="interrupted")
         new = None if found.schedule is None else _judged(rest, found.schedule)
     else:
         found, new = _search_keeping(rest, continued, left)
@@ -310,19 +336,7 @@ def _plan(
 
 def _is_possible(schedule: Schedule, question: Question) -> bool:
     """Whether a rest keeps the plant's rules and meets the demand."""
-    if find_violations(schedule, question.network):
-        return False
-    least = {
-        state: amount - _NO_GAIN * max(1.0, amount)
-        for state, amount in question.problem.targets.items()
-    }
-    stock = schedule.final_stock
-    if question.problem.sense == "exactly":
-        return all(
-            abs(stock[state] - amount) <= _NO_GAIN * max(1.0, amount)
-            for state, amount in question.problem.targets.items()
-        )
-    return all(stock[state] >= amount for state, amount in least.items())
+    return not find_violations(schedule, question.network) and question.is_met_by(schedule)
 
 
 def _judged(rest: _Rest, schedule: Schedule) -> _Answer:
@@ -354,7 +368,7 @@ def _without_idle(answer: _Answer, rest: _Rest) -> _Answer:
         fewer = replace(fewer, final_stock=final_stock_of(fewer, rest.question.network))
         if not _is_possible(fewer, rest.question):
             continue
-        without = _judged(rest, fewer)
+        without = _judged(rest, fewer)._replace(fewest_proven=answer.fewest_proven)
         if not _is_better(answer, without) and without.n_changed <= answer.n_changed:
             answer = without
     return answer
@@ -378,21 +392,29 @@ def _search_keeping(
     best: _Answer | None = None
     best_search: ScheduleSearch | None = None
     tried: list[Attempt] = []
-    stopped = False
+    stopped: Stopped = "no further gain"
     for n_events in range(fewest, fewest + _MORE_EVENTS + 1):
         left = None if time_limit is None else time_limit - (time.perf_counter() - began)
         if left is not None and left <= 0.0:
-            stopped = True
+            stopped = "time limit"
             break
         solving = time.perf_counter()
-        result, found = _solve_keeping(rest, n_events, span, left)
+        asked = _Keeping(rest, n_events, span)
+        try:
+            asked.solve(left)
+        except KeyboardInterrupt:
+            if asked.answer is None and best is None and not _is_possible(continued, rest.question):
+                raise
+            stopped = "interrupted"
+        result, found = asked.result, asked.answer
         seconds = time.perf_counter() - solving
-        stopped = time_limit is not None and time.perf_counter() - began >= time_limit
+        if time_limit is not None and time.perf_counter() - began >= time_limit:
+            stopped = "time limit" if stopped != "interrupted" else stopped
         tried.append(
             Attempt(n_events, span, result.status, result.objective, seconds, "unit_events")
         )
         if found is None or (best is not None and not _is_better(found, best)):
-            if best is not None:
+            if best is not None or stopped == "interrupted":
                 break
             continue
         best = found
@@ -405,85 +427,83 @@ def _search_keeping(
             max_span=span,
             missing=found.missing,
         )
+        if stopped == "interrupted":
+            break
     if best_search is None:
         message = "nothing on the event points that were tried"
         best_search = _search_of(SolveResult(status=Status.NO_SOLUTION, message=message))
-    return replace(
-        best_search, tried=tuple(tried), stopped="time limit" if stopped else "no further gain"
-    ), best
+    return replace(best_search, tried=tuple(tried), stopped=stopped), best
 
 
-def _solve_keeping(
-    rest: _Rest, n_events: int, max_span: int, time_limit: float | None
-) -> tuple[SolveResult, _Answer | None]:
-    """Move as few as can be, then miss as little, then seek the best."""
-    question, began = rest.question, time.perf_counter()
-    model = question.build(
-        "unit_events", horizon=question.horizon, n_events=n_events, max_span=max_span
-    )
-    watch_batches(model, rest.announced)
-    question.demand(model)
-    moved = model.announced.moved
-    result: SolveResult | None = None
+class _Keeping:
+    """A model that knows what was announced: it moves as few as can be, then seeks the best.
 
-    def minimise(expression: object) -> SolveResult:
-        model.del_component("objective")
-        model.objective = pyo.Objective(expr=expression)
-        return run()
+    Attributes
+    ----------
+    result : SolveResult
+        Of the last solve that found something.
+    answer : _Answer or None
+        The best so far, also where a solve was interrupted.
+    """
 
-    def run() -> SolveResult:
-        left = None if time_limit is None else time_limit - (time.perf_counter() - began)
-        left = None if left is None else max(0.1, left)
-        return solve(model, time_limit=left, warm_start=result is not None)
-
-    answer: _Answer | None = None
-
-    def take() -> None:
-        nonlocal answer
-        read = _judged(rest, _snapped(extract_schedule(model, question.network), rest))
-        if answer is None or _is_better(read, answer):
-            answer = read
-
-    if rest.must:
-        result = minimise(sum(moved[number] for number in rest.must))
-        if not result.has_solution:
-            return result, None
-        take()
-        n_moved = round(result.objective or 0.0)
-        model.announced.fewest = pyo.Constraint(
-            expr=sum(moved[number] for number in rest.must) <= n_moved + _ROUNDING
+    def __init__(self, rest: _Rest, n_events: int, max_span: int) -> None:
+        self.rest, self.question = rest, rest.question
+        self.model = self.question.build(
+            "unit_events", horizon=self.question.horizon, n_events=n_events, max_span=max_span
         )
-    if question.problem.objective == "tardiness":
-        least = minimise(model.missing_share)
-        if not least.has_solution:
-            return result or least, answer
-        result = least
-        take()
-        model.least_missing = pyo.Constraint(
-            expr=model.missing_share <= max(0.0, least.objective or 0.0) + _ROUNDING
-        )
-    set_objective(model, question.problem.objective)
-    if rest.move_cost:
-        cost = rest.move_cost * sum(moved[number] for number in moved)
-        sign = -1.0 if question.maximises else 1.0
-        model.objective.set_value(model.objective.expr + sign * cost)
-    final = run()
-    if not final.has_solution:
-        return result or final, answer
-    take()
-    return final, answer
+        watch_batches(self.model, rest.announced)
+        self.question.demand(self.model)
+        self.result = SolveResult(status=Status.NO_SOLUTION, message="a limit came first")
+        self.answer: _Answer | None = None
 
+    def solve(self, time_limit: float | None) -> None:
+        """Move as few as can be, then miss as little, then seek the best."""
+        deadline = None if time_limit is None else time.perf_counter() + time_limit
+        moved, model = self.model.announced.moved, self.model
+        proven = True
+        if self.rest.must:
+            fewest = sum(moved[number] for number in self.rest.must)
+            least = self._minimise(fewest, deadline)
+            if not least.has_solution:
+                return
+            proven = least.status is Status.OPTIMAL
+            n_moved = round(least.objective or 0.0)
+            model.announced.fewest = pyo.Constraint(expr=fewest <= n_moved + _ROUNDING)
+            self._take(proven=proven)
+        if self.question.problem.objective == "tardiness":
+            least = self._minimise(model.missing_share, deadline)
+            if not least.has_solution:
+                return
+            self._take(proven=proven)
+            model.least_missing = pyo.Constraint(
+                expr=model.missing_share <= max(0.0, least.objective or 0.0) + _ROUNDING
+            )
+        set_objective(model, self.question.problem.objective)
+        if self.rest.move_cost:
+            cost = self.rest.move_cost * sum(moved[number] for number in moved)
+            sign = -1.0 if self.question.maximises else 1.0
+            model.objective.set_value(model.objective.expr + sign * cost)
+        if self._run(deadline).has_solution:
+            self._take(proven=proven)
 
-def _snapped(schedule: Schedule, rest: _Rest) -> Schedule:
-    """Put kept batches exactly where they were, if that breaks nothing."""
-    network, horizon = rest.question.network, rest.question.horizon
-    batches = tuple(
-        next((o for o in rest.announced if is_same_batch(b, o, network, horizon)), b)
-        for b in schedule.batches
-    )
-    exact = replace(schedule, batches=batches)
-    exact = replace(exact, final_stock=final_stock_of(exact, network))
-    return schedule if find_violations(exact, network) else exact
+    def _minimise(self, expression: object, deadline: float | None) -> SolveResult:
+        self.model.del_component("objective")
+        self.model.objective = pyo.Objective(expr=expression)
+        return self._run(deadline)
+
+    def _run(self, deadline: float | None) -> SolveResult:
+        left = None if deadline is None else max(0.1, deadline - time.perf_counter())
+        result = solve(self.model, time_limit=left, warm_start=self.answer is not None)
+        if result.has_solution or self.answer is None:
+            self.result = result
+        return result
+
+    def _take(self, *, proven: bool) -> None:
+        found = extract_schedule(self.model, self.question.network)
+        read = _judged(self.rest, put_back(found, self.rest.announced, self.question.network))
+        read = read._replace(fewest_proven=proven)
+        if self.answer is None or _is_better(read, self.answer):
+            self.answer = read
 
 
 def _search_of(
@@ -547,7 +567,8 @@ def _answered(
     under_way: UnderWay,
     old: tuple[Batch, ...],
     rest: _Rest,
-    same: float,
+    *,
+    fewest_proven: bool = False,
 ) -> Rescheduling:
     """Say what a whole schedule changes."""
     new = [] if whole is None else [b for b in whole.batches if b not in under_way.past.batches]
@@ -569,12 +590,17 @@ def _answered(
             left.remove(to)
         rows.append(("dropped" if to is None else "moved", to, batch))
     rows += [("new", batch, None) for batch in left]
+    broken = tuple(batch for number, batch in moved if number in rest.must)
+    scope: Scope | None = "these event points" if fewest_proven else None
+    if whole is not None and not broken:
+        scope = "any schedule"
     fields = {f: getattr(found, f) for f in ScheduleSearch.__dataclass_fields__}
     return Rescheduling(
         **fields | {"schedule": whole},
         plant=under_way.day,
         changes=_table(rows),
-        moved=tuple(batch for number, batch in moved if number in rest.must),
+        moved=broken,
+        moved_scope=scope,
     )
 
 
@@ -591,4 +617,6 @@ def _table(rows: list[tuple[str, _Run | None, _Run | None]]) -> pd.DataFrame:
         lines.append((either.start, line))
     lines.sort(key=lambda pair: (pair[0], str(pair[1]["task"])))
     columns = ["change", *names, *(f"was_{name}" for name in names[1:])]
-    return pd.DataFrame([line for _, line in lines], columns=columns)
+    table = pd.DataFrame([line for _, line in lines], columns=columns)
+    numbers = [name for name in columns if name.removeprefix("was_") in names[2:]]
+    return table.astype(dict.fromkeys(numbers, float))

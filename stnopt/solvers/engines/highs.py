@@ -83,9 +83,9 @@ def run(request: SolveRequest) -> SolveResult:
     violation = 0.0
     if objective is not None:
         values = np.array(highs.getSolution().col_value, dtype=float)
-        values, settled = _settle_integers(highs, form, values)
-        if settled is not None:
-            objective = settled
+        values, resolved = _fix_integers(highs, form, values)
+        if resolved is not None:
+            objective = resolved
         violation = form.violation_at(values)
         form.load(request.model, values)
     return SolveResult(
@@ -195,7 +195,7 @@ def _offer_start(highs: highspy.Highs, form: LinearForm) -> None:
         highs.setSolution(len(index), np.array(index, dtype=np.int32), np.array(value))
 
 
-def _settle_integers(
+def _fix_integers(
     highs: highspy.Highs, form: LinearForm, values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float | None]:
     """Solve once more with the integers rounded and fixed, if they were off by more than 1e-9.
@@ -214,6 +214,6 @@ def _settle_integers(
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return values, None
-    settled = np.array(highs.getSolution().col_value, dtype=float)
-    settled[index] = whole[index]
-    return settled, float(highs.getInfo().objective_function_value)
+    resolved = np.array(highs.getSolution().col_value, dtype=float)
+    resolved[index] = whole[index]
+    return resolved, float(highs.getInfo().objective_function_value)

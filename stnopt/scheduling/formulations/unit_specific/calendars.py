@@ -28,8 +28,9 @@ def refuse_calendars(network: Network) -> None:
     Raises
     ------
     UnsupportedModelError
-        Such a unit that runs tasks with release times or draws; an unattended one that makes a
-        state of limited capacity, which may have to leave it beforehand.
+        Such a unit that runs tasks with release times; a paused one with draws, which stop with it;
+        an unattended one that makes a state of limited capacity, which may have to leave it
+        beforehand.
     """
     problems = []
     for fit in network.suitabilities:
@@ -39,7 +40,7 @@ def refuse_calendars(network: Network) -> None:
             what = f"unit {fit.unit!r} is {kind} at times, and its task {fit.task!r}"
             if fit.release_time:
                 problems.append(f"{what} releases states early")
-            if fit.utilities:
+            if fit.utilities and kind == "paused":  # it draws nothing while it stops
                 problems.append(f"{what} draws on {', '.join(map(repr, fit.utilities))}")
         if "unattended" in kinds:
             problems += [
@@ -106,6 +107,8 @@ def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
         for start, end in (*rules.unattended, *rules.paused)
         if unit in m.UNITS and start < tables.horizon
     ]
+    if not (closed or len(m.delay) or len(m.paused_in)):
+        return  # no empty components: they take a fifth of the time to build a small model
     _add_starts(m, tables, closed)
     _add_pause_rows(m, tables)
     _add_delays(m, tables)

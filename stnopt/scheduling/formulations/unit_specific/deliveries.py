@@ -249,7 +249,7 @@ def _add_releases(m: pyo.ConcreteModel, tables: EventTables) -> None:
 
 
 def _add_released_amounts(m: pyo.ConcreteModel, tables: EventTables, releases: _Releases) -> None:
-    """Count a batch only from its release on, and as no more than it makes (eq. U40-U41).
+    """Count a batch only from its release on, and as no more than it makes (eq. U40, U41).
 
     unit_time + release <= time + (horizon - time) * (1 - released_by); what counts as released is
     at most what the batch makes, and nothing where released_by = 0.
@@ -284,7 +284,7 @@ def _add_released_amounts(m: pyo.ConcreteModel, tables: EventTables, releases: _
 
 
 def _add_order_of_releases(block: pyo.Block, tables: EventTables, releases: _Releases) -> None:
-    """Let whatever finds a batch find those before it, and a later delivery find it, too."""
+    """Let whatever finds a batch find those before it, and a later delivery find it, too (U41)."""
 
     @block.Constraint(releases.slots)
     def earlier_batches_released(b, state, j, unit, event):
@@ -302,7 +302,7 @@ def _add_order_of_releases(block: pyo.Block, tables: EventTables, releases: _Rel
 
 
 def _add_time_of_releases(m: pyo.ConcreteModel, tables: EventTables, releases: _Releases) -> None:
-    """Give a unit the time that all it has released by a delivery takes (eq. U42).
+    """Give a unit the time that all it has released by a delivery takes, for the relaxation.
 
     Per amount that has left it, a unit was busy at least so long; what leaves early, with the batch
     still running, may be one batch more.

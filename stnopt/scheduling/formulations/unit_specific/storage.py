@@ -176,7 +176,7 @@ def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
 
     waiting[p, k] = kept[p, k-1] + released[p, k]
     kept[p, k] = waiting[p, k] - direct[p, ., k] - unloaded[p, k]
-    unloaded[p, k] <= M * starts[p, k];  kept[p, k] <= M * (1 - starts[p, k])  (eq. U13-U14)
+    unloaded[p, k] <= M * starts[p, k];  kept[p, k] <= M * (1 - starts[p, k])  (eq. U13-U15)
     """
     producers, consumers, made = store.producers, store.consumers, store.made
     last = m.POINTS.last()
@@ -210,7 +210,7 @@ def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
 
 
 def _add_direct_in_time(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
-    """Consume from a unit directly only before it is emptied for its next start (eq. U15-U16)."""
+    """Consume from a unit directly only before it is emptied for its next start (eq. U16)."""
     producers, consumers, tables = store.producers, store.consumers, store.tables
 
     @block.Constraint(producers, consumers, m.EVENTS)
@@ -421,7 +421,7 @@ def _add_order(block: pyo.Block, store: _Store) -> None:
 
 
 def _add_ranks(block: pyo.Block, unloadings: list[Unloading]) -> None:
-    """Put the unloadings at one instant in one order, too (eq. U18).
+    """Put the unloadings at one instant in one order, too (after eq. U19).
 
     Without ranks each of three could come before the next, all round, and none of them would count
     the others all.

@@ -88,7 +88,7 @@ def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
 
 
 def _add_before_or_after(m: pyo.ConcreteModel, tables: EventTables) -> None:
-    """unit_time >= end * after_period, and before the period the batch ends in time (eq. U23-U25).
+    """unit_time >= end * after_period, and before the period the batch ends in time (eq. U23-U24).
 
     unit_time + duration <= start + (horizon - start) * after_period;  after_period grows from event
     to event, and shrinks from period to period; a batch has no period inside.
@@ -131,7 +131,7 @@ def _add_before_or_after(m: pyo.ConcreteModel, tables: EventTables) -> None:
 
 
 def _add_room_between(m: pyo.ConcreteModel, tables: EventTables, closing: dict[str, float]) -> None:
-    """Leave room for the periods in all that lies before, and all that lies after, a point (U26).
+    """Leave room for the periods in all that lies before and after a point (eq. U25-U26).
 
     `closing` has the starts of periods behind which no batch fits, by unit.
     """

@@ -1,0 +1,61 @@
+"""The files of a schedule: tables, figures, and JSON that `stnopt reschedule` reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from stnopt.plant.network import Network
+    from stnopt.scheduling.schedule import Schedule
+
+
+def write_schedule(
+    schedule: Schedule,
+    network: Network,
+    folder: Path | None,
+    *,
+    figures: bool = True,
+    now: float | None = None,
+    changes: pd.DataFrame | None = None,
+) -> None:
+    """Write a schedule into a folder, if one is given; `now` is marked in its figures."""
+    if folder is None:
+        return
+    import pandas as pd
+
+    from stnopt.cli.output import figure, table, write_files
+    from stnopt.scheduling.replay import replay_stock
+
+    final = pd.DataFrame(schedule.final_stock.items(), columns=["state", "amount"])
+    files = {
+        "schedule.csv": table(schedule.to_frame()),
+        "schedule.json": schedule.to_json,
+        "stock.csv": table(replay_stock(schedule, network)),
+        "final_stock.csv": table(final),
+    }
+    if schedule.orders:
+        files["orders.csv"] = table(_parts(schedule))
+    if changes is not None:
+        files["changes.csv"] = table(changes)
+    if schedule.batches and figures:
+        from stnopt import plot
+
+        files["gantt.png"] = figure(plot.plot_gantt, schedule, network=network, now=now)
+        files["stock.png"] = figure(plot.plot_stock, schedule, network=network, now=now)
+    write_files(folder, files)
+
+
+def _parts(schedule: Schedule) -> pd.DataFrame:
+    """Return a row per part of an order that is delivered."""
+    import pandas as pd
+
+    rows = [
+        (served.order.id, served.order.state, served.order.due, time, amount)
+        for served in schedule.orders
+        for time, amount in served.parts
+    ]
+    return pd.DataFrame(rows, columns=["order", "state", "due", "time", "amount"])

@@ -1,0 +1,87 @@
+"""On how many event points targets are asked about, where nobody says: a search within bounds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stnopt.scheduling.search.event_points import EventPointSearch
+from stnopt.scheduling.search.fewest_events import fewest_events
+from stnopt.scheduling.search.global_bound import GlobalBound
+from stnopt.scheduling.search.incumbent import Incumbent
+from stnopt.scheduling.search.limits import SearchLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stnopt.plant.objective import ObjectiveKind
+    from stnopt.scheduling.search.question import Question
+
+#: Branch-and-bound nodes of one attempt: more event points that take longer are not looked at. In
+#: nodes, so that what is chosen does not depend on the machine's load.
+_NODES = 20_000
+_GAP = 1e-4
+#: Up to so many typical batches, one after the other, event points can be expected to close.
+_MOST_BATCHES = 6.0
+
+
+def is_long(question: Question) -> bool:
+    """Whether a horizon has room for more batches than event points can be expected to prove."""
+    typical = statistics.median(f.duration(f.max_batch) for f in question.network.suitabilities)
+    return question.horizon > _MOST_BATCHES * typical
+
+
+def choose_events(
+    question: Question,
+    *,
+    n_events: int | None = None,
+    max_span: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> tuple[int, int, int]:
+    """Choose event points and span on which the plant reaches its largest production or profit.
+
+    Event points are added, and spans lengthened, while that helps. An attempt ends after a number
+    of nodes, and the choice with the first that then has nothing better: the work is bounded.
+
+    Parameters
+    ----------
+    question : Question
+        Its targets and objective do not count; its deliveries and orders do.
+    n_events, max_span : int, optional
+        What is given already.
+    report : callable
+        Told what is being tried.
+
+    Returns
+    -------
+    n_events, max_span : int
+    n_solves : int
+        Attempts that it took.
+    """
+    network = question.network
+    kind: ObjectiveKind = "production" if network.products else "profit"
+    question = replace(
+        question, problem=replace(question.problem, objective=kind, targets={}, sense="at_least")
+    )
+    search = EventPointSearch(
+        question=question,
+        formulation="unit_events",
+        limits=SearchLimits(proof_limit=0, relative_gap=_GAP),
+        incumbent=Incumbent(question=question, relative_gap=_GAP),
+        bound=GlobalBound(maximises=True, relative_gap=_GAP),
+        may_choose=n_events is None and max_span is None,
+        may_ask=False,
+        keeps_on=False,
+        pause_after=math.inf,
+        report=report,
+        node_limit=_NODES,
+    )
+    if n_events is None:
+        search.add_events(fewest_events(network), max_span)
+    else:
+        search.widen(n_events, max_span)
+    chosen = search.best or search.last
+    assert chosen is not None
+    return chosen.n_events, chosen.max_span, len(search.tried)

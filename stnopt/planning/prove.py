@@ -1,0 +1,162 @@
+"""Proofs that hold for any schedule: what a plant cannot make, and what production costs at least.
+
+They come from models without event points: an exact time grid, a relaxation in intervals, or sums.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.feasibility.refinement import Limit
+from stnopt.planning.cost_cut import CostCut
+from stnopt.planning.question import valued, weighted
+from stnopt.plant.problem import Problem
+from stnopt.scheduling.search.bounds import solve_for_any_schedule
+from stnopt.scheduling.search.capacity_bound import bound_by_periods
+from stnopt.scheduling.search.find_schedule import find_schedule
+from stnopt.scheduling.search.question import Question, why_not_long_horizon
+from stnopt.solvers.result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from stnopt.planning.question import PeriodQuestion
+    from stnopt.scheduling.schedule import Schedule
+
+#: Of a proof's solve.
+_GAP = 1e-4
+#: Points of time of the sums that bound what is made.
+_POINTS = 12
+#: Share of a bound that rounding in a solver may cost.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How much a plant can make in a direction.
+
+    Attributes
+    ----------
+    limit : Limit or None
+        Proven for any schedule.
+    schedule : Schedule or None
+        The best that was found.
+    closed : bool
+        Whether the schedule reaches the limit.
+    """
+
+    limit: Limit | None
+    schedule: Schedule | None
+    closed: bool = False
+
+
+def most_by_sums(question: PeriodQuestion) -> NDArray[np.float64]:
+    """Return an amount of every product that no schedule exceeds, by sums; infinite if none."""
+    upper = []
+    for product in question.products:
+        problem = Problem(objective="profit", horizon=question.horizon)
+        network = weighted(question.network, {product: 1.0})
+        bound = None
+        if why_not_long_horizon(Question(network=network, problem=problem)) is None:
+            bound = bound_by_periods(network, problem, n_periods=_POINTS)
+        upper.append(math.inf if bound is None else max(0.0, bound))
+    return np.array(upper)
+
+
+def limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit | None:
+    """Bound a weighted production by sums, in milliseconds."""
+    problem = Problem(objective="profit", horizon=question.horizon)
+    network = weighted(question.network, dict(zip(question.products, weights, strict=True)))
+    if why_not_long_horizon(Question(network=network, problem=problem)) is not None:
+        return None
+    bound = bound_by_periods(network, problem, n_periods=_POINTS)
+    if bound is None or not math.isfinite(bound):
+        return None
+    p = len(question.products)
+    return Limit(lower=(0.0,) * p, weights=tuple(map(float, weights)), bound=float(bound))
+
+
+def prove_limit(
+    question: PeriodQuestion,
+    lower: Sequence[float],
+    weights: Sequence[float],
+    *,
+    time_limit: float,
+    search: bool,
+) -> Reach:
+    """Find the most of a weighted production above a corner, for any schedule.
+
+    Parameters
+    ----------
+    question : PeriodQuestion
+    lower, weights : (p,) sequences
+        At least `lower` is made, and ``weights @ amounts`` is as large as can be.
+    time_limit : float
+        Seconds.
+    search : bool
+        Whether a schedule is searched for too, where the proof comes without one.
+    """
+    network = weighted(question.network, dict(zip(question.products, weights, strict=True)))
+    problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
+    where = {"lower": tuple(map(float, lower)), "weights": tuple(map(float, weights))}
+    answer = solve_for_any_schedule(
+        Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
+    )
+    schedule, bound = None, None
+    if answer is not None:
+        if answer.result.status is Status.INFEASIBLE:
+            return Reach(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
+        schedule, bound = answer.schedule, answer.result.bound
+    if schedule is None and search:
+        found = find_schedule(network, problem, time_limit=time_limit, proof_limit=time_limit / 2)
+        schedule = found.schedule
+        if found.schedule is None and found.result.status is Status.INFEASIBLE:
+            if found.proof.scope == "any schedule":
+                return Reach(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
+        elif found.bound is not None:
+            bound = found.bound if bound is None else min(bound, found.bound)
+    if bound is None or not math.isfinite(bound):
+        return Reach(limit=None, schedule=schedule)
+    limit = Limit(**where, bound=float(bound + _ROUNDING * abs(bound)))
+    made = (
+        0.0
+        if schedule is None
+        else float(np.array(weights) @ question.amounts(schedule.final_stock))
+    )
+    closed = schedule is not None and made >= bound * (1 - 10 * _GAP)
+    return Reach(limit=limit, schedule=schedule, closed=closed)
+
+
+def prove_cost(
+    question: PeriodQuestion,
+    lower: Sequence[float],
+    prices: Sequence[float],
+    *,
+    time_limit: float,
+) -> CostCut | None:
+    """Bound the cost of production above a corner from below by a plane, for any schedule.
+
+    No schedule that makes at least `lower` has ``prices @ amounts - cost`` above a bound, so that
+    whoever makes at least z there pays at least ``prices @ z - bound``.
+    """
+    network = valued(question.network, dict(zip(question.products, prices, strict=True)))
+    problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
+    answer = solve_for_any_schedule(
+        Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
+    )
+    bound = None if answer is None else answer.result.bound
+    if bound is None or not math.isfinite(bound):
+        return None
+    paid = float(np.array(prices) @ np.array(lower))
+    return CostCut(
+        products=question.products,
+        lower=tuple(map(float, lower)),
+        weights=tuple(map(float, prices)),
+        base=-float(bound) - _ROUNDING * max(abs(bound), paid),
+    )

@@ -1,0 +1,249 @@
+"""Asking a plant where a plan goes beyond what is known: a schedule, or a proof against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from stnopt.feasibility.refinement import Limit
+from stnopt.planning.prove import prove_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from stnopt.planning.book import KnowledgeBook
+    from stnopt.planning.knowledge import Knowledge
+    from stnopt.planning.prove import Reach
+    from stnopt.planning.question import PeriodQuestion
+
+#: Questions that are asked between two plans.
+_PER_ROUND = 6
+#: Share of an amount by which a point must go beyond what is known to be asked about.
+_BEYOND = 5e-4
+#: Corners that are tried for one product: each finds a schedule nearer to the point, or a proof.
+_TRIES = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Refiner:
+    """Turns points of an outer plan into schedules, limits and cost cuts."""
+
+    book: KnowledgeBook
+    period_limit: float
+    remaining: Callable[[], float]
+    n_jobs: int = 1
+    asked: set[tuple[object, ...]] = field(default_factory=set)
+    undecided: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def open_questions(self) -> Iterator[str]:
+        """Say what could not be decided."""
+        yield from dict.fromkeys(self.undecided.values())
+
+    def refine(
+        self,
+        points: Sequence[tuple[PeriodQuestion, NDArray[np.float64]]],
+        *,
+        report: Callable[[str], None],
+    ) -> bool:
+        """Ask about points, the first ones first; whether anything was learned."""
+        open_points = [
+            (question, amounts)
+            for question, amounts in points
+            if np.any(amounts > question.tolerance)
+            and not self._is_settled(self.book.of(question), amounts)
+        ][:_PER_ROUND]
+        learned = self._prove_hints(open_points, report)
+        for question, amounts in open_points:
+            if self.remaining() <= 0:
+                break
+            if self._is_settled(self.book.of(question), amounts):
+                continue
+            report(f"ask for more of {', '.join(question.targets(amounts))}")
+            learned |= self.settle(question, amounts)
+            self.book.save(question)
+        return learned
+
+    def _prove_hints(
+        self,
+        points: Sequence[tuple[PeriodQuestion, NDArray[np.float64]]],
+        report: Callable[[str], None],
+    ) -> bool:
+        """Ask for the limit that excludes each point most; all at once, on as many workers."""
+        tasks: dict[tuple[object, ...], tuple[PeriodQuestion, Limit]] = {}
+        for question, amounts in points:
+            hints = self._hints(self.book.of(question), amounts)
+            if hints:
+                key = _asked_key(question, hints[0].lower, hints[0].weights)
+                if key not in self.asked:
+                    tasks[key] = question, hints[0]
+        if not tasks:
+            return False
+        report(f"prove {len(tasks)} limits")
+        self.asked |= set(tasks)
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        found = Parallel(n_jobs=self.n_jobs)(
+            delayed(prove_limit)(question, hint.lower, hint.weights, time_limit=limit, search=False)
+            for question, hint in tasks.values()
+        )
+        learned = False
+        for (question, _), reach in zip(tasks.values(), found, strict=True):
+            learned |= _remember(self.book.of(question), reach)
+            self.book.save(question)
+        return learned
+
+    def _hints(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> list[Limit]:
+        """Return a certified region's limits that exclude a point, the farthest beyond first."""
+        hints = [h for h in knowledge.hints if h.excludes(amounts[None, :], 0.0)[0]]
+        return sorted(hints, key=lambda h: h.bound - float(np.array(h.weights) @ amounts))
+
+    def settle(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Find a schedule for a point, or a limit that excludes it; whether it learned anything."""
+        knowledge = self.book.of(question)
+        learned = False
+        for hint in self._hints(knowledge, amounts):
+            learned |= self._prove(knowledge, hint.lower, hint.weights, search=False) is not None
+            if self._is_settled(knowledge, amounts):
+                return True
+            if self.remaining() <= 0:
+                return learned
+        return self._settle_unknown(knowledge, amounts) or learned
+
+    def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Exclude a point that could not be scheduled from the plans that follow.
+
+        Returns
+        -------
+        bool
+            Whether it was more than the proofs' own gap beyond what is known to be feasible.
+        """
+        knowledge = self.book.of(question)
+        step = np.where(np.isfinite(knowledge.upper), knowledge.upper, amounts)
+        if knowledge.is_feasible(np.maximum(amounts - 3 * _BEYOND * step, 0.0)):
+            return False
+        if not knowledge.is_excluded(amounts):
+            self.settle(question, amounts)
+        if not knowledge.is_excluded(amounts) and not knowledge.is_feasible(amounts):
+            knowledge.event_limits.append(_limit_near(knowledge, amounts))
+        # a schedule may have come to light meanwhile
+        if knowledge.is_feasible(amounts):
+            knowledge.answers.pop(knowledge.key_of(question, amounts), None)
+        self.book.save(question)
+        return True
+
+    def _settle_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
+        """First a plane through the known points near by, then one product beyond the others."""
+        question, learned = knowledge.question, False
+        weights = _direction(knowledge, amounts)
+        reach = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
+        learned |= reach is not None
+        if self._is_settled(knowledge, amounts) or len(amounts) == 1 or self.remaining() <= 0:
+            return learned
+        largest = int(np.argmax(amounts / np.maximum(knowledge.upper, 1e-9)))
+        for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
+            for _ in range(_TRIES):
+                corner = _lowest_corner(knowledge, amounts, j)
+                reach = self._prove(knowledge, corner, np.eye(len(amounts))[j], search=True)
+                learned |= reach is not None
+                if reach is None or self._is_settled(knowledge, amounts) or self.remaining() <= 0:
+                    break
+            if self._is_settled(knowledge, amounts) or self.remaining() <= 0:
+                break
+        if not self._is_settled(knowledge, amounts):
+            asked = ", ".join(f"{a:.4g} of {p}" for p, a in question.targets(amounts).items())
+            self.undecided[knowledge.key_of(question, amounts)] = (
+                f"whether {question.network.name} can make {asked} in {question.horizon:g}"
+            )
+        return learned
+
+    def _is_settled(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
+        inside = amounts * (1 - _BEYOND)
+        return knowledge.is_excluded(inside) or knowledge.is_feasible(inside)
+
+    def _prove(
+        self,
+        knowledge: Knowledge,
+        lower: Sequence[float] | NDArray[np.float64],
+        weights: Sequence[float] | NDArray[np.float64],
+        *,
+        search: bool,
+    ) -> Reach | None:
+        """Ask for a limit once; None where it was asked before, or nothing came of it."""
+        question = knowledge.question
+        key = _asked_key(question, lower, weights)
+        if key in self.asked:
+            return None
+        self.asked.add(key)
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        reach = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
+        return reach if _remember(knowledge, reach) else None
+
+
+def _asked_key(
+    question: PeriodQuestion,
+    lower: Sequence[float] | NDArray[np.float64],
+    weights: Sequence[float] | NDArray[np.float64],
+) -> tuple[object, ...]:
+    return (question.key, *np.round([*lower, *weights], 6))
+
+
+def _remember(knowledge: Knowledge, reach: Reach) -> bool:
+    """Add what came of a question; whether anything did."""
+    if reach.limit is not None:
+        knowledge.limits.append(reach.limit)
+    if reach.schedule is not None:
+        knowledge.add_schedule(reach.schedule)
+    return reach.limit is not None or reach.schedule is not None
+
+
+def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights of the facet of the known points' hull that a ray to a point leaves by."""
+    from stnopt.feasibility.refinement import halfspaces_below
+
+    p = len(amounts)
+    even = 1 / np.maximum(knowledge.upper, 1e-9)
+    points = np.vstack([np.zeros((1, p)), *knowledge.inner()])
+    if p == 1 or not np.all(points.max(axis=0) > 0):
+        return even / even.sum()
+    normals, offsets = halfspaces_below(points)
+    beyond = (normals @ amounts) / np.maximum(offsets, 1e-12)
+    best = normals[int(np.argmax(beyond))]
+    return best / best.sum() if best.sum() > 0 else even / even.sum()
+
+
+def _lowest_corner(
+    knowledge: Knowledge, amounts: NDArray[np.float64], j: int
+) -> NDArray[np.float64]:
+    """Return a corner below a point, above all known schedules with as much of product j.
+
+    What is proven above it then excludes as much as can be. Schedules that reach the point in
+    product j but not in the others bound the corner from below.
+    """
+    corner = amounts * (1 - _BEYOND)
+    as_much = [made for made, _ in knowledge.made if made[j] >= corner[j]]
+    step = _BEYOND * np.where(np.isfinite(knowledge.upper), knowledge.upper, amounts)
+    corner[j] = 0.0
+    for i in range(len(amounts)):
+        if i == j:
+            continue
+        others = [k for k in range(len(amounts)) if k not in (i, j)]
+        rivals = [made[i] for made in as_much if np.all(made[others] >= corner[others])]
+        corner[i] = min(corner[i], max(rivals) + step[i]) if rivals else 0.0
+    return corner
+
+
+def _limit_near(knowledge: Knowledge, amounts: NDArray[np.float64]) -> Limit:
+    """Return a limit between the best known schedule and a point that failed: it only steers."""
+    weights = _direction(knowledge, amounts)
+    made = [float(weights @ known) for known, _ in knowledge.made]
+    reached = float(weights @ amounts)
+    most = max([m for m in made if m < reached], default=0.9 * reached)
+    return Limit(
+        lower=(0.0,) * len(amounts),
+        weights=tuple(map(float, weights)),
+        bound=max(most, 0.98 * reached) if most > 0 else 0.98 * reached,
+    )

@@ -1,0 +1,161 @@
+"""Why no plan meets a demand: what is short of what, where and when, and the cheapest relief."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stnopt.planning.book import KnowledgeBook
+from stnopt.planning.model import extract_plan, write_model
+from stnopt.planning.production_limits import WithinLimits
+from stnopt.planning.question import period_questions
+from stnopt.planning.store import PlanStore
+from stnopt.scheduling.diagnosis.bottleneck import double
+from stnopt.solvers.solve import solve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stnopt.planning.problem import PlanningProblem
+
+#: An amount short below this share of all demand is rounding.
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relief:
+    """A change that lessens what is short.
+
+    Attributes
+    ----------
+    what : str
+    still_short : float
+        Of all products together, at least, with that change.
+    """
+
+    what: str
+    still_short: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanShortfall:
+    """What every plan misses of a demand, at least.
+
+    Attributes
+    ----------
+    short : DataFrame
+        Per customer, period and product: how much a plan that misses least in all cannot deliver
+        by the period in which it may come last. One such plan; others may miss it elsewhere.
+    total : float
+        No plan misses less in all, whatever its schedules.
+    reliefs : tuple of Relief
+        What helps, the most helpful first.
+    """
+
+    short: pd.DataFrame
+    total: float
+    reliefs: tuple[Relief, ...]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether nothing is proven to be short."""
+        return self.total <= 0
+
+    def __str__(self) -> str:
+        """Say it in a few lines."""
+        if self.is_met:
+            return "Nothing is proven to be short."
+        lines = [f"At least {self.total:.4g} is short, for example:"]
+        lines += [
+            f"  {row.amount:.4g} of {row.product} for {row.customer} in period {row.period}"
+            for row in self.short.itertuples()
+        ]
+        lines += [
+            f"{relief.what}: "
+            + ("nothing is short" if relief.still_short <= 0 else f"{relief.still_short:.4g} short")
+            for relief in self.reliefs
+        ]
+        return "\n".join(lines)
+
+
+def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -> PlanShortfall:
+    """Say what no plan can deliver, and what would help most.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    store : path, optional
+        With what is proven of the plants; without it, sums over unit hours and recipes speak.
+
+    Returns
+    -------
+    PlanShortfall
+        Reliefs that are tried: one more shift (half as long again) of each facility in all periods,
+        a second unit of each kind, and stock of each product from before the first period.
+    """
+    with PlanStore(store) as kept:
+        book = KnowledgeBook(kept)
+        total, short = _least_short(problem, book)
+        if total <= 0:
+            return PlanShortfall(short=short, total=0.0, reliefs=())
+        reliefs = []
+        for what, changed in _changes(problem, total):
+            still, _ = _least_short(changed, book)
+            if still < total * (1 - 1e-6):
+                reliefs.append(Relief(what=what, still_short=still))
+    return PlanShortfall(
+        short=short,
+        total=total,
+        reliefs=tuple(sorted(reliefs, key=lambda relief: relief.still_short)),
+    )
+
+
+def _least_short(problem: PlanningProblem, book: KnowledgeBook) -> tuple[float, pd.DataFrame]:
+    """Minimise what is given up in all, where anything may be."""
+    free = dict.fromkeys(problem.products, 1.0)
+    elastic = replace(problem, lost_cost=free)
+    questions = period_questions(elastic)
+    limits = {}
+    for key, question in questions.items():
+        known = book.of(question)
+        limits[key] = [
+            WithinLimits(limits=known.limits, upper=known.upper, products=question.products)
+        ]
+    model = write_model(elastic, questions, limits)
+    model.cost.set_value(sum(model.lost.values()))
+    result = solve(model, relative_gap=1e-4)
+    columns = ["customer", "period", "product", "amount"]
+    total = max(0.0, result.bound or 0.0)
+    scale = max(1.0, sum(problem.wanted.values()))
+    if not result.has_solution or total <= _NOTHING * scale:
+        return 0.0, pd.DataFrame(columns=columns)
+    plan = extract_plan(model, elastic)
+    return total, pd.DataFrame([(*key, a) for key, a in plan.lost.items()], columns=columns)
+
+
+def _changes(problem: PlanningProblem, total: float) -> list[tuple[str, PlanningProblem]]:
+    """Return what is tried, and the problem with it."""
+    changes = []
+    for name, facility in problem.facilities.items():
+        longer = facility.horizon
+        longer = 1.5 * longer if isinstance(longer, float) else tuple(1.5 * h for h in longer)
+        changes.append((f"Half as long again at {name}", replace(facility, horizon=longer)))
+        for unit in facility.network.units:
+            second = double(facility.network, unit)
+            changes.append((f"A second {unit} at {name}", replace(facility, network=second)))
+        for product in problem.products:
+            if product in facility.network.states:
+                more = {**facility.stock, product: facility.stock.get(product, 0.0) + total}
+                room = {p: max(most, more.get(p, 0.0)) for p, most in facility.storage.items()}
+                changes.append(
+                    (
+                        f"{total:.4g} more of {product} in stock at {name} at the start",
+                        replace(facility, stock=more, storage=room),
+                    )
+                )
+    return [
+        (what, replace(problem, facilities={**problem.facilities, changed.name: changed}))
+        for what, changed in changes
+    ]
