@@ -3,18 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 # A second environment, with the newest version of everything that pyproject.toml allows.
 NEWEST ?= .venv-newest
+# A third, with the lowest version of everything that pyproject.toml names.
+LOWEST ?= .venv-lowest
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test test-long test-newest bench lint style types imports spelling docs image lock clean
+.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
 	@echo "make test        the tests, but for the long ones"
 	@echo "make test-long   the long tests"
 	@echo "make test-newest a quick subset with the newest versions that are allowed"
+	@echo "make test-lowest the same subset with the lowest versions that are allowed"
 	@echo "make bench       timings side by side, written to benchmarks/RESULTS.md"
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
@@ -37,7 +40,12 @@ test-long: $(VENV)/.with-test
 # Meets each door: solvers, search, labels, learned regions, embedding, figures, the reactor.
 test-newest: $(NEWEST)/.with-test
 	$(NEWEST)/bin/python -m pip list --format=freeze | grep -iE '^(highspy|numpy|pandas|pyomo|scikit-learn|scipy)='
-	$(NEWEST)/bin/python -m pytest -q $(NEWEST_TESTS)
+	$(NEWEST)/bin/python -m pytest -q $(QUICK_TESTS)
+
+# Packages that old may use what the newest Python or the packages below them call outdated.
+test-lowest: $(LOWEST)/.with-test
+	$(LOWEST)/bin/python -m pip list --format=freeze | grep -iE '^(highspy|numpy|pandas|pyomo|scikit-learn|scipy)='
+	$(LOWEST)/bin/python -m pytest -q -W ignore::DeprecationWarning -W ignore::FutureWarning $(QUICK_TESTS)
 
 bench: $(VENV)/.with-bench
 	$(PY) benchmarks/run.py
@@ -57,7 +65,9 @@ imports: $(VENV)/.with-test
 spelling: $(VENV)/.with-test
 	$(VENV)/bin/codespell
 
+# Every block of the pages runs as printed; then the pages are built.
 docs: $(VENV)/.with-docs
+	$(PY) docs/run_blocks.py
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 # BASE=... and RUNTIME=... choose the base images.
@@ -83,11 +93,11 @@ clean:
 		.import_linter_cache
 	find stnopt reactor_yield tests -name __pycache__ -prune -exec rm -rf {} +
 
-NEWEST_TESTS := tests/test_solve.py tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
+QUICK_TESTS := tests/test_solve.py tests/test_interrupts.py tests/test_wrong_arguments.py \
+	tests/scheduling/test_search_exit.py tests/scheduling/test_model.py \
 	tests/scheduling/test_storage_in_time.py tests/plant/test_plant_examples.py \
 	tests/feasibility/test_labelling.py tests/feasibility/test_region.py \
-	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py \
-	tests/test_interrupts.py
+	tests/embedding/test_constraint.py tests/reactor_yield/test_reactor.py
 
 $(NEWEST)/.with-test: pyproject.toml | $(NEWEST)/bin/python
 	@echo "Installing the newest stnopt[test] allows into $(NEWEST) ..."
@@ -97,6 +107,17 @@ $(NEWEST)/.with-test: pyproject.toml | $(NEWEST)/bin/python
 
 $(NEWEST)/bin/python: | $(PY)
 	$(PYTHON) -m venv $(NEWEST) || { rm -f $@; exit 1; }
+
+# uv chooses the lowest of what pyproject.toml names, and the newest of what that needs.
+$(LOWEST)/.with-test: pyproject.toml | $(LOWEST)/bin/python
+	@echo "Installing the lowest stnopt[test] allows into $(LOWEST) ..."
+	@$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check uv
+	@$(LOWEST)/bin/python -m uv pip install -q --python $(LOWEST)/bin/python \
+		--resolution lowest-direct -e '.[test]'
+	@touch $@
+
+$(LOWEST)/bin/python: | $(PY)
+	$(PYTHON) -m venv $(LOWEST) || { rm -f $@; exit 1; }
 
 # One stamp per extra, so that pip runs again only when what it reads has changed.
 $(VENV)/.with-%: pyproject.toml constraints.txt | $(PY)

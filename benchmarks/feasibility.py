@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -19,6 +19,7 @@ import pandas as pd
 from joblib.externals.loky import get_reusable_executor
 
 import stnopt as so
+from stnopt.files import files_together
 
 mpl.use("Agg")
 
@@ -310,7 +311,9 @@ def save(region: so.CertifiedRegion, name: str) -> None:
     """Draw a certified region for the documentation."""
     FIGURES.mkdir(exist_ok=True)
     figure = so.plot_frontier(region).figure
-    figure.savefig(FIGURES / name, dpi=200, metadata={"Date": None} if name.endswith("svg") else {})
+    metadata = {"Date": None} if name.endswith("svg") else {}
+    with files_together() as outputs:
+        outputs.write_by(FIGURES / name, partial(figure.savefig, dpi=200, metadata=metadata))
 
 
 SECTIONS = {

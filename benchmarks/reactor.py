@@ -14,6 +14,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -34,11 +35,14 @@ from reactor_yield import (
     split_dataset,
 )
 from reactor_yield.data.dataset import OLD_TOLERANCES, draw_conditions
+from reactor_yield.files import write_text
 from reactor_yield.monitoring.runaway import (
-    AlarmCount,
     coolant_failure_probability,
     fit_hot_spot_forecaster,
 )
+
+if TYPE_CHECKING:
+    from reactor_yield.monitoring.alarm_count import AlarmCount
 
 OUTLETS = ["Fa_out", "Fb_out", "Fc_out", "Fd_out"]
 OLD_LSTM_ERROR = 8.9
@@ -339,7 +343,7 @@ def write_docs_table() -> None:
             f"{row.width:.4f} |"
         )
     target = Path(__file__).parents[1] / "docs" / "reactor" / "yield_table.txt"
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(target, "\n".join(lines) + "\n")
 
 
 PARTS = {

@@ -24,6 +24,8 @@ import horizons
 import reactor
 import scheduling
 
+from stnopt.files import write_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,7 +55,7 @@ def main(names: Sequence[str]) -> None:
         # Read and written after each: an interrupted run keeps what it has, and so do others.
         known = read_sections(results) | {name: text}
         ordered = [f"<!-- {each} -->\n{known[each]}" for each in sections if each in known]
-        results.write_text("\n\n".join(ordered) + "\n", encoding="utf-8")
+        write_text(results, "\n\n".join(ordered) + "\n")
         print(text, end="\n\n", flush=True)
 
 

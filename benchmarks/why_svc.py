@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import stnopt as so
+from stnopt.files import files_together
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -282,7 +283,8 @@ def compare_samplings(
         ax.semilogy(BUDGETS, values, marker=marker, label=name)
     ax.set(xlabel="MILPs allowed", ylabel="error of the RBF SVC, %")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=3, fontsize=8, frameon=False)
-    fig.savefig(FIGURES / "error_against_solves.svg")
+    with files_together() as outputs:
+        outputs.write_by(FIGURES / "error_against_solves.svg", fig.savefig)
     head = "| sampling | " + " | ".join(f"{b} MILPs" for b in BUDGETS) + " |"
     rows = [head, "|---" * (len(BUDGETS) + 1) + "|"]
     rows += [
@@ -321,7 +323,8 @@ def draw_region(certified: so.CertifiedRegion, samples: so.TargetSamples) -> Non
         title=f"{certified.n_solves} MILPs, undecided slivers {share:.1g} % of the box",
     )
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=3, fontsize=8, frameon=False)
-    fig.savefig(FIGURES / "classifiers_over_certified.svg")
+    with files_together() as outputs:
+        outputs.write_by(FIGURES / "classifiers_over_certified.svg", fig.savefig)
 
 
 if __name__ == "__main__":

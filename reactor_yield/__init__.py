@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from reactor_yield.errors import InvalidModelFileError as InvalidModelFileError
     from reactor_yield.errors import MissingDependencyError as MissingDependencyError
     from reactor_yield.errors import ReactorYieldError as ReactorYieldError
+    from reactor_yield.monitoring.alarm_count import choose_alarm_level as choose_alarm_level
+    from reactor_yield.monitoring.alarm_count import count_alarms as count_alarms
+    from reactor_yield.monitoring.alarm_count import failure_runaways as failure_runaways
     from reactor_yield.monitoring.alarms import LowYieldAlarms as LowYieldAlarms
     from reactor_yield.monitoring.alarms import low_yield_alarm as low_yield_alarm
     from reactor_yield.monitoring.drift import detect_drift as detect_drift
     from reactor_yield.monitoring.drift_report import DriftReport as DriftReport
     from reactor_yield.monitoring.runaway import CoolantFailure as CoolantFailure
-    from reactor_yield.monitoring.runaway import choose_alarm_level as choose_alarm_level
-    from reactor_yield.monitoring.runaway import count_alarms as count_alarms
-    from reactor_yield.monitoring.runaway import failure_runaways as failure_runaways
     from reactor_yield.monitoring.runaway import forecast_hot_spot as forecast_hot_spot
     from reactor_yield.monitoring.runaway import realistic_series as realistic_series
     from reactor_yield.monitoring.runaway import sorted_series as sorted_series
@@ -83,13 +83,15 @@ _HOMES = {
         "LowYieldAlarms",
         "low_yield_alarm",
     ),
+    "monitoring.alarm_count": (
+        "choose_alarm_level",
+        "count_alarms",
+        "failure_runaways",
+    ),
     "monitoring.drift": ("detect_drift",),
     "monitoring.drift_report": ("DriftReport",),
     "monitoring.runaway": (
         "CoolantFailure",
-        "choose_alarm_level",
-        "count_alarms",
-        "failure_runaways",
         "forecast_hot_spot",
         "realistic_series",
         "sorted_series",

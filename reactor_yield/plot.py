@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from reactor_yield.monitoring.alarm_count import AlarmCount
     from reactor_yield.monitoring.drift_report import DriftReport
-    from reactor_yield.monitoring.runaway import AlarmCount
 
 MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
 ALARM_COLOR = "#cc3311"
@@ -39,7 +39,7 @@ def plot_profiles(profiles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for i, (row, profile) in enumerate(profiles.groupby(level="row", sort=False)):
         volume = profile.index.get_level_values("V")
         color = f"C{i % 10}"
-        axes.plot(volume, profile["T"], color=color, label=f"{row}")
+        axes.plot(volume, profile["T"], color=color, label=plain(f"{row}"))
         axes.plot(volume, profile["Ta"], color=color, linestyle="--", linewidth=1)
     axes.plot([], [], color=PLAIN_COLOR, label="gas")
     axes.plot([], [], color=PLAIN_COLOR, linestyle="--", linewidth=1, label="coolant")
@@ -59,7 +59,7 @@ def plot_histogram(data: pd.DataFrame, column: str, *, ax: Axes | None = None) -
         color=[MODE_COLORS[i % len(MODE_COLORS)] for i in range(len(modes))],
         label=[name for name, _ in modes],
     )
-    axes.set(xlabel=_LABELS.get(column, column), ylabel="rows")
+    axes.set(xlabel=_label(column), ylabel="rows")
     if len(modes) > 1:
         axes.legend(frameon=False, fontsize="small")
     return axes
@@ -79,7 +79,7 @@ def plot_scatter(data: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) 
             color=MODE_COLORS[i % len(MODE_COLORS)],
             label=name,
         )
-    axes.set(xlabel=_LABELS.get(x, x), ylabel=_LABELS.get(y, y))
+    axes.set(xlabel=_label(x), ylabel=_label(y))
     if len(axes.collections) > 1:
         axes.legend(frameon=False, fontsize="small", markerscale=3)
     return axes
@@ -94,8 +94,9 @@ def plot_correlations(
     picture = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
     axes.figure.colorbar(picture, ax=axes, shrink=0.8)
     ticks = range(len(columns))
-    axes.set_xticks(ticks, columns, rotation=90)
-    axes.set_yticks(ticks, columns)
+    names = [plain(str(column)) for column in columns]
+    axes.set_xticks(ticks, names, rotation=90)
+    axes.set_yticks(ticks, names)
     for i in ticks:
         for j in ticks:
             color = "white" if abs(table[i, j]) > 0.6 else "black"
@@ -137,7 +138,7 @@ def plot_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         From `permutation_importance`.
     """
     axes = _axes(ax)
-    shown = table.iloc[::-1]
+    shown = table.iloc[::-1].assign(feature=lambda t: [plain(str(f)) for f in t["feature"]])
     axes.barh(shown["feature"], shown["importance"], color=MODE_COLORS[0], label="mean")
     axes.errorbar(
         shown["importance"],
@@ -208,7 +209,7 @@ def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> 
     for i, count in enumerate(counts):
         minutes = np.arange(0, 61)
         share = [float(np.mean(np.asarray(count.lead_minutes) >= m)) for m in minutes]
-        label = f"{count.name}: {count.false_alarms_per_10_days:.1f} false alarms in 10 days"
+        label = f"{plain(count.name)}: {count.false_alarms_per_10_days:.1f} false alarms in 10 days"
         axes.step(minutes, share, where="post", color=f"C{i}", label=label)
     axes.axvline(10, color=PLAIN_COLOR, linewidth=0.8, linestyle=":", label="10 minutes ahead")
     axes.set(
@@ -221,7 +222,7 @@ def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> 
 def plot_drift(report: DriftReport, *, ax: Axes | None = None) -> Axes:
     """Distance between the distributions of every column and mode; what drifted in red."""
     axes = _axes(ax)
-    labels = [f"{c.column}, {c.group}" for c in report.columns][::-1]
+    labels = [plain(f"{c.column}, {c.group}") for c in report.columns][::-1]
     colors = [ALARM_COLOR if c.drifted else MODE_COLORS[0] for c in report.columns][::-1]
     axes.barh(labels, [c.statistic for c in report.columns][::-1], color=colors)
     axes.tick_params(axis="y", labelsize=7)
@@ -280,6 +281,15 @@ def draw_panels(
     return buffer.getvalue()
 
 
+def plain(text: str) -> str:
+    """Text for a figure, in which a name's `$` is a `$` and not the start of a formula."""
+    return text.replace("$", r"\$")
+
+
+def _label(column: str) -> str:
+    return plain(_LABELS.get(column, str(column)))
+
+
 def _axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else plt.subplots(layout="constrained")[1]
 
@@ -299,5 +309,6 @@ def _modes(data: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     if "Mode" not in data.columns:
         return [("all", pd.Series(True, index=data.index))]
     found = sorted(set(data["Mode"].dropna()), key=lambda m: (str(type(m)), m))
-    names = [f"mode {m:g}" if isinstance(m, int | float) else f"mode {m}" for m in found]
+    words = [f"{m:g}" if isinstance(m, int | float) else f"{m}" for m in found]
+    names = [f"mode {plain(word)}" for word in words]
     return [(name, data["Mode"] == m) for name, m in zip(names, found, strict=True)]

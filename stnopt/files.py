@@ -365,7 +365,7 @@ def _units_row(
     header: list[str], rows: list[tuple[int, list[str]]], text_columns: Collection[str]
 ) -> list[tuple[str, str]]:
     """Name a first row without any number above columns of numbers: it holds units."""
-    if len(rows) < 2 or any(map(is_number, rows[0][1])):
+    if len(rows) < 2 or any(is_number(value.replace(",", ".")) for value in rows[0][1]):
         return []
     line, first = rows[0]
     for column, title in enumerate(header):

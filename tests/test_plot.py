@@ -272,7 +272,7 @@ def test_what_arrives_as_the_horizon_ends_is_marked(network):
     [
         (["A"], "'A' has unlimited supply; choose from I, B, P"),
         (["X"], "'X' is no state of the plant"),
-        ([], "no state ever holds any stock"),
+        ([], "states: expected a list of names"),
     ],
 )
 def test_the_stock_of_what_has_none_is_refused(schedule, network, states, message):
@@ -548,9 +548,18 @@ def test_a_dollar_in_a_name_is_no_formula(name, tmp_path):
     targets = pd.DataFrame({name: [1.0, 2], f"{name} 2": [1.0, 3]})
     known = TargetSamples(targets=targets, labels=np.array([-1, 1]), scope={"amount_unit": "$"})
     gantt = plot_gantt(made, network=plant)
-    for number, ax in enumerate(
-        [gantt, plot_stock(made, network=plant), plot_network(plant), plot_samples(known)]
-    ):
+    box = {"inputs": (name, f"{name} 2"), "lower": [0, 0], "upper": [3, 3]}
+    line = LinearRegion(**box, weights=[1, 1], offset=-3, origin={"amount_unit": "$"})
+    boundary = SimpleNamespace(products=(name, f"{name} 2"), vertices=[[0, 2], [2, 0]])
+    drawn = [
+        gantt,
+        plot_stock(made, network=plant),
+        plot_network(plant),
+        plot_samples(known),
+        plot_region(line, samples=known),
+        plot_frontier(boundary),
+    ]
+    for number, ax in enumerate(drawn):
         ax.figure.savefig(tmp_path / f"{number}.svg", metadata={"Date": None})
     drawn = gantt.get_yticklabels()[0]
     text, is_formula = drawn._preprocess_math(drawn.get_text())

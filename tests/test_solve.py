@@ -278,9 +278,9 @@ def test_two_active_objectives_are_refused_and_one_deactivated_is_not():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time_limit": 0}, "time_limit must be positive"),
-        ({"time_limit": -1.0}, "time_limit must be positive"),
-        ({"time_limit": math.nan}, "time_limit must be positive"),
+        ({"time_limit": 0}, "time_limit: expected positive seconds"),
+        ({"time_limit": -1.0}, "time_limit: expected positive seconds"),
+        ({"time_limit": math.nan}, "time_limit: expected positive seconds"),
         ({"relative_gap": -0.1}, "relative_gap"),
         ({"relative_gap": 1.0}, "relative_gap"),
         ({"options": {"no_such_option": 1}}, "no_such_option"),

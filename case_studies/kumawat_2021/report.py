@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import stnopt as so
-from stnopt.files import files_together, write_text
+from stnopt.files import FilesTogether, files_together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,6 @@ NAMES = {A: "A", B: "B"}
 def write(results: Path, **found) -> None:
     """Write report.md, the figures, the samples, the schedules and the learned regions."""
     results.mkdir(parents=True, exist_ok=True)
-    draw_figures(results, found)
-    save_tables(results, found)
     sections = [
         describe_inputs(found),
         describe_comparison(found),
@@ -34,11 +32,14 @@ def write(results: Path, **found) -> None:
         describe_case_2(found),
         describe_proofs(found),
     ]
-    write_text(results / "report.md", "\n\n".join(sections) + "\n")
+    with files_together() as outputs:
+        draw_figures(outputs, results, found)
+        save_tables(outputs, results, found)
+        outputs.write_text(results / "report.md", "\n\n".join(sections) + "\n")
     print(f"report: {results / 'report.md'}")
 
 
-def draw_figures(results: Path, found: dict) -> None:
+def draw_figures(outputs: FilesTogether, results: Path, found: dict) -> None:
     """Draw the paper's figures 2a, 2b, 3a and 3b, a Gantt chart and the stock profiles."""
     network, frontier = found["network"], found["frontier"]
     case_1, _, fits_1 = found["case_1"]
@@ -46,14 +47,14 @@ def draw_figures(results: Path, found: dict) -> None:
     bounds = found["inputs"]["box"]
     schedule = found["best"]["profit"].schedule
 
-    save(so.plot_network(network), results / "figure_2a_network")
-    save(so.plot_samples(case_1), results / "figure_2b_samples")
+    save(outputs, so.plot_network(network), results / "figure_2a_network")
+    save(outputs, so.plot_samples(case_1), results / "figure_2b_samples")
     for name, kind in (("linear", "linear"), ("RBF, tuned", "rbf")):
         ax = so.plot_region(fits_1[name].region, samples=case_1, bounds=bounds)
         if kind == "linear":
             ring_support_vectors(ax, fits_1[name])
         so.plot_frontier(frontier, ax=ax)
-        save(ax, results / f"figure_3a_case_1_{kind}")
+        save(outputs, ax, results / f"figure_3a_case_1_{kind}")
     ax = so.plot_region(fits_2["RBF, tuned"].region, samples=case_2, bounds=bounds)
     feasible = exact_2.targets[exact_2.labels == -1]
     ax.scatter(
@@ -67,17 +68,17 @@ def draw_figures(results: Path, found: dict) -> None:
     )  # fmt: skip
     so.plot_frontier(frontier, ax=ax)
     redraw_legend(ax)
-    save(ax, results / "figure_3b_case_2_rbf")
-    save(so.plot_gantt(schedule, network=network), results / "gantt_best_profit")
-    save(so.plot_stock(schedule, network=network), results / "stock_best_profit")
-    save(so.plot_gantt(optimum, network=network), results / "gantt_case_2")
+    save(outputs, ax, results / "figure_3b_case_2_rbf")
+    save(outputs, so.plot_gantt(schedule, network=network), results / "gantt_best_profit")
+    save(outputs, so.plot_stock(schedule, network=network), results / "stock_best_profit")
+    save(outputs, so.plot_gantt(optimum, network=network), results / "gantt_case_2")
 
     _, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), width_ratios=(1, 1.3))
     so.plot_region(fits_1["RBF, tuned"].region, samples=case_1, bounds=bounds, ax=left)
     so.plot_frontier(frontier, ax=left)
     so.plot_gantt(schedule, network=network, ax=right)
     left.figure.tight_layout()
-    save(left, results / "overview")
+    save(outputs, left, results / "overview")
 
 
 def ring_support_vectors(ax, fit) -> None:
@@ -94,37 +95,38 @@ def redraw_legend(ax) -> None:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=6, frameon=False)
 
 
-def save(ax, path: Path) -> None:
+def save(outputs: FilesTogether, ax, path: Path) -> None:
     """Save a figure for print and for the screen."""
-    with files_together() as outputs:
-        for suffix in (".pdf", ".png"):
-            outputs.write_by(
-                path.with_suffix(suffix),
-                lambda aside: ax.figure.savefig(aside, dpi=200, bbox_inches="tight"),
-            )
+    for suffix in (".pdf", ".png"):
+        outputs.write_by(
+            path.with_suffix(suffix),
+            lambda aside: ax.figure.savefig(aside, dpi=200, bbox_inches="tight"),
+        )
     plt.close(ax.figure)
 
 
-def save_tables(results: Path, found: dict) -> None:
+def save_tables(outputs: FilesTogether, results: Path, found: dict) -> None:
     """Save what others may want to use again: labels, schedules, regions with their algebra."""
     for case in ("case_1", "case_2"):
         samples, exact, fits = found[case]
-        samples.to_csv(results / f"{case}_samples.csv")
-        exact.to_csv(results / f"{case}_exact.csv")
+        outputs.write_by(results / f"{case}_samples.csv", samples.to_csv)
+        outputs.write_by(results / f"{case}_exact.csv", exact.to_csv)
         for name, fit in fits.items():
             stem = results / f"{case}_{name.lower().replace(', ', '_')}"
-            fit.region.to_json(stem.with_suffix(".json"))
+            outputs.write_by(stem.with_suffix(".json"), fit.region.to_json)
             text = (
                 f"{fit.report}\n\n{fit.region.equation('text')}\n\n{fit.region.equation('latex')}\n"
             )
-            write_text(stem.with_suffix(".txt"), text)
-    write_text(results / "frontier.csv", found["frontier"].points.to_csv(index=False))
+            outputs.write_text(stem.with_suffix(".txt"), text)
+    outputs.write_text(results / "frontier.csv", found["frontier"].points.to_csv(index=False))
     for name, schedule in (
         ("best_profit", found["best"]["profit"].schedule),
         ("best_production", found["best"]["production"].schedule),
         ("case_2", found["certified"]["RBF, tuned"][1]),
     ):
-        write_text(results / f"schedule_{name}.csv", schedule.to_frame().to_csv(index=False))
+        outputs.write_text(
+            results / f"schedule_{name}.csv", schedule.to_frame().to_csv(index=False)
+        )
 
 
 def describe_inputs(found: dict) -> str:

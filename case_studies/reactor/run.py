@@ -15,6 +15,7 @@ import pandas as pd
 
 import reactor_yield as ry
 from reactor_yield.data.dataset import MODE_1
+from reactor_yield.files import FilesTogether, files_together
 from reactor_yield.monitoring.runaway import fit_hot_spot_forecaster
 from reactor_yield.plot import (
     draw_panels,
@@ -26,7 +27,7 @@ from reactor_yield.plot import (
     plot_profiles,
     plot_scatter,
 )
-from reactor_yield.report import write_data_summary, write_drift_page
+from reactor_yield.report import data_summary, drift_page
 
 MINUTE_LAGS = (1, 3, 5, 10, 20, 30, 45, 60)
 LEAD = 10  # minutes
@@ -38,15 +39,23 @@ def main(
     days: tuple[int, int, int] = (200, 100, 30),
     kind: str = "best",
 ) -> None:
-    """Run the study: every step hands its result to the next."""
+    """Run the study; its files appear together when it is through."""
     results.mkdir(parents=True, exist_ok=True)
+    (results / "prepared").mkdir(exist_ok=True)
+    with files_together() as outputs:
+        study(results, outputs, n_rows, days, kind)
 
+
+def study(
+    results: Path, outputs: FilesTogether, n_rows: int, days: tuple[int, int, int], kind: str
+) -> None:
+    """Every step hands its result to the next."""
     step("the reactor along its length: normal, and with too little coolant")
     cases = {"normal": {}, "coolant at 30 %": {"m": 3.0}, "hot feed": {"To": 330.0}}
     conditions = pd.DataFrame([dict(MODE_1.mean) | c for c in cases.values()], index=list(cases))
     print(ry.simulate_reactor(conditions)[["Xa", "Yc", "T_max", "V_max", "T_max_grid", "status"]])
     profiles = ry.simulate_profiles(conditions)
-    save(results / "profiles.png", [partial(on, plot_profiles, profiles)], size=4.5)
+    save(outputs, results / "profiles.png", [partial(on, plot_profiles, profiles)], size=4.5)
 
     step("data: the old set with its mistake, the same rows on correct physics, the drifted plant")
     old = ry.generate_dataset(n_rows, frozen=True)
@@ -57,19 +66,20 @@ def main(
     yc, hot = moved["Yc"], moved["T_max_grid"]
     print(f"the mistake moves Yc by {yc:.3f} and T_max by {hot:.0f} K on average")
     print(f"the true peak is {above:.0f} K above the grid's on average")
-    write_data_summary(data, ry.check_dataset(data), results / "data.html")
+    outputs.write_text(results / "data.html", data_summary(data, ry.check_dataset(data)))
     split = ry.split_dataset(data)
-    split.write(results / "prepared")
+    split.keep_aside(outputs, results / "prepared")
 
     step("yield: the best of forest, boosting and Gaussian process by cross-validation")
     model = ry.fit_yield_model(split.train, model=kind)
-    model.save(results / "model.zip")
+    outputs.write_by(results / "model.zip", model.save)
     print({k: round(float(np.mean(v)), 5) for k, v in model.report.cross_validation.items()})
     print(ry.evaluate_yield_model(model, split.test).round(5))
     importance = ry.permutation_importance(model, split.test)
     test = split.test.iloc[:1_000]
     predicted, bounds = model.predict(test)["Yc"], model.interval(test)
     save(
+        outputs,
         results / "yield.png",
         [
             partial(on, plot_parity, test["Yc"], predicted, bounds),
@@ -85,12 +95,12 @@ def main(
     low = ry.low_yield_alarm(model, split.test[split.test["Mode"] == 1], baseline=mode_1)
     print(f"{low.n_alarms} of {len(low.rows)} mode-1 rows below the usual {low.target:.3f}")
     print(low.causes.head(6).round(4).to_string(index=False))
-    low.causes.to_csv(results / "low_yield_causes.csv", index=False)
+    outputs.write_csv(results / "low_yield_causes.csv", low.causes)
 
     step("drift: the new data against the test rows")
     drift = ry.detect_drift(split.test, new, model=model)
-    write_drift_page(drift, results / "drift.html")
-    drift.to_json(results / "drift.json")
+    outputs.write_text(results / "drift.html", drift_page(drift))
+    outputs.write_by(results / "drift.json", drift.to_json)
     print("\n".join(drift.causes))
 
     step("runaway: ten minutes ahead in the realistic series, and how often in vain")
@@ -120,6 +130,7 @@ def main(
     hours = held_out.loc[max(119, middle - 120) : middle + 120]
     shown = forecast.loc[hours.index].assign(alarm=list(alarms.values())[-2].loc[hours.index])
     save(
+        outputs,
         results / "runaway.png",
         [partial(on, plot_hot_spot, hours, shown), partial(on, plot_lead_times, counts)],
         n_columns=2,
@@ -133,9 +144,9 @@ def on(plot, *rest):
     return plot(*arguments, ax=ax)
 
 
-def save(path: Path, plots, **layout) -> None:
+def save(outputs: FilesTogether, path: Path, plots, **layout) -> None:
     """Write several plots as one picture."""
-    path.write_bytes(draw_panels(plots, **layout))
+    outputs.write_bytes(path, draw_panels(plots, **layout))
 
 
 def step(title: str) -> None:

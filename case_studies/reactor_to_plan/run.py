@@ -20,7 +20,7 @@ import pyomo.environ as pyo
 import reactor_yield as ry
 import stnopt as so
 from reactor_yield.data.dataset import MODE_1
-from stnopt.files import files_together, write_text
+from stnopt.files import files_together
 
 HANDLES = ("m", "P")  # what the operator sets: coolant flow (mol/min) and pressure (atm)
 N_SPREADS = 3.0  # the envelope reaches this many of the recipe's spreads to either side of its mean
@@ -140,7 +140,7 @@ def main(results: Path, n_draws: int = 10_000, n_rows: int = 10_000) -> dict[str
         assert search.schedule is not None
         assert not so.find_violations(search.schedule, plants[name])
 
-    draw(results, ranges, safe.region, region, grid, points, plants, searches)
+    figures = draw(ranges, safe.region, region, grid, points, plants, searches)
     summary = {
         "unsafe_share": unsafe_share,
         "support_vectors": len(region.dual_coefs),
@@ -161,7 +161,11 @@ def main(results: Path, n_draws: int = 10_000, n_rows: int = 10_000) -> dict[str
         "chances": chances,
         "profit": {name: search.result.objective for name, search in searches.items()},
     }
-    write_text(results / "summary.json", json.dumps(summary, indent=2) + "\n")
+    with files_together() as outputs:
+        for name, figure in figures.items():
+            outputs.write_by(results / name, partial(figure.savefig, dpi=130))
+        outputs.write_text(results / "summary.json", json.dumps(summary, indent=2) + "\n")
+    plt.close("all")
     return summary
 
 
@@ -419,7 +423,7 @@ def build_plant_from_outlet(outlet: dict[str, float]) -> so.Network:
     )
 
 
-def draw(results, window, safe, region, grid, points, plants, searches) -> None:
+def draw(window, safe, region, grid, points, plants, searches) -> dict[str, plt.Figure]:
     """Safe region with the chosen points, the plant, and its Gantt chart."""
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     within = safe.points["safe"].to_numpy()
@@ -459,15 +463,11 @@ def draw(results, window, safe, region, grid, points, plants, searches) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     ax.set_title("where 99 % of the recipe's spread stays below 750 K", fontsize="medium")
     schedule = searches["predicted"].schedule
-    figures = {
+    return {
         "operating_window.png": figure,
         "network.png": so.plot_network(plants["predicted"]).figure,
         "gantt.png": so.plot_gantt(schedule, network=plants["predicted"]).figure,
     }
-    with files_together() as outputs:
-        for name, drawn in figures.items():
-            outputs.write_by(results / name, partial(drawn.savefig, dpi=130))
-    plt.close("all")
 
 
 def step(title: str) -> None:

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reactor_yield.cli import alarm, check, generate, monitor, predict, serve, train
-from reactor_yield.cli.common import BAD_INPUT
+from reactor_yield.cli.common import BAD_INPUT, BROKEN_PIPE
 from reactor_yield.errors import ReactorYieldError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone, `| head` for one: nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return BROKEN_PIPE
     except (ReactorYieldError, OSError) as problem:
         print(f"reactor-yield: {problem}", file=sys.stderr)
         return BAD_INPUT

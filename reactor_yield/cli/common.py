@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-OK, BAD_INPUT, FOUND = 0, 2, 3
+OK, BAD_INPUT, FOUND, BROKEN_PIPE = 0, 2, 3, 141
 S3 = "a local file or s3://bucket/key"
 
 

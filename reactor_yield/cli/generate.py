@@ -51,10 +51,7 @@ def _generate(options: argparse.Namespace) -> int:
                 data, test_size=options.test_size, standardise=options.standardise
             )
             options.split.mkdir(parents=True, exist_ok=True)
-            outputs.write_csv(options.split / "train.csv", split.train)
-            outputs.write_csv(options.split / "test.csv", split.test)
-            scaling = {"center": dict(split.center), "scale": dict(split.scale)}
-            outputs.write_json(options.split / "scaling.json", scaling)
+            split.keep_aside(outputs, options.split)
             said.append(
                 f"{len(split.train)} training and {len(split.test)} test rows in {options.split}"
             )

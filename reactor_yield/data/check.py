@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reactor_yield.arguments import NAMES, TABLE, check_arguments, many, optional
 from reactor_yield.data.columns import COLUMNS, FEATURES, TARGET, UNIT_RELATIVES, Column
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concentration
@@ -84,6 +85,12 @@ def check_dataset(
         Whose mass balances the rows must obey where inlet and outlet flows are all present; `None`
         for a plant without stoichiometry.
     """
+    check_arguments(
+        data=(data, TABLE),
+        columns=(columns, many(Column)),
+        required=(required, NAMES),
+        kinetics=(kinetics, optional(Kinetics)),
+    )
     known = {c.name: c for c in columns}
     problems: list[DataProblem] = []
     if not len(data):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reactor_yield.arguments import NUMBER, TEXT, Kind, check_arguments, many
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_WORDS = Kind("text", lambda value: isinstance(value, str))
+_LIMIT = Kind(
+    "a number, or infinite",
+    lambda value: NUMBER.fits(value) or (isinstance(value, float) and math.isinf(value)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,14 @@ class Column:
     role: str = "condition"
 
     def __post_init__(self) -> None:
+        check_arguments(
+            name=(self.name, TEXT),
+            unit=(self.unit, _WORDS),
+            low=(self.low, _LIMIT),
+            high=(self.high, _LIMIT),
+            meaning=(self.meaning, _WORDS),
+            role=(self.role, TEXT),
+        )
         problems = []
         if not self.low < self.high:
             problems.append(f"column {self.name!r}: low {self.low} must be below high {self.high}")
@@ -129,6 +146,7 @@ UNIT_RELATIVES: dict[str, tuple[tuple[str, float, float], ...]] = {
 
 def column_table(columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
     """Columns as a table with name, unit, low, high, role and meaning."""
+    check_arguments(columns=(columns, many(Column)))
     return pd.DataFrame(
         [(c.name, c.unit, c.low, c.high, c.role, c.meaning) for c in columns],
         columns=["name", "unit", "low", "high", "role", "meaning"],

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
+
+from reactor_yield.arguments import (
+    COUNT,
+    NON_NEGATIVE,
+    NUMBER,
+    PATH,
+    TRUTH,
+    WHOLE,
+    by_name,
+    check_arguments,
+)
 
 # Checking and splitting were here once; `reactor_yield.data.dataset` goes on offering them.
 from reactor_yield.data.check import DataProblem as DataProblem
@@ -21,12 +29,14 @@ from reactor_yield.data.columns import COLUMNS
 from reactor_yield.data.split import Split as Split
 from reactor_yield.data.split import split_dataset as split_dataset
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.files import files_together
 from reactor_yield.legacy import OLD_TOLERANCES
 from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concentration
 from reactor_yield.simulation.tube import simulate_reactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +55,10 @@ class OperatingMode:
     fraction: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        check_arguments(
+            mean=(self.mean, by_name(NUMBER)),
+            fraction=(self.fraction, by_name(NON_NEGATIVE, empty=True)),
+        )
         object.__setattr__(self, "mean", MappingProxyType(dict(self.mean)))
         object.__setattr__(self, "fraction", MappingProxyType(dict(self.fraction)))
         if list(self.mean) != list(self.fraction):
@@ -111,6 +125,14 @@ def generate_dataset(
         `reactor_yield.data.columns.COLUMNS`, then columns of other species that `kinetics` has,
         then `status` and `reason`.
     """
+    check_arguments(
+        n_samples=(n_samples, COUNT),
+        seed=(seed, WHOLE),
+        new=(new, TRUTH),
+        frozen=(frozen, TRUTH),
+        kinetics=(kinetics, Kinetics),
+        progress=(progress, TRUTH),
+    )
     blocks = iterate_dataset(
         n_samples, seed=seed, new=new, frozen=frozen, kinetics=kinetics, progress=progress
     )
@@ -136,14 +158,42 @@ def iterate_dataset(
     block
         Most rows of a block.
     """
-    if n_samples < 1:
-        message = f"n_samples must be at least 1, got {n_samples}"
-        raise InvalidConditionsError(message)
+    check_arguments(
+        n_samples=(n_samples, COUNT),
+        seed=(seed, WHOLE),
+        new=(new, TRUTH),
+        frozen=(frozen, TRUTH),
+        kinetics=(kinetics, Kinetics),
+        progress=(progress, TRUTH),
+        block=(block, COUNT),
+    )
     if set(kinetics.feed_columns) != {"Fao", "Fbo"}:
         message = (
             f"the recipe draws feeds of A and B, and this reactor's feeds are {kinetics.feeds}"
         )
         raise InvalidConditionsError(message)
+    # What is refused is refused at the call, not with the first block.
+    return _simulate_blocks(
+        n_samples,
+        seed=seed,
+        new=new,
+        frozen=frozen,
+        kinetics=kinetics,
+        progress=progress,
+        block=block,
+    )
+
+
+def _simulate_blocks(
+    n_samples: int,
+    *,
+    seed: int,
+    new: bool,
+    frozen: bool,
+    kinetics: Kinetics,
+    progress: bool,
+    block: int,
+) -> Iterator[pd.DataFrame]:
     rtol, atol = OLD_TOLERANCES if frozen else (1e-8, 1e-10)
     first = 0
     with tqdm(total=n_samples, desc="simulating", unit="row", disable=not progress) as bar:
@@ -171,19 +221,16 @@ def write_dataset(path: Path | str, n_samples: int = 10_000, **options: Any) -> 
     **options
         Of `iterate_dataset`.
     """
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            for number, rows in enumerate(iterate_dataset(n_samples, **options)):
+    check_arguments(path=(path, PATH))
+    blocks = iterate_dataset(n_samples, **options)
+
+    def write(aside: Path) -> None:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            for number, rows in enumerate(blocks):
                 rows.to_csv(file, index=False, header=number == 0)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+
+    with files_together() as outputs:
+        outputs.write_by(path, write)
 
 
 def draw_conditions(n_samples: int, *, seed: int = 0, new: bool = False) -> pd.DataFrame:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reactor_yield.arguments import SHARE, SOME_NAMES, TABLE, TRUTH, WHOLE, check_arguments
 from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.files import FilesTogether, files_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,10 +40,15 @@ class Split:
         """Write `train.csv`, `test.csv` and `scaling.json` into a folder, created if needed."""
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        self.train.to_csv(target / "train.csv", index=False)
-        self.test.to_csv(target / "test.csv", index=False)
+        with files_together() as outputs:
+            self.keep_aside(outputs, target)
+
+    def keep_aside(self, outputs: FilesTogether, folder: Path) -> None:
+        """Add the files of `write` to those of a command."""
+        outputs.write_csv(folder / "train.csv", self.train)
+        outputs.write_csv(folder / "test.csv", self.test)
         scaling = {"center": dict(self.center), "scale": dict(self.scale)}
-        (target / "scaling.json").write_text(json.dumps(scaling, indent=2) + "\n", encoding="utf-8")
+        outputs.write_json(folder / "scaling.json", scaling)
 
 
 def split_dataset(
@@ -59,6 +65,13 @@ def split_dataset(
     Standardising is not needed by any model here; it is for other tools, and uses the training
     rows alone.
     """
+    check_arguments(
+        data=(data, TABLE),
+        test_size=(test_size, SHARE),
+        seed=(seed, WHOLE),
+        standardise=(standardise, TRUTH),
+        features=(features, SOME_NAMES),
+    )
     if not 0 < test_size < 1:
         message = f"test_size must be between 0 and 1, got {test_size}"
         raise InvalidConditionsError(message)

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from reactor_yield.arguments import (
+    CONDITIONS,
+    NAMES,
+    NUMBER,
+    PREDICTS,
+    SHARE,
+    TABLE,
+    check_arguments,
+    optional,
+)
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.sensors import SensorFault, find_sensor_faults
 from reactor_yield.monitoring.shapley import plan_shapley
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from reactor_yield.yield_model import YieldModel
+
 
 _BLOCK = 20_000
 """Mixed conditions predicted at once; bounds the memory."""
@@ -101,6 +112,14 @@ def low_yield_alarm(
     Causes are Shapley values between the baseline and the current conditions; see
     `shapley.plan_shapley`. `Cto` is no condition of its own where P and To are: it follows them.
     """
+    check_arguments(
+        model=(model, PREDICTS),
+        conditions=(conditions, TABLE),
+        target=(target, optional(NUMBER)),
+        baseline=(baseline, optional(CONDITIONS)),
+        coverage=(coverage, SHARE),
+        set_points=(set_points, NAMES),
+    )
     normal = _read_baseline(model, baseline)
     if target is None:
         target = float(model.predict(pd.DataFrame([normal]))[model.target].iloc[0])

@@ -9,6 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import (
+    NUMBER,
+    PREDICTS,
+    SOME_NAMES,
+    TABLE,
+    TEXT,
+    check_arguments,
+    optional,
+)
 from reactor_yield.data.columns import FEATURES
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.drift_report import ColumnDrift, DriftReport
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reactor_yield.yield_model import YieldModel
+
 
 Array = NDArray[np.float64]
 
@@ -90,6 +100,15 @@ def detect_drift(
     ----------
     Holm (1979), jstor.org/stable/4615733; `two_samples.compare` names the tests.
     """
+    check_arguments(
+        reference=(reference, TABLE),
+        current=(current, TABLE),
+        model=(model, optional(PREDICTS)),
+        features=(features, optional(SOME_NAMES)),
+        mode_column=(mode_column, TEXT),
+        time=(time, optional(TEXT)),
+        level=(level, NUMBER),
+    )
     if features is None:
         features = FEATURES if model is None else model.features
     read = tuple(dict.fromkeys([*features, *(model.features if model is not None else ())]))

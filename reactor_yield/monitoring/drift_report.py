@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from reactor_yield.arguments import PATH, check_arguments, one_of
 from reactor_yield.files import write_json
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class DriftReport:
 
     def drifted_columns(self, group: str = "all") -> tuple[str, ...]:
         """Columns that drifted, over all rows or within one mode."""
+        known = dict.fromkeys(["all", *(c.group for c in self.columns)])
+        check_arguments(group=(group, one_of(known)))
         return tuple(c.column for c in self.columns if c.drifted and c.group == group)
 
     def to_frame(self) -> pd.DataFrame:
@@ -139,4 +142,5 @@ class DriftReport:
 
     def to_json(self, path: Path | str) -> None:
         """Write the report as JSON, whole or not at all."""
+        check_arguments(path=(path, PATH))
         write_json(path, self.to_dict())

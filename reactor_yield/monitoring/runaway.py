@@ -13,8 +13,27 @@ from scipy.signal import lfilter
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from reactor_yield.arguments import (
+    COUNT,
+    NON_NEGATIVE,
+    NUMBER,
+    POSITIVE,
+    TABLE,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    Kind,
+    check_arguments,
+    optional,
+)
 from reactor_yield.data.dataset import MODE_1
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.monitoring.alarm_count import (
+    CRITICAL_TEMPERATURE,
+    failure_runaways,
+    minutes_per_sample,
+    require_numbers,
+)
 from reactor_yield.simulation.tube import REFERENCE, Kinetics, simulate_reactor
 
 if TYPE_CHECKING:
@@ -22,10 +41,17 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-CRITICAL_TEMPERATURE = 750.0
 MEASURED = "_measured"
 _CONDITIONS = tuple(MODE_1.mean)
 _DAY = 24 * 60
+
+
+_LAGS = Kind(
+    "a list of integers from 1 on",
+    lambda value: (
+        isinstance(value, tuple | list) and len(value) > 0 and all(map(COUNT.fits, value))
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +77,13 @@ class CoolantFailure:
     recovery_minutes: int = 30
 
     def __post_init__(self) -> None:
+        check_arguments(
+            every_days=(self.every_days, NUMBER),
+            minutes=(self.minutes, WHOLE),
+            remaining=(self.remaining, NUMBER),
+            hold_minutes=(self.hold_minutes, WHOLE),
+            recovery_minutes=(self.recovery_minutes, WHOLE),
+        )
         problems = []
         if not self.every_days > 0:
             problems.append(f"every_days must be above 0, got {self.every_days}")
@@ -111,6 +144,14 @@ def realistic_series(
     -----
     m is kept above 0.5 mol/min, 4.75 spreads below its mean, before a failure's factor.
     """
+    check_arguments(
+        n_days=(n_days, COUNT),
+        seed=(seed, WHOLE),
+        correlation_minutes=(correlation_minutes, POSITIVE),
+        failure=(failure, optional(CoolantFailure)),
+        sensor_noise=(sensor_noise, NON_NEGATIVE),
+        kinetics=(kinetics, Kinetics),
+    )
     rng = np.random.default_rng(seed)
     n = n_days * _DAY
     memory = math.exp(-1 / correlation_minutes)
@@ -151,6 +192,12 @@ def sorted_series(
     (144 n_days, 3) DataFrame
         `minute` (ten apart), `T_max` and `T_max_grid`, each sorted by itself.
     """
+    check_arguments(
+        n_days=(n_days, COUNT),
+        seed=(seed, WHOLE),
+        frozen=(frozen, TRUTH),
+        kinetics=(kinetics, Kinetics),
+    )
     # The legacy generator, as for the other data of that study.
     legacy = np.random.RandomState(seed)
     spread = list(MODE_1.spread().values())
@@ -215,7 +262,7 @@ class HotSpotForecaster:
         )
         enough = features.notna().all(axis=1)
         inputs = features[enough]
-        step = _minutes_per_sample(series)
+        step = minutes_per_sample(series)
         table = pd.DataFrame(index=inputs.index)
         table["due_minute"] = series.loc[enough, "minute"] + self.lead * step
         if not len(inputs):  # scikit-learn predicts nothing for no rows
@@ -243,6 +290,15 @@ def forecast_hot_spot(
 
     `fit_hot_spot_forecaster` and `HotSpotForecaster.forecast` in one call; see there.
     """
+    check_arguments(
+        history=(history, TABLE),
+        recent=(recent, TABLE),
+        lead=(lead, COUNT),
+        target=(target, TEXT),
+        lags=(lags, _LAGS),
+        failure=(failure, optional(CoolantFailure)),
+        seed=(seed, WHOLE),
+    )
     forecaster = fit_hot_spot_forecaster(
         history, lead=lead, target=target, lags=lags, failure=failure, seed=seed
     )
@@ -266,7 +322,8 @@ def fit_hot_spot_forecaster(
     ----------
     history
         A series of equidistant samples with `minute` and `target`; where it has measured conditions
-        too (`realistic_series`), they are used and a runaway risk is fitted.
+        and `coolant` and `target` without failure too (`realistic_series`), they are used and a
+        runaway risk is fitted.
     lead
         Samples ahead.
     target
@@ -287,7 +344,9 @@ def fit_hot_spot_forecaster(
     if lead < 1 or not lags or min(lags) < 1:
         message = f"lead and lags must be at least 1 sample, got {lead} and {tuple(lags)}"
         raise InvalidConditionsError(message)
-    has_conditions = {c + MEASURED for c in _CONDITIONS} <= set(history.columns)
+    # The risk is learned from failures: the history must say when the coolant failed, too.
+    needed = {"coolant", f"{target}_without_failure", *(c + MEASURED for c in _CONDITIONS)}
+    has_conditions = needed <= set(history.columns)
     listens = (failure or CoolantFailure()) if has_conditions else None
     features, current = _features(history, target, lags, listens, correlation_minutes)
     change = history[target].shift(-lead) - current
@@ -326,162 +385,6 @@ def fit_hot_spot_forecaster(
         regressor=regressor,
         classifier=classifier,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmCount:
-    """What an alarm was worth over a series.
-
-    Attributes
-    ----------
-    name
-        Of the way of forecasting.
-    n_days
-        Length of the series.
-    n_alarms, n_false
-        Alarms raised, and those after which nothing ran away within the window nor before they
-        ended.
-    lead_minutes
-        For each runaway the minutes from the alarm that stood when it came back to when that was
-        raised; 0 when none stood.
-    n_warned
-        Runaways whose lead is at least what was asked for.
-    alarm_share
-        Share of the time in alarm.
-    """
-
-    name: str
-    n_days: float
-    n_alarms: int
-    n_false: int
-    lead_minutes: tuple[float, ...]
-    n_warned: int
-    alarm_share: float
-
-    @property
-    def false_alarms_per_10_days(self) -> float:
-        """False alarms in ten days."""
-        return 10 * self.n_false / self.n_days
-
-    @property
-    def n_missed(self) -> int:
-        """Runaways that were not warned in time."""
-        return len(self.lead_minutes) - self.n_warned
-
-
-def count_alarms(
-    series: pd.DataFrame,
-    alarm: pd.Series,
-    *,
-    name: str,
-    target: str = "T_max",
-    runaways: Sequence[int] | None = None,
-    lead_minutes: float = 10.0,
-    window_minutes: float = 60.0,
-    rest_minutes: float = 60.0,
-    critical_temperature: float = CRITICAL_TEMPERATURE,
-) -> AlarmCount:
-    """Count warned and missed runaways and false alarms.
-
-    Parameters
-    ----------
-    series
-        With `minute` and the true `target`.
-    alarm : bool Series
-        For some or all rows of `series`; the rest is taken as no alarm.
-    name
-        For plots and tables.
-    runaways
-        Row numbers where a runaway begins; by default every sample above the critical temperature
-        after one that is not. `failure_runaways` finds those that a coolant failure caused.
-    lead_minutes
-        Warning time that counts as in time.
-    window_minutes
-        An alarm is false when nothing runs away from when it is raised until this long after, or
-        until it ends if that is later.
-    rest_minutes
-        Alarms less than this apart are one.
-    critical_temperature
-        K.
-    """
-    step = _minutes_per_sample(series)
-    hot = (series[target] > critical_temperature).to_numpy()
-    raised = alarm.reindex(series.index, fill_value=False).to_numpy(dtype=bool)
-    episodes = _episodes(raised, rest=int(rest_minutes / step))
-    window = int(window_minutes / step)
-    n_false = sum(not hot[a : max(b, a + window) + 1].any() for a, b in episodes)
-    if runaways is None:
-        runaways = np.flatnonzero(hot & ~np.concatenate([[False], hot[:-1]])).tolist()
-    leads = []
-    for onset in runaways:
-        standing = [a for a, b in episodes if a <= onset <= b + lead_minutes / step]
-        leads.append(float(onset - min(standing)) * step if standing else 0.0)
-    return AlarmCount(
-        name=name,
-        n_days=len(series) * step / _DAY,
-        n_alarms=len(episodes),
-        n_false=int(n_false),
-        lead_minutes=tuple(leads),
-        n_warned=sum(lead >= lead_minutes for lead in leads),
-        alarm_share=float(raised.mean()),
-    )
-
-
-def failure_runaways(
-    series: pd.DataFrame,
-    *,
-    target: str = "T_max",
-    critical_temperature: float = CRITICAL_TEMPERATURE,
-    calm_minutes: int = 30,
-) -> list[int]:
-    """Row numbers of the first runaway of each coolant failure that would not have come without it.
-
-    Failures that begin within `calm_minutes` after a runaway of another cause are left out: the
-    alarm was already due.
-    """
-    failing = (series["coolant"] < 1).to_numpy()
-    hot = (series[target] > critical_temperature).to_numpy()
-    caused = hot & (series[f"{target}_without_failure"] <= critical_temperature).to_numpy()
-    onsets = []
-    for first, last in _episodes(failing, rest=1):
-        found = np.flatnonzero(caused[first : last + 1])
-        if len(found) and not hot[max(0, first - calm_minutes) : first].any():
-            onsets.append(int(first + found[0]))
-    return onsets
-
-
-def choose_alarm_level(
-    series: pd.DataFrame,
-    score: pd.Series,
-    *,
-    target: str = "T_max",
-    false_alarms_per_10_days: float = 1.0,
-) -> float:
-    """Lowest level of a score whose alarms stay within a budget of false ones on this series.
-
-    Levels are tried from the highest down, among 40 that 0.01 % to 30 % of the scores exceed.
-
-    Parameters
-    ----------
-    series, target
-        As for `count_alarms`.
-    score
-        For some or all rows of `series`, such as the forecast or its risk; an alarm is above it.
-    false_alarms_per_10_days
-        The budget.
-
-    Returns
-    -------
-    float
-        Infinity where even the highest level goes over the budget: then nothing raises an alarm.
-    """
-    best = math.inf
-    for level in np.unique(np.quantile(score, 1 - np.geomspace(1e-4, 0.3, 40)))[::-1]:
-        count = count_alarms(series, score > level, name="", target=target, runaways=())
-        if count.false_alarms_per_10_days > false_alarms_per_10_days:
-            break
-        best = float(level)
-    return best
 
 
 def coolant_failure_probability(
@@ -556,20 +459,13 @@ def _draw_failures(n: int, failure: CoolantFailure, rng: np.random.Generator) ->
     return left
 
 
-def _minutes_per_sample(series: pd.DataFrame) -> float:
-    steps = np.diff(series["minute"].to_numpy(dtype=float))
-    if not len(steps) or not np.allclose(steps, steps[0]) or not steps[0] > 0:
-        message = "the series needs a column 'minute' that rises by equal steps"
-        raise InvalidConditionsError(message)
-    return float(steps[0])
-
-
 def _measurement(series: pd.DataFrame, column: str) -> pd.Series:
     """Measured column where there is one."""
     name = column + MEASURED if column + MEASURED in series.columns else column
     if name not in series.columns:
         message = f"the series lacks {column!r}; found {list(series.columns)}"
         raise InvalidConditionsError(message)
+    require_numbers(series, [name])
     return series[name]
 
 
@@ -619,14 +515,3 @@ def _risk_classes(series: pd.DataFrame, target: str, critical_temperature: float
     ):
         classes[max(0, onset - 60) : onset] = 1
     return pd.Series(classes, index=series.index)
-
-
-def _episodes(raised: NDArray[np.bool_], *, rest: int) -> list[tuple[int, int]]:
-    """First and last row of each run of true values, runs less than `rest` apart joined."""
-    rows = np.flatnonzero(raised)
-    if not len(rows):
-        return []
-    breaks = np.flatnonzero(np.diff(rows) > max(1, rest))
-    firsts = rows[np.concatenate([[0], breaks + 1])]
-    lasts = rows[np.concatenate([breaks, [len(rows) - 1]])]
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))

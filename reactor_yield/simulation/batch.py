@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import CONDITIONS, POSITIVE, check_arguments, optional
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.simulation.kinetics import Kinetics
 from reactor_yield.simulation.rates import Rates
 from reactor_yield.simulation.stiff import integrate_any
 from reactor_yield.simulation.vessel import Vessel
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reactor_yield.simulation.integrator import Integration
-    from reactor_yield.simulation.kinetics import Kinetics
 
 Array = NDArray[np.float64]
 
@@ -71,6 +72,13 @@ def simulate_batch_reactor(
     InvalidConditionsError
         When columns are missing; a bad row does not raise, it is marked.
     """
+    check_arguments(
+        recipes=(recipes, CONDITIONS),
+        kinetics=(kinetics, Kinetics),
+        vessel=(vessel, optional(Vessel)),
+        rtol=(rtol, POSITIVE),
+        atol=(atol, POSITIVE),
+    )
     vessel = vessel or Vessel(thermal="adiabatic")
     table = recipes if isinstance(recipes, pd.DataFrame) else pd.DataFrame([dict(recipes)])
     inputs = _read_recipes(table, kinetics, vessel)

@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import f as f_distribution
 
+from reactor_yield.arguments import (
+    FUNCTION,
+    POSITIVE,
+    SHARE,
+    TABLE,
+    Kind,
+    by_name,
+    check_arguments,
+    optional,
+)
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.simulation.kinetics import Kinetics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from reactor_yield.simulation.kinetics import Kinetics
 
 Array = NDArray[np.float64]
 
@@ -57,21 +67,39 @@ class KineticsFit:
         ----------
         Bates & Watts (1988), Nonlinear Regression Analysis, eq. 2.20, doi:10.1002/9780470316757.
         """
+        check_arguments(kinetics=(kinetics, Kinetics), confidence=(confidence, SHARE))
         away = _read_parameters(kinetics, self.parameters) - self.estimate
         size = len(away)
-        distance = float(away @ np.linalg.solve(self.covariance, away)) / size
+        try:
+            distance = float(away @ np.linalg.solve(self.covariance, away)) / size
+        except np.linalg.LinAlgError as problem:
+            message = "the data are met exactly: with no error seen there is no confidence region"
+            raise InvalidConditionsError(message) from problem
         return distance <= f_distribution.ppf(confidence, size, self.n_values - size)
 
     def to_frame(self, *, confidence: float = 0.95) -> pd.DataFrame:
         """Each constant with its own interval: `estimate`, `lower`, `upper`."""
+        check_arguments(confidence=(confidence, SHARE))
         size = self.n_values - len(self.estimate)
         wide = np.sqrt(np.diag(self.covariance) * f_distribution.ppf(confidence, 1, size))
         rows = []
         for (reaction, name), value, half in zip(self.parameters, self.estimate, wide, strict=True):
             ends = np.array([value, value - half, value + half])
-            ends = np.exp(ends) if name in _LOGARITHMIC else ends
+            with np.errstate(over="ignore"):  # an interval without an upper end
+                ends = np.exp(ends) if name in _LOGARITHMIC else ends
             rows.append((reaction, name, *ends))
         return pd.DataFrame(rows, columns=["reaction", "constant", "estimate", "lower", "upper"])
+
+
+_PARAMETERS = Kind(
+    "a list of (reaction, parameter), one at least",
+    lambda value: (
+        isinstance(value, tuple | list)
+        and len(value) > 0
+        and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in value)
+        and all(isinstance(word, str) for pair in value for word in pair)
+    ),
+)
 
 
 def fit_kinetics(
@@ -115,6 +143,13 @@ def fit_kinetics(
     Bates & Watts (1988), doi:10.1002/9780470316757; logarithms of the constants at a reference
     temperature inside the data keep them from being correlated.
     """
+    check_arguments(
+        data=(data, TABLE),
+        kinetics=(kinetics, Kinetics),
+        simulate=(simulate, FUNCTION),
+        measured=(measured, by_name(POSITIVE)),
+        parameters=(parameters, optional(_PARAMETERS)),
+    )
     wanted = tuple(
         parameters
         if parameters is not None

@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import (
+    FUNCTION,
+    NUMBER,
+    SOME_NAMES,
+    TEXT,
+    Kind,
+    by_name,
+    check_arguments,
+    many,
+    optional,
+)
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
@@ -18,6 +29,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+
+
+_TWO_NUMBERS = Kind(
+    "two finite numbers",
+    lambda value: (
+        isinstance(value, tuple | list) and len(value) == 2 and all(map(NUMBER.fits, value))
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +93,20 @@ class Reaction:
     rate: Callable[[Mapping[str, Array], Array], Array] | None = None
 
     def __post_init__(self) -> None:
+        check_arguments(
+            name=(self.name, TEXT),
+            rate_constant=(self.rate_constant, NUMBER),
+            reference_temperature=(self.reference_temperature, NUMBER),
+            activation_energy=(self.activation_energy, NUMBER),
+            orders=(self.orders, by_name(NUMBER, empty=True)),
+            stoichiometry=(self.stoichiometry, by_name(NUMBER)),
+            heat=(self.heat, NUMBER),
+            equilibrium_constant=(self.equilibrium_constant, optional(NUMBER)),
+            reverse_orders=(self.reverse_orders, optional(by_name(NUMBER, empty=True))),
+            adsorption=(self.adsorption, by_name(_TWO_NUMBERS, empty=True)),
+            sites=(self.sites, NUMBER),
+            rate=(self.rate, optional(FUNCTION)),
+        )
         object.__setattr__(self, "orders", MappingProxyType(dict(self.orders)))
         object.__setattr__(self, "stoichiometry", MappingProxyType(dict(self.stoichiometry)))
         object.__setattr__(self, "adsorption", MappingProxyType(dict(self.adsorption)))
@@ -102,7 +135,7 @@ class Reaction:
         # A rate that does not fall to zero with a species it spends would drive its flow negative.
         problems += [
             f"reaction {self.name!r} spends {species!r} but its rate does not depend on it: "
-            f"give {species!r} an order above 0"
+            f"give {species!r} one above 0 in orders"
             for species, moles in self.stoichiometry.items()
             if moles < 0 and not self.orders.get(species, 0) > 0 and self.rate is None
         ]
@@ -180,6 +213,20 @@ class Kinetics:
     species: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        check_arguments(
+            heat_capacities=(self.heat_capacities, by_name(NUMBER)),
+            reactions=(self.reactions, many(Reaction)),
+            feeds=(self.feeds, SOME_NAMES),
+            key_reactant=(self.key_reactant, TEXT),
+            product=(self.product, TEXT),
+            volume=(self.volume, NUMBER),
+            heat_transfer=(self.heat_transfer, NUMBER),
+            coolant_heat_capacity=(self.coolant_heat_capacity, NUMBER),
+            critical_temperature=(self.critical_temperature, NUMBER),
+            gas_constant=(self.gas_constant, NUMBER),
+            gas_law_constant=(self.gas_law_constant, NUMBER),
+            pressure_drop=(self.pressure_drop, NUMBER),
+        )
         object.__setattr__(self, "heat_capacities", MappingProxyType(dict(self.heat_capacities)))
         object.__setattr__(self, "reactions", tuple(self.reactions))
         object.__setattr__(self, "feeds", tuple(self.feeds))

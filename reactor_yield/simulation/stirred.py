@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import CONDITIONS, check_arguments, optional
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.simulation.kinetics import Kinetics
 from reactor_yield.simulation.rates import Rates
 from reactor_yield.simulation.vessel import Vessel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reactor_yield.simulation.kinetics import Kinetics
 
 Array = NDArray[np.float64]
 
@@ -62,6 +63,11 @@ def simulate_stirred_tank(
     InvalidConditionsError
         When columns are missing; a bad row does not raise, it is marked.
     """
+    check_arguments(
+        conditions=(conditions, CONDITIONS),
+        kinetics=(kinetics, Kinetics),
+        vessel=(vessel, optional(Vessel)),
+    )
     vessel = vessel or Vessel(thermal="adiabatic")
     table = conditions if isinstance(conditions, pd.DataFrame) else pd.DataFrame([dict(conditions)])
     inputs = _read_inputs(table, kinetics, vessel)

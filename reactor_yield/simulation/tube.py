@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import CONDITIONS, COUNT, POSITIVE, TRUTH, check_arguments
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.legacy import frozen_parameters, grid_positions
 from reactor_yield.simulation.kinetics import REFERENCE, Kinetics, inlet_concentration
@@ -80,6 +81,15 @@ def simulate_reactor(
     InvalidConditionsError
         When columns are missing or not numeric; a bad row does not raise, it is marked.
     """
+    check_arguments(
+        conditions=(conditions, CONDITIONS),
+        kinetics=(kinetics, Kinetics),
+        frozen=(frozen, TRUTH),
+        profiles=(profiles, TRUTH),
+        n_positions=(n_positions, COUNT),
+        rtol=(rtol, POSITIVE),
+        atol=(atol, POSITIVE),
+    )
     if profiles:
         warnings.warn(
             "simulate_reactor(profiles=True) is deprecated; call simulate_profiles",
@@ -139,6 +149,14 @@ def simulate_profiles(
     InvalidConditionsError
         When columns are missing or `n_positions` is below 2.
     """
+    check_arguments(
+        conditions=(conditions, CONDITIONS),
+        kinetics=(kinetics, Kinetics),
+        frozen=(frozen, TRUTH),
+        n_positions=(n_positions, COUNT),
+        rtol=(rtol, POSITIVE),
+        atol=(atol, POSITIVE),
+    )
     if n_positions < 2:
         message = f"n_positions must be at least 2, got {n_positions}"
         raise InvalidConditionsError(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from reactor_yield.arguments import NUMBER, TEXT, check_arguments
 from reactor_yield.errors import InvalidConditionsError
 
 PHASES = ("liquid", "gas")
@@ -39,6 +40,13 @@ class Vessel:
     turnaround: float = 0.0
 
     def __post_init__(self) -> None:
+        check_arguments(
+            phase=(self.phase, TEXT),
+            thermal=(self.thermal, TEXT),
+            heat_transfer=(self.heat_transfer, NUMBER),
+            inert_heat_capacity=(self.inert_heat_capacity, NUMBER),
+            turnaround=(self.turnaround, NUMBER),
+        )
         problems = [
             f"vessel: {name} must be one of {allowed}, got {value!r}"
             for name, value, allowed in (

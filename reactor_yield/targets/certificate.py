@@ -11,8 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from reactor_yield.arguments import (
+    COUNT,
+    FUNCTION,
+    NUMBER,
+    SHARE,
+    TEXT,
+    WHOLE,
+    by_name,
+    check_arguments,
+)
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.targets.disturbances import Disturbances, disturb, draw_deviations, repeat_rows
+from reactor_yield.targets.disturbances import (
+    DISTURBANCES,
+    Disturbances,
+    disturb,
+    draw_deviations,
+    repeat_rows,
+)
 
 Array = NDArray[np.float64]
 
@@ -101,6 +117,17 @@ def certify_point(
     ----------
     Clopper & Pearson (1934), doi:10.1093/biomet/26.4.404.
     """
+    check_arguments(
+        simulate=(simulate, FUNCTION),
+        conditions=(conditions, by_name(NUMBER)),
+        disturbances=(disturbances, DISTURBANCES),
+        limit=(limit, NUMBER),
+        share=(share, SHARE),
+        confidence=(confidence, SHARE),
+        n_draws=(n_draws, COUNT),
+        output=(output, TEXT),
+        seed=(seed, WHOLE),
+    )
     check_chances(share, confidence, n_draws)
     rng = np.random.default_rng(seed)
     exceeded = count_exceeding(

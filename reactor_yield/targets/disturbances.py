@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import FUNCTION, NUMBER, TABLE, Kind, by_name
 from reactor_yield.data.dataset import OperatingMode
 from reactor_yield.errors import InvalidConditionsError
 
@@ -23,6 +24,18 @@ Disturbances: TypeAlias = (
 """Deviations from the conditions set, in the columns' units: the spread of an `OperatingMode`;
 standard deviations of independent normal deviations per column; a table of deviations that were
 seen, whose rows are drawn at random; or a function of a number of rows and a random generator."""
+
+#: How an argument of that kind is checked; what it holds is checked when it is drawn from.
+DISTURBANCES = Kind(
+    "an OperatingMode, deviations by column, a table of them, a function, or None",
+    lambda value: (
+        value is None
+        or isinstance(value, OperatingMode)
+        or TABLE.fits(value)
+        or by_name(NUMBER).fits(value)
+        or FUNCTION.fits(value)
+    ),
+)
 
 
 def draw_deviations(

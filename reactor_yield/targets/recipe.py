@@ -9,14 +9,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import (
+    ANYTHING,
+    COUNT,
+    FUNCTION,
+    NUMBER,
+    SHARE,
+    TEXT,
+    WHOLE,
+    Kind,
+    a,
+    by_name,
+    check_arguments,
+    either,
+    one_of,
+    optional,
+)
 from reactor_yield.errors import InvalidConditionsError
-from reactor_yield.targets.disturbances import disturb, draw_deviations, repeat_rows
+from reactor_yield.targets.disturbances import DISTURBANCES, disturb, draw_deviations, repeat_rows
+from reactor_yield.yield_model import YieldModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reactor_yield.targets.disturbances import Disturbances
-    from reactor_yield.yield_model import YieldModel
 
 Array = NDArray[np.float64]
 
@@ -24,6 +40,12 @@ Outlet: TypeAlias = Callable[[Array, Array], Mapping[str, Any]]
 """Fractions of a batch that become each state, from yields and conversions, all (n,)."""
 
 _BAND = 0.05
+
+
+_TOTALS = Kind(
+    "an array of numbers, one at least",
+    lambda value: isinstance(value, np.ndarray) and value.size > 0 and value.dtype.kind in "iuf",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +90,31 @@ class Recipe:
         which
             Whose promise: `"lower"` or `"mean"`.
         """
+        check_arguments(totals=(totals, _TOTALS), which=(which, one_of(self.fractions)))
         return float(np.mean(totals >= self.n_batches * self.fractions[which] - 1e-12))
+
+
+#: What fits each argument of `recipe_from_yield`.
+_FITS: dict[str, Kind | type] = {
+    "model": YieldModel,
+    "conditions": by_name(ANYTHING),
+    "coverage": SHARE,
+    "n_batches": COUNT,
+    "conversion": either(NUMBER, a(YieldModel)),
+    "disturbances": DISTURBANCES,
+    "shared": DISTURBANCES,
+    "outlet": optional(FUNCTION),
+    "product": TEXT,
+    "task": TEXT,
+    "consumes": optional(by_name(NUMBER)),
+    "unit": TEXT,
+    "max_batch": NUMBER,
+    "min_batch": NUMBER,
+    "throughput": optional(NUMBER),
+    "fixed_time": NUMBER,
+    "n_draws": COUNT,
+    "seed": WHOLE,
+}
 
 
 def recipe_from_yield(
@@ -141,6 +187,7 @@ def recipe_from_yield(
         When the fractions do not sum to 1, the conditions cannot be predicted, or a number is not
         what it must be.
     """
+    check_arguments(**{name: (value, _FITS[name]) for name, value in locals().items()})
     _check_numbers(coverage, n_batches, max_batch, min_batch, throughput, fixed_time, n_draws)
     rng = np.random.default_rng(seed)
     table = _draw_conditions(conditions, disturbances, shared, n_draws, n_batches, rng)
@@ -206,6 +253,15 @@ def simulate_campaigns(
     seed
         Of the draws; another one than the recipe's.
     """
+    check_arguments(
+        make=(make, FUNCTION),
+        conditions=(conditions, by_name(ANYTHING)),
+        n_batches=(n_batches, COUNT),
+        disturbances=(disturbances, DISTURBANCES),
+        shared=(shared, DISTURBANCES),
+        n_campaigns=(n_campaigns, COUNT),
+        seed=(seed, WHOLE),
+    )
     rng = np.random.default_rng(seed)
     table = _draw_conditions(conditions, disturbances, shared, n_campaigns, n_batches, rng)
     made = [

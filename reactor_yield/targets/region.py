@@ -13,6 +13,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
 
+from reactor_yield.arguments import (
+    COUNT,
+    FUNCTION,
+    NUMBER,
+    PAIR,
+    SHARE,
+    TABLE,
+    TEXT,
+    WHOLE,
+    by_name,
+    check_arguments,
+    either,
+    optional,
+)
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.targets.certificate import (
     Certificate,
@@ -24,7 +38,7 @@ from reactor_yield.targets.certificate import (
     largest_count,
     upper_chance,
 )
-from reactor_yield.targets.disturbances import disturb, draw_deviations, repeat_rows
+from reactor_yield.targets.disturbances import DISTURBANCES, disturb, draw_deviations, repeat_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,10 +79,12 @@ class SafeRegion:
 
     def decision(self, points: pd.DataFrame) -> Array:
         """Decision function of handles, (n,); the smaller, the deeper inside."""
+        check_arguments(points=(points, TABLE))
         return np.asarray(self.estimator.decision_function(points[list(self.inputs)].to_numpy()))
 
     def contains(self, points: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether points lie in the region and in the box that was sampled, (n,)."""
+        check_arguments(points=(points, TABLE))
         values = points[list(self.inputs)].to_numpy(dtype=float)
         inside = ((values >= self.lower) & (values <= self.upper)).all(axis=1)
         return np.asarray(inside & (self.decision(points) <= -self.margin))
@@ -169,6 +185,19 @@ def safe_region(
     (1959), doi:10.1287/mnsc.6.1.73; tested at a candidate: Luedtke & Ahmed (2008),
     doi:10.1137/070702928.
     """
+    check_arguments(
+        simulate=(simulate, FUNCTION),
+        conditions=(conditions, by_name(either(NUMBER, PAIR))),
+        disturbances=(disturbances, DISTURBANCES),
+        limit=(limit, NUMBER),
+        share=(share, SHARE),
+        confidence=(confidence, SHARE),
+        n_draws=(n_draws, COUNT),
+        seed=(seed, WHOLE),
+        output=(output, TEXT),
+        prefer=(prefer, optional(FUNCTION)),
+        n_samples=(n_samples, COUNT),
+    )
     check_chances(share, confidence, n_draws)
     fixed, handles = _read_conditions(conditions)
     trial = _Trial(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from reactor_yield.arguments import COUNT, PREDICTS, SHARE, TABLE, WHOLE, check_arguments
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def evaluate_yield_model(
     InvalidConditionsError
         When no row can be compared.
     """
+    check_arguments(model=(model, PREDICTS), data=(data, TABLE), coverage=(coverage, SHARE))
     truth = _read_truth(model, data)
     found = model.predict_interval(data, coverage=coverage)
     error = (found[model.target] - truth).to_numpy(dtype=float)
@@ -81,6 +83,12 @@ def permutation_importance(
     InvalidConditionsError
         When no row can be used, or a feature is missing.
     """
+    check_arguments(
+        model=(model, PREDICTS),
+        data=(data, TABLE),
+        seed=(seed, WHOLE),
+        n_repeats=(n_repeats, COUNT),
+    )
     rng = np.random.default_rng(seed)
     truth = _read_truth(model, data).to_numpy()
     first = np.abs(model.predict(data)[model.target].to_numpy(dtype=float) - truth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -14,6 +15,18 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
+from reactor_yield.arguments import (
+    COUNT,
+    PAIR,
+    SOME_NAMES,
+    TABLE,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    Kind,
+    check_arguments,
+    optional,
+)
 from reactor_yield.data.columns import FEATURES, PHYSICAL_LIMITS, TARGET
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.yield_model.conformal import learn_local_errors
@@ -28,8 +41,6 @@ from reactor_yield.yield_model.ridge import fit_ridge
 from reactor_yield.yield_model.trees import TreesPredictor, fit_boosting, fit_forest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from reactor_yield.yield_model.predictor import Predictor
 
 Array = NDArray[np.float64]
@@ -38,6 +49,19 @@ Indices = NDArray[np.int64]
 CANDIDATES = ("forest", "boosting", "gp", "ridge")
 _MIN_ROWS = 60
 _SELECTION_FOLDS, _CALIBRATION_FOLDS = 3, 5
+
+_ROWS_OR_COLUMN = Kind(
+    "a column's name, a value per row, or None",
+    lambda value: (
+        value is None
+        or TEXT.fits(value)
+        or (
+            isinstance(value, Sequence | pd.Series | pd.Index | np.ndarray)
+            and not isinstance(value, str | bytes)
+            and len(value) > 0
+        )
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +97,23 @@ class _Training:
         if kind == "forest":
             return fit_forest(inputs, outputs, seed=self.seed, n_trees=self.n_trees)
         return fit_boosting(inputs, outputs, seed=self.seed)
+
+
+#: What fits each argument of `fit_yield_model`.
+_FITS: dict[str, Kind | type] = {
+    "data": TABLE,
+    "model": TEXT,
+    "seed": WHOLE,
+    "features": SOME_NAMES,
+    "target": TEXT,
+    "groups": _ROWS_OR_COLUMN,
+    "time": _ROWS_OR_COLUMN,
+    "gaps": TEXT,
+    "limits": optional(PAIR),
+    "n_trees": COUNT,
+    "n_points": COUNT,
+    "progress": TRUTH,
+}
 
 
 def fit_yield_model(
@@ -137,6 +178,7 @@ def fit_yield_model(
     where rows belong together), five folds of the others. Everything runs on one thread, so that
     its time and result do not depend on a machine's other work.
     """
+    check_arguments(**{name: (value, _FITS[name]) for name, value in locals().items()})
     if model not in (*CANDIDATES, "best"):
         message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
         raise InvalidConditionsError(message)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.arguments import COUNT, SHARE, TABLE, check_arguments
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class YieldModel:
             `outside`, text naming each feature out of the training range or missing (where one is
             missing and gaps are refused, the prediction is NaN).
         """
+        check_arguments(conditions=(conditions, TABLE))
         encoded = self.encoding.encode(conditions)
         mean = self._expect(encoded)
         where = self._locate(encoded)
@@ -102,6 +104,7 @@ class YieldModel:
         coverage
             Share of rows, drawn like the training rows, whose true value lies inside.
         """
+        check_arguments(conditions=(conditions, TABLE), coverage=(coverage, SHARE))
         encoded = self.encoding.encode(conditions)
         _, lower, upper = self._bound(encoded, self._locate(encoded), coverage)
         return pd.DataFrame({"lower": lower, "upper": upper}, index=conditions.index)
@@ -119,6 +122,7 @@ class YieldModel:
         (n, 5) DataFrame, indexed like `conditions`
             The target, `lower`, `upper`, `in_range` and `outside`.
         """
+        check_arguments(conditions=(conditions, TABLE), coverage=(coverage, SHARE))
         encoded = self.encoding.encode(conditions)
         where = self._locate(encoded)
         mean, lower, upper = self._bound(encoded, where, coverage)
@@ -131,6 +135,7 @@ class YieldModel:
         A row can be out of range although each of its values is in: 2.5 % of rows drawn like the
         training rows are. A row that cannot be judged, for a gap that is refused, is out of range.
         """
+        check_arguments(conditions=(conditions, TABLE))
         encoded = self.encoding.encode(conditions)
         outside = self._locate(encoded)[1] > self.neighbourhood.limit
         return pd.Series(outside, index=conditions.index, name="out_of_range")
@@ -158,6 +163,7 @@ class YieldModel:
         ----------
         Split-conformal rescaling: Lei et al. (2018), doi:10.1080/01621459.2017.1307116.
         """
+        check_arguments(data=(data, TABLE), coverage=(coverage, SHARE))
         if self.target not in data.columns:
             message = f"recalibration needs the column {self.target!r}; found {list(data.columns)}"
             raise InvalidConditionsError(message)
@@ -192,6 +198,7 @@ class YieldModel:
 
     def expect(self, conditions: pd.DataFrame) -> pd.Series:
         """Predict the target alone, the quickest way: no interval, no range; (n,)."""
+        check_arguments(conditions=(conditions, TABLE))
         encoded = self.encoding.encode(conditions)
         mean = np.clip(self._expect(encoded), *self.limits)
         return pd.Series(mean, index=conditions.index, name=self.target)
@@ -206,6 +213,10 @@ class YieldModel:
         n_batches
             Of each campaign.
         """
+        check_arguments(conditions=(conditions, TABLE), n_batches=(n_batches, COUNT))
+        if len(conditions) % n_batches:
+            message = f"conditions: {len(conditions)} rows are no campaigns of {n_batches} batches"
+            raise InvalidConditionsError(message)
         coordinates, _ = self._locate(self.encoding.encode(conditions))
         nearest = self.neighbourhood.nearest(coordinates).reshape(-1, n_batches)
         return self.error_split.within_campaigns(nearest)

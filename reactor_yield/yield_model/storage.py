@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from reactor_yield.errors import InvalidModelFileError
+from reactor_yield.arguments import PATH, check_arguments
+from reactor_yield.errors import InvalidModelFileError, StorageError
+from reactor_yield.files import write_bytes
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
 from reactor_yield.yield_model.error_split import ErrorSplit
@@ -48,6 +47,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     `model.json` holds schema, training range, intervals, report and, but for trees, the whole
     model; fitted trees are in `estimator.skops`; `checksums.json` has the SHA-256 of both.
     """
+    check_arguments(path=(path, PATH))
     content: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -78,7 +78,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
-    _write_whole(Path(path), packed.getvalue())
+    write_bytes(path, packed.getvalue())
 
 
 def load_yield_model(path: Path | str) -> YieldModel:
@@ -89,7 +89,12 @@ def load_yield_model(path: Path | str) -> YieldModel:
     InvalidModelFileError
         When the file is no such archive, is of another format version, was changed since it was
         written, or holds a type that is not a fitted tree model; nothing in it is executed.
+    StorageError
+        When there is no such file, or it cannot be read.
     """
+    check_arguments(path=(path, PATH))
+    if not Path(path).is_file():
+        raise StorageError(f"path: there is no file {str(path)!r}")
     entries = _read_entries(path)
     try:
         content = json.loads(entries["model.json"])
@@ -131,8 +136,8 @@ def _read_entries(path: Path | str) -> dict[str, bytes]:
             for info in archive.infolist() if size <= _LARGEST else ():
                 with archive.open(info) as packed:  # its real size need not be the one stated
                     entries[info.filename] = packed.read(info.file_size + 1)
-    except OSError:
-        raise
+    except OSError as error:
+        raise StorageError(f"path: {str(path)!r} cannot be read: {error.strerror}") from error
     except Exception as error:  # zipfile raises many kinds, whatever the damage
         message = f"{path} is not a saved yield model: {error!r}"
         raise InvalidModelFileError(message) from error
@@ -193,21 +198,3 @@ def _rebuild_predictor(content: Mapping[str, Any], trees: bytes | None) -> Predi
         message = f"a {type(estimator).__name__} is not a yield model's estimator"
         raise TypeError(message)
     return TreesPredictor(estimator=estimator)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a temporary file beside the target and rename it: no reader sees half a model."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

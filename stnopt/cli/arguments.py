@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stnopt.errors import InvalidInputError
+from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant.read import load_example, read_network
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from stnopt.plant.network import Network
 
@@ -36,6 +37,33 @@ def is_file(plant: str) -> bool:
 def read_plant(plant: str) -> Network:
     """Read a plant file or an example."""
     return read_network(plant) if is_file(plant) else load_example(plant)
+
+
+def read_together(*readers: Callable[[], Any]) -> list[Any]:
+    """Read the sections of a plant's files; what is wrong with any of them is told at once.
+
+    Raises
+    ------
+    InvalidInputError, InvalidNetworkError
+        The one error there is, or all problems of all sections, by file.
+    """
+    found, errors = [], []
+    for read in readers:
+        try:
+            found.append(read())
+        except (InvalidInputError, InvalidNetworkError) as error:
+            errors.append(error)
+    sources = list(dict.fromkeys(error.source for error in errors))
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        told = dict.fromkeys((e.source, problem) for e in errors for problem in e.problems)
+        one = len(sources) == 1
+        raise InvalidInputError(
+            [problem if one or not source else f"{source}: {problem}" for source, problem in told],
+            source=sources[0] if one else "",
+        )
+    return found
 
 
 def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list[float]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def table(frame: pd.DataFrame) -> Callable[[Path], object]:
     """Writer of a table, without its index."""
-    return lambda path: frame.to_csv(path, index=False)
+    return lambda aside: frame.to_csv(aside, index=False)
 
 
 def figure(draw: Callable[..., Any], *data: Any, **options: Any) -> Callable[[Path], object]:

@@ -156,6 +156,8 @@ def _read_targets(path: Path) -> pd.DataFrame:
                 problems.append((f"line {line}", f"{title} must be a number, got {value!r}"))
             columns[title].append(float(value) if is_number(value) else math.nan)
     refuse_lines(problems, f"targets file {read.name!r}")
+    if not read.rows:
+        raise InvalidInputError(f"targets file {read.name!r}: no targets below the header")
     return pd.DataFrame(columns)
 
 

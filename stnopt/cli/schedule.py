@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, note, read_plant
+from stnopt.cli.arguments import PLANT_HELP, add_events, note, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.write_schedule import write_schedule
@@ -51,10 +51,12 @@ def run(options: argparse.Namespace) -> int:
 
     if options.out is not None:
         check_folder(options.out, "--out")
-    network = read_plant(options.plant)
-    problem = choose_problem(options)
+    network, problem, start = read_together(
+        lambda: read_plant(options.plant),
+        lambda: choose_problem(options),
+        lambda: read_start(options.plant),
+    )
     clock = Clock.of(options.start, network, problem.start)
-    start = read_start(options.plant)
     asked = bool(problem.targets or problem.deliveries or problem.orders)
     if asked and (code := _print_impossible(network, problem, start, options, clock)) is not None:
         return code

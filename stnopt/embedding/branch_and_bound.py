@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyomo.environ as pyo
 
+from stnopt.arguments import checked_count, checked_share, checked_time, checked_truth
 from stnopt.embedding.branching import best_split
 from stnopt.embedding.constraint import RegionBlock, nonlinear_constraints
 from stnopt.embedding.inputs import (
@@ -43,7 +44,6 @@ from stnopt.embedding.outer_approximation import OuterApproximation, approximate
 from stnopt.embedding.region_parts import collect_parts
 from stnopt.embedding.search_result import SearchEnd, checked_result
 from stnopt.errors import UnsupportedModelError
-from stnopt.feasibility.arguments import checked_count, checked_share, checked_time, checked_truth
 from stnopt.feasibility.decision_bounds import describe_extrapolation
 from stnopt.feasibility.region import KernelRegion
 from stnopt.progress import ProgressLine

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
+from stnopt.arguments import checked_positive, checked_time, checked_truth
 from stnopt.embedding.inputs import (
     add_input_variables,
     add_training_box,
@@ -38,7 +39,6 @@ from stnopt.embedding.region_block import FORMS, PIECEWISE, Form, PiecewiseForm
 from stnopt.embedding.region_block import RegionBlock as RegionBlock
 from stnopt.embedding.union_form import add_union
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.arguments import checked_positive, checked_time, checked_truth
 from stnopt.feasibility.decision_bounds import describe_extrapolation
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region

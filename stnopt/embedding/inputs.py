@@ -11,8 +11,8 @@ import pyomo.environ as pyo
 from pyomo.common.modeling import unique_component_name
 from pyomo.contrib.fbbt.expression_bounds_walker import ExpressionBoundsVisitor
 
+from stnopt.arguments import checked_non_negative
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.arguments import checked_non_negative
 from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion, Region
 from stnopt.feasibility.scope import refuse_other_origin

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import checked_positive, float_array
 from stnopt.embedding.outer_approximation import MAX_INPUTS
 from stnopt.errors import InvalidInputError, UnsupportedModelError
-from stnopt.feasibility.arguments import checked_positive, float_array
 from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.feasibility.region import KernelRegion
 

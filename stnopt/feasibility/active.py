@@ -8,11 +8,22 @@ target whose label the known ones leave most open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import (
+    COUNT,
+    FEW,
+    POSITIVE,
+    TEXT,
+    WHOLE,
+    Kind,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
 from stnopt.feasibility.choose_events import choose_events
@@ -27,15 +38,15 @@ from stnopt.feasibility.samples import (
 )
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
-    from stnopt.plant.state import PlantState
 
 #: Distance of a training target from the boundary, as a share of the most the plant can make.
 _OFFSET = 0.01
@@ -43,6 +54,14 @@ _OFFSET = 0.01
 _PAIRED = 0.6
 _FEWEST_SOLVES = 6
 _N_HALVINGS = 40
+
+_BUDGET = Kind(
+    f"an integer of at least {_FEWEST_SOLVES}",
+    lambda value: COUNT.fits(value) and value >= _FEWEST_SOLVES,
+)
+_SAMPLES = Kind(
+    "an integer from 4 to 10000000", lambda value: FEW.fits(value) and 4 <= value <= 10**7
+)
 
 
 def sample_boundary(
@@ -93,11 +112,19 @@ def sample_boundary(
     InvalidInputError
         A budget that is too small, or an argument that does not fit.
     """
-    for name, value, least in (("n_solves", n_solves, _FEWEST_SOLVES), ("n_samples", n_samples, 4)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InvalidInputError(
-                f"{name}: expected an integer of at least {least}, got {value!r}"
-            )
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, optional(POSITIVE)),
+        problem=(problem, optional(Problem)),
+        start=(start, optional(PlantState)),
+        seed=(seed, WHOLE),
+        n_solves=(n_solves, _BUDGET),
+        n_samples=(n_samples, _SAMPLES),
+        sense=(sense, optional(one_of(get_args(Sense)))),
+        require=(require, optional(TEXT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+    )
     cloud = sample_targets(bounds, max(4 * n_samples, 512), seed=seed)
     products = tuple(cloud.columns)
     rule = None if require is None else Rule.parse(require)

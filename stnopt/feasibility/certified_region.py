@@ -14,6 +14,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
+from stnopt.arguments import (
+    COUNT,
+    NAMES,
+    PATH,
+    POSITIVE,
+    TRUTH,
+    WHOLE,
+    check_arguments,
+    float_array,
+    optional,
+)
 from stnopt.errors import InvalidInputError, UnsupportedModelError
 from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.boundary_walk import BoundaryWalk, highest, undecided_share
@@ -24,6 +35,9 @@ from stnopt.feasibility.region_file import checksum_of, parse_strictly, read, sh
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.files import write_text
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.schedule import Batch, Schedule
@@ -34,9 +48,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
-    from stnopt.plant.state import PlantState
     from stnopt.scheduling.search.question import Question
 
 _FORMAT = "stnopt certified region 2"
@@ -130,7 +141,10 @@ class CertifiedRegion:
             if missing:
                 raise InvalidInputError(f"points: missing columns {missing}, found {list(points)}")
             points = points[list(self.products)]
-        z = np.atleast_2d(np.asarray(points, dtype=float))
+        try:
+            z = np.atleast_2d(float_array(points))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidInputError(f"points: expected numbers: {error}") from error
         p = len(self.products)
         if z.shape[1] != p:
             raise InvalidInputError(f"points: expected shape (n, {p}), found {z.shape}")
@@ -183,6 +197,7 @@ class CertifiedRegion:
         InvalidInputError
             If there is no such file, or it is not such a region, or was damaged.
         """
+        check_arguments(source=(source, PATH))
         text, where = read(source)
         content = parse_strictly(text, where)
         if not isinstance(content, dict) or content.get("format") not in (_FORMAT, _OLD_FORMAT):
@@ -315,6 +330,19 @@ def trace_frontier(
     The boxed line method of Perini, Boland, Pecin & Savelsbergh (2020), INFORMS J. Comput. 32, 16,
     doi:10.1287/ijoc.2019.0887, whose walk between line segments this follows in spirit.
     """
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, optional(POSITIVE)),
+        problem=(problem, optional(Problem)),
+        start=(start, optional(PlantState)),
+        products=(products, NAMES),
+        tolerance=(tolerance, POSITIVE),
+        max_solves=(max_solves, optional(COUNT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        seed=(seed, WHOLE),
+        progress=(progress, TRUTH),
+    )
     names = tuple(str(p) for p in products)
     if len(names) < 2:
         raise UnsupportedModelError(

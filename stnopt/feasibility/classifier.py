@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import checked_degree, checked_number, checked_truth
 from stnopt.errors import InvalidInputError, UntrainableError
-from stnopt.feasibility.arguments import checked_degree, checked_number, checked_truth
 from stnopt.feasibility.certified_margin import certify_margin, check_certificate
 from stnopt.feasibility.fit_report import FitReport as FitReport
 from stnopt.feasibility.fit_report import FittedRegion as FittedRegion
@@ -51,6 +51,9 @@ _MOST_REFITS = 12
 # Gamma is in multiples of what "scale" comes to.
 _TUNING_C = np.logspace(0, 5, 6)
 _TUNING_GAMMA_FACTORS = np.logspace(-1, 1, 5)
+
+#: The square of what is larger is no number any more.
+_LARGEST_AMOUNT = 1e150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,11 @@ def fit_region(
     decided = samples.decided
     _check_trainable(decided)
     targets, labels = decided.targets, decided.labels
+    if targets.abs().to_numpy().max() > _LARGEST_AMOUNT:
+        raise UntrainableError(
+            f"samples: amounts beyond {_LARGEST_AMOUNT:g} cannot be scaled; write them in a larger"
+            " unit"
+        )
     train_rows, test_rows = _split(labels, test_size, seed, tune)
     trained, _ = _fit(settings, targets.iloc[train_rows], labels[train_rows], tune, seed)
     predicted = trained.predict(targets.iloc[test_rows])

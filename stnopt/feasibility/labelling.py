@@ -5,12 +5,26 @@ from __future__ import annotations
 import pickle
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from scipy.optimize import linprog
 
+from stnopt.arguments import (
+    COUNT,
+    PATH,
+    POSITIVE,
+    SECONDS,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    WORKERS,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.choose_events import choose_events
@@ -19,6 +33,9 @@ from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 
@@ -26,12 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
-    from stnopt.plant.state import PlantState
     from stnopt.scheduling.search.question import Question
 
 #: Targets asked about before their answers are used; the same for any number of workers, so that
@@ -127,6 +140,22 @@ def label_targets(
     ----------
     Kumawat & Chaturvedi (2021), Chem. Eng. Trans. 88, 451, step 1, doi:10.3303/CET2188075.
     """
+    check_arguments(
+        network=(network, Network),
+        targets=(targets, pd.DataFrame),
+        horizon=(horizon, optional(POSITIVE)),
+        problem=(problem, optional(Problem)),
+        start=(start, optional(PlantState)),
+        sense=(sense, optional(one_of(get_args(Sense)))),
+        require=(require, optional(TEXT)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        solve_limit=(solve_limit, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        n_jobs=(n_jobs, WORKERS),
+        store=(store, optional(PATH)),
+        progress=(progress, TRUTH),
+    )
     if sense not in (None, "at_least", "exactly"):
         raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     if solve_limit is not None and not solve_limit >= 0:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
+from stnopt.arguments import checked_degree, float_array
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility import equation, region_file
-from stnopt.feasibility.arguments import checked_degree, float_array
 from stnopt.feasibility.kernels.registry import KERNEL_CLASSES, KERNELS
 
 if TYPE_CHECKING:

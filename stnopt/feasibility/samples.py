@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
+from stnopt.arguments import FEW, NAMES, NUMBER, PATH, TEXT, WHOLE, Kind, check_arguments, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.region import Scalar, checked_scalars
 from stnopt.files import read_table, refuse_lines, write_text
@@ -45,6 +46,9 @@ _RECORD_WORDS = {
     "false": INFEASIBLE,
     "infeasible": INFEASIBLE,
 }
+
+
+_METHODS = ("sobol", "uniform", "grid")
 
 
 def sample_targets(
@@ -79,10 +83,9 @@ def sample_targets(
         If a bound, the number, the seed or the method does not fit; every bad bound is named.
     """
     lower, upper = _checked_bounds(bounds)
-    if isinstance(n_samples, bool) or not isinstance(n_samples, int | np.integer) or n_samples < 1:
-        raise InvalidInputError(f"n_samples: expected an integer of at least 1, got {n_samples!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InvalidInputError(f"seed: expected a non-negative integer, got {seed!r}")
+    check_arguments(
+        n_samples=(n_samples, FEW), seed=(seed, WHOLE), method=(method, one_of(_METHODS))
+    )
     p = len(bounds)
     if method == "sobol":
         # a full power of two keeps the sequence balanced (and scipy quiet); its head is kept
@@ -90,15 +93,13 @@ def sample_targets(
         unit = sequence.random_base2(math.ceil(math.log2(n_samples)))[:n_samples]
     elif method == "uniform":
         unit = np.random.default_rng(seed).random((n_samples, p))
-    elif method == "grid":
+    else:
         n_levels = 1
         while n_levels**p < n_samples:  # exact, where a rounded root is not
             n_levels += 1
         levels = np.linspace(lower, upper, n_levels) if n_levels > 1 else [(lower + upper) / 2]
         axes = np.meshgrid(*np.transpose(levels), indexing="ij")
         return pd.DataFrame(np.stack(axes, axis=-1).reshape(-1, p), columns=list(bounds))
-    else:
-        raise InvalidInputError(f"method: expected 'sobol', 'uniform' or 'grid', got {method!r}")
     return pd.DataFrame(lower + unit * (upper - lower), columns=list(bounds))
 
 
@@ -189,6 +190,7 @@ class TargetSamples:
         InvalidInputError
             With every bad line of the file at once.
         """
+        check_arguments(path=(path, PATH))
         scope, header, rows, problems = _read_table(Path(path))
         where = f"samples file {str(path)!r}"
         if header[-1:] != [_LABEL] or len(header) < 2:
@@ -248,12 +250,15 @@ class TargetSamples:
             If a column is missing, or with every bad row at once: lines of a file are counted from
             1, header included; rows of a table are named by their index.
         """
-        if isinstance(inputs, str) or not inputs:
-            raise InvalidInputError(f"inputs: expected a sequence of columns, got {inputs!r}")
+        check_arguments(
+            source=(source, pd.DataFrame if isinstance(source, pd.DataFrame) else PATH),
+            inputs=(inputs, NAMES),
+            label=(label, TEXT),
+        )
         if label in inputs:
             raise InvalidInputError(f"label {label!r} is also among the inputs")
-        if met is not None and (
-            isinstance(met, bool) or not isinstance(met, str | int | float) or _is_empty(met)
+        if met is not None and not (
+            NUMBER.fits(met) or (isinstance(met, str) and not _is_empty(met))
         ):
             raise InvalidInputError(f"met: expected text or a number, got {met!r}")
         rows: list[tuple[str, list[Any]]]
@@ -271,7 +276,9 @@ class TargetSamples:
             _, header, rows, problems = _read_table(Path(source))
         columns = [*inputs, label]
         if missing := [name for name in columns if name not in header]:
-            raise InvalidInputError(f"{where}: missing columns {missing}, found {header}")
+            raise InvalidInputError(
+                f"{where}: missing columns {missing}, named by inputs and label; found {header}"
+            )
         if repeated := sorted({name for name in columns if header.count(name) > 1}):
             raise InvalidInputError(f"{where}: columns {repeated} appear more than once")
         places = [header.index(name) for name in inputs]
@@ -291,6 +298,8 @@ class TargetSamples:
                 problems.append((place, f"{label} must be {expected}, got {said!r}"))
             labels.append(UNDECIDED if code is None else code)
         refuse_lines(problems, where)
+        if not rows:
+            raise InvalidInputError(f"{where}: no records below the header")
         if met is None and labels and all(_is_one(values[label_place]) for _, values in rows):
             warnings.warn(
                 f"{where}: {label} is 1 in every record, which means that no target was met (the"
@@ -324,6 +333,9 @@ class _Container(Protocol):
     def contains(self, points: pd.DataFrame) -> NDArray[np.bool_]: ...
 
 
+_CONTAINER = Kind("a region, or an object with contains()", lambda v: hasattr(v, "contains"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionScore:
     """How often a region is wrong on labelled targets; the two kinds of error are kept apart.
@@ -346,6 +358,17 @@ class RegionScore:
     @classmethod
     def from_answers(cls, labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> RegionScore:
         """Count the errors of the answers `inside` (called feasible) against labels -1 and +1."""
+        labels, inside = np.asarray(labels), np.asarray(inside)
+        if (
+            labels.shape != inside.shape
+            or labels.ndim != 1
+            or inside.dtype != bool
+            or labels.dtype.kind not in "iu"
+        ):
+            raise InvalidInputError(
+                "labels, inside: expected (n,) labels and (n,) truth values, found "
+                f"{labels.dtype} {labels.shape} and {inside.dtype} {inside.shape}"
+            )
         feasible = labels == FEASIBLE
         return cls(
             n_feasible=int(feasible.sum()),
@@ -430,6 +453,10 @@ def score_region(region: _Container, samples: TargetSamples) -> RegionScore:
     samples : TargetSamples
         With the region's inputs among their products, and labels that did not train it.
     """
+    check_arguments(
+        region=(region, _CONTAINER),
+        samples=(samples, TargetSamples),
+    )
     decided = samples.decided
     inside = np.asarray(region.contains(decided.targets), dtype=bool)
     return RegionScore.from_answers(decided.labels, inside)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.page.charts import Figure, gantt_figure, stock_figure, utility_figure
-
-if TYPE_CHECKING:
-    from stnopt.plant.network import Network
-    from stnopt.scheduling.schedule import Schedule
+from stnopt.plant.network import Network
+from stnopt.scheduling.schedule import Schedule
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -57,6 +55,7 @@ def schedule_to_html(schedule: Schedule, network: Network) -> str:
     InvalidInputError
         If the extra `page` is not installed.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:

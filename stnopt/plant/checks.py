@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from numbers import Real
+from reprlib import repr as shortened
 from typing import Any, TypeVar
 
+from stnopt.arguments import article, is_listed
 from stnopt.errors import InvalidNetworkError
 
 K = TypeVar("K")
@@ -76,7 +78,8 @@ def checked_number(
     try:
         number = float(value) + 0.0  # minus zero becomes zero, so that equal plants hash equally
     except OverflowError:
-        number = math.inf
+        problems.append(f"{label} must be finite, got {shortened(value)}")
+        return math.nan
     if math.isnan(number) or (finite and math.isinf(number)):
         problems.append(f"{label} must be finite, got {number}")
     elif least is not None and number < least:
@@ -115,7 +118,7 @@ def settle_steps(
     Times start at 0 or later and increase (`strictly`), or do not decrease.
     """
     given = getattr(noun, name)
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if not is_listed(given):
         problems.append(f"{owner}: {name} must be a list of pairs [time, amount], got {given!r}")
         return ()
     n_before = len(problems)
@@ -135,6 +138,23 @@ def settle_steps(
             )
         steps.append((time, amount))
     settled = tuple(steps) if len(problems) == n_before else ()
+    object.__setattr__(noun, name, settled)
+    return settled
+
+
+def settle_tuple(
+    noun: Any, name: str, kind: type[V], owner: str, problems: list[str]
+) -> tuple[V, ...]:
+    """Check a noun's list of things of one kind and store it as a tuple, without what is none."""
+    given = getattr(noun, name)
+    if not is_listed(given):
+        problems.append(f"{owner}: {name} must be a list, got {shortened(given)}")
+        given = ()
+    items = tuple(given)
+    for item in items:
+        if not isinstance(item, kind):
+            problems.append(f"{owner}: {name}: expected {article(kind)}, got {shortened(item)}")
+    settled = tuple(item for item in items if isinstance(item, kind))
     object.__setattr__(noun, name, settled)
     return settled
 

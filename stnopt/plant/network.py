@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import TEXT, check_arguments
 from stnopt.files import write_text
 from stnopt.plant.calendar import KINDS
 from stnopt.plant.checks import (
@@ -121,14 +122,17 @@ class Network:
 
     def producers(self, state: str) -> tuple[str, ...]:
         """Names of the tasks that produce the state."""
+        check_arguments(state=(state, TEXT))
         return tuple(name for name, task in self.tasks.items() if state in task.produces)
 
     def consumers(self, state: str) -> tuple[str, ...]:
         """Names of the tasks that consume the state."""
+        check_arguments(state=(state, TEXT))
         return tuple(name for name, task in self.tasks.items() if state in task.consumes)
 
     def most_made(self, state: str) -> dict[str, float]:
         """Return the largest amount of a state that one batch makes on each unit that makes it."""
+        check_arguments(state=(state, TEXT))
         most: dict[str, float] = {}
         for suitability in self.suitabilities:
             share = self.tasks[suitability.task].produces.get(state, 0.0)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from stnopt.arguments import POSITIVE, TRUTH, check_arguments, is_listed, optional
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import changed_fields, checked_number, name_problems
 from stnopt.plant.tolerance import SHARE
@@ -57,7 +58,7 @@ class Order:
     missing_cost: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.id, int) and not isinstance(self.id, bool):
+        if isinstance(self.id, int) and not isinstance(self.id, bool) and abs(self.id) < 10**18:
             object.__setattr__(self, "id", str(self.id))
         problems = name_problems("an order's id", self.id)
         owner = f"order {self.id!r}"
@@ -111,11 +112,18 @@ class ServedOrder:
     may_miss: bool | None = None
 
     def __post_init__(self) -> None:
+        check_arguments(order=(self.order, Order), may_miss=(self.may_miss, optional(TRUTH)))
         problems: list[str] = []
         if self.may_miss is None:
             object.__setattr__(self, "may_miss", self.order.missing_cost is not None)
         parts = []
-        for time, amount in self.parts:
+        if not is_listed(self.parts):
+            problems.append(f"parts: expected a list of (time, amount), got {self.parts!r}")
+        for part in self.parts if not problems else ():
+            if not isinstance(part, tuple | list) or len(part) != 2:
+                problems.append(f"parts: expected (time, amount), got {part!r}")
+                continue
+            time, amount = part
             owner = f"order {self.order.id!r}: a part"
             when = checked_number(time, f"{owner}'s time", problems)
             much = checked_number(amount, f"{owner}'s amount", problems, above=0.0)
@@ -142,10 +150,12 @@ class ServedOrder:
 
     def lateness(self, horizon: float) -> float:
         """Return max(0, instant of the last part - due); what is missing counts at the horizon."""
+        check_arguments(horizon=(horizon, POSITIVE))
         last = max((time for time, _ in self.parts), default=horizon)
         return max(0.0, (horizon if self.missing else last) - self.order.due)
 
     def cost(self, horizon: float) -> float:
         """Return what its lateness and what is missing of it cost."""
+        check_arguments(horizon=(horizon, POSITIVE))
         missing = (self.order.missing_cost or 0.0) * self.missing
         return self.order.late_cost * self.lateness(horizon) + missing

@@ -6,10 +6,11 @@ A problem knows no plant: whether its names and times fit one is for whoever put
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from stnopt.arguments import is_listed
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import parse_start, written_start
 from stnopt.plant.checks import (
@@ -108,7 +109,7 @@ class Problem:
             ("sense", get_args(Sense)),
         ):
             value = getattr(self, key)
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 hint = did_you_mean(value, choices) if isinstance(value, str) else ""
                 problems.append(f"{key} must be one of {', '.join(choices)}, got {value!r}{hint}")
         horizon = math.nan
@@ -123,7 +124,7 @@ class Problem:
                 object.__setattr__(self, "start", parse_start(self.start))
             except InvalidInputError as error:
                 problems.extend(error.problems)
-        if self.objective == "tardiness" and not self.orders:
+        if not problems and self.objective == "tardiness" and not self.orders:
             problems.append("objective 'tardiness' needs orders: without them nothing is late")
         if problems:
             raise InvalidInputError(problems)
@@ -166,7 +167,7 @@ class Problem:
 
     def _settle_deliveries(self, horizon: float, problems: list[str]) -> None:
         given: Any = self.deliveries
-        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        if not is_listed(given):
             problems.append(f"deliveries must be a list, got {given!r}")
             return
         deliveries = tuple(given)
@@ -182,7 +183,7 @@ class Problem:
 
     def _settle_orders(self, horizon: float, problems: list[str]) -> None:
         given: Any = self.orders
-        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        if not is_listed(given):
             problems.append(f"orders must be a list, got {given!r}")
             return
         orders = tuple(given)

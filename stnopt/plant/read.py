@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import TEXT, check_arguments, optional
 from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant.checks import did_you_mean
+from stnopt.plant.problem import Problem
 from stnopt.plant.read_asked import is_plant_alone, read_problem_document
 from stnopt.plant.read_now import holds_no_state, read_now_document
 from stnopt.plant.read_plant import read_plant_document
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
 
 
 def read_network(source: Path | str | Mapping[str, Any]) -> Network:
@@ -76,6 +77,7 @@ def read_problem(
     InvalidInputError
         With every problem of the file at once, each naming its element.
     """
+    check_arguments(default=(default, optional(Problem)))
     problems: list[str] = []
     try:
         document, where = open_source(source, problems)
@@ -113,6 +115,7 @@ def read_state(
     InvalidInputError
         With every problem of the file at once, each naming its element.
     """
+    check_arguments(default=(default, optional(PlantState)))
     problems: list[str] = []
     try:
         document, where = open_source(source, problems)
@@ -199,7 +202,8 @@ def load_example(name: str) -> Network:
         If there is no example of that name.
     """
     examples = list_examples()
+    check_arguments(name=(name, TEXT))
     if name not in examples:
-        hint = did_you_mean(name, examples) if isinstance(name, str) else ""
-        raise InvalidInputError(f"no example {name!r}{hint}; there are {', '.join(examples)}")
+        hint = did_you_mean(name, examples)
+        raise InvalidInputError(f"name: no example {name!r}{hint}; there are {', '.join(examples)}")
     return read_network(EXAMPLES / f"{name}.yaml")

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import NUMBER, TEXT, check_arguments
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     checked_number,
@@ -183,6 +184,7 @@ class Suitability:
 
     def duration(self, size: float) -> float:
         """Time that a batch of amount `size` takes."""
+        check_arguments(size=(size, NUMBER))
         return self.fixed_time + size * self.time_per_amount
 
     @property
@@ -192,6 +194,7 @@ class Suitability:
 
     def draw(self, utility: str, size: float) -> float:
         """Return what a batch of amount `size` draws of a utility, in the utility's unit."""
+        check_arguments(utility=(utility, TEXT), size=(size, NUMBER))
         return self.draws.get(utility, 0.0) + size * self.draws_per_amount.get(utility, 0.0)
 
 
@@ -229,9 +232,10 @@ class Task:
             problems.append(f"{owner}: units is empty; name at least one unit that can run it")
         for unit, suitability in units.items():
             if not isinstance(suitability, Suitability):
-                problems.append(f"{owner} on unit {unit!r}: expected a Suitability")
+                problems.append(f"{owner} on unit {unit!r}: expected a Suitability in units")
                 continue
-            if (suitability.task, suitability.unit) != (self.name, unit):
+            named = isinstance(self.name, str)
+            if named and (suitability.task, suitability.unit) != (self.name, unit):
                 problems.append(
                     f"{owner} on unit {unit!r}: its Suitability is for task "
                     f"{suitability.task!r} on unit {suitability.unit!r}"

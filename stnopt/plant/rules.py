@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import NUMBER, check_arguments, is_listed
 from stnopt.plant.calendar import KINDS, WeeklyPeriod
 from stnopt.plant.checks import (
     ReadOnlyMapping,
@@ -128,7 +129,7 @@ class Unit:
     def _settle_periods(self, kind: str, owner: str, problems: list[str]) -> None:
         """Check that the periods have an end after their start and do not overlap; sort them."""
         given = getattr(self, kind)
-        if isinstance(given, str) or not isinstance(given, Iterable):
+        if not is_listed(given):
             problems.append(f"{owner}: {kind} must be a list of periods, got {given!r}")
             return
         periods = []
@@ -247,6 +248,7 @@ class Utility:
 
     def capacity_at(self, time: float) -> float:
         """Return what may be drawn from a time on, until the next step."""
+        check_arguments(time=(time, NUMBER))
         level = self.capacity
         for begin, amount in self.steps:
             if begin <= time:

@@ -27,11 +27,13 @@ def open_source(source: object, problems: list[str]) -> tuple[object, str]:
         return source, ""
     if not isinstance(source, str | Path):
         raise InvalidNetworkError(
-            f"expected the path of a plant file or a mapping, got {shortened(source)}"
+            f"source: expected the path of a plant file or a mapping, got {shortened(source)}"
         )
+    if not str(source) or "\0" in str(source):
+        raise InvalidNetworkError(f"source: expected the path of a plant file, got {source!r}")
     if "\n" in str(source):
         raise InvalidNetworkError(
-            "expected the path of a plant file, got text of several lines; "
+            "source: expected the path of a plant file, got text of several lines; "
             "parse the text first and pass the mapping"
         )
     path = Path(source)

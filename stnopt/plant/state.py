@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import TEXT, Kind, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import (
     ReadOnlyMapping,
@@ -18,12 +19,16 @@ from stnopt.plant.checks import (
     checked_number,
     did_you_mean,
     name_problems,
+    settle_tuple,
 )
 from stnopt.plant.orders import Order
 from stnopt.plant.tolerance import SHARE, amount_tolerance, size_tolerance, time_tolerance
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
+
+#: `stnopt.plant.network` loads this module.
+NETWORK = Kind("a Network", lambda value: hasattr(value, "states") and hasattr(value, "tasks"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ class RunningBatch:
         for name, value in (("started", started), ("size", size), ("remaining", remaining)):
             object.__setattr__(self, name, value)
         if self.released is not None:
-            object.__setattr__(self, "released", tuple(self.released))
+            settle_tuple(self, "released", str, owner, problems)
         if problems:
             raise InvalidInputError(problems)
 
@@ -89,6 +94,7 @@ class RunningBatch:
         An early output keeps its recipe's distance from the finish, pauses of the unit not counted,
         but does not come before 0.
         """
+        check_arguments(network=(network, NETWORK))
         recipe = network.tasks[self.task]
         fit = recipe.units[self.unit]
         lasts = fit.duration(self.size)
@@ -206,15 +212,9 @@ class PlantState:
                 problems.append(f"{what} must be a whole number, got {number:g}")
             elif number == number:
                 counts[unit] = int(number)
-        running = tuple(self.running)
-        for batch in running:
-            if not isinstance(batch, RunningBatch):
-                problems.append(f"running: expected a RunningBatch, got {batch!r}")
-        orders = tuple(self.open_orders)
-        for order in orders:
-            if not isinstance(order, Order):
-                problems.append(f"open_orders: expected an Order, got {order!r}")
-        busy = [batch.unit for batch in running if isinstance(batch, RunningBatch)]
+        running = settle_tuple(self, "running", RunningBatch, "the state", problems)
+        settle_tuple(self, "open_orders", Order, "the state", problems)
+        busy = [batch.unit for batch in running]
         problems += [
             f"unit {unit!r} runs {busy.count(unit)} batches at once"
             for unit in dict.fromkeys(busy)
@@ -230,8 +230,6 @@ class PlantState:
         object.__setattr__(self, "held", ReadOnlyMapping({u: r for u, r in held.items() if r}))
         object.__setattr__(self, "last", ReadOnlyMapping(last))
         object.__setattr__(self, "since_cleaning", ReadOnlyMapping(counts))
-        object.__setattr__(self, "running", running)
-        object.__setattr__(self, "open_orders", orders)
         if problems:
             raise InvalidInputError(problems)
 
@@ -261,6 +259,10 @@ class PlantState:
 
     def stock(self, network: Network, state: str) -> float:
         """Return what is in storage of a state: as said here, else the plant's `initial`."""
+        check_arguments(network=(network, NETWORK), state=(state, TEXT))
+        if state not in network.states:
+            hint = did_you_mean(state, network.states)
+            raise InvalidInputError(f"state: {network.name!r} has no state {state!r}{hint}")
         return self.stocks.get(state, network.states[state].initial)
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from stnopt.arguments import AMOUNTS, Kind, check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.plot.certified import draw_area, draw_slices, draw_surface
-from stnopt.plot.style import PURPLE, label_target_axes, new_axes, put_legend_above, two_names
+from stnopt.plot.style import AXES, PURPLE, label_target_axes, new_axes, put_legend_above, two_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,16 @@ class Frontier(Protocol):
     @property
     def products(self) -> Sequence[str]:
         """Names of the two products."""
+
+
+#: A certified region, or any object that has what a `Frontier` has.
+_FRONTIER = Kind(
+    "a CertifiedRegion, or an object with products and vertices",
+    lambda value: (
+        isinstance(value, CertifiedRegion)
+        or (hasattr(value, "products") and hasattr(value, "vertices"))
+    ),
+)
 
 
 def plot_frontier(
@@ -60,6 +71,7 @@ def plot_frontier(
     InvalidInputError
         When the products, the vertices, `at` or the axes do not fit.
     """
+    check_arguments(frontier=(frontier, _FRONTIER), at=(at, optional(AMOUNTS)), ax=(ax, AXES))
     if at is not None and (len(frontier.products) < 4 or not set(at) <= set(frontier.products)):
         raise InvalidInputError(
             "plot_frontier: `at` holds products of four or more, got at="

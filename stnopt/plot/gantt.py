@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import INSTANT, NUMBER, check_arguments, optional
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plot.gantt_marks import draw_cleanings, draw_now, draw_orders, draw_periods, order_rows
 from stnopt.plot.style import (
+    AXES,
     BLUE,
     COLUMN_WIDTH,
     DARK,
@@ -25,6 +28,7 @@ from stnopt.plot.style import (
     put_legend_above,
 )
 from stnopt.plot.time_axis import date_of, label_time_axis
+from stnopt.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +39,8 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch, Rectangle
     from matplotlib.text import Text
 
-    from stnopt.plant.network import Network
     from stnopt.plant.state import RunningBatch
-    from stnopt.scheduling.schedule import Batch, Schedule
+    from stnopt.scheduling.schedule import Batch
 
 #: Colours that look alike in grey print have hatches.
 _TASK_STYLES = (
@@ -86,6 +89,13 @@ def plot_gantt(
     InvalidInputError
         A start that is none, or without a network that knows its time unit.
     """
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, optional(Network)),
+        start=(start, optional(INSTANT)),
+        now=(now, optional(NUMBER)),
+        ax=(ax, AXES),
+    )
     date = date_of(schedule, network, start, "plot_gantt")
     known_units, known_tasks = (network.units, network.tasks) if network else ((), ())
     running = schedule.start.running if schedule.start else ()

@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments
+from stnopt.plant.network import Network
 from stnopt.plot.network_layout import (
     RECYCLE_GAP,
     SIDE,
@@ -19,6 +21,7 @@ from stnopt.plot.network_layout import (
     text_width,
 )
 from stnopt.plot.style import (
+    AXES,
     COLUMN_WIDTH,
     DARK,
     GREEN,
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from stnopt.plant.network import Network
 
 _STATE_COLOURS = {"raw material": "#E0E0E0", "intermediate": "white", "product": GREEN}
 
@@ -49,6 +51,7 @@ def plot_network(network: Network, *, ax: Axes | None = None) -> Axes:
     network : Network
     ax : Axes, optional
     """
+    check_arguments(network=(network, Network), ax=(ax, AXES))
     from matplotlib.patches import Patch
 
     arcs = network_arcs(network)

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import BOUNDS, a, check_arguments, optional
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.region import KernelRegion
+from stnopt.feasibility.region import KernelRegion, LinearRegion
+from stnopt.feasibility.samples import TargetSamples
 from stnopt.plot.samples import scatter_samples
-from stnopt.plot.style import GRID, SKY, label_target_axes, new_axes, put_legend_above, two_names
+from stnopt.plot.style import (
+    AXES,
+    GRID,
+    SKY,
+    label_target_axes,
+    new_axes,
+    put_legend_above,
+    two_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
-
-    from stnopt.feasibility.region import LinearRegion
-    from stnopt.feasibility.samples import TargetSamples
 
 
 def plot_region(
@@ -45,6 +52,12 @@ def plot_region(
     InvalidInputError
         When there are not two inputs, the samples are of other products, or no window is known.
     """
+    check_arguments(
+        region=(region, a(LinearRegion, KernelRegion)),
+        samples=(samples, optional(TargetSamples)),
+        bounds=(bounds, optional(BOUNDS)),
+        ax=(ax, AXES),
+    )
     x, y = two_names(region.inputs, "plot_region")
     if samples is not None and set(samples.products) != {x, y}:
         raise InvalidInputError(

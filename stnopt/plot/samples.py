@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments
+from stnopt.feasibility.samples import TargetSamples
 from stnopt.plot.style import (
+    AXES,
     BLUE,
     GREY,
     VERMILION,
@@ -16,8 +19,6 @@ from stnopt.plot.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from stnopt.feasibility.samples import TargetSamples
 
 
 def plot_samples(samples: TargetSamples, *, ax: Axes | None = None) -> Axes:
@@ -34,6 +35,7 @@ def plot_samples(samples: TargetSamples, *, ax: Axes | None = None) -> Axes:
     InvalidInputError
         When there are not two products.
     """
+    check_arguments(samples=(samples, TargetSamples), ax=(ax, AXES))
     x, y = two_names(samples.products, "plot_samples")
     ax = ax or new_axes(height=3.1)
     scatter_samples(ax, samples, x, y)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stnopt.arguments import INSTANT, NAMES, NUMBER, check_arguments, optional
 from stnopt.errors import InvalidInputError
+from stnopt.plant.network import Network
 from stnopt.plot.gantt_marks import draw_now
 from stnopt.plot.style import (
+    AXES,
     GREY,
     NOTE_SIZE,
     SKY,
@@ -22,6 +25,7 @@ from stnopt.plot.style import (
 )
 from stnopt.plot.time_axis import date_of, label_time_axis
 from stnopt.scheduling.replay import replay_stock
+from stnopt.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from stnopt.plant.network import Network
     from stnopt.plant.recipe import State
-    from stnopt.scheduling.schedule import Schedule
-
 
 _ARRIVAL: dict[str, Any] = {
     "linestyle": "",
@@ -80,6 +81,14 @@ def plot_stock(
         When a state is unknown, has unlimited supply, or no state has any stock to show; a start
         that is none.
     """
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, Network),
+        states=(states, optional(NAMES)),
+        start=(start, optional(INSTANT)),
+        now=(now, optional(NUMBER)),
+        ax=(ax, AXES),
+    )
     date = date_of(schedule, network, start, "plot_stock")
     levels = replay_stock(schedule, network)
     total = (levels["stored"] + levels["waiting"]).groupby(levels["state"]).max()

@@ -9,6 +9,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import Kind
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 SKY, ORANGE, GREEN, PURPLE = "#56B4E9", "#E69F00", "#009E73", "#CC79A7"
 YELLOW, BLUE, VERMILION, GREY = "#F0E442", "#0072B2", "#D55E00", "#999999"
 DARK = {GREEN, BLUE, VERMILION}  # white text reads better on these
+
+#: Axes are told by what they can do, so that Matplotlib is loaded only to draw.
+AXES = Kind("Matplotlib axes or None", lambda value: value is None or hasattr(value, "add_patch"))
 
 COLUMN_WIDTH = 3.5  # inches
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 8, 7, 6  # points

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import NON_NEGATIVE
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import did_you_mean
 
@@ -30,7 +30,7 @@ def check_targets(network: Network, targets: Mapping[str, float]) -> None:
             raise InvalidInputError(
                 f"target {state!r}: no task produces it; targets can be set for {produced}"
             )
-        if not (math.isfinite(amount) and amount >= 0):
+        if not NON_NEGATIVE.fits(amount):
             raise InvalidInputError(
                 f"target {state!r}: the amount must be a number of at least 0, got {amount}"
             )

@@ -9,8 +9,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import NUMBER, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import KINDS, clock_time, with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.orders import Order, ServedOrder
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import LastTask, PlantState, RunningBatch
@@ -23,7 +25,6 @@ from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stnopt.plant.network import Network
     from stnopt.scheduling.movements import Replay
 
 
@@ -53,6 +54,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
     Material that waits in a unit is held as long as the replay leaves it there; where its storage
     is unlimited it is in stock. A unit that is being cleaned counts as clean.
     """
+    check_arguments(schedule=(schedule, Schedule), time=(time, NUMBER), network=(network, Network))
     same = time_tolerance(schedule.horizon)
     if not -same <= time <= schedule.horizon + same:
         raise InvalidInputError(
@@ -198,6 +200,7 @@ def from_time(network: Network, problem: Problem, time: float) -> tuple[Network,
     InvalidInputError
         A time outside the horizon.
     """
+    check_arguments(network=(network, Network), problem=(problem, Problem), time=(time, NUMBER))
     if time < 0 or (problem.horizon is not None and time >= problem.horizon):
         raise InvalidInputError(
             f"from_time: time must lie from 0 to before the horizon, got {time:g}"
@@ -273,6 +276,7 @@ def rest_of(schedule: Schedule, time: float, network: Network) -> Schedule:
     Schedule
         Its times count from that instant.
     """
+    check_arguments(schedule=(schedule, Schedule), time=(time, NUMBER), network=(network, Network))
     same = time_tolerance(schedule.horizon)
     start = state_at(schedule, time, network)
     later = [batch for batch in schedule.batches if batch.start > time + same]

@@ -10,16 +10,32 @@ cannot express, it refuses when it builds.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
+from stnopt.arguments import (
+    COUNT,
+    DATE,
+    NUMBER,
+    POSITIVE,
+    SOME_BY_NAME,
+    TRUTH,
+    WHOLE,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind
-from stnopt.plant.orders import ServedOrder
-from stnopt.plant.state import check_state
+from stnopt.plant.orders import Order, ServedOrder
+from stnopt.plant.problem import Delivery, Sense
+from stnopt.plant.state import PlantState, check_state
 from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.formulations import contract, state_sequence
@@ -37,15 +53,12 @@ from stnopt.scheduling.model_values import add_amounts, add_values
 from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.solvers.handle import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.orders import Order
-    from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
 
 Objective = ObjectiveKind
 Runs = contract.Runs
@@ -118,16 +131,15 @@ def build_scheduling_model(
     Ierapetritou & Floudas (1998), Ind. Eng. Chem. Res. 37, 4341, doi:10.1021/ie970927g;
     Shaik & Floudas (2009), Ind. Eng. Chem. Res. 48, 2947, doi:10.1021/ie8010726 (spanning tasks).
     """
-    if formulation not in _FORMULATIONS:
-        raise InvalidInputError(
-            f"unknown formulation {formulation!r}; expected one of {', '.join(_FORMULATIONS)}"
-        )
-    if not (math.isfinite(horizon) and horizon > 0):
-        raise InvalidInputError(f"horizon must be a positive number, got {horizon}")
-    if n_events < 1 or n_events != int(n_events):
-        raise InvalidInputError(f"n_events must be a whole number of at least 1, got {n_events}")
-    if max_span < 0 or max_span != int(max_span):
-        raise InvalidInputError(f"max_span must be a whole number of at least 0, got {max_span}")
+    check_arguments(
+        network=(network, Network),
+        horizon=(horizon, POSITIVE),
+        n_events=(n_events, COUNT),
+        max_span=(max_span, WHOLE),
+        formulation=(formulation, one_of(_FORMULATIONS)),
+        start=(start, optional(PlantState)),
+        date=(date, optional(DATE)),
+    )
     handle = _build(
         _FORMULATIONS[formulation],
         network,
@@ -255,7 +267,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
     InvalidInputError
         Another kind, or production for a plant in which nothing has a price.
     """
-    _check_kind(kind)
+    check_arguments(model=(model, MODEL), kind=(kind, one_of(_SENSES)))
     handle = scheduling_handle(model)
     network = handle.network
     sold = [s.name for s in network.states.values() if s.price > 0]
@@ -268,11 +280,6 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
         _formulation(handle).free_makespan(model)
     model.del_component("objective")
     model.objective = pyo.Objective(expr=getattr(model, kind), sense=_SENSES[kind])
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in _SENSES:
-        raise InvalidInputError(f"unknown objective {kind!r}; expected one of {', '.join(_SENSES)}")
 
 
 def require_targets(
@@ -297,10 +304,13 @@ def require_targets(
     InvalidInputError
         A state that the plant does not have or does not produce, a negative or non-finite amount.
     """
+    check_arguments(
+        model=(model, MODEL),
+        targets=(targets, SOME_BY_NAME),
+        sense=(sense, one_of(get_args(Sense))),
+    )
     network = scheduling_handle(model).network
     check_targets(network, targets)
-    if sense not in ("at_least", "exactly"):
-        raise InvalidInputError(f"unknown sense {sense!r}; expected 'at_least' or 'exactly'")
     if model.component("target") is None:
         states = [s for s in network.states if network.producers(s)]
         model.target = pyo.Param(states, mutable=True, default=0.0)
@@ -338,7 +348,8 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
     UnsupportedModelError
         The model's formulation has no equations for deliveries.
     """
-    deliveries = tuple(deliveries)
+    deliveries = as_tuple(deliveries)
+    check_arguments(model=(model, MODEL), deliveries=(deliveries, many(Delivery)))
     handle = scheduling_handle(model)
     check_deliveries(handle.network, deliveries, horizon=handle.horizon)
     _serve(handle, deliveries, handle.orders, may_miss=handle.may_miss)
@@ -368,7 +379,8 @@ def require_orders(
     UnsupportedModelError
         The model's formulation has no equations for orders.
     """
-    orders = tuple(orders)
+    orders = as_tuple(orders)
+    check_arguments(model=(model, MODEL), orders=(orders, many(Order)), may_miss=(may_miss, TRUTH))
     handle = scheduling_handle(model)
     check_orders(handle.network, orders, horizon=handle.horizon)
     _serve(handle, handle.deliveries, orders, may_miss=may_miss)
@@ -432,7 +444,12 @@ def require_value(
     InvalidInputError
         An unknown kind, or no limit.
     """
-    _check_kind(kind)
+    check_arguments(
+        model=(model, MODEL),
+        kind=(kind, one_of(_SENSES)),
+        at_least=(at_least, optional(NUMBER)),
+        at_most=(at_most, optional(NUMBER)),
+    )
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
     handle = scheduling_handle(model)
@@ -512,6 +529,7 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     InvalidInputError
         Another plant than the model's.
     """
+    check_arguments(model=(model, MODEL), network=(network, Network))
     if network != scheduling_handle(model).network:
         raise InvalidInputError(
             f"the model was built from another plant than {network.name!r}; pass the same network"

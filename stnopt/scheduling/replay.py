@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stnopt.arguments import check_arguments
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.state import PlantState, state_problems
 from stnopt.plant.tolerance import SHARE, size_tolerance, time_tolerance
 from stnopt.scheduling.cleanings import check_cleanings
@@ -42,8 +44,6 @@ from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from stnopt.plant.network import Network
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -97,6 +97,7 @@ def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
     figure: each batch size may carry that error. A utility's draws may exceed its capacity by
     what these errors in size draw, and by 1e-6 of the capacity.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     violations = _check_start(schedule, network)
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     for check in CHECKS:
@@ -143,6 +144,7 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
         horizon's end. States with unlimited supply have no rows. Material waits in its unit only
         for states whose capacity it would otherwise exceed.
     """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
     network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, network)
     frames = []

@@ -9,15 +9,23 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from stnopt.arguments import DATE, TEXT, check_arguments, one_of, optional
 from stnopt.errors import InvalidInputError
 from stnopt.files import write_text
-from stnopt.plant.checks import ReadOnlyMapping
+from stnopt.plant.checks import (
+    ReadOnlyMapping,
+    checked_number,
+    settle_mapping,
+    settle_number,
+    settle_tuple,
+)
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
+from stnopt.plant.state import PlantState
 from stnopt.plant.tolerance import time_tolerance
 
 if TYPE_CHECKING:
@@ -25,9 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from stnopt.plant.network import Network
     from stnopt.plant.recipe import State, Suitability
-    from stnopt.plant.state import PlantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,13 @@ class Batch:
     size: float
 
     def __post_init__(self) -> None:
+        check_arguments(task=(self.task, TEXT), unit=(self.unit, TEXT))
+        problems: list[str] = []
+        owner = f"batch {self.task!r} on {self.unit!r}"
         for field in ("start", "finish", "size"):
-            _require_finite(getattr(self, field), f"batch {self.task!r} on {self.unit!r}: {field}")
+            settle_number(self, field, owner, problems)
+        if problems:
+            raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +110,18 @@ class Schedule:
     date: datetime | None = None
 
     def __post_init__(self) -> None:
-        _require_finite(self.horizon, "schedule: horizon")
-        if self.horizon <= 0:
-            raise InvalidInputError(f"schedule: horizon must be positive, got {self.horizon}")
-        for state, amount in self.final_stock.items():
-            _require_finite(amount, f"schedule: final stock of {state!r}")
-        for delivery in self.deliveries:
-            if not isinstance(delivery, Delivery):
-                raise InvalidInputError(f"schedule: expected a Delivery, got {delivery!r}")
-        for served in self.orders:
-            if not isinstance(served, ServedOrder):
-                raise InvalidInputError(f"schedule: expected a ServedOrder, got {served!r}")
-        object.__setattr__(self, "orders", tuple(self.orders))
-        object.__setattr__(self, "batches", tuple(self.batches))
-        object.__setattr__(self, "deliveries", tuple(self.deliveries))
-        object.__setattr__(self, "final_stock", ReadOnlyMapping(self.final_stock))
+        problems: list[str] = []
+        settle_number(self, "horizon", "schedule", problems, above=0.0)
+        settle_tuple(self, "batches", Batch, "schedule", problems)
+        settle_tuple(self, "deliveries", Delivery, "schedule", problems)
+        settle_tuple(self, "orders", ServedOrder, "schedule", problems)
+        stock = settle_mapping(self, "final_stock", "schedule", problems)
+        for state, amount in stock.items():
+            checked_number(amount, f"schedule: final_stock of {state!r}", problems)
+        if problems:
+            raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
+        check_arguments(start=(self.start, optional(PlantState)), date=(self.date, optional(DATE)))
+        object.__setattr__(self, "final_stock", ReadOnlyMapping(stock))
 
     def state_at(self, time: float, network: Network) -> PlantState:
         """Return the plant at an instant, after all events then (`stnopt.scheduling.cut`)."""
@@ -160,6 +168,9 @@ def schedule_value(schedule: Schedule, network: Network, kind: ObjectiveKind) ->
     InvalidInputError
         When `kind` is none of these, or a batch names a task or unit the plant does not have.
     """
+    check_arguments(
+        schedule=(schedule, Schedule), network=(network, Network), kind=(kind, one_of(OBJECTIVES))
+    )
     if kind not in OBJECTIVES:
         expected = ", ".join(OBJECTIVES)
         raise InvalidInputError(f"schedule_value: kind must be one of {expected}, got {kind!r}")
@@ -303,8 +314,3 @@ def _batch_costs(batches: Iterable[Batch], network: Network) -> tuple[float, flo
 def find_suitability(batch: Batch, network: Network) -> Suitability | None:
     """Return on what terms a batch runs; None if the plant knows no such task or its unit."""
     return network.tasks[batch.task].units.get(batch.unit) if batch.task in network.tasks else None
-
-
-def _require_finite(value: float, what: str) -> None:
-    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-        raise InvalidInputError(f"{what} must be a finite number, got {value!r}")

@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 import pyomo.environ as pyo
+from pyomo.core.base.block import BlockData
+
+from stnopt.arguments import Kind
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from pyomo.core.base.block import BlockData
-
 _OWNER = "stnopt"
 _KEY = "handle"
+#: What an argument that is a model must be: a model, or a block of one.
+MODEL = Kind("a Pyomo model", lambda value: isinstance(value, BlockData))
 
 
 class ModelHandle(Protocol):

@@ -15,8 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
-from stnopt.errors import InvalidInputError, SolverUnavailableError, UnsupportedModelError
-from stnopt.solvers.handle import find_handles
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    GAP,
+    SECONDS,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    check_arguments,
+    optional,
+)
+from stnopt.errors import SolverUnavailableError, UnsupportedModelError
+from stnopt.solvers.handle import MODEL, find_handles
 from stnopt.solvers.pyomo_engines import run_with_pyomo
 from stnopt.solvers.request import SolveRequest
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
@@ -100,12 +111,18 @@ def solve(
     InvalidInputError
         A limit or gap that is not a number the solver can use.
     """
-    if time_limit is not None and not time_limit > 0:
-        raise InvalidInputError(f"time_limit must be positive seconds or None, got {time_limit}")
-    if node_limit is not None and not node_limit >= 0:
-        raise InvalidInputError(f"node_limit must be at least 0 or None, got {node_limit}")
-    if not 0 <= relative_gap < 1:
-        raise InvalidInputError(f"relative_gap must be in [0, 1), got {relative_gap}")
+    check_arguments(
+        model=(model, MODEL),
+        solver=(solver, TEXT),
+        time_limit=(time_limit, SECONDS),
+        node_limit=(node_limit, optional(WHOLE)),
+        relative_gap=(relative_gap, GAP),
+        threads=(threads, COUNT),
+        options=(options, optional(BY_NAME)),
+        log=(log, TRUTH),
+        warm_start=(warm_start, TRUTH),
+        confirm_infeasible=(confirm_infeasible, TRUTH),
+    )
     objectives = list(model.component_data_objects(pyo.Objective, active=True))
     if len(objectives) > 1:
         raise UnsupportedModelError(

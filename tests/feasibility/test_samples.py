@@ -103,7 +103,7 @@ def test_bad_bounds_are_refused_by_name(bounds, message):
         ({"n_samples": True}, "n_samples"),
         ({"seed": -1}, "seed"),
         ({"seed": None}, "seed"),
-        ({"method": "latin"}, "expected 'sobol', 'uniform' or 'grid', got 'latin'"),
+        ({"method": "latin"}, "expected one of 'sobol', 'uniform', 'grid', got 'latin'"),
     ],
 )
 def test_bad_sampling_arguments(changes, message):
@@ -310,8 +310,8 @@ def test_ambiguous_outcomes_are_refused(value):
     [
         (["S9", "S7"], "met", r"missing columns \['S7'\]"),
         (["S9"], "done", r"missing columns \['done'\]"),
-        ("S9", "met", "inputs: expected a sequence"),
-        ([], "met", "inputs: expected a sequence"),
+        ("S9", "met", "inputs: expected a list of names"),
+        ([], "met", "inputs: expected a list of names"),
         (["S9", "met"], "met", "also among the inputs"),
         (["S9", "S9"], "met", "columns .* appear more than once"),
     ],

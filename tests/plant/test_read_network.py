@@ -614,7 +614,7 @@ def test_file_of_another_kind(tmp_path):
 def test_unknown_example():
     with pytest.raises(InvalidInputError, match=r"no example 'ex3' \(did you mean 'ex\d'"):
         load_example("ex3")
-    with pytest.raises(StnoptError, match="no example None"):
+    with pytest.raises(StnoptError, match="name: expected printable text, got None"):
         load_example(None)
 
 

@@ -169,8 +169,8 @@ def test_split_is_written_with_its_scaling(data, tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda d: generate_dataset(0), "n_samples must be at least 1"),
-        (lambda d: split_dataset(d, test_size=1.0), "test_size must be between 0 and 1"),
+        (lambda d: generate_dataset(0), "n_samples: expected an integer from 1"),
+        (lambda d: split_dataset(d, test_size=1.0), "test_size: expected a number between 0 and 1"),
         (lambda d: split_dataset(d.iloc[:1]), "1 rows cannot be split"),
         (lambda d: split_dataset(d.drop(columns="To"), standardise=True), r"lack .*\['To'\]"),
         (lambda d: split_dataset(d.assign(m=1.0), standardise=True), r"\['m'\] are constant"),

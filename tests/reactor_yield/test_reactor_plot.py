@@ -10,7 +10,7 @@ from scalar_reactor import BASE_CASE
 
 from reactor_yield import check_dataset, detect_drift, simulate_profiles
 from reactor_yield.data.dataset import draw_conditions
-from reactor_yield.monitoring.runaway import AlarmCount
+from reactor_yield.monitoring.alarm_count import AlarmCount
 from reactor_yield.plot import (
     draw_panels,
     plot_correlations,
@@ -146,3 +146,32 @@ def test_pages_say_what_they_were_given(data, tmp_path):
     quiet = detect_drift(draw_conditions(400), draw_conditions(400, seed=2))
     write_drift_page(quiet, tmp_path / "drift.html")
     assert "No drift found" in (tmp_path / "drift.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["$", "US$ per $", "a$^$b", "$x_{"])
+def test_a_dollar_in_a_name_is_no_formula(name):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.normal(size=100), f"{name} 2": rng.normal(size=100)})
+    mixed = table.assign(Mode=[name, f"{name} 2"] * 50)
+    report = detect_drift(table, table + 1, features=[name, f"{name} 2"])
+    importance = pd.DataFrame({"feature": [name], "importance": [1.0], "spread": [0.1]})
+    count = AlarmCount(
+        name=name, n_days=1.0, n_alarms=0, n_false=0, lead_minutes=(1.0,), n_warned=0,
+        alarm_share=0.0,
+    )  # fmt: skip
+    profiles = simulate_profiles(pd.DataFrame([BASE_CASE], index=[name]), n_positions=5)
+    picture = draw_panels(
+        [
+            lambda ax: plot_profiles(profiles, ax=ax),
+            lambda ax: plot_histogram(mixed, name, ax=ax),
+            lambda ax: plot_scatter(mixed, name, f"{name} 2", ax=ax),
+            lambda ax: plot_correlations(table, list(table), ax=ax),
+            lambda ax: plot_importance(importance, ax=ax),
+            lambda ax: plot_lead_times([count], ax=ax),
+            lambda ax: plot_drift(report, ax=ax),
+        ]
+    )
+    assert picture.startswith(b"\x89PNG")
+    axes = plot_histogram(mixed, name)
+    text, is_formula = axes.xaxis.label._preprocess_math(axes.get_xlabel())
+    assert (text, is_formula) == (name, False)

@@ -171,7 +171,7 @@ def test_runaways_by_failure_need_the_failure():
         (lambda: forecast_hot_spot(sorted_series(1), sorted_series(1)), "200 are needed"),
         (
             lambda: forecast_hot_spot(sorted_series(2), sorted_series(2), lead=0),
-            "at least 1 sample",
+            "lead: expected an integer from 1",
         ),
         (
             lambda: forecast_hot_spot(sorted_series(3), sorted_series(3), target="T"),
@@ -188,3 +188,26 @@ def test_runaways_by_failure_need_the_failure():
 def test_bad_input_is_named(call, message):
     with pytest.raises(InvalidConditionsError, match=message):
         call()
+
+
+def test_a_series_without_its_columns_is_refused_by_name():
+    series = realistic_series(1, seed=0)
+    plain = series[["minute", "T_max"]]
+    with pytest.raises(
+        InvalidConditionsError, match=r"lacks \['coolant', 'T_max_without_failure'\]"
+    ):
+        failure_runaways(plain)
+    with pytest.raises(InvalidConditionsError, match=r"lacks \['minute'\]"):
+        count_alarms(series.drop(columns="minute"), series["T_max"] > 1, name="x")
+    with pytest.raises(InvalidConditionsError, match=r"needs numbers in the columns \['T_max'\]"):
+        choose_alarm_level(series.assign(T_max="hot"), series["T_max"])
+    with pytest.raises(
+        InvalidConditionsError, match=r"numbers in the columns \['T_max_measured'\]"
+    ):
+        forecast_hot_spot(series.assign(T_max_measured="hot"), series)
+
+
+def test_conditions_without_failures_forecast_the_hot_spot_alone():
+    """A plant measures its conditions, and has no column that says when its coolant failed."""
+    series = realistic_series(1, seed=0).drop(columns=["coolant", "T_max_without_failure"])
+    assert "risk" not in forecast_hot_spot(series.head(1000), series.tail(200))

@@ -201,7 +201,7 @@ def test_unusable_training_data_are_named(split, change, options, message):
 def test_unusable_conditions_are_named(models, split):
     with pytest.raises(InvalidConditionsError, match=r"lack the columns \['Ta'\]"):
         models["forest"].predict(split.test.drop(columns="Ta"))
-    with pytest.raises(InvalidConditionsError, match="coverage must be between"):
+    with pytest.raises(InvalidConditionsError, match="coverage: expected a number between 0 and 1"):
         models["forest"].interval(split.test, coverage=1.0)
 
 

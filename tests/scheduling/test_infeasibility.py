@@ -527,8 +527,8 @@ def test_double_copies_a_unit_with_its_rules_and_a_utility():
         ({"A": float("nan")}, {}, "must be a number of at least 0"),
         ({}, {}, "needs targets"),
         ({}, {"deliveries": [Delivery("P", 6, 1)]}, "after the horizon"),
-        ({"P": 1}, {"horizon": 0}, "horizon must be a positive number"),
-        ({"P": 1}, {"sense": "about"}, "unknown sense 'about'"),
+        ({"P": 1}, {"horizon": 0}, "horizon: expected a positive finite number"),
+        ({"P": 1}, {"sense": "about"}, "sense: expected one of 'at_least', 'exactly', got 'about'"),
     ],
 )
 def test_what_is_no_demand_is_refused(targets, options, message):

@@ -211,7 +211,7 @@ def test_values_to_require_need_a_kind_and_a_limit():
 
 
 def test_objective_needs_a_known_kind_and_production_something_priced():
-    with pytest.raises(InvalidInputError, match=r"'joy'.*profit"):
+    with pytest.raises(InvalidInputError, match=r"kind: .*profit.*'joy'"):
         set_objective(shop(), "joy")
     entries = SHOP.to_dict()
     for state in ("P", "Q"):

@@ -249,7 +249,7 @@ def test_clock_times():
         ({"at": 4, "changes": [Late(SECOND, 1), Lost(SECOND)]}, "another change"),
         ({"at": 4, "changes": [Down("X", 5, 6)]}, "unknown unit 'X'"),
         ({"at": 4, "changes": [Down("R", 1, 2)]}, "back at 2"),
-        ({"at": 4, "changes": ["late"]}, "expected Late"),
+        ({"at": 4, "changes": ["late"]}, "expected a list of Late"),
         ({"at": 4, "move_cost": -1}, "move_cost"),
     ],
 )

@@ -7,17 +7,18 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import PATH, check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.files import files_together
+from stnopt.plant.network import Network
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 from stnopt.plant.tables.cells import load_openpyxl
 from stnopt.plant.tables.layout import READ_ME, SHEETS, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
-    from stnopt.plant.state import PlantState
 
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -54,6 +55,12 @@ def write_tables(
     InvalidInputError
         If it cannot be written, or openpyxl is not installed.
     """
+    check_arguments(
+        path=(path, PATH),
+        network=(network, optional(Network)),
+        problem=(problem, optional(Problem)),
+        state=(state, optional(PlantState)),
+    )
     tables: Tables = {}
     if network is not None:
         tables |= _plant_tables(network.to_dict())

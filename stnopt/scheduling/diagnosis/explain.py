@@ -11,10 +11,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    GAP,
+    POSITIVE,
+    SECONDS,
+    TRUTH,
+    WHOLE,
+    a,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
-from stnopt.plant.problem import Problem
+from stnopt.plant.network import Network
+from stnopt.plant.orders import Order
+from stnopt.plant.problem import Delivery, Problem, Sense
 from stnopt.plant.state import PlantState, check_state
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders
@@ -25,9 +42,6 @@ from stnopt.scheduling.diagnosis.least_short import least_short
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.orders import Order
-    from stnopt.plant.problem import Delivery
     from stnopt.scheduling.diagnosis.shortfall import Shortfall
 
 
@@ -106,9 +120,24 @@ def explain_infeasible(
     *The busy time* is that of a schedule in which nothing runs that the least shortfall does not
     need: with the batches given, the total time that units run is minimised.
     """
+    deliveries, orders = as_tuple(deliveries), as_tuple(orders)
+    check_arguments(
+        network=(network, Network),
+        targets=(targets, optional(a(Problem) if isinstance(targets, Problem) else BY_NAME)),
+        problem=(problem, optional(Problem)),
+        horizon=(horizon, optional(POSITIVE)),
+        sense=(sense, one_of(get_args(Sense))),
+        deliveries=(deliveries, many(Delivery)),
+        orders=(orders, many(Order)),
+        start=(start, optional(PlantState)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        relative_gap=(relative_gap, GAP),
+        progress=(progress, TRUTH),
+    )
     if isinstance(targets, Problem):
         targets, problem = None, targets
-    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = _problem_of(network, targets or {}, horizon, sense, deliveries, orders)
     elif targets or deliveries or orders or horizon is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import TEXT, a, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import merge_periods, with_calendars
 from stnopt.plant.checks import checked_number, did_you_mean
@@ -42,6 +43,7 @@ class Late:
     by: float
 
     def __post_init__(self) -> None:
+        check_arguments(batch=(self.batch, a(Batch, RunningBatch)))
         problems: list[str] = []
         owner = f"Late: batch {self.batch.task!r} on {self.batch.unit!r}: by"
         object.__setattr__(self, "by", checked_number(self.by, owner, problems, above=0.0))
@@ -67,6 +69,7 @@ class Down:
     end: float
 
     def __post_init__(self) -> None:
+        check_arguments(unit=(self.unit, TEXT))
         problems: list[str] = []
         for name in ("start", "end"):
             number = checked_number(getattr(self, name), f"Down: {self.unit!r}: {name}", problems)
@@ -92,6 +95,9 @@ class Lost:
 
     batch: Batch | RunningBatch
 
+    def __post_init__(self) -> None:
+        check_arguments(batch=(self.batch, a(Batch, RunningBatch)))
+
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
@@ -104,6 +110,9 @@ class NewOrder:
     """
 
     order: Order
+
+    def __post_init__(self) -> None:
+        check_arguments(order=(self.order, Order))
 
 
 Change = Late | Down | Lost | NewOrder

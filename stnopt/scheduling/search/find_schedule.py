@@ -5,14 +5,31 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    GAP,
+    PROGRESS,
+    SECONDS,
+    SECONDS_FROM_0,
+    WHOLE,
+    WORKERS,
+    as_tuple,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
-from stnopt.plant.problem import Problem
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.state import PlantState
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
+from stnopt.scheduling.model import Formulation
 from stnopt.scheduling.schedule import Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_assignment import number_events
@@ -38,11 +55,9 @@ from stnopt.solvers.result import SolveResult, Status, relative_gap_between, sta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from stnopt.plant.network import Network
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
-    from stnopt.plant.state import PlantState
-    from stnopt.scheduling.model import Formulation, Objective
+    from stnopt.scheduling.model import Objective
     from stnopt.scheduling.schedule import Batch
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
@@ -149,13 +164,27 @@ def find_schedule(
     UnsupportedModelError
         Batches to keep with another formulation than "unit_events".
     """
+    deliveries, orders = as_tuple(deliveries), as_tuple(orders)
+    check_arguments(  # what is asked is checked by the problem it makes
+        network=(network, Network),
+        problem=(problem, optional(Problem)),
+        targets=(targets, optional(BY_NAME)),
+        start=(start, optional(PlantState)),
+        n_events=(n_events, optional(COUNT)),
+        max_span=(max_span, optional(WHOLE)),
+        time_limit=(time_limit, SECONDS),
+        proof_limit=(proof_limit, SECONDS_FROM_0),
+        relative_gap=(relative_gap, GAP),
+        formulation=(formulation, optional(one_of(get_args(Formulation)))),
+        n_jobs=(n_jobs, WORKERS),
+        progress=(progress, PROGRESS),
+    )
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "
             "build_scheduling_model, n_events = horizon / width of the grid"
         )
     limits = SearchLimits(time_limit=time_limit, proof_limit=proof_limit, relative_gap=relative_gap)
-    deliveries, orders = tuple(deliveries), tuple(orders)
     if problem is None:
         problem = Problem(
             objective=objective,
@@ -172,38 +201,23 @@ def find_schedule(
         )
     check_problem(network, problem)
     kept, known = read_kept(keep)
-    if n_jobs == 0 or not isinstance(n_jobs, int):
-        raise InvalidInputError(f"n_jobs must be a whole number of workers, got {n_jobs!r}")
     tell = progress if callable(progress) else None
     silent = time_limit is not None or tell is not None
     with ProgressLine(
         "find_schedule", " solves", progress=progress is True, limited=silent
     ) as line:
-        report = ProgressReport(limits=limits, line=line, tell=tell)
+        settings: dict[str, Any] = {
+            "known": known,
+            "n_events": n_events,
+            "max_span": max_span,
+            "formulation": formulation or "unit_events",
+            "n_jobs": n_jobs,
+            "report": ProgressReport(limits=limits, line=line, tell=tell),
+        }
+        question = Question(network=network, problem=problem, start=start, keep=kept)
         if problem.horizon is not None:
-            return _search(
-                Question(network=network, problem=problem, start=start, keep=kept),
-                limits,
-                known=known,
-                n_events=n_events,
-                max_span=max_span,
-                formulation=formulation or "unit_events",
-                n_jobs=n_jobs,
-                report=report,
-            )
-        return find_in_window(
-            network,
-            problem,
-            limits=limits,
-            start=start,
-            keep=kept,
-            known=known,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=formulation or "unit_events",
-            n_jobs=n_jobs,
-            report=report,
-        )
+            return _search(question, limits, **settings)
+        return find_in_window(network, problem, limits=limits, start=start, keep=kept, **settings)
 
 
 def check_problem(network: Network, problem: Problem) -> None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import check_arguments, optional
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
+from stnopt.plant.network import Network
 from stnopt.plant.orders import ServedOrder
+from stnopt.plant.problem import Problem
+from stnopt.plant.state import PlantState
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.replay import find_violations
-from stnopt.scheduling.schedule import compute_final_stock, schedule_value
+from stnopt.scheduling.schedule import Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.opening import open_with_amounts
 from stnopt.scheduling.search.question import Question, missing_share, why_not_long_horizon
 from stnopt.scheduling.search.retiming.retime import placed_from_schedule, retime
@@ -24,10 +28,7 @@ from stnopt.scheduling.search.worth import MAXIMISED, missing_weight
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
-    from stnopt.plant.state import PlantState
-    from stnopt.scheduling.schedule import Batch, Schedule
+    from stnopt.scheduling.schedule import Batch
     from stnopt.scheduling.search.opening import Opening
     from stnopt.scheduling.search.retiming.timing import PlacedBatch
     from stnopt.scheduling.search.worth import Improve
@@ -71,6 +72,12 @@ def improve_schedule(
         A batch that the plant does not know, or an order for which no times and sizes keep the
         rules and meet the demand; the message lists what the schedule breaks.
     """
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, Network),
+        problem=(problem, Problem),
+        start=(start, optional(PlantState)),
+    )
     horizon = schedule.horizon if problem.horizon is None else problem.horizon
     orders = problem.orders or tuple(served.order for served in schedule.orders)
     dated = problem.start or schedule.date

@@ -411,18 +411,21 @@ def _add_durations(sums: _Sums) -> None:
         shortest, longest = fit.duration(fit.min_batch), fit.duration(fit.max_batch)
         earliest = sums.soonest[fit.task]
         longest += sum(b - a for a, b in sums.periods(fit.unit, "paused"))
-        for k, time in enumerate(points):
-            for begun, done in ((sums.started, sums.ended), (sums.n_started, sums.n_ended)):
+        firsts = np.searchsorted(points, points - shortest - sums.same)
+        firsts = np.minimum(firsts, sums.last).tolist()
+        befores = (np.searchsorted(points, points - longest + sums.same, side="right") - 1).tolist()
+        amounts = (sums.started[number].tolist(), sums.ended[number].tolist())
+        numbers = (sums.n_started[number].tolist(), sums.n_ended[number].tolist())
+        for k, time in enumerate(points.tolist()):
+            for begun, done in (amounts, numbers):
                 if time < earliest - sums.same:
-                    rows.row([(begun[number, k], 1.0)], upper=0.0)
+                    rows.row([(begun[k], 1.0)], upper=0.0)
                 if time < earliest + shortest - sums.same:
-                    rows.row([(done[number, k], 1.0)], upper=0.0)
+                    rows.row([(done[k], 1.0)], upper=0.0)
                     continue
-                first = sums.first_point_from(time - shortest)
-                rows.row([(begun[number, first], 1.0), (done[number, k], -1.0)], lower=0.0)
-                before = np.flatnonzero(points <= time - longest + sums.same)
-                if len(before):
-                    rows.row([(done[number, k], 1.0), (begun[number, before[-1]], -1.0)], lower=0.0)
+                rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
+                if befores[k] >= 0:
+                    rows.row([(done[k], 1.0), (begun[befores[k]], -1.0)], lower=0.0)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
@@ -430,29 +433,33 @@ def _add_unit_hours(sums: _Sums) -> None:
 
     Batches that start at or after point i and end by point j: at least ended[j] - started[i].
     """
-    rows, points, last = sums.rows, sums.points, sums.last
-    fixed = np.array([fit.fixed_time for fit in sums.fits])
-    slope = np.array([fit.time_per_amount for fit in sums.fits])
+    rows, points, last = sums.rows, sums.points.tolist(), sums.last
+    ended, n_ended = sums.ended.tolist(), sums.n_ended.tolist()
+    started, n_started = sums.started.tolist(), sums.n_started.tolist()
     spans = [(0, j) for j in range(1, last + 1)] + [(i, last) for i in range(1, last)]
     width = 4
     while width < last:
         spans += [(i, i + width) for i in range(1, last - width, max(1, width // 2))]
         width *= 2
     for unit in sums.network.units:
-        on_unit = np.array([n for n, fit in enumerate(sums.fits) if fit.unit == unit])
-        head = min(sums.soonest[sums.fits[n].task] for n in on_unit)
+        on_unit = [
+            (n, fit.fixed_time, fit.time_per_amount)
+            for n, fit in enumerate(sums.fits)
+            if fit.unit == unit
+        ]
+        head = min(sums.soonest[sums.fits[n].task] for n, *_ in on_unit)
         for i, j in spans:
             begin = max(points[i], min(head, points[j]))
-            row = rows.rows(1, upper=sums.hours(unit, begin, points[j]))
-            rows.put(row, sums.n_ended[on_unit, j], fixed[on_unit])
-            rows.put(row, sums.ended[on_unit, j], slope[on_unit])
-            if i:
-                rows.put(row, sums.n_started[on_unit, i], -fixed[on_unit])
-                rows.put(row, sums.started[on_unit, i], -slope[on_unit])
+            terms = []
+            for n, fixed, slope in on_unit:
+                terms += [(n_ended[n][j], fixed), (ended[n][j], slope)]
+                if i:
+                    terms += [(n_started[n][i], -fixed), (started[n][i], -slope)]
+            rows.row(terms, upper=sums.hours(unit, begin, points[j]))
         for k in range(last):
-            row = rows.rows(1, upper=_is_there(sums, unit, points[k]))
-            rows.put(row, sums.n_started[on_unit, k], 1.0)
-            rows.put(row, sums.n_ended[on_unit, k], -1.0)
+            terms = [(n_started[n][k], 1.0) for n, *_ in on_unit]
+            terms += [(n_ended[n][k], -1.0) for n, *_ in on_unit]
+            rows.row(terms, upper=_is_there(sums, unit, points[k]))
 
 
 def _add_cleanings(sums: _Sums) -> None:

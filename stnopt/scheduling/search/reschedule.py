@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import pyomo.environ as pyo
 
+from stnopt.arguments import (
+    INSTANT,
+    NON_NEGATIVE,
+    SECONDS,
+    as_tuple,
+    check_arguments,
+    many,
+    optional,
+)
 from stnopt.errors import InvalidInputError, InvalidScheduleError
 from stnopt.plant.calendar import parse_instant
 from stnopt.plant.checks import checked_number
+from stnopt.plant.network import Network
 from stnopt.plant.orders import ServedOrder
-from stnopt.plant.problem import Delivery
+from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import RunningBatch, state_problems
 from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.cut import from_time
@@ -24,6 +34,10 @@ from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
 from stnopt.scheduling.search.changes import (
     Change,
+    Down,
+    Late,
+    Lost,
+    NewOrder,
     UnderWay,
     apply_changes,
     final_stock_of,
@@ -39,8 +53,6 @@ from stnopt.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.problem import Problem
 
 #: Event points that are added at most to those of the old schedule.
 _MORE_EVENTS = 4
@@ -182,6 +194,17 @@ def reschedule(
     number moved is the least for the event points tried: those of the old schedule and up to four
     more, while they help. Without anything to keep or to pay for moving it is `find_schedule`.
     """
+    changes = as_tuple(changes)
+    check_arguments(
+        schedule=(schedule, Schedule),
+        network=(network, Network),
+        problem=(problem, Problem),
+        at=(at, INSTANT),
+        changes=(changes, many(Late, Down, Lost, NewOrder)),
+        keep_until=(keep_until, optional(INSTANT)),
+        move_cost=(move_cost, NON_NEGATIVE),
+        time_limit=(time_limit, SECONDS),
+    )
     began = time.perf_counter()
     broken = find_violations(schedule, network)
     if broken:
