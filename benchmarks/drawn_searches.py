@@ -165,13 +165,15 @@ def table() -> str:
     for log in (LOG / f"{kind}.jsonl" for kind in KINDS):
         if not log.exists():
             continue
-        for row in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
-            counts.setdefault((log.stem, row["way"]), Counter())[row["verdict"]] += 1
+        rows = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+        last = {(row["seed"], row["way"]): row["verdict"] for row in rows}
+        for (_, way), verdict in last.items():
+            counts.setdefault((log.stem, way), Counter())[verdict] += 1
     cells = {
         key: [sum(count.values()), *(count[verdict] for verdict in VERDICTS)]
         for key, count in counts.items()
     }
-    rows = "\n".join(
+    lines = "\n".join(
         f"| {kind}, {TOLD[way]} | {' | '.join(map(str, row))} |"
         for (kind, way), row in cells.items()
     )
@@ -190,7 +192,7 @@ Made by `python benchmarks/drawn_searches.py KIND --count N`.
 
 | | cases | {" | ".join(VERDICTS)} |
 |---|---|{"---|" * len(VERDICTS)}
-{rows}"""
+{lines}"""
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from stnopt.errors import InvalidInputError
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
@@ -23,6 +21,7 @@ from stnopt.planning.question import period_questions
 from stnopt.planning.region_match import match_regions
 from stnopt.planning.search import PlanSearcher
 from stnopt.planning.store import PlanStore
+from stnopt.progress import ProgressLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,12 +100,8 @@ def find_plan(
     begun = clock()
     # with carry_over the plan without it comes first, in half of the time
     first_limit = time_limit / 2 if problem.carry_over and time_limit else time_limit
-    with PlanStore(store) as kept, tqdm(unit="step", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    line = ProgressLine("find_plan", " steps", progress=progress, limited=time_limit is not None)
+    with PlanStore(store) as kept, line:
         searcher = PlanSearcher(
             asked=OnePlan(problem=problem, questions=questions),
             questions=questions,
@@ -117,7 +112,7 @@ def find_plan(
             period_limit=period_limit,
             time_limit=first_limit,
             max_rounds=max_rounds,
-            report=report,
+            report=line.step,
             clock=clock,
             n_jobs=n_jobs,
         )
