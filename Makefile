@@ -10,11 +10,12 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test test-newest test-lowest bench lint style types imports spelling docs image lock clean
+.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
-	@echo "make test        the tests"
+	@echo "make test        the tests, but for the long ones"
+	@echo "make test-long   the long tests"
 	@echo "make test-newest a quick subset with the newest versions that are allowed"
 	@echo "make test-lowest the same subset with the lowest versions that are allowed"
 	@echo "make bench       timings side by side, written to benchmarks/RESULTS.md"
@@ -30,7 +31,11 @@ reproduce: $(VENV)/.with-test
 	MPLBACKEND=Agg $(PY) case_studies/kumawat_2021/run.py
 
 test: $(VENV)/.with-test
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -m "not long"
+
+# What takes more than 2 CPU seconds a test (marked "long"), so that `make test` stays below 5 min.
+test-long: $(VENV)/.with-test
+	$(PY) -m pytest -q -m long
 
 # Meets each door: solvers, search, labels, learned regions, embedding, figures, the reactor.
 test-newest: $(NEWEST)/.with-test

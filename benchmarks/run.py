@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drawn_plants
+import drawn_searches
 import embedding
 import feasibility
+import horizons
 import reactor
 import scheduling
 
@@ -27,7 +29,8 @@ from stnopt.files import write_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONG = ("four_products",)  # only when named: `python benchmarks/run.py four_products`
+#: Only when named: `python benchmarks/run.py four_products`. The drawn searches are run before.
+LONG = ("four_products", "drawn_searches")
 
 
 def main(names: Sequence[str]) -> None:
@@ -37,7 +40,9 @@ def main(names: Sequence[str]) -> None:
         "machine": describe_machine,
         "schedules": scheduling.main,
         "searches": scheduling.time_searches,
+        "horizons": horizons.main,
         "drawn_plants": drawn_plants.main,
+        "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,
         "reactor": time_reactor,
         "constraints": embedding.main,

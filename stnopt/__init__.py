@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.changes import NewOrder as NewOrder
     from stnopt.scheduling.search.find_schedule import find_schedule as find_schedule
     from stnopt.scheduling.search.improve import improve_schedule as improve_schedule
+    from stnopt.scheduling.search.progress import SearchProgress as SearchProgress
     from stnopt.scheduling.search.reschedule import Rescheduling as Rescheduling
     from stnopt.scheduling.search.reschedule import reschedule as reschedule
     from stnopt.scheduling.search.result import Attempt as Attempt
@@ -147,6 +148,7 @@ _MODULES = {
     "RunningBatch": "stnopt.plant.state",
     "Schedule": "stnopt.scheduling.schedule",
     "ScheduleSearch": "stnopt.scheduling.search.result",
+    "SearchProgress": "stnopt.scheduling.search.progress",
     "ServedOrder": "stnopt.plant.orders",
     "Shortfall": "stnopt.scheduling.diagnosis.shortfall",
     "SolveResult": "stnopt.solvers.solve",

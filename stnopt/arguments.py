@@ -191,6 +191,12 @@ SOME_BY_NAME = Kind(
 BOUNDS = Kind("a mapping of names to (lower, upper)", _are_bounds)
 BY_NAME = Kind("a mapping with names as keys", _are_named)
 #: As joblib has it: -1 is one per core.
+PROGRESS = Kind(
+    "True, False or a function",
+    lambda value: (
+        isinstance(value, bool | np.bool_) or (callable(value) and not isinstance(value, type))
+    ),
+)
 WORKERS = Kind("an integer but not 0", lambda value: _whole(value, -1024) and value != 0)
 INSTANT = Kind(
     "a number, a datetime or a clock time",

@@ -1,8 +1,20 @@
 """What every test relies on: no screen, and no verdict that depends on the machine's load."""
 
+import math
+import sys
+
 import matplotlib as mpl
+import pytest
 from hypothesis import settings
 
 mpl.use("Agg")
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _no_proof_is_cut(monkeypatch):
+    """A search without limits gives its proofs 20 s at least: whether they do must not matter."""
+    limits = sys.modules.get("stnopt.scheduling.search.limits")
+    if limits is not None:
+        monkeypatch.setattr(limits, "_LEAST_PROOF_LIMIT", math.inf)

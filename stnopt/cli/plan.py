@@ -43,6 +43,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--period-limit", type=float, default=60.0, help="seconds per question put to a plant"
     )
+    command.add_argument("--jobs", type=int, default=1, help="workers for proofs")
     command.add_argument("--store", type=Path, help="file that keeps schedules and proofs")
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
     command.add_argument("--excel", action="store_true", help="also one Excel file of all tables")
@@ -74,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
         time_limit=options.time_limit,
         period_limit=options.period_limit,
         store=options.store,
+        n_jobs=options.jobs,
         progress=sys.stderr.isatty(),
     )
     return _conclude(search, problem, options)

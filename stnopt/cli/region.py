@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     interrupted = "interrupted: " if "stopped" in region.scope else ""
     print(f"{interrupted}undecided share {region.gap:.2e} of that box after {_work(region)}")
     files = {"region.json": region.to_json, "points.csv": table(region.points)}
-    if len(products) == 2:
+    if len(products) == 2 and not interrupted:  # a figure takes its time
         from stnopt import plot
 
         files["region.png"] = figure(plot.plot_frontier, region)
@@ -190,7 +190,7 @@ def _label(
     print(interrupted + ", ".join(f"{number} {label}" for label, number in counts.items()))
     print(_work(samples))
     files: dict[str, Callable[[Path], object]] = {"samples.csv": samples.to_csv}
-    if len(samples.products) == 2:
+    if len(samples.products) == 2 and not interrupted:  # a figure takes its time
         from stnopt import plot
 
         files["samples.png"] = figure(plot.plot_samples, samples)

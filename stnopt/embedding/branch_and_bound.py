@@ -45,8 +45,8 @@ from stnopt.embedding.region_parts import collect_parts
 from stnopt.embedding.search_result import SearchEnd, checked_result
 from stnopt.errors import UnsupportedModelError
 from stnopt.feasibility.decision_bounds import describe_extrapolation
-from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.region import KernelRegion
+from stnopt.progress import ProgressLine
 from stnopt.solvers.solve import SolveResult, Status, relative_gap_between
 
 if TYPE_CHECKING:
@@ -144,7 +144,10 @@ def solve_over_region(
         deadline=None if time_limit is None else started + time_limit,
         threads=threads,
     )
-    with _linear_copy(model, blocks):
+    line = ProgressLine(
+        "solve_over_region", " steps", progress=progress, limited=time_limit is not None
+    )
+    with line, _linear_copy(model, blocks):
         ends = []
         incumbent = Incumbent()
         for parts in choices:
@@ -153,7 +156,7 @@ def solve_over_region(
                 MasterProblem(model=model, parts=parts, limits=limits),
                 incumbent,
                 warm_start=warm_start,
-                progress=progress,
+                line=line,
             )
             ends.append(end)
         if limits.interrupted and incumbent.value is None:
@@ -173,7 +176,7 @@ class _Box:
 
 
 def _search_alternative(
-    master: MasterProblem, incumbent: Incumbent, *, warm_start: bool, progress: bool
+    master: MasterProblem, incumbent: Incumbent, *, warm_start: bool, line: ProgressLine
 ) -> SearchEnd:
     """Search one combination of regions; the model comes back with the incumbent's values."""
     old_values = master.values()
@@ -182,7 +185,7 @@ def _search_alternative(
         return SearchEnd(bound=-math.inf, n_boxes=0, n_solves=0)
     master.open()
     try:
-        return _search(state, warm_start and all(v is not None for _, v in old_values), progress)
+        return _search(state, warm_start and all(v is not None for _, v in old_values), line)
     except KeyboardInterrupt:
         state.limits.interrupted = state.limits.reached = True
         return SearchEnd(bound=state.proven_bound, n_boxes=state.n_boxes, n_solves=master.n_solves)
@@ -192,7 +195,7 @@ def _search_alternative(
             var.set_value(value, skip_validation=True)
 
 
-def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
+def _search(state: SearchState, warm_start: bool, line: ProgressLine) -> SearchEnd:
     """Best-first branch and bound over boxes of the regions' inputs."""
     root = _first_box(state)
     if root is None:
@@ -201,18 +204,16 @@ def _search(state: SearchState, warm_start: bool, progress: bool) -> SearchEnd:
     if warm_start:
         improve(state, root.outer, state.master.points())
     groups = groups_of(state.master.kernel_parts, root.outer, state.limits.deadline)
-    unit = " boxes" if groups is None else " rounds"
-    limited = state.limits.deadline is not None
-    with ProgressLine("solve_over_region", unit, progress=progress, limited=limited) as line:
+    line.unit = " boxes" if groups is None else " rounds"
 
-        def show(bound: float) -> None:
-            state.proven_bound = max(state.proven_bound, bound)
-            line.move(state.n_boxes, lambda: _progress_text(state, bound))
+    def show(bound: float) -> None:
+        state.proven_bound = max(state.proven_bound, bound)
+        line.move(state.n_boxes, lambda: _progress_text(state, bound))
 
-        if groups is None:
-            bound = _search_boxes(state, root, show)
-        else:  # many regions: let the MILP solver choose among the pieces of each
-            bound = search_pieces(state, root.outer, groups, show)
+    if groups is None:
+        bound = _search_boxes(state, root, show)
+    else:  # many regions: let the MILP solver choose among the pieces of each
+        bound = search_pieces(state, root.outer, groups, show)
     return SearchEnd(bound=bound, n_boxes=state.n_boxes, n_solves=state.master.n_solves)
 
 

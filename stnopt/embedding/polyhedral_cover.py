@@ -24,7 +24,7 @@ from stnopt.embedding.outer_approximation import OuterApproximation, approximate
 from stnopt.embedding.polytope import Piece, box_piece, common_hull, piece_within, volume_of
 from stnopt.errors import UnsupportedModelError
 from stnopt.feasibility.decision_bounds import bound_decision
-from stnopt.feasibility.progress import ProgressLine
+from stnopt.progress import ProgressLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -211,7 +211,7 @@ class AnySchedule:
             raise KeyboardInterrupt
         if schedule is None:
             return
-        placed = placed_from_schedule(schedule.batches, self.network)
+        placed = placed_from_schedule(schedule.batches, self.network, horizon=schedule.horizon)
         reached = []
         for direction in weights_to_maximise(len(self.products)):
             more = retime(placed, self._weighted(direction), self.problem)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.feasibility.oracle import Reach, TargetOracle
-    from stnopt.feasibility.progress import ProgressLine
+    from stnopt.progress import ProgressLine
 
 #: Gap of every solve that proves a piece of the boundary.
 _PROOF_GAP = 1e-6

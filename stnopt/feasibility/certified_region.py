@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,25 +30,29 @@ from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.boundary_walk import BoundaryWalk, highest, undecided_share
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.oracle import TargetOracle
-from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.refinement import Limit, Refinement, halfspaces_below, is_below
+from stnopt.feasibility.region_file import checksum_of, parse_strictly, read, shown
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, wilson_interval
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.files import write_text
 from stnopt.plant.network import Network
 from stnopt.plant.problem import Problem
 from stnopt.plant.state import PlantState
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.schedule import Batch, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from stnopt.scheduling.search.question import Question
 
-_FORMAT = "stnopt certified region 1"
+_FORMAT = "stnopt certified region 2"
+#: Without a checksum.
+_OLD_FORMAT = "stnopt certified region 1"
 #: Targets from which the undecided share is estimated, three or more products; labelled in parts.
 _N_VOLUME, _PART = 200_000, 10_000
 #: Nodes of a solve where event points are not given: then all takes bounded work.
@@ -180,7 +183,7 @@ class CertifiedRegion:
             ],
             "scope": self.scope,
         }
-        text = json.dumps(content, allow_nan=False)
+        text = json.dumps(content | {"checksum": checksum_of(content)}, allow_nan=False)
         if path is not None:
             write_text(path, text + "\n")
         return text
@@ -192,21 +195,22 @@ class CertifiedRegion:
         Raises
         ------
         InvalidInputError
-            If it is not such a region.
+            If there is no such file, or it is not such a region, or was damaged.
         """
         check_arguments(source=(source, PATH))
-        is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        where = "certified region" if is_text else f"file {str(source)!r}"
+        text, where = read(source)
+        content = parse_strictly(text, where)
+        if not isinstance(content, dict) or content.get("format") not in (_FORMAT, _OLD_FORMAT):
+            found = content.get("format") if isinstance(content, dict) else type(content).__name__
+            raise InvalidInputError(f"{where}: expected 'format': {_FORMAT!r}, got {shown(found)}")
+        stated = content.pop("checksum", None)
+        is_old = content["format"] == _OLD_FORMAT and stated is None
+        if not is_old and stated != checksum_of(content):
+            raise InvalidInputError(
+                f"{where}: the checksum differs: the region was damaged or edited after it was"
+                " written; take it from its source again"
+            )
         try:
-            text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
-            raise InvalidInputError(f"source: {where} cannot be read: {error}") from error
-        try:
-            content = json.loads(text)
-            if content["format"] != _FORMAT:
-                raise InvalidInputError(
-                    f"{where}: expected 'format': {_FORMAT!r}, got {content['format']!r}"
-                )
             products = tuple(content["products"])
             interval = content["gap_interval"]
             return cls(

@@ -30,13 +30,13 @@ from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.directions import directions, directions_towards_more
 from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
-from stnopt.feasibility.progress import ProgressLine
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
 from stnopt.plant.network import Network
 from stnopt.plant.problem import Problem
 from stnopt.plant.state import PlantState
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_targets
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def label_targets(
     -------
     TargetSamples
         In the order of `targets`, with what the labels hold for in `scope`, and in
-        ``scope["n_solves"]`` the MILPs that this call solved. After Ctrl-C, with
+        ``scope["n_solves"]`` the MILPs that this call solved. After Ctrl-C without a store, with
         ``scope["stopped"] == "interrupted"`` and what was decided until then.
 
     Warns
@@ -134,7 +134,7 @@ def label_targets(
         Targets for states that the plant does not produce, negative amounts, an unreadable rule, or
         a store that belongs to another plant, state, horizon or option, or to larger limits.
     KeyboardInterrupt
-        When it came before there was anything to label with.
+        When it came before there was anything to label with, or what was decided is in the store.
 
     References
     ----------
@@ -193,6 +193,8 @@ def label_targets(
             )
             with LabelStore(store, {**scope, **limits, "products": list(products)}) as record:
                 outcome = _label_on_events(oracle, points, record, limits, n_jobs, line)
+    if outcome[-1] and store is not None:
+        raise KeyboardInterrupt
     return _report(targets, outcome, scope, limits)
 
 

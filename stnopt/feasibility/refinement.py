@@ -22,7 +22,7 @@ from stnopt.solvers.solve import Status
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stnopt.feasibility.progress import ProgressLine
+    from stnopt.progress import ProgressLine
 
 #: Targets whose share stands for volume while questions are chosen (a power of two).
 _CLOUD = 4096

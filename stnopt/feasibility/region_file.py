@@ -24,7 +24,7 @@ _METHOD = "sha256:"
 def encode(content: Mapping[str, Any]) -> str:
     """JSON text of a region's content, with format, version and checksum."""
     whole = {"format": FORMAT, "version": VERSION, **content}
-    signed = {**whole, _CHECKSUM: _checksum(whole)}
+    signed = {**whole, _CHECKSUM: checksum_of(whole)}
     return json.dumps(signed, indent=1, allow_nan=False, ensure_ascii=False)
 
 
@@ -77,12 +77,7 @@ def decode(text: str, where: str) -> tuple[dict[str, Any], object]:
     InvalidInputError
         If it is no such JSON, or of another format or version.
     """
-    try:
-        content = json.loads(
-            text.lstrip("\ufeff"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError) as error:  # JSONDecodeError, repeated keys, NaN
-        raise InvalidInputError(f"{where}: not a region in JSON: {error}") from error
+    content = parse_strictly(text, where)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise InvalidInputError(f"{where}: expected 'format': {FORMAT!r}, got {shown(found)}")
@@ -96,6 +91,22 @@ def decode(text: str, where: str) -> tuple[dict[str, Any], object]:
     return content, checksum
 
 
+def parse_strictly(text: str, where: str) -> Any:
+    """Read JSON in which no key is repeated and every number is one.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is none.
+    """
+    try:
+        return json.loads(
+            text.lstrip("\ufeff"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:  # JSONDecodeError, repeated keys, NaN
+        raise InvalidInputError(f"{where}: not a region in JSON: {error}") from error
+
+
 def compare_checksum(content: Mapping[str, Any], checksum: object, where: str) -> None:
     """Refuse a content that is not the one whose checksum was written; None says nothing.
 
@@ -105,7 +116,7 @@ def compare_checksum(content: Mapping[str, Any], checksum: object, where: str) -
         If the two differ.
     """
     whole = {"format": FORMAT, "version": VERSION, **content}
-    if checksum is not None and checksum != _checksum(whole):
+    if checksum is not None and checksum != checksum_of(whole):
         raise InvalidInputError(
             f"{where}: the checksum differs: the region was damaged or edited after it was"
             " written. Take it from its source again, or remove the line 'checksum' if the"
@@ -113,7 +124,8 @@ def compare_checksum(content: Mapping[str, Any], checksum: object, where: str) -
         )
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def checksum_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a content, whatever the order of its keys and its layout."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return _METHOD + hashlib.sha256(text.encode()).hexdigest()
 

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 Target: TypeAlias = tuple[float, ...]
 
-_FORMAT = "stnopt labels 2"
+_FORMAT = "stnopt labels 3"
+#: Of a release whose records had no check; such a file is read, and gets records that have one.
+_OLD_FORMAT = "stnopt labels 2"
+#: What reading a line may raise that is no record of ours.
+_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+#: Hexadecimal digits of a record's check: enough to tell damage.
+_CHECK_LENGTH = 16
 #: Parts of the scope that say how long a question may take: what was answered holds under any.
 _LIMITS = ("solve_limit", "time_limit")
 
@@ -40,8 +46,8 @@ class LabelStore:
     While it is open for writing it is locked: another process that opens it then is refused.
 
     Every record is written and flushed to disk at once. A record that was cut off at the end of the
-    file is dropped when the file is opened. While the disk is full, records are kept in memory, a
-    warning says so, and every later write tries again.
+    file is dropped when the file is opened; one that was damaged is refused. While the disk is
+    full, records are kept in memory, a warning says so, and every later write tries again.
 
     Limits of a solve may be raised from one run to the next: answers are kept, and questions that a
     limit left undecided may be asked again.
@@ -96,9 +102,10 @@ class LabelStore:
         lines = complete.split(b"\n")[:-1]
         try:
             found = json.loads((lines or [content])[0])
-            theirs = found["scope"] if found["format"] == _FORMAT else {}
+            is_old = found["format"] == _OLD_FORMAT
+            theirs = found["scope"] if is_old or found["format"] == _FORMAT else {}
             is_whole = found["hash"] == _digest(theirs)
-        except (ValueError, KeyError, TypeError):
+        except _UNREADABLE:
             raise InvalidInputError(
                 f"store {str(self.path)!r}: not a file of labels that this release wrote; choose"
                 " another file"
@@ -117,8 +124,12 @@ class LabelStore:
             )
         for number, line in enumerate(lines[1:], start=2):
             try:
-                self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError, IndexError) as error:
+                record = json.loads(line)
+                check = record.pop("check", None)
+                if check != _check(record) and not (is_old and check is None):
+                    raise ValueError("it was damaged after it was written")
+                self._take(record)
+            except _UNREADABLE as error:
                 raise InvalidInputError(
                     f"store {str(self.path)!r}, line {number}: unreadable record ({error}); delete"
                     " that line to go on from the others"
@@ -230,7 +241,8 @@ class LabelStore:
 
     def _write(self, *records: dict[str, Any]) -> None:
         if self._file is not None and records:
-            self._append(b"".join(json.dumps(each).encode() + b"\n" for each in records))
+            signed = ({**each, "check": _check(each)} for each in records)
+            self._append(b"".join(json.dumps(each).encode() + b"\n" for each in signed))
 
     def _append(self, lines: bytes) -> None:
         """Write whole records or none: what a full disk cut off is taken back."""
@@ -260,6 +272,11 @@ class LabelStore:
 
 def _digest(scope: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(scope), sort_keys=True).encode()).hexdigest()
+
+
+def _check(record: Mapping[str, Any]) -> str:
+    text = json.dumps(dict(record), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_CHECK_LENGTH]
 
 
 def _as_number(limit: float | None) -> float:

@@ -8,7 +8,9 @@ outer plan goes beyond what is known, the plant is asked: a schedule is found, o
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from tqdm import tqdm
@@ -22,6 +24,7 @@ from stnopt.arguments import (
     POSITIVE,
     SECONDS,
     TRUTH,
+    WORKERS,
     check_arguments,
     one_of,
     optional,
@@ -29,6 +32,7 @@ from stnopt.arguments import (
 from stnopt.errors import InvalidInputError
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
+from stnopt.planning.carry_over import CarriedSearch, check_carry_over
 from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.question import period_questions
 from stnopt.planning.region_match import PlanningForm, match_regions
@@ -53,6 +57,7 @@ def find_plan(
     max_rounds: int | None = None,
     period_limit: float = 60.0,
     store: Path | str | None = None,
+    n_jobs: int = 1,
     progress: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> PlanSearch:
@@ -78,6 +83,8 @@ def find_plan(
     store : path, optional
         File in which schedules and proofs are kept as they come. A search that was killed goes on
         from it, and later plans for the same plants begin with what it knows.
+    n_jobs : int
+        Workers that prove limits, through joblib and whatever backend is set there.
     progress : bool
         Show a line: round, cost, bound, gap.
     clock : callable
@@ -103,6 +110,7 @@ def find_plan(
         max_rounds=(max_rounds, optional(COUNT)),
         period_limit=(period_limit, POSITIVE),
         store=(store, optional(PATH)),
+        n_jobs=(n_jobs, WORKERS),
         progress=(progress, TRUTH),
         clock=(clock, FUNCTION),
     )
@@ -113,8 +121,13 @@ def find_plan(
         raise InvalidInputError(f"relative_gap must be in [0, 1), got {relative_gap}")
     if form not in ("inner", "outer"):
         raise InvalidInputError(f"form: find_plan takes 'inner' or 'outer', got {form!r}")
+    if problem.carry_over:
+        check_carry_over(problem)
     questions = period_questions(problem)
     matched = match_regions(problem, questions, regions or {})
+    begun = clock()
+    # with carry_over the plan without it comes first, in half of the time
+    first_limit = time_limit / 2 if problem.carry_over and time_limit else time_limit
     with PlanStore(store) as kept, tqdm(unit="step", disable=not progress, leave=False) as bar:
 
         def report(what: str) -> None:
@@ -129,9 +142,20 @@ def find_plan(
             book=KnowledgeBook(kept),
             relative_gap=relative_gap,
             period_limit=period_limit,
-            time_limit=time_limit,
+            time_limit=first_limit,
             max_rounds=max_rounds,
             report=report,
             clock=clock,
+            n_jobs=n_jobs,
         )
-        return searcher.run()
+        found = searcher.run()
+        if not problem.carry_over or found.stopped == "interrupted":
+            return found
+        carried = CarriedSearch(
+            problem=problem,
+            base=found,
+            remaining=lambda: math.inf if time_limit is None else time_limit - (clock() - begun),
+            period_limit=period_limit,
+            relative_gap=relative_gap,
+        )
+        return replace(carried.run(), seconds=clock() - begun)

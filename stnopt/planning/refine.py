@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from stnopt.feasibility.refinement import Limit
 from stnopt.planning.prove import prove_limit
@@ -35,6 +36,7 @@ class Refiner:
     book: KnowledgeBook
     period_limit: float
     remaining: Callable[[], float]
+    n_jobs: int = 1
     asked: set[tuple[object, ...]] = field(default_factory=set)
     undecided: dict[tuple[object, ...], str] = field(default_factory=dict)
 
@@ -49,38 +51,67 @@ class Refiner:
         report: Callable[[str], None],
     ) -> bool:
         """Ask about points, the first ones first; whether anything was learned."""
-        learned, n_asked = False, 0
-        for question, amounts in points:
-            if n_asked >= _PER_ROUND or self.remaining() <= 0:
+        open_points = [
+            (question, amounts)
+            for question, amounts in points
+            if np.any(amounts > question.tolerance)
+            and not self._is_settled(self.book.of(question), amounts)
+        ][:_PER_ROUND]
+        learned = self._prove_hints(open_points, report)
+        for question, amounts in open_points:
+            if self.remaining() <= 0:
                 break
-            knowledge = self.book.of(question)
-            if np.all(amounts <= question.tolerance):
+            if self._is_settled(self.book.of(question), amounts):
                 continue
-            if knowledge.is_feasible(amounts * (1 - _BEYOND)):
-                continue
-            if knowledge.is_excluded(amounts * (1 - _BEYOND)):
-                continue
-            n_asked += 1
-            made = ", ".join(question.targets(amounts))
-            report(f"ask for more of {made}")
+            report(f"ask for more of {', '.join(question.targets(amounts))}")
             learned |= self.settle(question, amounts)
             self.book.save(question)
         return learned
 
+    def _prove_hints(
+        self,
+        points: Sequence[tuple[PeriodQuestion, NDArray[np.float64]]],
+        report: Callable[[str], None],
+    ) -> bool:
+        """Ask for the limit that excludes each point most; all at once, on as many workers."""
+        tasks: dict[tuple[object, ...], tuple[PeriodQuestion, Limit]] = {}
+        for question, amounts in points:
+            hints = self._hints(self.book.of(question), amounts)
+            if hints:
+                key = _asked_key(question, hints[0].lower, hints[0].weights)
+                if key not in self.asked:
+                    tasks[key] = question, hints[0]
+        if not tasks:
+            return False
+        report(f"prove {len(tasks)} limits")
+        self.asked |= set(tasks)
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        found = Parallel(n_jobs=self.n_jobs)(
+            delayed(prove_limit)(question, hint.lower, hint.weights, time_limit=limit, search=False)
+            for question, hint in tasks.values()
+        )
+        learned = False
+        for (question, _), reach in zip(tasks.values(), found, strict=True):
+            learned |= _remember(self.book.of(question), reach)
+            self.book.save(question)
+        return learned
+
+    def _hints(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> list[Limit]:
+        """Return a certified region's limits that exclude a point, the farthest beyond first."""
+        hints = [h for h in knowledge.hints if h.excludes(amounts[None, :], 0.0)[0]]
+        return sorted(hints, key=lambda h: h.bound - float(np.array(h.weights) @ amounts))
+
     def settle(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
         """Find a schedule for a point, or a limit that excludes it; whether it learned anything."""
         knowledge = self.book.of(question)
-        hints = [h for h in knowledge.hints if h.excludes(amounts[None, :], 0.0)[0]]
         learned = False
-        for hint in sorted(hints, key=lambda h: self._slack(h, amounts)):
+        for hint in self._hints(knowledge, amounts):
             learned |= self._prove(knowledge, hint.lower, hint.weights, search=False) is not None
-            if knowledge.is_excluded(amounts * (1 - _BEYOND)):
+            if self._is_settled(knowledge, amounts):
                 return True
             if self.remaining() <= 0:
                 return learned
-        if not hints:
-            learned |= self._settle_unknown(knowledge, amounts)
-        return learned
+        return self._settle_unknown(knowledge, amounts) or learned
 
     def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
         """Exclude a point that could not be scheduled from the plans that follow.
@@ -143,21 +174,30 @@ class Refiner:
     ) -> Reach | None:
         """Ask for a limit once; None where it was asked before, or nothing came of it."""
         question = knowledge.question
-        key = (question.key, *np.round([*lower, *weights], 6))
+        key = _asked_key(question, lower, weights)
         if key in self.asked:
             return None
         self.asked.add(key)
         limit = min(self.period_limit, max(self.remaining(), 0.5))
         reach = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
-        if reach.limit is not None:
-            knowledge.limits.append(reach.limit)
-        if reach.schedule is not None:
-            knowledge.add_schedule(reach.schedule)
-        return None if reach.limit is None and reach.schedule is None else reach
+        return reach if _remember(knowledge, reach) else None
 
-    def _slack(self, limit: Limit, amounts: NDArray[np.float64]) -> float:
-        """How little a limit excludes a point by: what excludes it most is asked first."""
-        return limit.bound - float(np.array(limit.weights) @ amounts)
+
+def _asked_key(
+    question: PeriodQuestion,
+    lower: Sequence[float] | NDArray[np.float64],
+    weights: Sequence[float] | NDArray[np.float64],
+) -> tuple[object, ...]:
+    return (question.key, *np.round([*lower, *weights], 6))
+
+
+def _remember(knowledge: Knowledge, reach: Reach) -> bool:
+    """Add what came of a question; whether anything did."""
+    if reach.limit is not None:
+        knowledge.limits.append(reach.limit)
+    if reach.schedule is not None:
+        knowledge.add_schedule(reach.schedule)
+    return reach.limit is not None or reach.schedule is not None
 
 
 def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np.float64]:

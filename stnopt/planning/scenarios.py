@@ -130,8 +130,8 @@ def plan_scenarios(
     regions, time_limit, relative_gap, period_limit, store
         As in `find_plan`.
     n_jobs : int
-        Workers that settle the scenarios of a plan, through joblib and whatever backend is set
-        there; the plan is the same for any number.
+        Workers that prove limits and settle the scenarios of a plan, through joblib and whatever
+        backend is set there; the plan is the same for any number.
 
     Returns
     -------
@@ -180,6 +180,7 @@ def plan_scenarios(
             report=lambda _: None,
             clock=time.perf_counter,
             asked=asked,
+            n_jobs=n_jobs,
         )
         search = searcher.run()
     if search.plan is None or search.verification is None:

@@ -51,6 +51,7 @@ class PlanSearcher:
     report: Callable[[str], None]
     clock: Callable[[], float]
     asked: AskedPlan
+    n_jobs: int = 1
     started: float = field(init=False)
     plan: Plan | None = None
     verification: Verification | None = None
@@ -70,7 +71,7 @@ class PlanSearcher:
             "period_limit": self.period_limit,
             "remaining": self.remaining,
         }
-        self.refiner = Refiner(**settings)
+        self.refiner = Refiner(**settings, n_jobs=self.n_jobs)
         self.costs = CostRefiner(**settings)
 
     def remaining(self) -> float:

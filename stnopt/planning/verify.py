@@ -10,6 +10,7 @@ from stnopt.arguments import PATH, POSITIVE, check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
+from stnopt.planning.carry_over import check_carried
 from stnopt.planning.plan import PeriodCheck, Plan, Verification
 from stnopt.planning.plan_sums import check_names
 from stnopt.planning.problem import PlanningProblem
@@ -64,6 +65,8 @@ def verify_plan(
     if not time_limit > 0:
         raise InvalidInputError(f"time_limit must be positive seconds, got {time_limit}")
     check_names(plan, problem)
+    if problem.carry_over:
+        return check_carried(plan, problem, time_limit=time_limit)
     questions = period_questions(problem)
     with PlanStore(store) as kept:
         book = KnowledgeBook(kept)

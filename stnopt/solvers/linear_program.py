@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _LEAST_SECONDS = 0.01
+_CONTINUOUS = np.zeros(1, dtype=bool)
 
 
 class ProgramStatus(enum.Enum):
@@ -92,6 +93,9 @@ class ProgramBuilder:
     _entries: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = field(
         default_factory=list
     )
+    # What `row` adds comes in thousands of single terms: plain lists, turned into arrays together.
+    _single_bounds: list[tuple[float, float]] = field(default_factory=list)
+    _single_entries: list[tuple[int, int, float]] = field(default_factory=list)
     n_columns: int = 0
     n_rows: int = 0
 
@@ -115,12 +119,18 @@ class ProgramBuilder:
 
     def column(self, *, lower: float = 0.0, upper: float = math.inf, cost: float = 0.0) -> int:
         """Add one column; return its number."""
-        return int(self.columns(1, lower=lower, upper=upper, cost=cost)[0])
+        self._lower.append(np.array([lower]))
+        self._upper.append(np.array([upper]))
+        self._cost.append(np.array([cost]))
+        self._integer.append(_CONTINUOUS)
+        self.n_columns += 1
+        return self.n_columns - 1
 
     def rows(
         self, count: int, *, lower: ArrayLike = -math.inf, upper: ArrayLike = math.inf
     ) -> NDArray[np.int64]:
         """Add `count` empty rows; return their numbers."""
+        self._gather_bounds()
         self._row_lower.append(_spread(lower, count))
         self._row_upper.append(_spread(upper, count))
         numbers = np.arange(self.n_rows, self.n_rows + count)
@@ -135,11 +145,19 @@ class ProgramBuilder:
         upper: float = math.inf,
     ) -> int:
         """Add one row of (column, factor) terms; factors of one column add up."""
-        number = self.rows(1, lower=lower, upper=upper)
-        if terms:
-            columns, factors = zip(*terms, strict=True)
-            self.put(np.broadcast_to(number, len(terms)), np.array(columns), np.array(factors))
-        return int(number[0])
+        number = self.n_rows
+        self.n_rows += 1
+        self._single_bounds.append((lower, upper))
+        self._single_entries += [(number, column, factor) for column, factor in terms]
+        return number
+
+    def _gather_bounds(self) -> None:
+        """Put the bounds of single rows behind those of the rows before them."""
+        if self._single_bounds:
+            lower, upper = np.array(self._single_bounds, dtype=float).T
+            self._row_lower.append(lower)
+            self._row_upper.append(upper)
+            self._single_bounds = []
 
     def put(self, rows: ArrayLike, columns: ArrayLike, factors: ArrayLike) -> None:
         """Add factors to entries (row, column), which broadcast against each other."""
@@ -152,6 +170,11 @@ class ProgramBuilder:
 
     def build(self) -> Program:
         """Return the program."""
+        self._gather_bounds()
+        if self._single_entries:
+            rows, columns, factors = zip(*self._single_entries, strict=True)
+            self.put(np.array(rows), np.array(columns), np.array(factors))
+            self._single_entries = []
         if self._entries:
             row, column, factor = (
                 np.concatenate(part) for part in zip(*self._entries, strict=True)

@@ -59,7 +59,7 @@ def test_pieces_and_boxes_certify_the_same_optimum(seed, monkeypatch):
             multi_region, "MANY_REGIONS", multi_region.MANY_REGIONS if method == "pieces" else 99
         )
         m = planning_model(3)
-        result = solve_over_region(m, *copies_of(m, region, 3), relative_gap=1e-3, time_limit=60)
+        result = solve_over_region(m, *copies_of(m, region, 3), relative_gap=1e-3)
         assert result.status is Status.OPTIMAL
         assert result.gap <= 1e-3
         for t in range(3):
@@ -71,10 +71,11 @@ def test_pieces_and_boxes_certify_the_same_optimum(seed, monkeypatch):
     assert objectives["boxes"][1] <= objectives["pieces"][0] * (1 + 1e-6)
 
 
+@pytest.mark.long
 def test_twelve_copies_close_to_a_thousandth():
     region = random_region(21, n=2)
     m = planning_model(12)
-    result = solve_over_region(m, *copies_of(m, region, 12), relative_gap=1e-3, time_limit=120)
+    result = solve_over_region(m, *copies_of(m, region, 12), relative_gap=1e-3)
     assert result.status is Status.OPTIMAL
     assert result.gap <= 1e-3
 
@@ -93,7 +94,7 @@ def test_copies_with_margins_and_blocks_of_their_own():
         )
         for t, (region, margin) in enumerate([(first, 0.0), (first, 0.5), (second, 0.0)])
     ]
-    result = solve_over_region(m, *blocks, relative_gap=1e-3, time_limit=60)
+    result = solve_over_region(m, *blocks, relative_gap=1e-3)
     assert result.status is Status.OPTIMAL
     for added in blocks:
         assert added.violation() == 0.0
@@ -114,7 +115,7 @@ def test_copies_that_the_model_cannot_reach_are_infeasible():
     # each period is feasible, but no two products as unequal as this are
     m.apart = pyo.Constraint(expr=sum(m.made[0, t] + m.made[1, t] for t in range(3)) >= 599)
     m.normal_hours.deactivate()
-    result = solve_over_region(m, *copies_of(m, region, 3), time_limit=60)
+    result = solve_over_region(m, *copies_of(m, region, 3))
     assert result.status is Status.INFEASIBLE
 
 

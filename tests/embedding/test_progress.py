@@ -14,10 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import stnopt as so
+from stnopt import progress
 from stnopt.embedding import polyhedral_cover
 from stnopt.embedding.outer_approximation import approximate_box
 from stnopt.embedding.polyhedral_cover import divide_region
-from stnopt.feasibility.progress import SILENT_SECONDS, ProgressLine
+from stnopt.progress import SILENT_SECONDS, ProgressLine
 
 
 class Clock:
@@ -46,6 +47,21 @@ def test_a_call_without_a_limit_does_not_go_silent(progress, limited, wait, show
     printed = capsys.readouterr().err
     assert ("working" in printed) == shown
     assert ("gap 0.5" in printed) == shown
+
+
+def test_one_long_step_does_not_go_silent_either(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
+    with ProgressLine("working", " boxes", progress=False, limited=False):
+        printed = ""
+        while "working" not in printed:  # by the thread beside: nothing is said here
+            printed += capsys.readouterr().err
+
+
+def test_a_search_without_a_limit_says_what_it_does(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.0)
+    so.find_schedule(so.load_example("motivating"), horizon=12, n_events=3, max_span=0)
+    assert "find_schedule" in (printed := capsys.readouterr().err)
+    assert "3 event points, span 0" in printed
 
 
 def test_dividing_ends_at_its_limit(monkeypatch):

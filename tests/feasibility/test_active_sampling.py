@@ -21,6 +21,7 @@ def frontier(network) -> stnopt.CertifiedRegion:
     return stnopt.trace_frontier(network, products=["S9", "S8"], **SETTINGS)
 
 
+@pytest.mark.long
 def test_few_solves_teach_the_classifier_the_whole_box(network, frontier):
     samples = stnopt.sample_boundary(network, BOX, n_solves=120, seed=5, **SETTINGS)
     assert samples.scope["n_solves"] <= 120
@@ -43,6 +44,7 @@ def test_a_budget_that_is_too_small_for_all_is_kept_and_its_labels_are_true(
     assert np.array_equal(frontier.label(samples.targets), samples.labels)
 
 
+@pytest.mark.long
 def test_choosing_the_event_points_is_part_of_the_budget(network):
     samples = stnopt.sample_boundary(network, BOX, horizon=8, n_solves=20, seed=1)
     given = stnopt.sample_boundary(network, BOX, n_solves=20, seed=1, **SETTINGS)
@@ -50,6 +52,7 @@ def test_choosing_the_event_points_is_part_of_the_budget(network):
     assert given.scope["n_solves"] <= samples.scope["n_solves"] <= 20
 
 
+@pytest.mark.long
 def test_exact_targets_are_asked_about_one_by_one(network):
     samples = stnopt.sample_boundary(
         network, BOX, n_solves=10, seed=3, n_samples=40, sense="exactly", **SETTINGS
@@ -60,6 +63,7 @@ def test_exact_targets_are_asked_about_one_by_one(network):
     assert np.array_equal(alone.labels, samples.labels[:12])
 
 
+@pytest.mark.long
 def test_the_seed_decides(network):
     first, again, other = (
         stnopt.sample_boundary(network, BOX, n_solves=12, seed=seed, n_samples=40, **SETTINGS)

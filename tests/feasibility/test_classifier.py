@@ -379,6 +379,7 @@ def test_report_reads_well():
     assert "gamma" not in str(fit_region(SAMPLES).report)
 
 
+@pytest.mark.long
 def test_same_seed_same_region():
     few = polygon_samples(40)
     first = fit_region(few, kernel="rbf", tune=True, seed=3)
@@ -398,6 +399,7 @@ def test_undecided_targets_are_left_out_and_counted():
     )
 
 
+@pytest.mark.long
 def test_tuned_rbf_regions_of_120_labels_are_accurate():
     exact = polygon_samples(4096, seed=99)
     errors = [

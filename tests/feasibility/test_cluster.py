@@ -51,6 +51,7 @@ def is_running(process: int) -> bool:
 
 # The client says so when a worker goes away; that is what the test is about.
 @pytest.mark.filterwarnings("ignore::UserWarning:distributed")
+@pytest.mark.long
 def test_a_worker_killed_in_the_middle_of_a_question_costs_nothing(cluster, tmp_path):
     network = stnopt.load_example("ex2")
     targets = stnopt.sample_targets({"S9": (0, 110), "S8": (0, 110)}, 24, seed=2, method="uniform")

@@ -50,6 +50,7 @@ def example2():
 KNOWN = {35.894: 84.322, 47.859: 80.868, 59.823: 76.117, 71.788: 71.305, 83.753: 62.656}
 
 
+@pytest.mark.long
 def test_example_2_has_its_known_boundary(example2):
     assert example2.gap <= 1e-4
     assert example2.n_solves <= 60
@@ -93,6 +94,7 @@ def test_points_may_be_a_frame_with_its_columns_in_any_order(example2):
         example2.label([[1.0, 2.0, 3.0]])
 
 
+@pytest.mark.long
 def test_four_event_points_agree_with_individual_solves():
     network, pair = load_example("ex2"), ("S9", "S8")
     region = trace_frontier(network, horizon=8, products=pair, n_events=4, max_span=0)

@@ -29,6 +29,7 @@ def region(network) -> stnopt.CertifiedRegion:
     )
 
 
+@pytest.mark.long
 def test_labels_agree_with_single_solves(network, region):
     targets = stnopt.sample_targets(
         dict(zip(PRODUCTS, [(0, u) for u in region.upper], strict=True)), 30, seed=4

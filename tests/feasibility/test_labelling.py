@@ -93,6 +93,7 @@ CASES = {
     ("sense", "require"), [("at_least", None), ("exactly", None), ("exactly", "profit >= 40")]
 )
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.long
 def test_labels_are_those_of_one_solve_per_target(case, sense, require):
     name, bounds, horizon, n_events = CASES[case]
     network = load_example(name) if name else two_products()

@@ -270,7 +270,7 @@ class Service:
         )
         # Its first line says that it starts; it is up when it can be connected to.
         self.first = self.process.stderr.readline()
-        for _ in range(3_000):
+        while self.process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 break
             time.sleep(0.01)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from random import Random
 
 MUTATIONS = ("moved", "grown", "doubled")
-TIME_LIMIT = 25.0  # seconds for one solve
+NODE_LIMIT = 20_000  # of one solve
 UNITS = ("U1", "U2", "U3")
 #: What a task may take and what it may make: with I and J between raw material and products, a
 #: plant may split streams, join them and send them back.
@@ -165,7 +165,7 @@ def climb(
                 formulation=formulation,
             )
             set_objective(model, "profit")
-            result = solve(model, time_limit=TIME_LIMIT)
+            result = solve(model, node_limit=NODE_LIMIT)
             if not result.has_solution:
                 continue
             schedule = extract_schedule(model, network)

@@ -168,6 +168,6 @@ def test_drawn_plants_agree_with_a_grid(seed):
     extract_schedule(grid, network)
     model = build_scheduling_model(network, horizon=hours, n_events=4, max_span=1)
     set_objective(model, "profit")
-    result = solve(model, relative_gap=1e-4, time_limit=20)
+    result = solve(model, relative_gap=1e-4)
     assert result.objective <= best + 1e-3
     extract_schedule(model, network)

@@ -102,6 +102,7 @@ def test_a_delivery_stays_at_its_time():
 
 
 @pytest.mark.parametrize("shrunk", [1.0, 0.5])
+@pytest.mark.long
 def test_drawn_plants_lose_nothing_between_grid_and_time(shrunk):
     """On whole hours the grid's optimum is the plant's: retimed it is replayed, and reached."""
     for network, hours, best in draw_cases(25):

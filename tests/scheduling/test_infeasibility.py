@@ -92,6 +92,7 @@ def test_how_short_which_unit_and_from_when(short_of_p):
     assert not found.is_met
 
 
+@pytest.mark.long
 def test_the_shortfall_of_the_literature_s_plant_is_what_its_frontier_says():
     # 87.75 of S9 is the most in 8 h (Kumawat & Chaturvedi 2021). In a horizon a little shorter
     # than the stated one the most is less than the demand; in the stated one it is not.
@@ -544,6 +545,7 @@ def test_what_is_no_demand_is_refused(targets, options, message):
     suppress_health_check=list(HealthCheck),
 )
 @given(plants(storage="unlimited"), st.sampled_from([4, 5, 6, 7]))
+@pytest.mark.long
 def test_a_time_grid_agrees_on_the_shortfall_of_drawn_plants(network, hours):
     # The grid says what the most of P is: that much has no reason against it, 2 more are 2 short.
     assume("P" in network.states)

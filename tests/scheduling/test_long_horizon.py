@@ -35,6 +35,7 @@ def search(network, problem, *, steps=60, **more):
     return schedule, bound
 
 
+@pytest.mark.long
 def test_drawn_plants_come_to_their_best_and_no_further():
     reached = 0
     for network, hours, best in draw_cases(25):
@@ -47,6 +48,7 @@ def test_drawn_plants_come_to_their_best_and_no_further():
 
 
 @pytest.mark.parametrize("kind", [*RULES, "deliveries", "all"])
+@pytest.mark.long
 def test_drawn_rules_are_kept(kind):
     n_found = n_possible = 0
     for seed in range(8):
@@ -161,8 +163,9 @@ def test_what_it_cannot_do_is_named():
         search_long_horizon(CHAIN, problem, time_limit=1)
 
 
+@pytest.mark.long
 def test_two_days_of_a_plant_of_the_literature():
     """What a grid of the whole horizon makes of ex2 in half a minute is 12,274 (bound 13,250)."""
-    schedule, bound = search(load_example("ex2"), Problem(horizon=48), steps=25)
+    schedule, bound = search(load_example("ex2"), Problem(horizon=48), steps=50)
     assert schedule_value(schedule, load_example("ex2"), "profit") >= 12_000
     assert bound <= 13_520

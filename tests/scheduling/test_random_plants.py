@@ -33,6 +33,7 @@ def schedules(cases):
 
 
 @pytest.mark.parametrize("kind", ["limited", "unlimited"])
+@pytest.mark.long
 def test_best_over_events_and_spans_is_that_of_the_time_grid(kind, cases, schedules):
     for (network, hours, best), (_, schedule) in zip(cases[kind], schedules[kind], strict=True):
         assert schedule is not None, (best, hours, network.to_dict())
@@ -48,6 +49,7 @@ def test_search_finds_and_proves_the_best_of_the_time_grid(kind, cases):
         assert find_violations(found.schedule, network) == []
 
 
+@pytest.mark.long
 def test_state_sequence_reaches_the_same_where_storage_is_unlimited(cases):
     for network, hours, best in cases["unlimited"]:
         schedule = climb(network, hours, best, formulation="state_sequence")

@@ -247,6 +247,7 @@ def rows_by_unit(schedule):
     return rows
 
 
+@pytest.mark.long
 def test_the_verdict_is_that_of_an_oracle():
     seen = Counter()
 
@@ -310,6 +311,7 @@ def tightened_cases(draw):
     return dataclasses.replace(network, unit_rules=rules), schedule
 
 
+@pytest.mark.long
 def test_what_rules_do_to_waiting_is_judged_as_by_the_oracle():
     seen = Counter()
 

@@ -20,6 +20,7 @@ def study():
     return module
 
 
+@pytest.mark.long
 def test_the_shift(study, capsys):
     problem, morning, afternoon = study.run()
     plant = stnopt.read_network(FOLDER / "paint.yaml")

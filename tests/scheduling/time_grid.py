@@ -10,61 +10,17 @@ before, so that nothing is lost on the grid.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import LinearConstraint, milp
-from scipy.sparse import csr_array
+from grid_rows import Rows, add_plant, end_of
 
 from stnopt.plant import Delivery, LastTask, Order, PlantState, RunningBatch, read_network
 
 #: Room for a missing share beside the least one; with more than 1e-6 HiGHS loses optima.
 _SLACK = 1e-9
-
-
-class _Rows:
-    """Columns and rows of a MILP, collected one by one."""
-
-    def __init__(self):
-        self.lower, self.upper, self.integer, self.gain = [], [], [], []
-        self.entries, self.row_lower, self.row_upper = [], [], []
-        self.one = self.column(1)
-        self.lower[self.one] = 1.0
-
-    def column(self, upper=math.inf, *, integer=False, gain=0.0):
-        self.lower.append(0.0)
-        self.upper.append(upper)
-        self.integer.append(int(integer))
-        self.gain.append(gain)
-        return len(self.gain) - 1
-
-    def row(self, terms, low, high):
-        row = len(self.row_lower)
-        self.entries += [(row, column, factor) for column, factor in terms]
-        self.row_lower.append(low)
-        self.row_upper.append(high)
-
-    def maximise(self, gain=None):
-        """Return the best value and the columns; None if nothing is feasible."""
-        rows, columns, factors = zip(*self.entries, strict=True)
-        matrix = csr_array((factors, (rows, columns)), shape=(len(self.row_lower), len(self.gain)))
-        if any(low > high for low, high in zip(self.lower, self.upper, strict=True)):
-            return None
-        for presolve in (False, True):  # HiGHS loses optima in presolve, and rarely fails without
-            found = milp(
-                -np.array(self.gain if gain is None else gain),
-                integrality=self.integer,
-                bounds=(self.lower, self.upper),
-                constraints=LinearConstraint(matrix, self.row_lower, self.row_upper),
-                options={"mip_rel_gap": 1e-7, "presolve": presolve},
-            )
-            if found.status in (0, 2):
-                break
-        if found.status == 2:
-            return None
-        assert found.status == 0, found.message
-        return -found.fun, found.x
 
 
 class Best(NamedTuple):
@@ -114,361 +70,89 @@ def best_of_all(
     fixed=None,
     keep=(),
     may_miss=False,
+    targets=(),
+    sense="at_least",
+    nodes=None,
 ):
     """Return the best that can be had from a state, with orders; None if nothing is feasible.
 
     `keep`: batches that run as they are, whatever runs beside them.
 
-    "profit", with what lateness and missing amounts cost, or "tardiness": the least missing share
-    first, then the lateness.
+    "profit", with what lateness and missing amounts cost, or another objective; for "tardiness" the
+    least missing share first, then the lateness.
     """
-    start = start or PlantState()
-    rows = _Rows()
-    starts, sizes = {}, {}  # (task, unit, hour) -> column
-    for fit in network.suitabilities:
-        for hour in range(hours):
-            finish = _finish(network, fit.unit, hour, fit.fixed_time)
-            if finish > hours or not _may_start(network, start, fit.unit, hour, finish):
-                continue
-            key = (fit.task, fit.unit, hour)
-            starts[key] = rows.column(1, integer=True, gain=-fit.fixed_cost)
-            sizes[key] = rows.column(fit.max_batch, gain=-fit.cost_per_amount)
-            rows.row([(sizes[key], 1), (starts[key], -fit.max_batch)], -math.inf, 0)
-            # Where batches that follow each other matter, an empty one must not count.
-            least = fit.min_batch or (1e-5 * fit.max_batch if _times(network, fit.unit) else 0)
-            if least:
-                rows.row([(sizes[key], 1), (starts[key], -least)], 0, math.inf)
-    for unit in network.units:
-        for hour in range(hours):
-            busy = [
-                (column, 1)
-                for (task, where, begin), column in starts.items()
-                if where == unit and begin <= hour < _end(network, task, unit, begin)
-            ]
-            if busy:
-                rows.row(busy, 0, 1)
-    in_turn = _pairs_in_turn(rows, network, start, starts)
-    for between, finish, following, (time, _) in in_turn:
-        if following < finish + time:
-            rows.row(between, -math.inf, 1)
-    cleaned = _clean(rows, network, start, hours, starts)
-    for utility in network.utilities.values():
-        for hour in range(hours):
-            _limit_draws(rows, network, start, utility, hour, starts, sizes)
-    wanted = {state: {hour: [] for hour in range(hours + 1)} for state in network.states}
-    for delivery in deliveries:
-        wanted[delivery.state][delivery.time].append((rows.one, delivery.amount))
-    may_miss = may_miss or objective == "tardiness"
-    asked = _order(rows, hours, orders, wanted, may_miss=may_miss, fixed=fixed)
+    rows = Rows(nodes=nodes)
+    network = _priced(network, objective)
+    plan = add_plant(
+        rows,
+        network,
+        hours,
+        deliveries,
+        start=start,
+        orders=orders,
+        fixed=fixed,
+        may_miss=may_miss or objective == "tardiness",
+    )
+    if plan is None:
+        return None
     for batch in keep:
         key = (batch.task, batch.unit, round(batch.start))
-        if key not in starts:
+        if key not in plan.starts:
             return None
-        rows.lower[starts[key]] = 1.0
-        rows.lower[sizes[key]] = rows.upper[sizes[key]] = batch.size
-    if fixed is not None and not _fix(rows, network, starts, sizes, fixed[0]):
-        return None
-    for state in network.states.values():
-        _add_state(rows, network, start, state, hours, starts, sizes, in_turn, cleaned, wanted)
-    for order in orders:
-        rows.gain[asked[order.id][0]] -= order.late_cost
-        rows.gain[asked[order.id][1]] -= order.missing_cost or 0.0
+        rows.lower[plan.starts[key]] = 1.0
+        rows.lower[plan.sizes[key]] = rows.upper[plan.sizes[key]] = batch.size
+    for state, amount in dict(targets).items():
+        rows.row(plan.final[state], amount, amount if sense == "exactly" else math.inf)
+    if objective == "production":
+        rows.gain[:] = [0.0] * len(rows.gain)
+        for state in network.states.values():
+            for column, factor in plan.made[state.name] if state.price > 0 else ():
+                rows.gain[column] += factor
+    elif objective == "batches":
+        rows.gain[:] = [-float(column in plan.starts.values()) for column in range(len(rows.gain))]
+    elif objective == "makespan":
+        _end_early(rows, network, plan, start or PlantState(), orders)
     missing = 0.0
     if objective == "tardiness":
         gain = np.zeros(len(rows.gain))
         for order in orders:
-            gain[asked[order.id][1]] = -order.priority / order.amount
+            gain[plan.asked[order.id].missing] = -order.priority / order.amount
         found = rows.maximise(gain)
         if found is None:
             return None
         missing = -found[0]
-        terms = [(asked[o.id][1], o.priority / o.amount) for o in orders]
+        terms = [(plan.asked[o.id].missing, o.priority / o.amount) for o in orders]
         rows.row(terms, -math.inf, missing + _SLACK)
-        gain[:] = 0.0
+        rows.gain[:] = [0.0] * len(rows.gain)
         for order in orders:
-            gain[asked[order.id][0]] = -order.priority
-        found = rows.maximise(gain)
-        found = (-found[0], found[1])
-    else:
-        found = rows.maximise()
+            rows.gain[plan.asked[order.id].late] = -order.priority
+    found = rows.maximise()
     if found is None:
         return None
-    late = {order.id: float(found[1][asked[order.id][0]]) for order in orders}
-    return Best(found[0], missing, late)
+    late = {order.id: float(found[1][plan.asked[order.id].late]) for order in orders}
+    value = found[0] if objective in ("profit", "production") else -found[0]
+    return Best(value, missing, late)
 
 
-def _rules(network, unit):
-    return network.unit_rules.get(unit)
+def _priced(network, objective):
+    """Return the plant with the prices that count: none in its cost."""
+    if objective != "cost":
+        return network
+    states = {name: replace(state, price=0.0) for name, state in network.states.items()}
+    return replace(network, states=states)
 
 
-def _away(network, unit):
-    return _rules(network, unit).unavailable if _rules(network, unit) else ()
-
-
-def _unattended(network, unit):
-    return _rules(network, unit).unattended if _rules(network, unit) else ()
-
-
-def _paused(network, unit, hour):
-    rules = _rules(network, unit)
-    return any(s <= hour < e for s, e in (rules.paused if rules else ()))
-
-
-def _times(network, unit):
-    return _rules(network, unit).changeovers if _rules(network, unit) else {}
-
-
-def _finish(network, unit, hour, work):
-    """Hour at which so many hours of work are done, none of them in a pause."""
-    left = int(work)
-    while left > 0:
-        left -= not _paused(network, unit, hour)
-        hour += 1
-    return hour
-
-
-def _end(network, task, unit, begin):
-    return _finish(network, unit, begin, network.tasks[task].units[unit].fixed_time)
-
-
-def _may_start(network, start, unit, hour, finish):
-    rules = _rules(network, unit)
-    closed = (*rules.unattended, *rules.paused) if rules else ()
-    return (
-        not any(hour < e and s < _released(network, unit, finish) for s, e in _away(network, unit))
-        and not any(s < hour < e for s, e in closed)
-        and not any(b.unit == unit and hour < b.remaining for b in start.running)
-    )
-
-
-def _released(network, unit, hour):
-    """Hour at which what could leave a unit does: when somebody is there."""
-    return next((int(e) for s, e in _unattended(network, unit) if s < hour < e), hour)
-
-
-def _limit_draws(rows, network, start, utility, hour, starts, sizes):
-    drawing = []
-    for (task, unit, begin), column in starts.items():
-        fit = network.tasks[task].units[unit]
-        if begin <= hour < _end(network, task, unit, begin) and not _paused(network, unit, hour):
-            drawing.append((column, fit.draws.get(utility.name, 0)))
-            size = sizes[task, unit, begin]
-            drawing.append((size, fit.draws_per_amount.get(utility.name, 0)))
-    for batch in start.running:
-        if hour < batch.remaining and not _paused(network, batch.unit, hour):
-            fit = network.tasks[batch.task].units[batch.unit]
-            drawing.append((rows.one, fit.draw(utility.name, batch.size)))
-    steps = utility.steps or ((0, utility.capacity),)
-    capacity = [level for time, level in steps if time <= hour][-1]
-    if drawing:
-        rows.row(drawing, -math.inf, capacity)
-
-
-def _fix(rows, network, starts, sizes, batches):
-    """Let exactly these batches run; say whether the grid knows them all."""
-    for key, column in starts.items():
-        size = batches.get(key, 0.0)
-        rows.lower[column] = rows.upper[column] = float(key in batches)
-        spare = 1e-5 * network.tasks[key[0]].units[key[1]].max_batch
-        rows.lower[sizes[key]] = max(0.0, size - spare)
-        rows.upper[sizes[key]] = min(rows.upper[sizes[key]], size + spare)
-        if rows.lower[sizes[key]] > rows.upper[sizes[key]]:
-            return False
-    return all(key in starts for key in batches)
-
-
-def _order(rows, hours, orders, wanted, *, may_miss, fixed=None):
-    """Return, by order, the columns of its lateness and of the amount that is missing."""
-    asked = {}
+def _end_early(rows, network, plan, start, orders):
+    """Have the last batch end, and the last part of an order leave, as early as can be."""
+    rows.gain[:] = [0.0] * len(rows.gain)
+    ends = rows.column(gain=-1.0)
+    for (task, unit, hour), column in plan.starts.items():
+        rows.row([(ends, 1), (column, -end_of(network, task, unit, hour))], 0, math.inf)
     for order in orders:
-        late, missing = rows.column(hours - order.due), rows.column(order.amount)
-        whole = rows.column(1, integer=True)
-        if not may_miss and order.missing_cost is None:
-            rows.lower[whole] = 1.0
-        parts = []
-        for hour in range(int(order.earliest), hours + 1):
-            there, amount = rows.column(1, integer=True), rows.column(order.amount)
-            if fixed is not None:
-                given = fixed[1].get((order.id, hour), 0.0)
-                rows.lower[amount] = max(0.0, given - 1e-5 * order.amount)
-                rows.upper[amount] = min(order.amount, given + 1e-5 * order.amount)
-            rows.row([(amount, 1), (there, -order.amount)], -math.inf, 0)
-            if not order.partial:
-                rows.row([(amount, 1), (there, -order.amount)], 0, 0)
-            rows.row([(late, 1), (there, order.due - hour)], 0, math.inf)
-            wanted[order.state][hour].append((amount, 1))
-            parts.append((amount, 1))
-        rows.row([*parts, (missing, 1)], order.amount, order.amount)
-        rows.row([(missing, 1), (whole, order.amount)], -math.inf, order.amount)
-        rows.row([(late, 1), (whole, hours - order.due)], hours - order.due, math.inf)
-        asked[order.id] = (late, missing)
-    return asked
-
-
-def _pairs_in_turn(rows, network, state, starts):
-    """Return (terms, finish, start, changeover, unit) for pairs of batches that need a changeover.
-
-    The terms sum to 2 if both run with no other between them, else to 1 at most. What ran last, or
-    runs at 0, is one of the first ones; a unit that holds something has not begun to be cleaned.
-    """
-    firsts = [
-        (first, unit, column, _released(network, unit, _end(network, first, unit, begin)))
-        for (first, unit, begin), column in starts.items()
-    ]
-    firsts += [
-        (b.task, b.unit, rows.one, _released(network, b.unit, b.remaining)) for b in state.running
-    ]
-    for unit, last in state.last.items():
-        locked = [e for s, e in _unattended(network, unit) if s == 0]
-        emptied = locked[0] if locked else 0
-        firsts.append((last.task, unit, rows.one, emptied if unit in state.held else last.finished))
-    pairs = []
-    for first, unit, column, finish in firsts:
-        for (task, where, start), other in starts.items():
-            time = _times(network, unit).get((first, task), 0)
-            if where != unit or not time or start < finish or other == column:
-                continue
-            between = [
-                (c, -1) for (_, w, h), c in starts.items() if w == unit and finish <= h < start
-            ]
-            pairs.append(([(column, 1), (other, 1), *between], finish, start, (time, unit)))
-    return pairs
-
-
-def _clean(rows, network, state, hours, starts):
-    """Return, by unit and hour, the columns of the cleanings that go on then.
-
-    Of any `batches` + 1 batches in a row, all but the first have a cleaning before one of them.
-    """
-    cleaned = {}
-    for unit in network.units:
-        rule = _rules(network, unit).clean_after if _rules(network, unit) else None
-        if rule is None:
-            continue
-        on = {key: column for key, column in starts.items() if key[1] == unit}
-        ready = max(
-            (_released(network, unit, b.remaining) for b in state.running if b.unit == unit),
-            default=0,
-        )
-        if unit in state.held:
-            ready = max((e for s, e in _unattended(network, unit) if s == 0), default=0)
-        begins = {}  # hour at which the next batch starts -> column
-        for hour in range(int(rule.duration + ready), hours + 1):
-            first = hour - int(rule.duration)
-            if any(first < e and s < hour for s, e in _away(network, unit)):
-                continue
-            begins[hour] = rows.column(1, integer=True)
-            starting = [(c, -1) for (_, _, h), c in on.items() if h == hour]
-            rows.row([(begins[hour], 1), *starting], -math.inf, 0)
-            for (task, _, h), column in on.items():
-                if h < hour and _released(network, unit, _end(network, task, unit, h)) > first:
-                    rows.row([(begins[hour], 1), (column, 1)], -math.inf, 1)
-        for low in range(hours):
-            for high in range(low + 1, hours):
-                inside = [(c, 1) for (_, _, h), c in on.items() if low <= h <= high]
-                between = [(c, -len(inside)) for h, c in begins.items() if low < h <= high]
-                rows.row([*inside, *between, (rows.one, 0)], -math.inf, rule.batches)
-        count = state.since_cleaning.get(unit, 0)
-        for high in range(hours):
-            inside = [(c, 1) for (_, _, h), c in on.items() if h <= high]
-            between = [(c, -len(inside)) for h, c in begins.items() if h <= high]
-            rows.row([*inside, *between, (rows.one, count)], -math.inf, max(rule.batches, count))
-        for hour, column in begins.items():
-            for h in range(hour - int(rule.duration), hour):
-                cleaned.setdefault((unit, h), []).append(column)
-    return cleaned
-
-
-def _add_state(rows, network, start, state, hours, starts, sizes, in_turn, cleaned, wanted):
-    taken = {hour: [] for hour in range(hours + 1)}
-    early = {hour: [] for hour in range(hours + 1)}
-    ended = {}  # unit -> hour -> terms
-
-    def release(unit, hour, term, at_end):
-        hour = min(_released(network, unit, hour), hours)
-        if at_end:
-            by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
-            by_hour[hour].append(term)
-        else:
-            early[hour].append(term)
-
-    for (task, unit, hour), size in sizes.items():
-        recipe, fit = network.tasks[task], network.tasks[task].units[unit]
-        if state.name in recipe.consumes:
-            taken[hour].append((size, recipe.consumes[state.name]))
-            rows.gain[size] -= state.cost * recipe.consumes[state.name]
-        if state.name in recipe.produces:
-            term = (size, recipe.produces[state.name])
-            leaves = fit.release_time.get(state.name, fit.fixed_time)
-            at = _finish(network, unit, hour, leaves)
-            release(unit, at, term, leaves >= fit.fixed_time)
-            if not state.unlimited:
-                rows.gain[size] += state.price * recipe.produces[state.name]
-        if state.name in recipe.consumes and not state.unlimited:
-            rows.gain[size] -= state.price * recipe.consumes[state.name]
-    if state.unlimited:
-        return
-    given = start.stocks.get(state.name, state.initial)
-    rows.gain[rows.one] += state.price * given
+        for hour, there in plan.asked[order.id].parts.items():
+            rows.row([(ends, 1), (there, -hour)], 0, math.inf)
     for batch in start.running:
-        recipe, fit = network.tasks[batch.task], network.tasks[batch.task].units[batch.unit]
-        share = recipe.produces.get(state.name)
-        leaves = fit.release_time.get(state.name, fit.fixed_time)
-        if not share or (leaves < fit.fixed_time and batch.started + leaves <= 0):
-            continue
-        at = int(max(0, batch.remaining - (fit.fixed_time - leaves)))
-        term = (rows.one, share * batch.size)
-        release(batch.unit, at, term, leaves >= fit.fixed_time)
-        rows.gain[rows.one] += state.price * term[1]
-    for unit, row in start.held.items():
-        if state.name in row:
-            by_hour = ended.setdefault(unit, {h: [] for h in range(hours + 1)})
-            by_hour[0].append((rows.one, row[state.name]))
-            rows.gain[rows.one] += state.price * row[state.name]
-    for time, amount in state.arrivals:
-        if time <= hours:
-            early[time].append((rows.one, amount))
-            rows.gain[rows.one] += state.price * amount
-    if state.zero_wait:
-        for hour in range(hours + 1):
-            released = early[hour] + [t for by_hour in ended.values() for t in by_hour[hour]]
-            rows.row(released + [(c, -f) for c, f in taken[hour]], 0, 0)
-        return
-    stored = [rows.column(state.capacity) for _ in range(hours + 1)]
-    leaving = {hour: [] for hour in range(hours + 1)}
-    for unit, by_hour in ended.items():
-        # Bounded like all columns here: HiGHS errs where big-M rows meet unbounded ones.
-        most = sum(fit.max_batch for fit in network.suitabilities)
-        before = None
-        for hour in range(hours + 1):
-            waiting, out = rows.column(most), rows.column(most)
-            leaving[hour].append((out, 1))
-            if any(s < hour < e for s, e in _unattended(network, unit)) and hour < hours:
-                rows.row([(out, 1)], 0, 0)
-            held = [(waiting, 1), (out, 1), *((c, -f) for c, f in by_hour[hour])]
-            rows.row(held if before is None else [*held, (before, -1)], 0, 0)
-            begins = [
-                (column, most)
-                for (_, where, begin), column in starts.items()
-                if (where, begin) == (unit, hour)
-            ]
-            rows.row([(waiting, 1), *begins], -math.inf, most)
-            if hour < hours and any(s <= hour < e for s, e in _away(network, unit)):
-                rows.row([(waiting, 1)], -math.inf, 0)
-            for cleaning in cleaned.get((unit, hour), ()):
-                rows.row([(waiting, 1), (cleaning, most)], -math.inf, most)
-            for both, finish, following, (time, where) in in_turn:
-                if where == unit and max(finish, following - time) <= hour < following:
-                    rows.row([(waiting, 1), *((c, most * f) for c, f in both)], -math.inf, 2 * most)
-            before = waiting
-    for hour in range(hours + 1):
-        balance = [(stored[hour], 1), *((c, f) for c, f in taken[hour])]
-        balance += [(c, -f) for c, f in early[hour] + leaving[hour]]
-        balance += wanted[state.name][hour]
-        if hour:
-            rows.row([*balance, (stored[hour - 1], -1)], 0, 0)
-        else:
-            rows.row([*balance, (rows.one, -given)], 0, 0)
+        rows.row([(ends, 1)], batch.remaining, math.inf)
 
 
 def draw_plant(seed, *, capacities=(0, 2, 4, None)):
@@ -586,7 +270,7 @@ def draw_state(network, seed):
         if rules and rules.clean_after and random.random() < 0.7:
             count[unit] = random.randint(0, rules.clean_after.batches)
         what = random.choice(["runs", "ran", "holds", "nothing"])
-        if what == "runs" and not _away(network, unit):
+        if what == "runs" and not (rules and rules.unavailable):
             started = -random.randint(0, int(fit.fixed_time) - 1)
             size = fit.max_batch if random.random() < 0.5 else max(1, fit.min_batch)
             remaining = max(1, fit.fixed_time + started + random.choice([0, 0, 1]))

@@ -13,8 +13,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from tqdm import tqdm
-
 from stnopt.arguments import (
     BY_NAME,
     COUNT,
@@ -35,6 +33,7 @@ from stnopt.plant.network import Network
 from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem, Sense
 from stnopt.plant.state import PlantState, check_state
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders
 from stnopt.scheduling.diagnosis.aggregate_balance import check_demand
 from stnopt.scheduling.diagnosis.asked import Asked
@@ -149,12 +148,8 @@ def explain_infeasible(
     _check(network, problem, start)
     # Its own objective is none of the questions.
     problem = replace(problem, objective="profit")
-    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    limited = time_limit is not None
+    with ProgressLine("explain_infeasible", " solves", progress=progress, limited=limited) as line:
         asked = Asked(
             network=network,
             problem=problem,
@@ -163,7 +158,7 @@ def explain_infeasible(
             max_span=max_span,
             time_limit=time_limit,
             relative_gap=relative_gap,
-            report=report,
+            report=line.step,
         )
         return least_short(asked)
 

@@ -102,7 +102,7 @@ def least_late(asked: Asked) -> Shortfall | None:
             missing=found.missing or 0.0,
             missing_bound=missing_bound,
             tardiness=schedule_value(found.schedule, network, "tardiness"),
-            tardiness_bound=found.proof.bound,
+            tardiness_bound=found.bound,
             holds_for_any=optimal and found.proof.scope == "any schedule",
             is_proven=optimal,
         ),

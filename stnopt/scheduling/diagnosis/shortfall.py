@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.diagnosis.wording import listed, write_amount, write_number
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class LeastLate:
     tardiness : float
         Priority-weighted lateness, in the plant's time unit.
     tardiness_bound : float or None
-        No schedule that misses as little is less late: on these event points, or any where
-        `holds_for_any`.
+        No schedule that misses as little is less late, whatever its event points; None if nothing
+        was proven.
     holds_for_any : bool
         Whether it is proven that no schedule at all is better.
     is_proven : bool
@@ -256,9 +257,13 @@ def _order_sentences(found: Shortfall, orders: LeastLate) -> Iterator[str]:
     elif orders.is_proven:
         yield f"On {_points((found.n_events, found.max_span))} {of}."
     else:
+        least = ""
+        if orders.tardiness_bound and orders.tardiness_bound > SHARE * found.horizon:
+            bound = write_amount(orders.tardiness_bound, found.time_unit, up=False)
+            least = f"; missing as little, none is less late than {bound}"
         yield (
             "Undecided whether a schedule misses less of the orders or is less late "
-            f"({lateness} in all, weighted by priority): a limit came first."
+            f"({lateness} in all, weighted by priority): a limit came first{least}."
         )
 
 

@@ -557,9 +557,16 @@ class EventPointSearch:
 
     def bound_by_sums(self) -> None:
         """Bound the value by sums over the horizon; they may show that no schedule exists."""
-        if why_not_long_horizon(self.question) is not None:
+        improve = self.question.improve
+        if improve == "shortfall" or why_not_long_horizon(self.question) is not None:
             return
-        bound = bound_by_capacity(self.question.network, self.problem)
+        bound = bound_by_capacity(
+            self.question.network,
+            self.problem,
+            start=self.question.start,
+            improve=improve,
+            most_missing=self.question.most_missing,
+        )
         if bound is None:
             return
         worst = -math.inf if self.incumbent.maximises else math.inf

@@ -7,16 +7,15 @@ import statistics
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tqdm import tqdm
-
 from stnopt.arguments import (
     BY_NAME,
     COUNT,
     GAP,
+    PROGRESS,
     SECONDS,
     SECONDS_FROM_0,
-    TRUTH,
     WHOLE,
+    WORKERS,
     Kind,
     as_tuple,
     check_arguments,
@@ -30,6 +29,7 @@ from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import PlantState
+from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.model import Formulation
 from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
@@ -41,8 +41,11 @@ from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.kept import check_kept, read_kept
+from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
+from stnopt.scheduling.search.progress import ProgressReport, SearchProgress
 from stnopt.scheduling.search.question import (
     Question,
     missing_share,
@@ -67,7 +70,7 @@ _MANY_BATCHES = 10.0
 #: A horizon of no more is a short one, on which event points come first for longer.
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
-_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.25
+_EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
 
 
 _KEPT = Kind(
@@ -87,7 +90,8 @@ _FITS: dict[str, Kind | type] = {
     "proof_limit": SECONDS_FROM_0,
     "relative_gap": GAP,
     "formulation": optional(one_of(get_args(Formulation))),
-    "progress": TRUTH,
+    "n_jobs": WORKERS,
+    "progress": PROGRESS,
 }
 
 
@@ -109,7 +113,8 @@ def find_schedule(
     proof_limit: float | None = None,
     relative_gap: float = 1e-4,
     formulation: Formulation | None = None,
-    progress: bool = False,
+    n_jobs: int = 1,
+    progress: bool | Callable[[SearchProgress], None] = False,
 ) -> ScheduleSearch:
     """Find the best schedule; choose the event points and the span unless they are given.
 
@@ -162,8 +167,12 @@ def find_schedule(
     formulation : {"unit_events", "state_sequence"}, optional
         As in `build_scheduling_model`; left out, "unit_events". A time grid has no event points to
         search for.
-    progress : bool
-        Show what is being tried.
+    n_jobs : int
+        Workers for the search for long horizons, which takes a time limit: joblib's, or those of
+        the backend that is named around the call (``joblib.parallel_config(backend="dask")``).
+    progress : bool or callable
+        Show what is being tried; or call this with a `SearchProgress` each time: the best schedule,
+        its value, the bound and the gap.
 
     Returns
     -------
@@ -204,34 +213,23 @@ def find_schedule(
         )
     check_problem(network, problem)
     kept, known = read_kept(keep)
-    with tqdm(unit="solve", disable=not progress, leave=False) as bar:
-
-        def report(what: str) -> None:
-            bar.set_description(what)
-            bar.update()
-
+    tell = progress if callable(progress) else None
+    silent = time_limit is not None or tell is not None
+    with ProgressLine(
+        "find_schedule", " solves", progress=progress is True, limited=silent
+    ) as line:
+        settings: dict[str, Any] = {
+            "known": known,
+            "n_events": n_events,
+            "max_span": max_span,
+            "formulation": formulation or "unit_events",
+            "n_jobs": n_jobs,
+            "report": ProgressReport(limits=limits, line=line, tell=tell),
+        }
+        question = Question(network=network, problem=problem, start=start, keep=kept)
         if problem.horizon is not None:
-            return _search(
-                Question(network=network, problem=problem, start=start, keep=kept),
-                limits,
-                known=known,
-                n_events=n_events,
-                max_span=max_span,
-                formulation=formulation or "unit_events",
-                report=report,
-            )
-        return find_in_window(
-            network,
-            problem,
-            limits=limits,
-            start=start,
-            keep=kept,
-            known=known,
-            n_events=n_events,
-            max_span=max_span,
-            formulation=formulation or "unit_events",
-            report=report,
-        )
+            return _search(question, limits, **settings)
+        return find_in_window(network, problem, limits=limits, start=start, keep=kept, **settings)
 
 
 def check_problem(network: Network, problem: Problem) -> None:
@@ -262,6 +260,7 @@ def _search(
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int,
     report: Callable[[str], None],
     known_bound: float | None = None,
 ) -> ScheduleSearch:
@@ -279,10 +278,14 @@ def _search(
         "n_events": n_events,
         "max_span": max_span,
         "formulation": formulation,
+        "n_jobs": n_jobs,
         "report": report,
     }
     if question.problem.objective != "tardiness":
         return search_question(question, limits, known_bound=known_bound, **settings)
+    chosen = n_events is not None or max_span is not None or formulation != "unit_events"
+    if limits.time_limit is not None and not chosen and _is_long(question):
+        return search_late_orders(question, limits, report=report)
     complete = search_question(replace(question, improve="missing share"), limits, **settings)
     if complete.schedule is None:
         return complete
@@ -322,6 +325,7 @@ def search_question(
     n_events: int | None,
     max_span: int | None,
     formulation: Formulation,
+    n_jobs: int = 1,
     report: Callable[[str], None],
     known_bound: float | None = None,
 ) -> ScheduleSearch:
@@ -333,7 +337,7 @@ def search_question(
     limits : SearchLimits
     known : Schedule, optional
         What the search begins with, if it is one of those that are asked for.
-    n_events, max_span, formulation
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -357,13 +361,15 @@ def search_question(
         pause_after=math.inf,
         report=report,
     )
+    if isinstance(report, ProgressReport):
+        report.watch(incumbent, bound)
     interrupted = False
     try:
         if limits.proof_limit != 0 and formulation == "unit_events":
             points.bound_by_sums()
         _begin_with(points, known)
         if points.may_choose and limits.time_limit is not None and formulation == "unit_events":
-            _use_the_time(points)
+            _use_the_time(points, n_jobs)
         elif n_events is None:
             first, span = _first_points(question)
             points.add_events(first, max_span, first_span=span)
@@ -375,6 +381,22 @@ def search_question(
             raise
         interrupted = True
     return _conclude(points, given=given, interrupted=interrupted)
+
+
+def _first_events(question: Question) -> int:
+    """Return with how many event points to begin: no more for orders than batches fit."""
+    network, problem = question.network, question.problem
+    fewest = fewest_events(network, question.amounts_to_make)
+    if not (problem.orders or problem.deliveries):
+        return fewest
+    amounts = dict(problem.targets)
+    wanted = [(order.state, order.amount) for order in problem.orders]
+    wanted += [(delivery.state, delivery.amount) for delivery in problem.deliveries]
+    for state, amount in wanted:
+        amounts[state] = amounts.get(state, 0.0) + amount
+    shortest = min(fit.duration(fit.min_batch) for fit in network.suitabilities)
+    fit_in_turn = question.horizon / shortest if shortest > 0 else math.inf
+    return max(fewest, int(min(fewest_events(network, amounts), fit_in_turn)))
 
 
 def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
@@ -390,7 +412,7 @@ def _begin_with(points: EventPointSearch, known: Schedule | None) -> None:
 
 def _first_points(question: Question) -> tuple[int, int]:
     """Return the event points and the span to begin with: kept batches have to fit."""
-    fewest = fewest_events(question.network, question.amounts_to_make)
+    fewest = _first_events(question)
     if not question.keep:
         return fewest, 0
     alone = Schedule(
@@ -401,7 +423,15 @@ def _first_points(question: Question) -> tuple[int, int]:
     return max(fewest, n_events), span
 
 
-def _use_the_time(points: EventPointSearch) -> None:
+def _typical_batch(network: Network) -> float:
+    return statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+
+
+def _is_long(question: Question) -> bool:
+    return question.horizon > _MANY_BATCHES * _typical_batch(question.network)
+
+
+def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     """Use a time limit: event points where few can do, the search for long horizons otherwise.
 
     Where only event points are left, they have all of the rest.
@@ -410,10 +440,10 @@ def _use_the_time(points: EventPointSearch) -> None:
     assert limits.time_limit is not None
     assert problem.horizon is not None
     start, span = _first_points(points.question)
-    typical = statistics.median(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    typical = _typical_batch(network)
     engine = why_not_long_horizon(points.question) is None
     if engine:
-        is_long = problem.horizon > _MANY_BATCHES * typical
+        is_long = _is_long(points.question)
         share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
         points.pause_after = share * limits.time_limit
     if engine and is_long:
@@ -422,33 +452,49 @@ def _use_the_time(points: EventPointSearch) -> None:
     else:
         points.add_events(start, None, first_span=span)
     if engine and not (points.settled or limits.reached):
-        _search_long(points)
+        _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
         points.add_events(start, None, first_span=span)
 
 
-def _search_long(points: EventPointSearch) -> None:
+def _search_long(points: EventPointSearch, n_jobs: int) -> None:
     """Give the rest of the time to the search for long horizons, from the best so far."""
-    limits, incumbent = points.limits, points.incumbent
+    limits, incumbent, report = points.limits, points.incumbent, points.report
     remaining = limits.remaining
     assert remaining is not None
-    points.report("long horizon: construct, improve, retime")
+    report("long horizon: construct, improve, retime")
     started = limits.clock()
 
     def improved(schedule: Schedule, value: float, bound: float | None) -> None:
-        points.report(f"{points.problem.objective} {value:.6g}, bound {bound}")
+        what = f"{points.problem.objective} {value:.6g}, bound {bound}"
+        if isinstance(report, ProgressReport):
+            report.found(what, schedule, value, bound)
+        else:
+            report(what)
 
     interrupts: list[bool] = []
-    schedule, bound = search_long_horizon(
-        points.question.network,
-        points.problem,
-        time_limit=remaining,
-        relative_gap=limits.relative_gap,
-        warm=incumbent.schedule,
-        on_improvement=improved,
-        on_interrupt=lambda: interrupts.append(True),
-    )
+    question = points.question
+    settings: dict[str, Any] = {
+        "start": question.start,
+        "improve": question.improve,
+        "most_missing": question.most_missing,
+        "relative_gap": limits.relative_gap,
+        "warm": incumbent.schedule,
+        "time_limit": remaining,
+    }
+    if n_jobs == 1:
+        schedule, bound = search_long_horizon(
+            question.network,
+            points.problem,
+            on_improvement=improved,
+            on_interrupt=lambda: interrupts.append(True),
+            **settings,
+        )
+    else:
+        schedule, bound = search_portfolio(
+            question.network, points.problem, n_jobs=n_jobs, **settings
+        )
     valued = None if schedule is None else incumbent.valued(schedule)
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
@@ -531,6 +577,7 @@ def find_in_window(
     n_events: int | None = None,
     max_span: int | None = None,
     formulation: Formulation = "unit_events",
+    n_jobs: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> ScheduleSearch:
     """Find the shortest window in which a demand can be met.
@@ -553,7 +600,7 @@ def find_in_window(
         No schedule in such a window is shorter: what is proven already.
     most_doublings : int
         Windows that are tried after the last period away, each twice as long as the one before.
-    n_events, max_span, formulation
+    n_events, max_span, formulation, n_jobs
         As in `find_schedule`.
     report : callable
         Told what is being tried.
@@ -585,6 +632,7 @@ def find_in_window(
             n_events=n_events,
             max_span=max_span,
             formulation=formulation,
+            n_jobs=n_jobs,
             report=report,
             known_bound=known_bound,
         )

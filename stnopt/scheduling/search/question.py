@@ -39,7 +39,6 @@ _NEAR_TARGET = 1e-6
 _LASTING_RULES = frozenset({"arrivals", "unattended", "paused", "running", "held", "last"})
 
 #: What the sums over the horizon and the search for long horizons know.
-_LONG_OBJECTIVES = ("profit", "production", "cost", "makespan")
 _LONG_RULES = frozenset(
     {
         "storage",
@@ -48,8 +47,17 @@ _LONG_RULES = frozenset(
         "size_dependent_time",
         "unavailable",
         "changeovers",
+        "clean_after",
         "utilities",
         "deliveries",
+        "orders",
+        "arrivals",
+        "utility_steps",
+        "unattended",
+        "paused",
+        "running",
+        "held",
+        "last",
     }
 )
 
@@ -212,13 +220,11 @@ class Question:
 
 def why_not_long_horizon(question: Question) -> str | None:
     """Say what keeps the sums and the search for long horizons from a question; None if nothing."""
-    if question.improve != "objective" or question.problem.objective not in _LONG_OBJECTIVES:
-        return f"the objective is {question.problem.objective!r}"
-    if question.start is not None:
-        return "the plant is under way at time 0"
+    if question.improve == "shortfall":
+        return "what the targets miss is to be least"
     if question.keep:
         return "batches are kept"
-    demanded = demanded_rules(question.network, question.problem)
+    demanded = demanded_rules(question.network, question.problem, question.start)
     beyond = [demand.where for demand in demanded if demand.rule not in _LONG_RULES]
     return beyond[0] if beyond else None
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stnopt.scheduling.search.capacity_bound import MAXIMISED, bound_by_periods
+from stnopt.scheduling.search.capacity_bound import bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
+from stnopt.scheduling.search.worth import MAXIMISED
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import Suitability, Task
+    from stnopt.plant.state import PlantState
 
 #: Widths are full durations divided by these, and the like of the time unit.
 _PARTS = (1, 2, 3, 4, 5, 6, 8)
@@ -24,6 +26,8 @@ _MOST_BATCHES = 60_000
 _PERIODS = 4
 #: Of widths closer to each other than this, one is looked at.
 _APART = 1.15
+#: Rounding in a number of steps.
+_ROUNDING = 1e-7
 #: Bounds of makespans this close are as good as each other.
 _NEAR = 0.01
 #: Share of the worth that halving the number of batches is worth, few or many of them.
@@ -40,7 +44,12 @@ class Width:
 
 
 def rank_widths(
-    network: Network, problem: Problem, *, most_modes: int, many_batches: int
+    network: Network,
+    problem: Problem,
+    *,
+    most_modes: int,
+    many_batches: int,
+    start: PlantState | None = None,
 ) -> list[Width]:
     """List widths, the most promising first: by the sums over the horizon with rounded durations.
 
@@ -53,6 +62,8 @@ def rank_widths(
         Per pair of task and unit.
     many_batches : int
         From this number of batches to choose from, fewer of them are worth more.
+    start : PlantState, optional
+        The plant at time 0.
     """
     assert problem.horizon is not None
     horizon = problem.horizon
@@ -69,7 +80,7 @@ def rank_widths(
         )
         if not 0 < n_batches <= _MOST_BATCHES:
             continue
-        worth = _worth(network, problem, width)
+        worth = _worth(network, problem, width, start)
         if worth is None:
             continue
         ranked.append(Width(width=width, worth=worth, n_batches=n_batches))
@@ -82,7 +93,23 @@ def rank_widths(
         cost = _PER_HALVING * math.log2(each.n_batches) + _PER_HALVING_OF_MANY * too_many
         return each.worth / scale - cost
 
-    return sorted(ranked, key=score, reverse=True)
+    ranked.sort(key=score, reverse=True)
+    exact = [each for each in ranked if _is_exact(network, each.width)]
+    if not exact:
+        return ranked
+    # Where a grid loses nothing, its widest steps come first; the sums may not see what others do.
+    first = max(exact, key=lambda each: each.width)
+    return [first, *(each for each in ranked if each is not first)]
+
+
+def _is_exact(network: Network, width: float) -> bool:
+    """Whether every batch lasts a whole number of steps, whatever its size."""
+    return all(
+        fit.duration(fit.min_batch) == fit.duration(fit.max_batch)
+        and abs(steps - round(steps)) < _ROUNDING
+        for fit in network.suitabilities
+        for steps in [fit.duration(fit.max_batch) / width]
+    )
 
 
 def _least_wasteful(network: Network, widths: list[float], horizon: float) -> list[float]:
@@ -102,13 +129,17 @@ def _least_wasteful(network: Network, widths: list[float], horizon: float) -> li
     return [width for _, width in best.values()]
 
 
-def _worth(network: Network, problem: Problem, width: float) -> float | None:
+def _worth(
+    network: Network, problem: Problem, width: float, start: PlantState | None
+) -> float | None:
     """Bound the problem on a plant whose batches last whole steps; None if nothing is possible."""
     rounded = round_durations(network, width)
     if problem.objective == "makespan":
         problem = replace(problem, horizon=None)
     n_periods = 1 if problem.objective == "makespan" else _PERIODS
-    bound = bound_by_periods(rounded, problem, n_periods=n_periods, tolerance=_NEAR)
+    bound = bound_by_periods(
+        rounded, problem, n_periods=n_periods, start=start, improve="both", tolerance=_NEAR
+    )
     if bound is None or not np.isfinite(bound):
         return None
     return bound if problem.objective in MAXIMISED else -bound

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import block_array, csc_array
 
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity, build_period_sums
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
+from stnopt.scheduling.search.period_sums import build_period_sums
 from stnopt.solvers.linear_program import Program, ProgramStatus, settle_integers, solve_program
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stnopt.scheduling.search.capacity_bound import PeriodSums
     from stnopt.scheduling.search.long_horizon.grid import Grid
+    from stnopt.scheduling.search.period_sums import PeriodSums
 
 #: Periods in which the future is summed up.
 _FUTURE_PERIODS = 4
@@ -34,15 +35,18 @@ _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
 _FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Gap at which a window is good enough.
-_GAP = 0.01
+_GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
 
 def do_nothing(grid: Grid) -> NDArray[np.float64]:
-    """Return the solution without batches; it misses the demand that the first stock leaves."""
+    """Return the solution without batches; it misses the demand that the first stock leaves.
+
+    No order is delivered in it.
+    """
     program = grid.program
     base = np.clip(0.0, program.lower, program.upper)
     idle = np.ones(len(base), bool)
-    idle[grid.run] = idle[grid.size] = False
+    idle[grid.run] = idle[grid.size] = idle[grid.choices] = False
     part = restrict(program, base, np.flatnonzero(idle))
     answer = solve_program(part.program)
     assert answer.x is not None, "doing nothing is always possible"
@@ -77,7 +81,7 @@ def construct(
     """
     x = do_nothing(grid)
     deadline = clock() + seconds
-    bound = bound_by_capacity(grid.network, grid.problem)
+    bound = bound_by_capacity(grid.network, grid.problem, start=grid.opening.start, improve="both")
     urgency = 0.0 if bound is None or math.isinf(bound) else _URGENCY * abs(bound)
     begin = 0
     while True:
@@ -85,7 +89,7 @@ def construct(
         left = 1 + math.ceil((grid.n_steps - end) / step)
         limit = max(1.5 * (deadline - clock()), 0.5 * seconds) / left
         found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
-        least = 1 + int(_LEAST_WINDOW * grid.steps_of.max(initial=1))
+        least = min(1 + int(_LEAST_WINDOW * grid.longest + grid.path), grid.n_steps)
         if found is not None:
             x, solved = found
             if not solved:
@@ -113,11 +117,12 @@ def _fill(
 
     Returns the solution and whether there was time to come close to the best; None if to nothing.
     """
-    inside = (grid.start_of >= begin) & (grid.start_of + grid.steps_of <= end)
+    inside = (grid.start_of >= begin) & (grid.out_of <= end)
     inside &= grid.in_best_mode | (x[grid.run] > 0.5)
     last = end == grid.n_steps
     free = [grid.run[inside], grid.size[inside], grid.missed[grid.missed_at <= end]]
     free.append(grid.missed[grid.missed_at > grid.n_steps])
+    free += [grid.asked_between(x, begin, end), grid.cleaned_between(begin, end)]
     groups = []
     for columns in (*grid.stock.values(), *grid.waiting.values()):
         if len(columns) == 1:
@@ -125,12 +130,22 @@ def _fill(
             continue
         free.append(columns[begin:end])
         groups.append(columns[end:])
-    part = restrict(grid.program, x, np.concatenate(free), groups)
+    n_runs = int(inside.sum())
+    if grid.orders:  # the future may deliver any of them
+        free.append(np.array([each.missing for each in grid.orders.values()], dtype=int))
+    columns = np.concatenate(free)
+    chosen = np.unique(columns[n_runs:])
+    columns = np.concatenate([columns[:n_runs], chosen])
+    part = restrict(grid.program, x, columns, groups)
     program = part.program if last else _with_future(grid, part, x, end, urgency)
     start = np.full(len(program.cost), np.nan)
-    start[: int(inside.sum())] = x[grid.run[inside]]
+    start[:n_runs] = x[grid.run[inside]]
     answer = solve_program(
-        program, time_limit=time_limit, relative_gap=_GAP, start=start, heuristic_effort=0.2
+        program,
+        time_limit=time_limit,
+        relative_gap=_GAP_OF_ORDERS if grid.orders else _GAP,
+        start=start,
+        heuristic_effort=0.2,
     )
     if answer.x is None:
         return None
@@ -147,14 +162,19 @@ def _with_future(
     future = build_period_sums(
         grid.network,
         grid.problem,
+        start=grid.opening.start,
+        improve="both",
         n_periods=_FUTURE_PERIODS,
+        # Dates near the window count more than those far away.
+        first_period=grid.longest * grid.width if grid.orders else None,
         after=end * grid.width,
         missed_cost=grid.penalty,
     )
     now = part.program
     cost = now.cost.copy()
     # What is missed of the targets is for the future to say.
-    targets = grid.missed[grid.missed_at > grid.n_steps]
+    later = [each.missing for each in grid.orders.values()]
+    targets = np.concatenate([grid.missed[grid.missed_at > grid.n_steps], later]).astype(int)
     cost[: len(part.free)][np.isin(part.free, targets)] = 0.0
     links, values = _link_stocks(grid, part, future, x, end)
     opening = {name: c for name, c in future.opening.items() if name not in grid.stock}
@@ -187,7 +207,7 @@ def _with_future(
 def _link_stocks(
     grid: Grid, part: Part, future: PeriodSums, x: NDArray[np.float64], end: int
 ) -> tuple[tuple[csc_array, csc_array], NDArray[np.float64]]:
-    """Link each opening stock of the future to the stock at the window's end.
+    """Link each opening stock of the future to the stock at the window's end, and open orders.
 
     That is a column of its own, where a state's stock is known at the end only; else it is where it
     stood and how far it has moved.
@@ -201,6 +221,10 @@ def _link_stocks(
         here.append(free_of[column] if alone else len(part.free) + group_of[column])
         there.append(future.opening[name])
         values.append(0.0 if alone else x[column])
+    for name, each in grid.orders.items():
+        here.append(free_of[each.missing])
+        there.append(future.still_open[name])
+        values.append(0.0)
     count = len(values)
     rows = np.arange(count)
 
@@ -217,7 +241,7 @@ def _link_stocks(
 
 def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
     """Return a window and a step, in steps of the grid: two longest batches, or as much as fits."""
-    longest = max(mode.steps for mode in grid.modes)
+    longest = grid.longest
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
     window = max(math.ceil(_FIRST_WINDOW * longest), int(most_batches / per_step))
     window = min(window, grid.n_steps)

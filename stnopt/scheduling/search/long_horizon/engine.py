@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import UnsupportedModelError
+from stnopt.plant.demands import demanded_rules
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
-    MAXIMISED,
     bound_by_capacity,
     bound_by_periods,
+    orders_beyond_capacity,
 )
-from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
-from stnopt.scheduling.search.long_horizon.construct import choose_window, construct
+from stnopt.scheduling.search.long_horizon.construct import choose_window, construct, do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
+from stnopt.scheduling.search.question import missing_share
+from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +33,12 @@ if TYPE_CHECKING:
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
+#: A priority-weighted share that is missing is rounding below this.
+_NO_SHARE = 1e-6
 #: Share of the largest batch that may be missed of a demand on the grid before times are given.
 _MET = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
@@ -59,6 +65,27 @@ _LENGTH_SHARE = 0.2
 _BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
+#: Where something happens in time, a shorter horizon asks something else.
+_CHANGES_IN_TIME = frozenset(
+    {
+        "unavailable",
+        "unattended",
+        "paused",
+        "arrivals",
+        "utility_steps",
+        "deliveries",
+        "orders",
+        "running",
+        "held",
+    }
+)
+#: A shorter horizon is looked at first where its bound is as good, but for this share of it, and
+#: for this share of the time.
+_SATURATED, _SHORTER_SHARE = 0.01, 0.3
+#: Horizons of fewer longest batches than this are not halved.
+_STILL_LONG = 4.0
+#: A bound that this share better is hardly better.
+_BARELY = 1e-4
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
 _NEXT_BOUND, _BOUND_TOLERANCE = 5.0, 1e-3
 
@@ -76,6 +103,9 @@ def search_long_horizon(
     problem: Problem,
     *,
     time_limit: float,
+    start: PlantState | None = None,
+    improve: Improve = "objective",
+    most_missing: float | None = None,
     relative_gap: float = 1e-4,
     seed: int = 0,
     warm: Schedule | None = None,
@@ -93,6 +123,13 @@ def search_long_horizon(
         With a horizon, but for makespan.
     time_limit : float
         Seconds by `clock`.
+    start : PlantState, optional
+        The plant at time 0.
+    improve : {"objective", "missing share", "both"}
+        Under "tardiness": what is asked for, and bounded. Of schedules that are as good, the less
+        late ones are kept; with "both" the search goes on until none is late.
+    most_missing : float, optional
+        The priority-weighted share of the orders that may be missing.
     relative_gap : float
         The search ends when the schedule's value is this close to the bound.
     seed : int
@@ -128,6 +165,9 @@ def search_long_horizon(
         problem=problem,
         deadline=clock() + time_limit,
         time_limit=time_limit,
+        start=start,
+        improve_what=improve,
+        most_missing=most_missing,
         relative_gap=relative_gap,
         random=np.random.default_rng(seed),
         on_improvement=on_improvement,
@@ -150,13 +190,18 @@ class _Search:
     problem: Problem
     deadline: float
     time_limit: float
+    start: PlantState | None
+    improve_what: Improve
+    most_missing: float | None
     relative_gap: float
     random: np.random.Generator
     on_improvement: Callable[[Schedule, float, float | None], None] | None
     should_stop: Callable[[], bool] | None
     clock: Callable[[], float]
     best: Schedule | None = None
-    value: float | None = None
+    value: float | None = None  # what is asked of the best, as the caller counts it
+    late_bound: float | None = None  # of what misses as little as can be
+    rank: float = -math.inf  # what it is worth among schedules, more being better
     bound: float | None = None
     retime_seconds: float = 0.0
     bound_seconds: float = 0.0
@@ -176,25 +221,113 @@ class _Search:
         """Whether the time is used, the gap closed, or the caller wants to stop."""
         if self.left <= self.retime_seconds or (self.should_stop and self.should_stop()):
             return True
-        if self.value is None or self.bound is None:
+        if self.best is None or self.value is None or self.bound is None:
             return False
-        return abs(self.bound - self.value) <= self.relative_gap * max(abs(self.value), 1e-10)
+        if abs(self.bound - self.value) > self.relative_gap * max(abs(self.value), 1e-10):
+            return False
+        return self.improve_what != "both" or self.is_least_late(self.best)
+
+    def is_least_late(self, best: Schedule) -> bool:
+        """Whether nothing that misses as little is less late, as far as the sums know."""
+        late = float(schedule_value(best, self.network, "tardiness"))
+        if late and self.late_bound is None:
+            self.late_bound = bound_by_periods(
+                self.network,
+                self.problem,
+                n_periods=_PERIODS[0],
+                start=self.start,
+                most_missing=missing_share(best),
+                time_limit=_BOUND_SHARE * self.time_limit,
+            )
+        return late - (self.late_bound or 0.0) <= self.relative_gap * late
 
     def run(self, warm: Schedule | None) -> None:
         """Bound, then search on one grid after the other."""
-        self.bound = bound_by_capacity(self.network, self.problem)
+        self.bound = bound_by_capacity(
+            self.network,
+            self.problem,
+            start=self.start,
+            improve=self.measured,
+            most_missing=self.most_missing,
+        )
         if self.bound is not None and math.isinf(self.bound):
             return
         if warm is not None:
             self.offer(replace(warm, horizon=self.problem.horizon or warm.horizon))
-        self.tighten_bound()
         if self.problem.objective == "makespan":
             self.shorten()
             return
-        for each in self.widths(self.problem):
-            if self.over:
+        self.tighten_bound()
+        self.look_within_shorter_horizon()
+        # First without the orders that are likely to be missing, then with all.
+        problems = [self.without_hopeless_orders(), self.problem]
+        for problem in problems[:1] if problems[0] is self.problem else problems:
+            for each in self.widths(problem):
+                if self.over:
+                    return
+                self.search_grid(problem, each.width)
+                self.tighten_bound()
+
+    def look_within_shorter_horizon(self) -> None:
+        """Where raw material or storage limits the value, a shorter horizon holds nearly as much.
+
+        On it the search is quicker, and what it finds is a schedule of the whole horizon as well.
+        """
+        demanded = {d.rule for d in demanded_rules(self.network, self.problem, self.start)}
+        whole, bound = self.problem.horizon, self.bound
+        horizon = whole
+        if whole is None or horizon is None or not bound or demanded & _CHANGES_IN_TIME:
+            return
+        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
+        while horizon > _STILL_LONG * longest:
+            shorter = replace(self.problem, horizon=horizon / 2)
+            value = bound_by_capacity(self.network, shorter, start=self.start)
+            if value is None or self.sign * value < self.sign * bound - _SATURATED * abs(bound):
                 break
-            self.search_grid(self.problem, each.width)
+            horizon /= 2
+        if horizon == whole:
+            return
+        interrupts: list[bool] = []
+        schedule, _ = search_long_horizon(
+            self.network,
+            replace(self.problem, horizon=horizon),
+            time_limit=_SHORTER_SHARE * self.left,
+            start=self.start,
+            relative_gap=self.relative_gap,
+            on_interrupt=lambda: interrupts.append(True),
+            should_stop=self.should_stop,
+            clock=self.clock,
+        )
+        if schedule is not None:
+            self.offer(replace(schedule, horizon=whole))
+        if interrupts:
+            raise KeyboardInterrupt
+
+    @property
+    def measured(self) -> Improve:
+        """What the bound is of."""
+        return "missing share" if self.improve_what == "both" else self.improve_what
+
+    def without_hopeless_orders(self) -> Problem:
+        """Leave out the orders that the best so far misses, or that the sums cannot fit in."""
+        if self.best is not None:
+            hopeless = {served.order.id for served in self.best.orders if not served.parts}
+        elif self.problem.orders:
+            hopeless = set(
+                orders_beyond_capacity(
+                    self.network,
+                    self.problem,
+                    n_periods=_PERIODS[0],
+                    start=self.start,
+                    time_limit=_BOUND_SHARE * self.time_limit,
+                )
+            )
+        else:
+            hopeless = set()
+        if not hopeless:
+            return self.problem
+        left = tuple(order for order in self.problem.orders if order.id not in hopeless)
+        return replace(self.problem, orders=left)
 
     def shorten(self) -> None:
         """Look for the demand within shorter and shorter horizons.
@@ -207,6 +340,8 @@ class _Search:
         failed, length = least, min(_FIRST_LENGTH * least, most)
         widths: list[float] = []
         while not self.over:
+            if self.value is not None:
+                self.tighten_bound()
             problem = replace(self.problem, horizon=length)
             if not widths:
                 ranked = self.widths(problem)
@@ -234,28 +369,35 @@ class _Search:
             self.network,
             problem,
             most_modes=_MODES,
+            start=self.start,
             many_batches=max(100, int(_BATCHES_PER_SECOND * self.time_limit)),
         )
 
     def tighten_bound(self) -> None:
-        """Sum over more and more periods while that takes a small share of the time."""
-        while self.periods and not self.over:
-            next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
-            if next_one > _BOUND_SHARE * self.time_limit:
-                return
-            started = self.clock()
-            found = bound_by_periods(
-                self.network,
-                self.problem,
-                n_periods=self.periods.pop(0),
-                time_limit=_BOUND_SHARE * self.time_limit,
-                whole_batches=self.problem.objective in ("cost", "makespan"),
-                tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
-                known=self.bound or 0.0,
-            )
-            self.last_bound_seconds = self.clock() - started
-            self.bound_seconds += self.last_bound_seconds
-            self.note_bound(found)
+        """Sum over more periods, once, if bounds have taken and will take a small share of time."""
+        next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
+        if not self.periods or self.over or next_one > _BOUND_SHARE * self.time_limit:
+            return
+        started, before = self.clock(), self.bound
+        found = bound_by_periods(
+            self.network,
+            self.problem,
+            n_periods=self.periods.pop(0),
+            start=self.start,
+            improve=self.measured,
+            most_missing=self.most_missing,
+            time_limit=_BOUND_SHARE * self.time_limit,
+            whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
+            tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
+            known=self.bound or 0.0,
+        )
+        self.last_bound_seconds = self.clock() - started
+        self.bound_seconds += self.last_bound_seconds
+        self.note_bound(found)
+        if before is None or self.bound is None or not self.problem.orders:
+            return
+        if abs(self.bound - before) <= _BARELY * abs(before):
+            self.periods.clear()  # dates and hours have said all they have to say
 
     def note_bound(self, found: float | None) -> None:
         """Keep the tighter of two bounds."""
@@ -265,8 +407,9 @@ class _Search:
     def search_grid(self, problem: Problem, width: float) -> None:
         """Construct on one grid and improve until it has no more to give, or the time is used."""
         modes = choose_modes(self.network, width, most=_MODES)
-        grid = build_grid(self.network, problem, width=width, modes=modes)
+        grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
         if not len(grid.run):
+            self.retime(grid, do_nothing(grid), problem)
             return
         window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
         share = _LENGTH_CONSTRUCT if problem.objective == "makespan" else _CONSTRUCT_SHARE
@@ -312,6 +455,7 @@ class _Search:
             ):
                 windows.resize(seconds=max(0.1, self.left))
                 self.retime(grid, windows.x, problem)
+                self.tighten_bound()
                 gained, retimed_at = False, self.clock()
         if gained:
             self.retime(grid, windows.x, problem)
@@ -321,7 +465,14 @@ class _Search:
         started = self.clock()
         latest = max((due.time for due in problem.deliveries), default=0.0)
         horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
-        schedule = retime_repeatedly(grid.place(x), self.network, replace(problem, horizon=horizon))
+        schedule = retime_repeatedly(
+            grid.place(x),
+            self.network,
+            replace(self.problem, horizon=horizon),
+            start=self.start,
+            parts=grid.parts(x),
+            width=grid.width,
+        )
         self.retime_seconds = self.clock() - started
         if schedule is not None:
             self.offer(schedule)
@@ -335,23 +486,43 @@ class _Search:
             horizon=horizon,
             deliveries=self.problem.deliveries,
             final_stock=compute_final_stock(
-                schedule.batches, self.network, self.problem.deliveries
+                schedule.batches,
+                self.network,
+                self.problem.deliveries,
+                horizon=horizon,
+                start=schedule.start,
+                orders=schedule.orders,
             ),
         )
-        value = float(schedule_value(schedule, self.network, self.problem.objective))
-        if self.value is not None and self.sign * value <= self.sign * self.value:
+        rank = score(schedule, self.network, self.problem)
+        if rank <= self.rank:
             return
-        if not meets_targets(schedule, self.network, self.problem):
+        if not meets_demand(schedule, self.network, self.problem):
+            return
+        if self.most_missing is not None and (
+            missing_share(schedule) > self.most_missing + _NO_SHARE
+        ):
             return
         if find_violations(schedule, self.network):
             return
-        self.best, self.value = schedule, value
+        if self.measured == "missing share":
+            value = missing_share(schedule)
+        else:
+            value = float(schedule_value(schedule, self.network, self.problem.objective))
+        self.best, self.value, self.rank = schedule, value, rank
         if self.on_improvement is not None:
             self.on_improvement(schedule, value, self.bound)
 
 
-def meets_targets(schedule: Schedule, network: Network, problem: Problem) -> bool:
-    """Whether a schedule ends with what is asked for, within the replay's tolerance."""
+def meets_demand(schedule: Schedule, network: Network, problem: Problem) -> bool:
+    """Whether a schedule ends with what is asked for and delivers what it must."""
+    wanted = {order.id for order in problem.orders}
+    if wanted != {served.order.id for served in schedule.orders}:
+        return False
+    for served in schedule.orders:
+        may_miss = problem.objective == "tardiness" or served.order.missing_cost is not None
+        if served.missing and not may_miss:
+            return False
     largest = max(fit.max_batch for fit in network.suitabilities)
     for state, amount in problem.targets.items():
         over = schedule.final_stock.get(state, 0.0) - amount

@@ -27,8 +27,12 @@ _GAP = 5e-4
 _FIRST_BATCHES = 250
 #: A window grows or shrinks by this when its solves are quick or cut short.
 _LARGER, _SMALLER = 1.3, 0.8
+#: The whole grid may take so many windows' time, or this share of all that is left.
+_WHOLE, _WHOLE_SHARE = 4.0, 0.3
 #: Share of windows that free some units only, for a longer time.
 _SHARE_OF_UNITS = 0.3
+#: Share of windows that lie around an order that is late, where there is one.
+_SHARE_OF_LATE = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +73,7 @@ class WindowSearch:
 
     def __post_init__(self) -> None:
         per_step = max(1.0, len(self.grid.run) / max(1, self.grid.n_steps))
-        longest = max(mode.steps for mode in self.grid.modes)
-        self.length = max(_FIRST_BATCHES / per_step, 1.5 * longest)
+        self.length = max(_FIRST_BATCHES / per_step, 1.5 * self.grid.longest)
 
     @property
     def sweep(self) -> int:
@@ -83,7 +86,9 @@ class WindowSearch:
         free = self._free(begin, end, units)
         whole = bool(free.all())
         part = self._part(free, begin, end)
-        limit = min(seconds, self.seconds * (4.0 if whole else 1.0))
+        limit = min(seconds, self.seconds)
+        if whole:
+            limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
         answer = solve_program(
             part.program,
             time_limit=limit,
@@ -112,7 +117,7 @@ class WindowSearch:
         grid = self.grid
         runs = self.x[grid.run] > 0.5
         rest = np.ones(len(self.x), bool)
-        rest[grid.run] = rest[grid.size] = False
+        rest[grid.run] = rest[grid.size] = rest[grid.choices] = False
         free = np.concatenate([np.flatnonzero(rest), grid.size[runs]])
         part = restrict(grid.program, self.x, free)
         answer = solve_program(part.program, time_limit=seconds)
@@ -141,6 +146,13 @@ class WindowSearch:
         length = int(self.length)
         if length >= self.grid.n_steps:
             return 0, self.grid.n_steps, None
+        late = self.grid.late_points(self.x)
+        if len(late) and self.random.random() < _SHARE_OF_LATE:
+            # What comes late is mended before that, mostly.
+            point = int(self.random.choice(late))
+            begin = point - int(length * self.random.uniform(0.5, 1.0))
+            begin = min(max(begin, 0), self.grid.n_steps - length)
+            return begin, begin + length, None
         if not self.waiting_list:
             step = max(1, length // 2)
             offset = int(self.random.integers(step))
@@ -151,7 +163,7 @@ class WindowSearch:
 
     def _free(self, begin: int, end: int, units: NDArray[np.int64] | None) -> NDArray[np.bool_]:
         grid = self.grid
-        free = (grid.start_of + grid.steps_of > begin) & (grid.start_of < end)
+        free = (grid.finish_of > begin) & (grid.start_of < end)
         if units is not None:
             free &= np.isin(grid.unit_of, units)
         return free
@@ -162,15 +174,16 @@ class WindowSearch:
         ahead = max(1, (end - begin) // 2)
         resized = (
             (x[grid.run] > 0.5)
-            & (grid.start_of + grid.steps_of > begin - ahead // 2)
+            & (grid.finish_of > begin - ahead // 2)
             & (grid.start_of < end + ahead)
         )
         moving = free | resized
         if not moving.any():
             moving = np.ones_like(moving)
         first = int(grid.start_of[moving].min())
-        last = int((grid.start_of + grid.steps_of)[moving].max())
+        last = int(grid.out_of[moving].max())
         columns = [grid.run[free], grid.size[moving], grid.missed]
+        columns += [grid.asked_between(x, first, last), grid.cleaned_between(first, last)]
         groups = []
         for stock in grid.stock.values():
             if len(stock) == 1:
@@ -179,7 +192,7 @@ class WindowSearch:
             columns.append(stock[first : last + 1])
             groups.append(stock[last + 1 :])
         columns += [waiting[first : last + 1] for waiting in grid.waiting.values()]
-        return restrict(grid.program, x, np.concatenate(columns), groups)
+        return restrict(grid.program, x, np.unique(np.concatenate(columns)), groups)
 
     def _adapt(self, done: bool) -> None:
         """Windows that are solved without a gain are too short; those that are cut too long."""
@@ -187,7 +200,7 @@ class WindowSearch:
             self.solved = 0
             self.cut += 1
             if self.cut >= 2:
-                self.length = max(_SMALLER * self.length, 1.0 + self.grid.steps_of.max(initial=1))
+                self.length = max(_SMALLER * self.length, 1.0 + self.grid.longest)
                 self.cut, self.waiting_list = 0, []
             return
         self.cut = 0

@@ -1,0 +1,126 @@
+"""Which region to plan with: first plans that fail, and what the others cost, on random demand.
+
+    python benchmarks/plan_regions.py [patterns]
+
+Every kind of region makes its first plan for each pattern by `build_planning_model`. A plan fails
+if a period of it is certified infeasible or finds no schedule; what the rest costs at its schedules
+is set beside the plan of the certified region.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+
+import stnopt
+from stnopt.planning.asked_plan import OnePlan
+from stnopt.planning.book import KnowledgeBook
+from stnopt.planning.question import period_questions
+from stnopt.planning.store import PlanStore
+from stnopt.planning.verify import check_plan
+
+PRODUCTS, HORIZON, PERIODS = ("S8", "S9"), 8.0, 3
+
+
+def pattern(seed: int) -> stnopt.PlanningProblem:
+    """Draw a demand around the plant's capacity, and costs of backlog and loss."""
+    rng = np.random.default_rng(seed)
+    mean = rng.uniform(50, 80)
+    return stnopt.read_planning_problem(
+        {
+            "periods": PERIODS,
+            "facilities": {
+                "main": {
+                    "plant": "ex2",
+                    "horizon": HORIZON,
+                    "raw_cost": dict.fromkeys(("S1", "S2", "S3"), 5),
+                    "holding_cost": dict.fromkeys(PRODUCTS, 0.5),
+                }
+            },
+            "demand": [
+                {
+                    "period": t,
+                    "product": p,
+                    "amount": float(np.round(mean * rng.uniform(0.4, 1.6), 1)),
+                }
+                for t in range(1, PERIODS + 1)
+                for p in PRODUCTS
+            ],
+            "backlog_cost": 4,
+            "lost_cost": 40,
+        }
+    )
+
+
+def learn() -> dict[str, object]:
+    """Trace the plant, label 120 targets, fit three classifiers; CPU seconds are printed."""
+    plant = stnopt.load_example("ex2")
+    begun = time.process_time()
+    certified = stnopt.trace_frontier(plant, horizon=HORIZON, products=list(PRODUCTS))
+    print(f"traced: {time.process_time() - begun:.1f} CPU s")
+    begun = time.process_time()
+    targets = stnopt.sample_targets({p: (0, 110) for p in PRODUCTS}, 120, seed=1)
+    samples = stnopt.label_targets(plant, targets, horizon=HORIZON)
+    print(f"120 targets labelled: {time.process_time() - begun:.1f} CPU s")
+    return {
+        "linear": stnopt.fit_region(samples).region,
+        "RBF": stnopt.fit_region(samples, kernel="rbf", C=100).region,
+        "RBF, certified margin": stnopt.fit_region(
+            samples, kernel="rbf", C=100, margin="certified", certified=certified
+        ).region,
+        "certified": certified,
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Plan every pattern with every region, and print the table."""
+    n = int(arguments[0]) if arguments else 50
+    regions = learn()
+    certified = regions["certified"]
+    rows = []
+    for seed in range(n):
+        problem = pattern(seed)
+        questions = period_questions(problem)
+        book = KnowledgeBook(PlanStore(None))
+        for question in questions.values():
+            book.learn(question, certified)
+        settle = OnePlan(problem=problem, questions=questions).settle
+        for name, region in regions.items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of extrapolation: the box is in the model
+                model = stnopt.build_planning_model(problem, regions={"main": region})
+            result = stnopt.solve(model, relative_gap=1e-4, time_limit=60)
+            if not result.has_solution:
+                rows.append((seed, name, "none", np.nan))
+                continue
+            plan = stnopt.extract_plan(model, problem)
+            made = plan.to_frame().pivot_table(
+                index="period", columns="product", values="amount", fill_value=0.0
+            )
+            made = made.reindex(columns=list(PRODUCTS), fill_value=0.0)
+            # within the replay's tolerance below: a MILP's own tolerance is no failure
+            labels = certified.label(made[list(certified.products)].to_numpy() - 1e-4)
+            if np.any(labels == 1):
+                rows.append((seed, name, "fails", np.nan))
+                continue
+            verified = check_plan(plan, questions, book, settle=settle, time_limit=20)
+            rows.append((seed, name, "holds" if verified.verified else "fails", verified.cost))
+    frame = pd.DataFrame(rows, columns=["pattern", "region", "first plan", "cost"])
+    best = frame[frame["region"] == "certified"].set_index("pattern")["cost"]
+    frame["lost"] = 100 * (frame["cost"] / frame["pattern"].map(best) - 1)
+    print("| region | first plans that fail | cost above the certified region's, mean (max), % |")
+    print("|---|---|---|")
+    for name in regions:
+        of_region = frame[frame["region"] == name]
+        failed = (of_region["first plan"] != "holds").mean()
+        lost = of_region["lost"].dropna()
+        said = f"{lost.mean():.2f} ({lost.max():.2f})" if len(lost) else "not shown: all fail"
+        print(f"| {name} | {failed:.0%} of {len(of_region)} | {said} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,73 @@
+"""Batches that run over a period's end: what is gained, what is bounded, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import one_reactor
+import pytest
+
+import stnopt
+
+
+def seven_hours(carry_over: bool, **facility: Any) -> stnopt.PlanningProblem:
+    """Three batches of two hours fit into 7 h, seven into 14, ten into 21."""
+    content = one_reactor.document((30, 0), (40, 0), (30, 0), facility={"horizon": 7, **facility})
+    del content["backlog_cost"]
+    content["demand"] = [row for row in content["demand"] if row["product"] == "A"]
+    return stnopt.read_planning_problem({**content, "carry_over": carry_over})
+
+
+def test_a_batch_that_runs_over_the_end_is_one_more():
+    apart = stnopt.find_plan(seven_hours(carry_over=False))
+    # 90 of 100 are made in nine batches, 10 are lost: whenever they are
+    assert apart.cost == pytest.approx(90 + 27 + 300, rel=1e-4)
+    together = stnopt.find_plan(seven_hours(carry_over=True))
+    exact = 100 + 30  # ten batches, nothing lost, nothing held
+    assert together.verified
+    assert together.cost == pytest.approx(exact, rel=1e-4)
+    assert together.bound <= exact * (1 + 1e-6)
+    (check,) = together.verification.checks
+    assert check.period == "1 to 3"
+    network = seven_hours(carry_over=True).facilities["main"].network
+    assert stnopt.find_violations(check.schedule, network) == []
+    by_end = {d.time: d.amount for d in check.schedule.deliveries}
+    assert by_end == {7: pytest.approx(30), 14: pytest.approx(40), 21: pytest.approx(30)}
+
+
+def test_anyones_plan_is_scheduled_in_one():
+    problem = seven_hours(carry_over=True)
+    for last, holds in ((30.0, True), (40.0, False)):  # ten batches fit into 21 h, not eleven
+        amounts = (30.0, 40.0, last)
+        plan = stnopt.Plan(
+            production={("main", t, "A"): a for t, a in zip("123", amounts, strict=True)},
+            shipments={
+                ("main", "market", t, "A"): a for t, a in zip("123", (30, 40, 30), strict=True)
+            },
+        )
+        found = stnopt.verify_plan(plan, problem)
+        assert found.verified is holds
+        assert found.problems == ()
+    assert "no schedule" in str(found)
+
+
+def test_it_is_never_dearer():
+    problem = one_reactor.problem((10, 20), (30, 5), carry_over=True)
+    without = one_reactor.problem((10, 20), (30, 5))
+    together, apart = stnopt.find_plan(problem), stnopt.find_plan(without)
+    assert together.cost <= apart.cost * (1 + 1e-6)
+    assert together.bound <= together.cost * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("facility", "message"),
+    [
+        ({"closed": [2]}, "closed periods are not handled"),
+        ({"supply": {"RawA": 9}}, "supply per period is not handled"),
+        ({"raw_cost": {"RawA": [1, 2, 3]}}, "raw_cost must be one number"),
+        ({"plants": {"2": one_reactor.PLANT}}, "plants of single periods are not handled"),
+    ],
+)
+def test_what_is_refused_by_name(facility: dict[str, Any], message: str):
+    with pytest.raises(stnopt.InvalidInputError, match=message):
+        stnopt.find_plan(seven_hours(carry_over=True, **facility))
