@@ -24,7 +24,8 @@ RESULT = "made by the library, not by its callers"
 RESULTS = {
     "Attempt", "CertifiedRegion", "FitReport", "FittedRegion", "Proof", "ReductionReport",
     "RegionBlock", "RegionScore", "Rescheduling", "ScheduleSearch", "Shortfall", "SolveResult",
-    "Status", "Violation", "PlanSearch", "PlanShortfall", "ScenarioSearch", "Verification",
+    "SearchProgress", "Status", "Violation", "PlanSearch", "PlanShortfall", "ScenarioSearch",
+    "Verification",
 }  # fmt: skip
 
 PLANT = so.Network(
@@ -73,7 +74,7 @@ UNION = so.UnionRegion(alternatives=((LINE,), (REGION,)))
 CERTIFIED = so.trace_frontier(PLANT, horizon=HORIZON, products=["A", "B"], tolerance=0.1)
 RECORDS = pd.DataFrame({"A": [1.0, 2.0], "B": [1.0, 2.0], "met": ["yes", "no"]})
 #: What is read stands in the folder that the tests run in.
-SAVED = Path("saved.csv")
+SAVED, SAVED_BOOK = Path("saved.csv"), Path("saved.xlsx")
 BOX = {"inputs": ("A", "B"), "lower": [0, 0], "upper": [1, 1], "offset": 0.5, "origin": {}}
 
 
@@ -215,7 +216,11 @@ SPECIAL = {
     "TargetSamples.from_records": {
         "self": so.TargetSamples, "source": RECORDS, "inputs": ["A", "B"], "label": "met",
     },
+    "TargetSamples.from_excel": {"self": so.TargetSamples, "path": SAVED_BOOK},
+    "TargetSamples.from_json": {"self": so.TargetSamples, "source": SAMPLES.to_json()},
     "TargetSamples.to_csv": {"self": SAMPLES, "path": Path("samples.csv")},
+    "TargetSamples.to_excel": {"self": SAMPLES, "path": Path("samples.xlsx")},
+    "TargetSamples.to_json": {"self": SAMPLES},
     "Task": {"consumes": {"Raw": 1}, "produces": {"A": 1}, "units": PLANT.tasks["MakeA"].units,
              "name": "MakeA"},
     "UnionRegion": {"alternatives": ((LINE,), (REGION,)), "origin": {}},
@@ -273,6 +278,8 @@ SPECIAL = {
     "PlanningProblem.runs": {"self": PLANNING, "facility": "main", "period": "1"},
     "Rescheduling.summarise": {"self": AGAIN, "tell_time": "{:g}".format},
     "Scenario": {"demand": (WANTED,), "probability": 0.5},
+    "Schedule.to_csv": {"self": SCHEDULE, "path": Path("schedule.csv")},
+    "Schedule.to_excel": {"self": SCHEDULE, "path": Path("schedule.xlsx")},
     "Schedule.to_json": {"self": SCHEDULE},
     "build_planning_model": {"problem": PLANNING, "regions": {"main": CERTIFIED}},
     "complete_plan": {"plan": PLAN, "problem": PLANNING},
@@ -334,6 +341,8 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
         "batches": {"[]": "nothing runs", "()": "nothing runs"},
         "final_stock": {"{}": "a state that is left out counts as zero"},
     },
+    "Schedule.to_csv": {"path": FILE_NAME},
+    "Schedule.to_excel": {"path": FILE_NAME},
     "Schedule.to_json": {"path": FILE_NAME},
     "State": {"initial": {"inf": "unlimited"}, "capacity": {"inf": "unlimited"}},
     "TargetSamples": {"scope": SCALARS},
@@ -341,6 +350,8 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
         "met": {label: "whatever the column says" for label in ("two lines", "zero byte")},
     },
     "TargetSamples.to_csv": {"path": FILE_NAME},
+    "TargetSamples.to_excel": {"path": FILE_NAME},
+    "TargetSamples.to_json": {"path": FILE_NAME},
     "UnionRegion": {"origin": SCALARS},
     "add_region_constraint": NO_LIMIT,
     "explain_infeasible": NO_LIMIT,
@@ -368,6 +379,8 @@ NAMED: dict[str, dict[str, str]] = {
     "Problem": {"targets": "target"},
     "Suitability": {"draws": "draw of", "draws_per_amount": "draw per amount"},
     "TargetSamples.from_csv": {"path": "samples file|cannot be read"},
+    "TargetSamples.from_excel": {"path": "samples file|cannot be read"},
+    "TargetSamples.from_json": {"source": "samples"},
     "TargetSamples.from_records": {"source": "records|cannot be read"},
     "explain_infeasible": {"targets": "target"},
     "find_schedule": {"targets": "target"},
@@ -399,6 +412,7 @@ def call_of(name: str) -> Call:
 def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     SAMPLES.to_csv(SAVED)
+    SAMPLES.to_excel(SAVED_BOOK)
     yield
     plt.close("all")
 

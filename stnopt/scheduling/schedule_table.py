@@ -7,16 +7,17 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from stnopt.arguments import check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.files import read_table
 from stnopt.plant.calendar import clock_time
+from stnopt.plant.network import Network
 from stnopt.scheduling.schedule_file import read_batches, read_schedule_document, schedule_to_json
 from stnopt.workbook import read_workbook, write_workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stnopt.plant.network import Network
     from stnopt.scheduling.schedule import Schedule
 
 _COLUMNS = ("task", "unit", "start", "finish", "size")
@@ -51,6 +52,7 @@ def schedule_to_excel(schedule: Schedule, path: Path | str, network: Network | N
     InvalidInputError
         If it cannot be written, or openpyxl is not installed.
     """
+    check_arguments(network=(network, optional(Network)))
     date = schedule.date if network is not None else None
     unit = "" if network is None else network.time_unit
     batches: list[list[object]] = [
