@@ -42,6 +42,8 @@ NO_CODE = {
     "15 6 * * *": "a line for cron",
     "debootstrap": "it makes a root file system",
     "UnsupportedModelError: ": "an error's sentence",
+    "stnopt: 3 problems in": "errors of a file that is not shown",
+    "planning:\n  periods: 12": "every key once, with dots for what is left out",
 }
 #: Exit codes that say something, by command; any other than 0 is a failure.
 EXIT_CODES = {
@@ -52,11 +54,15 @@ EXIT_CODES = {
 }
 #: Packages without which a block cannot be run; it is then counted as not shown.
 NEEDS = {
+    ".xlsx": "openpyxl",
     'solver="scip"': "pyscipopt",
     'solver="gurobi"': "gurobipy",
 }
 #: Pages of more than some seconds: `make docs` runs them, the tests do not.
 LONG = {
+    "case_studies/shift/README.md",
+    "docs/planning.md",
+    "docs/tables.md",
     "README.md",
     "docs/command.md",
     "docs/embedding.md",
@@ -129,9 +135,12 @@ def run_page(page: str, folder: Path) -> tuple[list[str], list[str]]:
         PREPARE.get(page, lambda namespace: None)(namespace)
         for block in find_blocks(page):
             where = f"{page}:{block.line}"
+            shown = [why for start, why in NO_CODE.items() if block.text.startswith(start)]
             missing = [p for word, p in NEEDS.items() if word in block.text and not _is_there(p)]
             if missing:
                 skipped.append(f"{where}: not shown, {', '.join(missing)} is not installed")
+            elif shown:
+                skipped.append(f"{where}: {shown[0]}")
             elif block.language == "python":
                 failed += _run_python(block, namespace, printed, where)
             elif block.language == "yaml":
@@ -139,8 +148,7 @@ def run_page(page: str, folder: Path) -> tuple[list[str], list[str]]:
             elif block.text.startswith("$ "):
                 failed += _run_commands(block, where, skipped)
             else:
-                known = {**NO_CODE, **NOT_RUN}
-                why = [why for start, why in known.items() if block.text.startswith(start)]
+                why = [why for start, why in NOT_RUN.items() if block.text.startswith(start)]
                 if why:
                     skipped.append(f"{where}: {why[0]}")
                 else:
@@ -295,6 +303,46 @@ def _paint_shop(namespace: dict[str, Any]) -> None:
     Path("paint.yaml").write_text(text, encoding="utf-8")
 
 
+def _shift_folder(namespace: dict[str, Any]) -> None:
+    Path("case_studies/shift").mkdir(parents=True)
+    text = (ROOT / "case_studies/shift/paint.yaml").read_text(encoding="utf-8")
+    Path("case_studies/shift/paint.yaml").write_text(text, encoding="utf-8")
+
+
+def _monday(namespace: dict[str, Any]) -> None:
+    """A schedule of a day before, with nothing in it that has to stay."""
+    import stnopt
+
+    namespace["monday"] = stnopt.Schedule(batches=(), final_stock={}, horizon=8)
+
+
+def _planning_files(namespace: dict[str, Any]) -> None:
+    """A site with one reactor over two weeks, and a plan of somebody else's."""
+    import pandas as pd
+    import yaml
+
+    reactor = {"Reactor": {"max_batch": 10, "fixed_time": 2}}
+    plant = {
+        "name": "one reactor",
+        "states": {"Raw": {"initial": "unlimited", "cost": 1}, "A": {}, "B": {}},
+        "tasks": {
+            f"Make{name}": {"consumes": {"Raw": 1}, "produces": {name: 1}, "units": reactor}
+            for name in "AB"
+        },
+    }
+    rows = [{"period": period, "product": name, "amount": 10} for period in (1, 2) for name in "AB"]
+    planning = {
+        "periods": 2,
+        "facilities": {"main": {"plant": plant, "horizon": 8, "holding_cost": {"A": 0.1}}},
+        "demand": rows,
+    }
+    Path("one_site.yaml").write_text(yaml.safe_dump({"planning": planning}), encoding="utf-8")
+    made = pd.DataFrame(rows).assign(facility="main")
+    made.to_csv("plan.csv", index=False)
+    if _is_there("openpyxl"):
+        made.to_excel("plan.xlsx", index=False)
+
+
 def _reactor_files(namespace: dict[str, Any]) -> None:
     """Data of the reactor, a model, and what a plant measured since."""
     import numpy as np
@@ -341,6 +389,9 @@ def _own_columns(namespace: dict[str, Any]) -> None:
 
 #: What a page takes for granted, made before its first block.
 PREPARE: dict[str, Callable[[dict[str, Any]], None]] = {
+    "case_studies/shift/README.md": _shift_folder,
+    "docs/planning.md": _planning_files,
+    "docs/search.md": _monday,
     "docs/command.md": _plant_files,
     "docs/embedding.md": _small_model,
     "docs/embedding/algebraic.md": _small_model,

@@ -179,6 +179,9 @@ TEXT = Kind(
     "printable text", lambda value: isinstance(value, str) and bool(value) and value.isprintable()
 )
 PATH = Kind("a path", _is_path)
+#: What a noun takes for its items to be checked one by one.
+LIST = Kind("a list", lambda value: is_listed(value))
+FUNCTION = Kind("a function", lambda value: callable(value) and not isinstance(value, type))
 DATE = Kind("a datetime", lambda value: isinstance(value, datetime))
 AMOUNTS = Kind("a mapping of names to finite numbers", _are_amounts)
 SOME_BY_NAME = Kind(

@@ -290,8 +290,8 @@ def test_a_call_that_is_stopped_returns(call, number, tmp_path):
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
-    assert out in ("stopped: interrupted\n", "stopped: before\n")
-    assert "Traceback" not in err
+    assert out in ("stopped: interrupted\n", "stopped: before\n"), (out, err)
+    assert "Traceback" not in err, err
     if call == "labels" and "interrupted" in out:
         header = json.loads(store.read_bytes().split(b"\n")[0])
         LabelStore(store, header["scope"])  # it is whole

@@ -19,7 +19,7 @@ DOORS = {
     "reactor_yield/serving/aws.py": "a download, into a temporary folder",
 }
 #: What is written into: the path that `write_by` offers, or a buffer in memory.
-KEPT_ASIDE = {"aside", "buffer", "text", "file"}
+KEPT_ASIDE = {"aside", "buffer", "text", "file", "book"}
 WRITERS = {"write_text", "write_bytes", "savefig", "to_excel", "to_pickle", "to_parquet", "touch"}
 OWNERS = {"outputs", "files"}  # what `files_together` returns, and the module itself
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import json
 import math
 import warnings
 from pathlib import Path
@@ -23,7 +24,8 @@ RESULT = "made by the library, not by its callers"
 RESULTS = {
     "Attempt", "CertifiedRegion", "FitReport", "FittedRegion", "Proof", "ReductionReport",
     "RegionBlock", "RegionScore", "Rescheduling", "ScheduleSearch", "Shortfall", "SolveResult",
-    "Status", "Violation",
+    "SearchProgress", "Status", "Violation", "PlanSearch", "PlanShortfall", "ScenarioSearch",
+    "Verification",
 }  # fmt: skip
 
 PLANT = so.Network(
@@ -72,7 +74,7 @@ UNION = so.UnionRegion(alternatives=((LINE,), (REGION,)))
 CERTIFIED = so.trace_frontier(PLANT, horizon=HORIZON, products=["A", "B"], tolerance=0.1)
 RECORDS = pd.DataFrame({"A": [1.0, 2.0], "B": [1.0, 2.0], "met": ["yes", "no"]})
 #: What is read stands in the folder that the tests run in.
-SAVED = Path("saved.csv")
+SAVED, SAVED_BOOK = Path("saved.csv"), Path("saved.xlsx")
 BOX = {"inputs": ("A", "B"), "lower": [0, 0], "upper": [1, 1], "offset": 0.5, "origin": {}}
 
 
@@ -83,6 +85,23 @@ def over_region() -> pyo.ConcreteModel:
     return m
 
 
+SITE = so.Facility(name="main", network=PLANT, horizon=HORIZON)
+WANTED = so.Demand("1", "A", 5.0)
+PLANNING = so.PlanningProblem(periods=("1",), facilities={"main": SITE}, demand=(WANTED,))
+TWO_PERIODS = so.PlanningProblem(periods=("1", "2"), facilities={"main": SITE}, demand=(WANTED,))
+PLAN = so.Plan(production={("main", "1", "A"): 5.0}, shipments={("main", "market", "1", "A"): 5.0})
+AGAIN = so.reschedule(WHOLE, PLANT, PROBLEM, at=2.0)
+PLANNING_FILE = {
+    "periods": 1,
+    "facilities": {"main": {"plant": PLANT.to_dict(), "horizon": 4}},
+    "demand": [{"period": 1, "product": "A", "amount": 5}],
+}
+PRODUCTION = pd.DataFrame(
+    {"facility": ["main"], "period": ["1"], "product": ["A"], "amount": [5.0]}
+)
+LANE = so.Lane(source="main", to="market", cost=1.0, capacity=10.0)
+PLANNED = so.build_planning_model(PLANNING, regions={"main": CERTIFIED})
+so.solve(PLANNED)
 OVER = over_region()
 INPUTS = {name: OVER.x[name] for name in "AB"}
 
@@ -197,7 +216,11 @@ SPECIAL = {
     "TargetSamples.from_records": {
         "self": so.TargetSamples, "source": RECORDS, "inputs": ["A", "B"], "label": "met",
     },
+    "TargetSamples.from_excel": {"self": so.TargetSamples, "path": SAVED_BOOK},
+    "TargetSamples.from_json": {"self": so.TargetSamples, "source": SAMPLES.to_json()},
     "TargetSamples.to_csv": {"self": SAMPLES, "path": Path("samples.csv")},
+    "TargetSamples.to_excel": {"self": SAMPLES, "path": Path("samples.xlsx")},
+    "TargetSamples.to_json": {"self": SAMPLES},
     "Task": {"consumes": {"Raw": 1}, "produces": {"A": 1}, "units": PLANT.tasks["MakeA"].units,
              "name": "MakeA"},
     "UnionRegion": {"alternatives": ((LINE,), (REGION,)), "origin": {}},
@@ -230,6 +253,52 @@ SPECIAL = {
     "sample_boundary": {"n_solves": 12},
     "solve_over_region": {"warm_start": False, "model": OVER, "margin": 0.0},
     "solve": {"solver": "highs"},
+    "Demand": {"period": "1", "product": "A", "customer": "market"},
+    "Facility": {
+        "name": "main", "closed": frozenset(), "stock": {}, "storage": {}, "safety": {},
+        "safety_cost": {}, "holding_cost": {}, "raw_cost": {}, "supply": {}, "receipts": {},
+        "plants": {},
+    },
+    "Facility.length": {"self": SITE, "index": 0},
+    "Facility.plant_in": {"self": SITE, "index": 0, "period": "1"},
+    "Facility.priced_plant_in": {"self": SITE, "index": 0, "period": "1"},
+    "Lane": {"source": "main", "to": "market"},
+    "Plan": {"production": PLAN.production, "shipments": {}, "lost": {}},
+    "Plan.from_json": {"self": so.Plan, "text": PLAN.to_json()},
+    "Plan.to_frame": {"self": PLAN},
+    "Plan.to_json": {"self": PLAN},
+    "PlanningProblem": {
+        "periods": ("1",), "facilities": {"main": SITE}, "demand": (WANTED,), "price": {},
+        "backlog_cost": {}, "lost_cost": {}, "lanes": (LANE,),
+    },
+    "PlanningProblem.lane": {
+        "self": PLANNING, "source": "main", "to": "market", "product": "A",
+    },
+    "PlanningProblem.made_at": {"self": PLANNING, "facility": "main"},
+    "PlanningProblem.runs": {"self": PLANNING, "facility": "main", "period": "1"},
+    "Rescheduling.summarise": {"self": AGAIN, "tell_time": "{:g}".format},
+    "Scenario": {"demand": (WANTED,), "probability": 0.5},
+    "Schedule.to_csv": {"self": SCHEDULE, "path": Path("schedule.csv")},
+    "Schedule.to_excel": {"self": SCHEDULE, "path": Path("schedule.xlsx")},
+    "Schedule.to_json": {"self": SCHEDULE},
+    "build_planning_model": {"problem": PLANNING, "regions": {"main": CERTIFIED}},
+    "complete_plan": {"plan": PLAN, "problem": PLANNING},
+    "explain_plan": {"problem": PLANNING},
+    "extract_plan": {"problem": PLANNING, "model": PLANNED},
+    "find_plan": {"problem": PLANNING, "regions": {"main": CERTIFIED}, "max_rounds": 1},
+    "plan_scenarios": {
+        "problem": PLANNING, "regions": {"main": CERTIFIED},
+        "scenarios": [so.Scenario(name="one", demand=(WANTED,))],
+    },
+    "plot_gantt": {"start": None},
+    "plot_plan": {"plan": PLAN, "problem": PLANNING, "facility": "main", "product": "A"},
+    "plot_stock": {"start": None},
+    "problem_after": {"problem": TWO_PERIODS, "plan": PLAN, "period": "1"},
+    "read_planning_problem": {"source": PLANNING_FILE, "demand": None},
+    "read_production": {"source": PRODUCTION},
+    "read_schedule": {"source": json.loads(SCHEDULE.to_json())},
+    "trace_regions": {"problem": PLANNING},
+    "verify_plan": {"problem": PLANNING, "plan": PLAN},
     "write_tables": {"path": "tables", "problem": None, "state": None},
 }  # fmt: skip
 
@@ -253,23 +322,45 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "Network": {
         name: REMARK for name in ("amount_unit", "time_unit", "citation", "description")
     },
+    "Facility": {
+        "horizon": {
+            "1.5": "the same in each period",
+            "[]": "a problem has periods, and refuses it",
+            "()": "likewise",
+        },
+        "closed": dict.fromkeys(
+            ("[]", "()", "[None]", "[True]", "[NaN]"), "names are kept as text"
+        ),
+    },
+    "Lane": {"capacity": {"inf": "no limit"}, "lead": {"10**400": "it never arrives"}},
     "Network.to_yaml": {"path": FILE_NAME},
+    "Plan": {"production": {"{}": "nothing is made"}},
+    "Plan.to_json": {"path": FILE_NAME},
+    "Scenario": {"demand": {"[]": "nobody wants anything", "()": "nobody wants anything"}},
     "Schedule": {
         "batches": {"[]": "nothing runs", "()": "nothing runs"},
         "final_stock": {"{}": "a state that is left out counts as zero"},
     },
+    "Schedule.to_csv": {"path": FILE_NAME},
+    "Schedule.to_excel": {"path": FILE_NAME},
+    "Schedule.to_json": {"path": FILE_NAME},
     "State": {"initial": {"inf": "unlimited"}, "capacity": {"inf": "unlimited"}},
     "TargetSamples": {"scope": SCALARS},
     "TargetSamples.from_records": {
         "met": {label: "whatever the column says" for label in ("two lines", "zero byte")},
     },
     "TargetSamples.to_csv": {"path": FILE_NAME},
+    "TargetSamples.to_excel": {"path": FILE_NAME},
+    "TargetSamples.to_json": {"path": FILE_NAME},
     "UnionRegion": {"origin": SCALARS},
     "add_region_constraint": NO_LIMIT,
     "explain_infeasible": NO_LIMIT,
     "find_schedule": NO_LIMIT | {"proof_limit": {"inf": "no limit"}},
+    "explain_plan": {"store": FILE_NAME},
+    "find_plan": NO_LIMIT | {"store": FILE_NAME},
     "fit_region": {"class_weight": {"{1: 2}": "a weight of the class 1"}},
     "label_targets": NO_LIMIT | {"store": FILE_NAME},
+    "plan_scenarios": NO_LIMIT | {"store": FILE_NAME},
     "read_problem": {"source": {"{}": "a problem whose every key is left out"}},
     "read_state": {"source": {"{}": "a state whose every key is left out"}},
     "reduce_region": {"max_vectors": {"10**400": "more than there are"}},
@@ -278,20 +369,30 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "reschedule": NO_LIMIT,
     "solve": NO_LIMIT,
     "solve_over_region": NO_LIMIT,
+    "verify_plan": {"store": FILE_NAME},
     "write_tables": {"path": {"two lines": "a folder may be called so"}},
 }  # fmt: skip
 #: Where errors call an argument by another word.
 NAMED: dict[str, dict[str, str]] = {
+    "Plan.from_json": {"text": "plan in JSON"},
+    "PlanningProblem": {"periods": "there is no period"},
     "Problem": {"targets": "target"},
     "Suitability": {"draws": "draw of", "draws_per_amount": "draw per amount"},
     "TargetSamples.from_csv": {"path": "samples file|cannot be read"},
+    "TargetSamples.from_excel": {"path": "samples file|cannot be read"},
+    "TargetSamples.from_json": {"source": "samples"},
     "TargetSamples.from_records": {"source": "records|cannot be read"},
     "explain_infeasible": {"targets": "target"},
     "find_schedule": {"targets": "target"},
     "load_region": {"source": "region file|cannot be read"},
+    "plot_gantt": {"start": "clock time"},
+    "plot_stock": {"start": "clock time"},
+    "read_production": {"source": "production|problems in a|cannot be read"},
     # What is wrong in a mapping is named by its own keys.
     "read_network": {"source": "key"},
+    "read_planning_problem": {"source": "key", "demand": "cannot be read|problems? in|columns?"},
     "read_problem": {"source": "key"},
+    "read_schedule": {"source": "key"},
     "read_state": {"source": "key"},
     "require_targets": {"targets": "target"},
     "solve": {"options": "option 'A'"},
@@ -311,6 +412,7 @@ def call_of(name: str) -> Call:
 def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     SAMPLES.to_csv(SAVED)
+    SAMPLES.to_excel(SAVED_BOOK)
     yield
     plt.close("all")
 

@@ -197,14 +197,14 @@ def _write(
 
 
 def _excel(tables: dict[str, Any]) -> Callable[[Path], None]:
-    from stnopt.plant.tables.cells import load_openpyxl
+    from stnopt.workbook import load_openpyxl
 
     load_openpyxl()
 
-    def write(path: Path) -> None:
+    def write(aside: Path) -> None:
         import pandas as pd
 
-        with pd.ExcelWriter(path) as book:
+        with pd.ExcelWriter(aside) as book:
             for name, frame in tables.items():
                 frame.to_excel(book, sheet_name=name, index=False)
 

@@ -343,6 +343,8 @@ def _divide_coarsely(
     found: list[Piece] = []
     #: Least first: minus the error, a number, box, cover, piece and the worst point of the piece.
     queue: list[tuple[float, int, OuterApproximation, Piece, FloatArray]] = []
+    deadline = math.inf if watch.deadline is None else watch.deadline
+    watch.deadline = None  # what is there by then is an answer
 
     def look(low: FloatArray, high: FloatArray, parent: OuterApproximation | None) -> None:
         watch.look(len(found))
@@ -363,7 +365,7 @@ def _divide_coarsely(
         heapq.heappush(queue, (-error, next(order), cover, piece, worst))
 
     look(lower, upper, None)
-    while queue and len(found) + len(queue) < _COARSE_PIECES:
+    while queue and len(found) + len(queue) < _COARSE_PIECES and time.perf_counter() < deadline:
         _, _, cover, _, worst = heapq.heappop(queue)
         axis, at = _best_split(cover, lower + width * worst, width)
         first_high, second_low = cover.upper.copy(), cover.lower.copy()

@@ -76,7 +76,7 @@ def label_targets(
     A target is feasible when a schedule meets it that the replay accepts, and infeasible when the
     model is proven to miss it, for these event points and this span. On a long horizon, with
     neither given, infeasible means proven for any schedule, and what can be neither made nor
-    excluded stays undecided (docs/labels.md).
+    excluded stays undecided (docs/labelling.md).
 
     Parameters
     ----------

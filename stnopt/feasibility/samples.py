@@ -35,7 +35,7 @@ FEASIBLE, UNDECIDED, INFEASIBLE = -1, 0, 1
 #: Keys of a scope that say from where a schedule starts and what it has to serve.
 CIRCUMSTANCES = ("state", "state_digest", "deliveries", "orders", "date")
 
-_LABEL = "label"  # last column of a samples file
+LABEL = "label"  # last column of a samples file
 _SCOPE_WORD = "scope: "
 _Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal
 _RECORD_WORDS = {
@@ -167,6 +167,56 @@ class TargetSamples:
             "undecided": int(np.sum(self.labels == UNDECIDED)),
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per target: its amounts, and `label` (-1, 0 or +1)."""
+        return self.targets.reset_index(drop=True).assign(**{LABEL: self.labels})
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """Return the samples and their scope as JSON, exact to the last bit.
+
+        Also written to `path` when given; `from_json` reads it back.
+        """
+        from stnopt.feasibility.samples_file import samples_to_json
+
+        text = samples_to_json(self)
+        if path is not None:
+            write_text(path, text + "\n")
+        return text
+
+    @classmethod
+    def from_json(cls, source: Path | str) -> TargetSamples:
+        """Read what `to_json` wrote: a file, or the text itself.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such file, or it holds no samples.
+        """
+        from stnopt.feasibility.samples_file import samples_from_json
+
+        check_arguments(source=(source, PATH))
+        return samples_from_json(source)
+
+    def to_excel(self, path: Path | str) -> None:
+        """Write the samples as a workbook (extra `excel`); `from_excel` reads it back exactly."""
+        from stnopt.feasibility.samples_file import samples_to_excel
+
+        samples_to_excel(self, path)
+
+    @classmethod
+    def from_excel(cls, path: Path | str) -> TargetSamples:
+        """Read what `to_excel` wrote; the sheet with the scope may be missing.
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be read.
+        """
+        from stnopt.feasibility.samples_file import samples_from_excel
+
+        check_arguments(path=(path, PATH))
+        return samples_from_excel(path)
+
     def to_csv(self, path: Path | str) -> None:
         """Write the samples, exact to the last bit, with their scope in the first line.
 
@@ -176,7 +226,7 @@ class TargetSamples:
         scope = json.dumps(dict(self.scope), allow_nan=False, ensure_ascii=False)
         text.write(f"# {_SCOPE_WORD}{scope}\n")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*self.products, _LABEL])
+        writer.writerow([*self.products, LABEL])
         for target, label in zip(self.targets.to_numpy(), self.labels, strict=True):
             writer.writerow([*(repr(float(amount)) for amount in target), int(label)])
         write_text(path, text.getvalue())
@@ -193,9 +243,9 @@ class TargetSamples:
         check_arguments(path=(path, PATH))
         scope, header, rows, problems = _read_table(Path(path))
         where = f"samples file {str(path)!r}"
-        if header[-1:] != [_LABEL] or len(header) < 2:
+        if header[-1:] != [LABEL] or len(header) < 2:
             raise InvalidInputError(
-                f"{where}: expected columns of targets and then {_LABEL!r}, got {header};"
+                f"{where}: expected columns of targets and then {LABEL!r}, got {header};"
                 " read a plant's own history with TargetSamples.from_records"
             )
         amounts, labels = [], []
@@ -532,9 +582,9 @@ def _checked_targets(targets: pd.DataFrame) -> pd.DataFrame:
         raise InvalidInputError(f"targets: columns must be named by text, got {bad}")
     if repeated := sorted({name for name in columns if columns.count(name) > 1}):
         raise InvalidInputError(f"targets: columns {repeated} appear more than once")
-    if _LABEL in columns:
+    if LABEL in columns:
         raise InvalidInputError(
-            f"targets: the column name {_LABEL!r} is taken by the labels; rename that product"
+            f"targets: the column name {LABEL!r} is taken by the labels; rename that product"
         )
     try:
         amounts = targets.to_numpy(dtype=np.float64, copy=True)

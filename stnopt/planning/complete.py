@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from stnopt.arguments import PATH, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.planning.model import extract_plan, write_model
 from stnopt.planning.plan import Plan
 from stnopt.planning.plan_sums import check_names
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.question import period_questions
 from stnopt.planning.table import read_rows
 from stnopt.solvers.solve import solve
@@ -15,9 +19,6 @@ from stnopt.solvers.solve import solve
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
-    from stnopt.planning.problem import PlanningProblem
 
 _COLUMNS = ("facility", "period", "product", "amount")
 
@@ -35,6 +36,7 @@ def read_production(source: Path | str | pd.DataFrame) -> Plan:
     InvalidInputError
         With every problem of the table, each naming its row.
     """
+    check_arguments(source=(source, pd.DataFrame if isinstance(source, pd.DataFrame) else PATH))
     name, rows = read_rows(source, required=_COLUMNS, name="production")
     problems: list[str] = []
     amounts: dict[tuple[str, str, str], float] = {}
@@ -68,6 +70,7 @@ def complete_plan(plan: Plan, problem: PlanningProblem) -> Plan:
     InvalidInputError
         Names that the problem does not have, or a demand that this production cannot meet.
     """
+    check_arguments(plan=(plan, Plan), problem=(problem, PlanningProblem))
     check_names(Plan(production=plan.production), problem)
     questions = period_questions(problem)
     beyond = [

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from stnopt.arguments import BY_NAME, LIST, TEXT, WHOLE, check_arguments
 from stnopt.errors import InvalidInputError
 from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
 from stnopt.plant.network import Network
@@ -71,6 +72,7 @@ class Facility:
     plants: Mapping[str, Network] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_arguments(closed=(self.closed, LIST), plants=(self.plants, BY_NAME))
         problems = name_problems("a facility", self.name)
         owner = f"facility {self.name!r}"
         for period, plant in {"": self.network, **dict(self.plants)}.items():
@@ -147,10 +149,12 @@ class Facility:
 
     def length(self, index: int) -> float:
         """Return the length of a period, by its number from 0, in the plant's time unit."""
+        check_arguments(index=(index, WHOLE))
         return value_in(self.horizon, index)
 
     def plant_in(self, period: str, index: int) -> Network:
         """Return the plant of a period with its supply: what a region for it must be made from."""
+        check_arguments(period=(period, TEXT), index=(index, WHOLE))
         plant = self.plants.get(period, self.network)
         limited = {
             name: replace(
@@ -164,6 +168,7 @@ class Facility:
 
     def priced_plant_in(self, period: str, index: int) -> Network:
         """Return the plant of a period with its supply and its costs of raw materials."""
+        check_arguments(period=(period, TEXT), index=(index, WHOLE))
         plant = self.plant_in(period, index)
         priced = {
             name: replace(plant.states[name], cost=value_in(costs, index))

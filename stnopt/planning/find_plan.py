@@ -11,14 +11,29 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from stnopt.arguments import (
+    BY_NAME,
+    COUNT,
+    FUNCTION,
+    GAP,
+    PATH,
+    POSITIVE,
+    SECONDS,
+    TRUTH,
+    WORKERS,
+    check_arguments,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.carry_over import CarriedSearch, check_carry_over
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.question import period_questions
-from stnopt.planning.region_match import match_regions
+from stnopt.planning.region_match import PlanningForm, match_regions
 from stnopt.planning.search import PlanSearcher
 from stnopt.planning.store import PlanStore
 from stnopt.progress import ProgressLine
@@ -28,8 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stnopt.planning.plan import PlanSearch
-    from stnopt.planning.problem import PlanningProblem
-    from stnopt.planning.region_match import PlanningForm, PlanningRegion
+    from stnopt.planning.region_match import PlanningRegion
 
 
 def find_plan(
@@ -86,6 +100,19 @@ def find_plan(
     InvalidInputError
         A region that does not fit, or a limit that is none.
     """
+    check_arguments(
+        problem=(problem, PlanningProblem),
+        regions=(regions, optional(BY_NAME)),
+        form=(form, one_of(get_args(PlanningForm))),
+        time_limit=(time_limit, SECONDS),
+        relative_gap=(relative_gap, GAP),
+        max_rounds=(max_rounds, optional(COUNT)),
+        period_limit=(period_limit, POSITIVE),
+        store=(store, optional(PATH)),
+        n_jobs=(n_jobs, WORKERS),
+        progress=(progress, TRUTH),
+        clock=(clock, FUNCTION),
+    )
     for name, value in (("time_limit", time_limit), ("period_limit", period_limit)):
         if value is not None and not value > 0:
             raise InvalidInputError(f"{name} must be positive seconds, got {value}")

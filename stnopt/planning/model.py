@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyomo.environ as pyo
 
+from stnopt.arguments import BY_NAME, check_arguments, one_of, optional
 from stnopt.errors import InvalidInputError
 from stnopt.planning.cost_cut import add_cost_cuts
 from stnopt.planning.distribution import add_distribution
 from stnopt.planning.plan import Plan
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.production_limits import add_sums
 from stnopt.planning.question import period_questions
-from stnopt.planning.region_match import match_regions, region_limits
+from stnopt.planning.region_match import PlanningForm, match_regions, region_limits
+from stnopt.solvers.handle import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.planning.cost_cut import CostCut
-    from stnopt.planning.problem import PlanningProblem
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
-    from stnopt.planning.region_match import PlanningForm, PlanningRegion
+    from stnopt.planning.region_match import PlanningRegion
 
 #: An amount below this share of the plan's largest is rounding.
 _ROUNDING = 1e-9
@@ -63,6 +65,11 @@ def build_planning_model(
         A region for another plant, horizon or set of products, or one that would extrapolate; a
         facility that does not exist.
     """
+    check_arguments(
+        problem=(problem, PlanningProblem),
+        regions=(regions, optional(BY_NAME)),
+        form=(form, one_of(get_args(PlanningForm))),
+    )
     questions = period_questions(problem)
     matched = match_regions(problem, questions, regions or {})
     limits: dict[tuple[str, str], list[ProductionLimit]] = {
@@ -151,6 +158,7 @@ def extract_plan(model: pyo.ConcreteModel, problem: PlanningProblem) -> Plan:
     InvalidInputError
         If the model has no values yet.
     """
+    check_arguments(model=(model, MODEL), problem=(problem, PlanningProblem))
     if any(var.value is None for var in model.make.values()):
         raise InvalidInputError("the planning model has no values yet: solve it first")
     lanes = problem.all_lanes

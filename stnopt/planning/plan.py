@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from stnopt.arguments import a, check_arguments, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.files import write_text
 from stnopt.planning.facility import value_in
@@ -74,6 +75,7 @@ class Plan:
         self, part: Literal["production", "shipments", "lost"] = "production"
     ) -> pd.DataFrame:
         """Return one row per amount of a part of the plan."""
+        check_arguments(part=(part, one_of(("production", "shipments", "lost"))))
         rows = [(*key, amount) for key, amount in getattr(self, part).items()]
         return pd.DataFrame(rows, columns=[*_KEYS[part], "amount"])
 
@@ -96,6 +98,7 @@ class Plan:
         InvalidInputError
             If it is not a plan.
         """
+        check_arguments(text=(text, a(str)))
         try:
             content = json.loads(text)
             if content["format"] != _FORMAT:

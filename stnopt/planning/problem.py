@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stnopt.arguments import BY_NAME, LIST, TEXT, Kind, check_arguments, many, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.planning.facility import Facility
 from stnopt.plant.checks import ReadOnlyMapping, checked_number, did_you_mean, name_problems
@@ -42,7 +43,7 @@ class Demand:
         for key in ("period", "product", "customer"):
             problems += name_problems(f"demand: {key}", getattr(self, key))
         owner = f"demand of {self.product!r} in period {self.period!r} by {self.customer!r}"
-        amount = checked_number(self.amount, owner, problems, least=0.0)
+        amount = checked_number(self.amount, f"{owner}: amount", problems, least=0.0)
         object.__setattr__(self, "amount", amount)
         if problems:
             raise InvalidInputError(problems)
@@ -79,6 +80,9 @@ class Lane:
     products: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_arguments(
+            source=(self.source, TEXT), to=(self.to, TEXT), products=(self.products, many(str))
+        )
         problems = name_problems("a lane's source", self.source)
         problems += name_problems("a lane's end", self.to)
         owner = f"lane from {self.source!r} to {self.to!r}"
@@ -97,6 +101,15 @@ class Lane:
         object.__setattr__(self, "products", tuple(self.products))
         if problems:
             raise InvalidInputError(problems)
+
+
+_PERIODS = Kind(
+    "names of periods, or their number up to 10000",
+    lambda value: (
+        (isinstance(value, int) and not isinstance(value, bool) and value <= 10_000)
+        or (LIST.fits(value) and not any(isinstance(each, bool) for each in value))
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +156,14 @@ class PlanningProblem:
     carry_over: bool = False
 
     def __post_init__(self) -> None:
+        check_arguments(
+            periods=(self.periods, _PERIODS),
+            demand=(self.demand, LIST),
+            price=(self.price, BY_NAME),
+            backlog_cost=(self.backlog_cost, BY_NAME),
+            lost_cost=(self.lost_cost, BY_NAME),
+            lanes=(self.lanes, LIST),
+        )
         problems: list[str] = []
         self._settle("periods", _period_names(self.periods, problems))
         facilities = self.facilities
@@ -290,6 +311,7 @@ class PlanningProblem:
 
     def lane(self, source: str, to: str, product: str) -> Lane | None:
         """Return the lane that carries a product from one end to the other, if there is one."""
+        check_arguments(source=(source, TEXT), to=(to, TEXT), product=(product, TEXT))
         for lane in self.all_lanes:
             if (lane.source, lane.to) == (source, to) and product in (lane.products or (product,)):
                 return lane
@@ -297,11 +319,13 @@ class PlanningProblem:
 
     def made_at(self, facility: str) -> tuple[str, ...]:
         """Return the demanded products that a facility's plant makes."""
+        check_arguments(facility=(facility, one_of(self.facilities)))
         network = self.facilities[facility].network
         return tuple(p for p in self.products if p in network.states and network.producers(p))
 
     def runs(self, facility: str, period: str) -> bool:
         """Whether a facility is open in a period."""
+        check_arguments(facility=(facility, one_of(self.facilities)), period=(period, TEXT))
         return period not in self.facilities[facility].closed
 
 

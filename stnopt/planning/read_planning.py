@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from stnopt.arguments import PATH, a, check_arguments, optional
 from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.planning.demand_table import missing_periods, read_demand
 from stnopt.planning.facility import Facility
@@ -23,8 +26,6 @@ from stnopt.plant.values import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from stnopt.plant.network import Network
 
 _KEYS = (
@@ -67,6 +68,9 @@ def read_planning_problem(
     InvalidInputError
         With every problem of the file at once, each naming its element.
     """
+    check_arguments(
+        demand=(demand, optional(a(pd.DataFrame) if isinstance(demand, pd.DataFrame) else PATH))
+    )
     problems: list[str] = []
     try:
         document, where = open_source(source, problems)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import TEXT, a, check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.planning.facility import Facility, value_in
-from stnopt.planning.plan import owed_of, stocks_of
+from stnopt.planning.plan import Plan, owed_of, stocks_of
 from stnopt.planning.plan_sums import check_names
-from stnopt.planning.problem import Demand
+from stnopt.planning.problem import Demand, PlanningProblem
 from stnopt.plant.checks import checked_number, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from stnopt.planning.facility import PerPeriod
-    from stnopt.planning.plan import Plan
-    from stnopt.planning.problem import PlanningProblem
 
 
 def problem_after(
@@ -52,6 +50,13 @@ def problem_after(
     InvalidInputError
         Names that the problem does not have, or the last period.
     """
+    check_arguments(
+        problem=(problem, PlanningProblem),
+        plan=(plan, Plan),
+        period=(period, TEXT),
+        stock=(stock, optional(a(Mapping))),
+        owed=(owed, optional(a(Mapping))),
+    )
     check_names(plan, problem)
     if period not in problem.periods[:-1]:
         hint = did_you_mean(str(period), problem.periods)

@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pyomo.environ as pyo
 from joblib import Parallel, delayed
 
+from stnopt.arguments import (
+    BY_NAME,
+    GAP,
+    PATH,
+    POSITIVE,
+    SECONDS,
+    SHARE,
+    WORKERS,
+    as_tuple,
+    check_arguments,
+    many,
+    one_of,
+    optional,
+)
 from stnopt.errors import InvalidInputError
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.complete import complete_plan
@@ -18,6 +32,7 @@ from stnopt.planning.distribution import add_distribution
 from stnopt.planning.model import add_production
 from stnopt.planning.plan import Plan
 from stnopt.planning.plan_sums import other_costs
+from stnopt.planning.problem import Demand, PlanningProblem
 from stnopt.planning.question import period_questions
 from stnopt.planning.region_match import match_regions
 from stnopt.planning.search import PlanSearcher
@@ -29,7 +44,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stnopt.planning.plan import PlanSearch
-    from stnopt.planning.problem import Demand, PlanningProblem
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningRegion
 
@@ -58,6 +72,7 @@ class Scenario:
     probability: float = 1.0
 
     def __post_init__(self) -> None:
+        check_arguments(demand=(self.demand, many(Demand)))
         problems = name_problems("a scenario", self.name)
         owner = f"scenario {self.name!r}: probability"
         probability = checked_number(self.probability, owner, problems, above=0.0)
@@ -128,6 +143,19 @@ def plan_scenarios(
         No scenario, two of a name, one whose products differ from the problem's, or an argument
         that is none.
     """
+    scenarios = as_tuple(scenarios)
+    check_arguments(
+        problem=(problem, PlanningProblem),
+        scenarios=(scenarios, many(Scenario)),
+        measure=(measure, one_of(get_args(Measure))),
+        tail=(tail, SHARE),
+        regions=(regions, optional(BY_NAME)),
+        time_limit=(time_limit, SECONDS),
+        relative_gap=(relative_gap, GAP),
+        period_limit=(period_limit, POSITIVE),
+        store=(store, optional(PATH)),
+        n_jobs=(n_jobs, WORKERS),
+    )
     _check(problem, scenarios, measure, tail)
     questions = period_questions(problem)
     matched = match_regions(problem, questions, regions or {})

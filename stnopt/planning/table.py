@@ -9,7 +9,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import read_table
-from stnopt.plant.tables.cells import load_openpyxl
+from stnopt.workbook import load_openpyxl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stnopt.arguments import COUNT, FUNCTION, POSITIVE, WHOLE, check_arguments, optional
 from stnopt.feasibility.certified_region import CertifiedRegion, trace_frontier
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.question import period_questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from stnopt.planning.problem import PlanningProblem
 
 
 def trace_regions(
@@ -37,6 +37,13 @@ def trace_regions(
         Regions by facility, as `find_plan` and `build_planning_model` take them. A facility that
         makes a single product has none: what it can make needs no region.
     """
+    check_arguments(
+        problem=(problem, PlanningProblem),
+        tolerance=(tolerance, POSITIVE),
+        max_solves=(max_solves, optional(COUNT)),
+        seed=(seed, WHOLE),
+        report=(report, FUNCTION),
+    )
     traced: dict[str, CertifiedRegion] = {}
     regions: dict[str, list[CertifiedRegion]] = {}
     for (facility, period), question in period_questions(problem).items():

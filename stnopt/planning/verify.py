@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import PATH, POSITIVE, check_arguments, optional
 from stnopt.errors import InvalidInputError
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.carry_over import check_carried
-from stnopt.planning.plan import PeriodCheck, Verification
+from stnopt.planning.plan import PeriodCheck, Plan, Verification
 from stnopt.planning.plan_sums import check_names
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.question import period_questions
 from stnopt.planning.schedule_period import cost_of, schedule_period
 from stnopt.planning.shortfall import nearest
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stnopt.planning.knowledge import Answer
-    from stnopt.planning.plan import Plan
-    from stnopt.planning.problem import PlanningProblem
     from stnopt.planning.question import PeriodQuestion
 
 
@@ -56,6 +56,12 @@ def verify_plan(
     InvalidInputError
         The plan names a facility, period, product, lane or customer that the problem does not have.
     """
+    check_arguments(
+        plan=(plan, Plan),
+        problem=(problem, PlanningProblem),
+        time_limit=(time_limit, POSITIVE),
+        store=(store, optional(PATH)),
+    )
     if not time_limit > 0:
         raise InvalidInputError(f"time_limit must be positive seconds, got {time_limit}")
     check_names(plan, problem)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from stnopt.arguments import PATH, check_arguments, optional
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.model import extract_plan, write_model
+from stnopt.planning.problem import PlanningProblem
 from stnopt.planning.production_limits import WithinLimits
 from stnopt.planning.question import period_questions
 from stnopt.planning.store import PlanStore
@@ -18,7 +20,6 @@ from stnopt.solvers.solve import solve
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stnopt.planning.problem import PlanningProblem
 
 #: An amount short below this share of all demand is rounding.
 _NOTHING = 1e-6
@@ -95,6 +96,7 @@ def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -
         Reliefs that are tried: one more shift (half as long again) of each facility in all periods,
         a second unit of each kind, and stock of each product from before the first period.
     """
+    check_arguments(problem=(problem, PlanningProblem), store=(store, optional(PATH)))
     with PlanStore(store) as kept:
         book = KnowledgeBook(kept)
         total, short = _least_short(problem, book)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.arguments import TEXT, check_arguments
 from stnopt.errors import InvalidInputError
-from stnopt.planning.plan import owed_of, stocks_of
+from stnopt.planning.plan import Plan, owed_of, stocks_of
+from stnopt.planning.problem import PlanningProblem
 from stnopt.plot.style import (
+    AXES,
     BLUE,
     SKY,
     VERMILION,
@@ -21,9 +24,6 @@ from stnopt.plot.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from stnopt.planning.plan import Plan
-    from stnopt.planning.problem import PlanningProblem
 
 
 def plot_plan(
@@ -44,6 +44,13 @@ def plot_plan(
     InvalidInputError
         A facility or product that the problem does not have.
     """
+    check_arguments(
+        plan=(plan, Plan),
+        problem=(problem, PlanningProblem),
+        facility=(facility, TEXT),
+        product=(product, TEXT),
+        ax=(ax, AXES),
+    )
     for kind, name, known in (
         ("facility", facility, tuple(problem.facilities)),
         ("product", product, problem.products),

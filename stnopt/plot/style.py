@@ -41,12 +41,12 @@ def new_axes(*, height: float, width: float = COLUMN_WIDTH) -> Axes:
     return ax
 
 
-def save_and_close(ax: Axes, path: Path) -> None:
+def save_and_close(ax: Axes, aside: Path) -> None:
     """Write the figure of axes to a file, and let go of it."""
     import matplotlib.pyplot as plt
 
     figure = ax.figure.canvas.figure
-    figure.savefig(path, dpi=200)
+    figure.savefig(aside, dpi=200)
     plt.close(figure)
 
 

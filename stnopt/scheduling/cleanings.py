@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stnopt.scheduling.movements import Replay
     from stnopt.scheduling.schedule import Batch, Schedule
 
+#: The task of what a unit holds at time 0, where nobody says what made it; no plant has it.
+UNKNOWN_TASK = "(not known)"
 #: So many choices of cleanings are tried before a schedule is refused.
 _MOST_CHOICES = 200
 _MOST_PER_UNIT = 50
@@ -212,6 +214,6 @@ def _fits(
 def _may_wait(batch: Batch, network: Network) -> bool:
     """Whether something that a batch makes may have to wait in its unit."""
     if batch.task not in network.tasks:
-        return not batch.task  # held material of which nobody says what made it
+        return batch.task == UNKNOWN_TASK  # held material of which nobody says what made it
     states = (network.states[name] for name in network.tasks[batch.task].produces)
     return any(not s.unlimited and not s.zero_wait and math.isfinite(s.capacity) for s in states)

@@ -15,20 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 
-from stnopt.arguments import (
-    COUNT,
-    DATE,
-    NUMBER,
-    POSITIVE,
-    SOME_BY_NAME,
-    TRUTH,
-    WHOLE,
-    as_tuple,
-    check_arguments,
-    many,
-    one_of,
-    optional,
-)
+from stnopt import arguments as fits
 from stnopt.errors import InvalidInputError, InvalidScheduleError, UnsupportedModelError
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.network import Network
@@ -131,14 +118,14 @@ def build_scheduling_model(
     Ierapetritou & Floudas (1998), Ind. Eng. Chem. Res. 37, 4341, doi:10.1021/ie970927g;
     Shaik & Floudas (2009), Ind. Eng. Chem. Res. 48, 2947, doi:10.1021/ie8010726 (spanning tasks).
     """
-    check_arguments(
+    fits.check_arguments(
         network=(network, Network),
-        horizon=(horizon, POSITIVE),
-        n_events=(n_events, COUNT),
-        max_span=(max_span, WHOLE),
-        formulation=(formulation, one_of(_FORMULATIONS)),
-        start=(start, optional(PlantState)),
-        date=(date, optional(DATE)),
+        horizon=(horizon, fits.POSITIVE),
+        n_events=(n_events, fits.COUNT),
+        max_span=(max_span, fits.WHOLE),
+        formulation=(formulation, fits.one_of(_FORMULATIONS)),
+        start=(start, fits.optional(PlantState)),
+        date=(date, fits.optional(fits.DATE)),
     )
     handle = _build(
         _FORMULATIONS[formulation],
@@ -267,7 +254,7 @@ def set_objective(model: pyo.ConcreteModel, kind: Objective) -> None:
     InvalidInputError
         Another kind, or production for a plant in which nothing has a price.
     """
-    check_arguments(model=(model, MODEL), kind=(kind, one_of(_SENSES)))
+    fits.check_arguments(model=(model, MODEL), kind=(kind, fits.one_of(_SENSES)))
     handle = scheduling_handle(model)
     network = handle.network
     sold = [s.name for s in network.states.values() if s.price > 0]
@@ -304,10 +291,10 @@ def require_targets(
     InvalidInputError
         A state that the plant does not have or does not produce, a negative or non-finite amount.
     """
-    check_arguments(
+    fits.check_arguments(
         model=(model, MODEL),
-        targets=(targets, SOME_BY_NAME),
-        sense=(sense, one_of(get_args(Sense))),
+        targets=(targets, fits.SOME_BY_NAME),
+        sense=(sense, fits.one_of(get_args(Sense))),
     )
     network = scheduling_handle(model).network
     check_targets(network, targets)
@@ -348,8 +335,8 @@ def require_deliveries(model: pyo.ConcreteModel, deliveries: Iterable[Delivery])
     UnsupportedModelError
         The model's formulation has no equations for deliveries.
     """
-    deliveries = as_tuple(deliveries)
-    check_arguments(model=(model, MODEL), deliveries=(deliveries, many(Delivery)))
+    deliveries = fits.as_tuple(deliveries)
+    fits.check_arguments(model=(model, MODEL), deliveries=(deliveries, fits.many(Delivery)))
     handle = scheduling_handle(model)
     check_deliveries(handle.network, deliveries, horizon=handle.horizon)
     _serve(handle, deliveries, handle.orders, may_miss=handle.may_miss)
@@ -379,8 +366,10 @@ def require_orders(
     UnsupportedModelError
         The model's formulation has no equations for orders.
     """
-    orders = as_tuple(orders)
-    check_arguments(model=(model, MODEL), orders=(orders, many(Order)), may_miss=(may_miss, TRUTH))
+    orders = fits.as_tuple(orders)
+    fits.check_arguments(
+        model=(model, MODEL), orders=(orders, fits.many(Order)), may_miss=(may_miss, fits.TRUTH)
+    )
     handle = scheduling_handle(model)
     check_orders(handle.network, orders, horizon=handle.horizon)
     _serve(handle, handle.deliveries, orders, may_miss=may_miss)
@@ -444,11 +433,11 @@ def require_value(
     InvalidInputError
         An unknown kind, or no limit.
     """
-    check_arguments(
+    fits.check_arguments(
         model=(model, MODEL),
-        kind=(kind, one_of(_SENSES)),
-        at_least=(at_least, optional(NUMBER)),
-        at_most=(at_most, optional(NUMBER)),
+        kind=(kind, fits.one_of(_SENSES)),
+        at_least=(at_least, fits.optional(fits.NUMBER)),
+        at_most=(at_most, fits.optional(fits.NUMBER)),
     )
     if at_least is None and at_most is None:
         raise InvalidInputError(f"give at_least= or at_most= for {kind!r}")
@@ -529,7 +518,7 @@ def extract_schedule(model: pyo.ConcreteModel, network: Network) -> Schedule:
     InvalidInputError
         Another plant than the model's.
     """
-    check_arguments(model=(model, MODEL), network=(network, Network))
+    fits.check_arguments(model=(model, MODEL), network=(network, Network))
     if network != scheduling_handle(model).network:
         raise InvalidInputError(
             f"the model was built from another plant than {network.name!r}; pass the same network"

@@ -15,7 +15,7 @@ import numpy as np
 
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import amount_tolerance, time_tolerance
-from stnopt.scheduling.cleanings import Cleanings, choose_cleanings, cleaning_time
+from stnopt.scheduling.cleanings import UNKNOWN_TASK, Cleanings, choose_cleanings, cleaning_time
 from stnopt.scheduling.locked_lots import store_with_locks
 from stnopt.scheduling.schedule import Batch, Schedule, find_suitability
 
@@ -101,7 +101,7 @@ def batches_before_start(start: PlantState, network: Network) -> dict[str, Batch
         finish = last.finished if last else 0.0
         if unit in start.held:
             finish = _attended(unit, 0.0, network, 0.0, since_before=True)
-        before[unit] = Batch(last.task if last else "", unit, finish - 1.0, finish, 1.0)
+        before[unit] = Batch(last.task if last else UNKNOWN_TASK, unit, finish - 1.0, finish, 1.0)
     return before
 
 

@@ -141,6 +141,33 @@ class Schedule:
             write_text(path, text + "\n")
         return text
 
+    def to_csv(self, path: Path | str) -> None:
+        """Write a row per batch, and all else in the first line; `read_schedule` reads it back.
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be written.
+        """
+        from stnopt.scheduling.schedule_table import schedule_to_csv
+
+        write_text(path, schedule_to_csv(self))
+
+    def to_excel(self, path: Path | str, *, network: Network | None = None) -> None:
+        """Write a workbook to print (extra `excel`); `read_schedule` reads it back.
+
+        Its sheets are ``batches`` and, where there are any, ``orders``; where the schedule has a
+        date and the network is given, with clock times beside the plant's.
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be written, or openpyxl is not installed.
+        """
+        from stnopt.scheduling.schedule_table import schedule_to_excel
+
+        schedule_to_excel(self, path, network)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""
         rows = [(b.task, b.unit, b.start, b.finish, b.size) for b in self.batches]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError
@@ -19,7 +20,6 @@ from stnopt.scheduling.schedule import Batch, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 FORMAT = "stnopt.schedule"
@@ -83,21 +83,44 @@ def _served_as_entries(served: ServedOrder) -> dict[str, Any]:
 
 
 def read_schedule(source: Path | str | Mapping[str, Any]) -> Schedule:
-    """Read a schedule that `Schedule.to_json` wrote; nothing in it is executed.
+    """Read a schedule that `to_json`, `to_csv` or `to_excel` wrote; nothing in it is executed.
 
     Parameters
     ----------
     source : path, str or mapping
-        A `.json` file, or what stands in it. Whether the schedule obeys a plant is for
-        `find_violations` to say.
+        A `.json`, `.csv` or `.xlsx` file, or what stands in the first. Whether the schedule obeys
+        a plant is for `find_violations` to say.
 
     Raises
     ------
     InvalidInputError
         With every problem of the file.
     """
+    suffix = Path(source).suffix.lower() if isinstance(source, str | Path) else ""
+    if suffix in (".csv", ".xlsx"):
+        from stnopt.scheduling import schedule_table
+
+        read = {
+            ".csv": schedule_table.read_schedule_csv,
+            ".xlsx": schedule_table.read_schedule_excel,
+        }
+        return read[suffix](Path(source))  # type: ignore[arg-type]
     problems: list[str] = []
     document, where = open_source(source, problems)
+    return read_schedule_document(document, where, problems)
+
+
+def read_schedule_document(
+    document: object, where: str, problems: list[str] | None = None
+) -> Schedule:
+    """Read what stands in a schedule's file.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem of it, and with those that are given.
+    """
+    problems = [] if problems is None else problems
     schedule = None if problems else _read(document, problems)
     if schedule is None or problems:
         raise InvalidInputError(problems, source=where)

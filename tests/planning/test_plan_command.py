@@ -72,7 +72,7 @@ def test_an_impossible_demand_says_what_is_short(
     [
         (["--excel"], "give --out too"),
         (["--region", "main"], "expected FACILITY=FILE"),
-        (["--gap", "2"], "relative_gap must be in"),
+        (["--gap", "2"], "relative_gap: expected a number in [0, 1)"),
         (["--demand", "no_such.csv"], "cannot be read"),
     ],
 )

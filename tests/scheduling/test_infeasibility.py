@@ -158,13 +158,13 @@ def test_every_claim_says_what_it_holds_for(short_of_p):
     start = replace(short_of_p.feasible_from, bound_any=8.0, bound=8.5, n_events=5, max_span=0)
     said = replace(short_of_p, feasible_from=replace(start, is_proven=False)).sentences[-1]
     assert said == (
-        "Feasible from horizon 9 h: undecided whether one on 5 event points is shorter, but none "
-        "than 8.5 h, and none whatsoever than 8 h."
+        "Feasible from horizon 9 h: undecided whether one on 5 event points is shorter; none on "
+        "them is shorter than 8.5 h, and none at all is shorter than 8 h."
     )
     said = replace(short_of_p, feasible_from=replace(start, is_proven=True)).sentences[-1]
     assert said == (
-        "Feasible from horizon 9 h: no schedule on 5 event points is shorter, and none whatsoever "
-        "than 8 h."
+        "Feasible from horizon 9 h: no schedule on 5 event points is shorter, and none at all is "
+        "shorter than 8 h."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ from stnopt.errors import InvalidInputError
 from stnopt.files import is_number, read_table
 from stnopt.plant.checks import did_you_mean
 from stnopt.plant.tables.layout import BY_NAME, READ_ME, Column, Sheet
+from stnopt.workbook import open_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _YES, _NO = ("yes", "true", "x", "y", "1"), ("no", "false", "n", "0", "-")
-#: What a workbook may hold once it is unpacked; a few kilobytes can hide gigabytes.
-_MOST_BYTES = 200 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ def _read_folder(folder: Path, problems: list[str]) -> dict[str, tuple[dict[str,
 
 
 def _read_workbook(path: Path, problems: list[str]) -> dict[str, tuple[dict[str, str], list[Row]]]:
-    values, formulas = _open_workbook(path)
+    values, formulas = open_workbook(path)
     tables = {}
     for sheet in values.worksheets:
         name = sheet.title.strip()
@@ -145,23 +143,6 @@ def _read_workbook(path: Path, problems: list[str]) -> dict[str, tuple[dict[str,
             continue
         tables[name.lower().replace(" ", "_")] = _read_sheet(sheet, formulas[sheet.title], problems)
     return tables
-
-
-def _open_workbook(path: Path) -> tuple[Any, Any]:
-    """Open a workbook twice: for the values of its cells, and for the formulas behind them."""
-    openpyxl = load_openpyxl()
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size <= _MOST_BYTES:
-            return openpyxl.load_workbook(path, data_only=True), openpyxl.load_workbook(path)
-    # What a damaged workbook raises depends on where it is damaged.
-    except Exception as error:
-        raise InvalidInputError(f"this is no workbook that can be read: {error}") from error
-    raise InvalidInputError(
-        f"the workbook unpacks to {size / 2**20:.0f} MB; a plant's has at most "
-        f"{_MOST_BYTES / 2**20:.0f} MB"
-    )
 
 
 def _read_sheet(sheet: Any, formulas: Any, problems: list[str]) -> tuple[dict[str, str], list[Row]]:
@@ -210,20 +191,3 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime.time):
         return f"{value:%H:%M}"
     return value.strip() if isinstance(value, str) else value
-
-
-def load_openpyxl() -> Any:
-    """Import openpyxl, or name the extra that installs it.
-
-    Raises
-    ------
-    InvalidInputError
-    """
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise InvalidInputError(
-            "Excel files need the package openpyxl: pip install 'stnopt[excel]'; or keep the "
-            "tables as CSV files in a folder"
-        ) from error
-    return openpyxl

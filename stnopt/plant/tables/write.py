@@ -13,8 +13,8 @@ from stnopt.files import files_together
 from stnopt.plant.network import Network
 from stnopt.plant.problem import Problem
 from stnopt.plant.state import PlantState
-from stnopt.plant.tables.cells import load_openpyxl
 from stnopt.plant.tables.layout import READ_ME, SHEETS, Sheet
+from stnopt.workbook import fill_page, load_openpyxl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,12 +101,9 @@ def _as_text(value: object) -> str:
 
 
 def _workbook(sheets: list[Sheet], tables: Tables) -> Any:
-    openpyxl = load_openpyxl()
+    book = load_openpyxl().Workbook()
     from openpyxl.comments import Comment
-    from openpyxl.styles import Font, PatternFill
-    from openpyxl.utils import get_column_letter
 
-    book = openpyxl.Workbook()
     about = book.active
     about.title = READ_ME
     about.column_dimensions["A"].width = 18
@@ -117,36 +114,13 @@ def _workbook(sheets: list[Sheet], tables: Tables) -> Any:
     for sheet in sheets:
         about.append([sheet.name, sheet.help])
         page = book.create_sheet(sheet.name)
-        page.freeze_panes = "A2"
-        page.print_title_rows = "1:1"
-        page.page_setup.orientation = "landscape"
-        page.page_setup.fitToWidth, page.page_setup.fitToHeight = 1, 0
-        page.sheet_properties.pageSetUpPr.fitToPage = True
-        rows = tables.get(sheet.name, [])
+        rows = [[row.get(name) for name in sheet.names] for row in tables.get(sheet.name, [])]
+        fills = ["DDE6EE" if column.required else "F2F2F2" for column in sheet.columns]
+        fill_page(page, sheet.names, rows, fills=fills)
         for number, column in enumerate(sheet.columns, 1):
-            cell = page.cell(row=1, column=number, value=column.name)
-            cell.font = Font(bold=True)
-            cell.fill = PatternFill("solid", fgColor="DDE6EE" if column.required else "F2F2F2")
             if column.help:
-                cell.comment = Comment(column.help, "stnopt")
-            width = max([len(column.name), *(len(str(row.get(column.name, ""))) for row in rows)])
-            page.column_dimensions[get_column_letter(number)].width = min(width + 3, 60)
-            for line, row in enumerate(rows, 2):
-                value = row.get(column.name)
-                if value is None:
-                    continue
-                _fill(page.cell(row=line, column=number), value)
+                page.cell(row=1, column=number).comment = Comment(column.help, "stnopt")
     return book
-
-
-def _fill(cell: Any, value: object) -> None:
-    if isinstance(value, float) and float(f"{value:.16g}") != value:
-        cell.value = repr(value)  # openpyxl writes numbers with 16 digits, which some need 17 of
-        cell.data_type = "n"
-    else:
-        cell.value = value
-        if isinstance(value, str):
-            cell.data_type = "s"  # a name such as =1 is no formula
 
 
 def _plant_tables(plant: Mapping[str, Any]) -> Tables:

@@ -353,8 +353,9 @@ def _horizon_sentence(found: Shortfall, start: FeasibleFrom) -> str:
     if not start.is_proven:
         proof = f"undecided whether one on {here} is shorter"
         if start.bound is not None and start.bound > start.bound_any:
-            proof += f", but none than {write_amount(start.bound, found.time_unit, up=False)}"
-    return f"Feasible from horizon {horizon}: {proof}, and none whatsoever than {least}."
+            on_them = write_amount(start.bound, found.time_unit, up=False)
+            proof += f"; none on them is shorter than {on_them}"
+    return f"Feasible from horizon {horizon}: {proof}, and none at all is shorter than {least}."
 
 
 def _windows_sentence(found: Shortfall, start: FeasibleFrom) -> str:

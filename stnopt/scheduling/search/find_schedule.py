@@ -16,8 +16,10 @@ from stnopt.arguments import (
     SECONDS_FROM_0,
     WHOLE,
     WORKERS,
+    Kind,
     as_tuple,
     check_arguments,
+    many,
     one_of,
     optional,
 )
@@ -30,7 +32,7 @@ from stnopt.plant.state import PlantState
 from stnopt.progress import ProgressLine
 from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
 from stnopt.scheduling.model import Formulation
-from stnopt.scheduling.schedule import Schedule, schedule_value
+from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
@@ -58,7 +60,6 @@ if TYPE_CHECKING:
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
     from stnopt.scheduling.model import Objective
-    from stnopt.scheduling.schedule import Batch
 
 #: Doublings of the makespan's upper bound before giving up on a demand.
 _MOST_DOUBLINGS = 6
@@ -70,6 +71,28 @@ _MANY_BATCHES = 10.0
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
 _EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
+
+
+_KEPT = Kind(
+    "a Schedule or a list of Batch",
+    lambda value: isinstance(value, Schedule) or many(Batch).fits(value),
+)
+#: What fits each argument of `find_schedule`; the rest is checked by the problem that it makes.
+_FITS: dict[str, Kind | type] = {
+    "network": Network,
+    "problem": optional(Problem),
+    "targets": optional(BY_NAME),
+    "start": optional(PlantState),
+    "keep": _KEPT,
+    "n_events": optional(COUNT),
+    "max_span": optional(WHOLE),
+    "time_limit": SECONDS,
+    "proof_limit": SECONDS_FROM_0,
+    "relative_gap": GAP,
+    "formulation": optional(one_of(get_args(Formulation))),
+    "n_jobs": WORKERS,
+    "progress": PROGRESS,
+}
 
 
 def find_schedule(
@@ -165,20 +188,9 @@ def find_schedule(
         Batches to keep with another formulation than "unit_events".
     """
     deliveries, orders = as_tuple(deliveries), as_tuple(orders)
-    check_arguments(  # what is asked is checked by the problem it makes
-        network=(network, Network),
-        problem=(problem, optional(Problem)),
-        targets=(targets, optional(BY_NAME)),
-        start=(start, optional(PlantState)),
-        n_events=(n_events, optional(COUNT)),
-        max_span=(max_span, optional(WHOLE)),
-        time_limit=(time_limit, SECONDS),
-        proof_limit=(proof_limit, SECONDS_FROM_0),
-        relative_gap=(relative_gap, GAP),
-        formulation=(formulation, optional(one_of(get_args(Formulation)))),
-        n_jobs=(n_jobs, WORKERS),
-        progress=(progress, PROGRESS),
-    )
+    keep = keep if isinstance(keep, Schedule) else as_tuple(keep)
+    given = locals()
+    check_arguments(**{name: (given[name], kind) for name, kind in _FITS.items()})
     if formulation == "time_grid":
         raise InvalidInputError(
             "formulation 'time_grid' has no event points to search for: solve it with "

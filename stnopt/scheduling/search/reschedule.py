@@ -12,6 +12,7 @@ import pandas as pd
 import pyomo.environ as pyo
 
 from stnopt.arguments import (
+    FUNCTION,
     INSTANT,
     NON_NEGATIVE,
     SECONDS,
@@ -98,6 +99,7 @@ class Rescheduling(ScheduleSearch):
 
     def summarise(self, tell_time: Callable[[float], str]) -> str:
         """Return the summary with times as they are told, such as clock times."""
+        check_arguments(tell_time=(tell_time, FUNCTION))
         counts = self.changes["change"].value_counts()
         told = [f"{counts[what]} {what}" for what in _CHANGES if counts.get(what)]
         text = f"{', '.join(told) or 'nothing left to do'}."

@@ -10,7 +10,9 @@ import numpy as np
 
 from stnopt.scheduling.search.capacity_bound import bound_by_periods
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
-from stnopt.scheduling.search.worth import MAXIMISED
+from stnopt.scheduling.search.period_sums import build_period_sums
+from stnopt.scheduling.search.worth import batch_worth
+from stnopt.solvers.linear_program import solve_program
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -24,8 +26,12 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
+#: From this number of pairs of tasks and units they are summed over the whole horizon only.
+_MANY_PAIRS = 60
 #: Of widths closer to each other than this, one is looked at.
 _APART = 1.15
+#: What a missed amount costs in the sums, in terms of the dearest amount.
+_MISSED = 10.0
 #: Rounding in a number of steps.
 _ROUNDING = 1e-7
 #: Bounds of makespans this close are as good as each other.
@@ -136,13 +142,23 @@ def _worth(
     rounded = round_durations(network, width)
     if problem.objective == "makespan":
         problem = replace(problem, horizon=None)
-    n_periods = 1 if problem.objective == "makespan" else _PERIODS
-    bound = bound_by_periods(
-        rounded, problem, n_periods=n_periods, start=start, improve="both", tolerance=_NEAR
+        bound = bound_by_periods(
+            rounded, problem, n_periods=1, start=start, improve="both", tolerance=_NEAR
+        )
+        return None if bound is None or not np.isfinite(bound) else -bound
+    # Full batches may be too late for a demand that smaller ones meet: it costs, and no more.
+    per_amount, per_batch = batch_worth(network, problem.objective)
+    dearest = max(np.max(np.abs(per_amount)), np.max(np.abs(per_batch)), 1.0)
+    sums = build_period_sums(
+        rounded,
+        problem,
+        n_periods=_PERIODS if len(network.suitabilities) <= _MANY_PAIRS else 1,
+        start=start,
+        improve="both",
+        missed_cost=_MISSED * float(dearest),
     )
-    if bound is None or not np.isfinite(bound):
-        return None
-    return bound if problem.objective in MAXIMISED else -bound
+    answer = solve_program(sums.program, relative_gap=_NEAR)
+    return answer.bound
 
 
 def round_durations(network: Network, width: float) -> Network:

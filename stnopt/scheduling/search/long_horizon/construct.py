@@ -34,6 +34,8 @@ _FUTURE_PERIODS = 4
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
 _FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
+#: At first they reach so many longest batches beyond the path of the plant.
+_BEYOND_PATH = 1.5
 #: Gap at which a window is good enough.
 _GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
@@ -240,9 +242,14 @@ def _link_stocks(
 
 
 def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
-    """Return a window and a step, in steps of the grid: two longest batches, or as much as fits."""
+    """Return a window and a step, in steps of the grid: as much as fits, and what is needed.
+
+    That is two longest batches, and more than the plant's path from its first batch to a product:
+    within a window no longer than that nothing comes out, and nothing is begun.
+    """
     longest = grid.longest
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
-    window = max(math.ceil(_FIRST_WINDOW * longest), int(most_batches / per_step))
+    needed = max(_FIRST_WINDOW * longest, grid.path + _BEYOND_PATH * longest)
+    window = max(math.ceil(needed), int(most_batches / per_step))
     window = min(window, grid.n_steps)
     return window, max(1, window // 2)

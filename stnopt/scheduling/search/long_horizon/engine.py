@@ -45,6 +45,8 @@ _MET = 1e-6
 _MODES = 2
 #: Shares of the time: for bounds, for constructing, and for that within one of many horizons.
 _BOUND_SHARE, _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.1, 0.2, 0.08
+#: Constructing may take so many seconds per window instead, up to this share of the time.
+_PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
 #: Free batches of a window while constructing.
 _WINDOW_BATCHES = 250
 #: One window of the search gets this share of the time, within these limits in seconds.
@@ -412,7 +414,11 @@ class _Search:
             self.retime(grid, do_nothing(grid), problem)
             return
         window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
-        share = _LENGTH_CONSTRUCT if problem.objective == "makespan" else _CONSTRUCT_SHARE
+        share = _LENGTH_CONSTRUCT
+        if problem.objective != "makespan":
+            n_windows = grid.n_steps / step
+            enough = _PER_WINDOW * n_windows / self.time_limit
+            share = min(max(_CONSTRUCT_SHARE, enough), _MOST_CONSTRUCT)
         x = construct(
             grid,
             window=window,

@@ -179,9 +179,17 @@ class Grid:
 
     @property
     def path(self) -> int:
-        """Steps from the first batch to the first of the last task that can run at all."""
-        soonest = [t for t in self.opening.soonest().values() if math.isfinite(t)]
-        return math.ceil(max(soonest, default=0.0) / self.width - ROUNDING)
+        """Steps from the first batch to the soonest one that makes something worth having."""
+        soonest, network = self.opening.soonest(), self.network
+        wanted = {s.name for s in network.states.values() if s.price > 0}
+        wanted |= set(self.problem.targets)
+        wanted |= {due.state for due in self.problem.deliveries}
+        wanted |= {order.state for order in self.problem.orders}
+        starts = [
+            soonest[task.name] for task in network.tasks.values() if wanted & set(task.produces)
+        ]
+        first = min((start for start in starts if math.isfinite(start)), default=0.0)
+        return math.ceil(first / self.width - ROUNDING)
 
     @property
     def in_best_mode(self) -> NDArray[np.bool_]:
