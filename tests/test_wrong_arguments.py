@@ -24,7 +24,8 @@ RESULT = "made by the library, not by its callers"
 RESULTS = {
     "Attempt", "CertifiedRegion", "FitReport", "FittedRegion", "Proof", "ReductionReport",
     "RegionBlock", "RegionScore", "Rescheduling", "ScheduleSearch", "Shortfall", "SolveResult",
-    "Status", "Violation", "PlanSearch", "PlanShortfall", "ScenarioSearch", "Verification",
+    "Status", "Violation", "PlanSearch", "PlanShortfall",
+    "SearchProgress", "ScenarioSearch", "Verification",
 }  # fmt: skip
 
 PLANT = so.Network(
