@@ -163,9 +163,9 @@ def test_a_limit_stops_with_what_is_there(staircase: stnopt.CertifiedRegion):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"time_limit": 0}, "time_limit must be positive"),
-        ({"period_limit": -1}, "period_limit must be positive"),
-        ({"relative_gap": 1}, "relative_gap must be in"),
+        ({"time_limit": 0}, "time_limit: expected positive seconds"),
+        ({"period_limit": -1}, "period_limit: expected a positive finite number"),
+        ({"relative_gap": 1}, "relative_gap: expected a number in"),
         ({"form": "algebraic"}, "find_plan takes 'inner' or 'outer'"),
     ],
 )
