@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import stnopt as so
+from stnopt.files import files_together
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.improve import retime_repeatedly
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
@@ -311,7 +312,8 @@ def draw(seconds: float = 30.0, names: Sequence[str] = ("ex2", "fine_chemicals")
     axes[0].set(xlabel="horizon in h", ylabel="profit per hour (dotted: bound)", ylim=(0, None))
     axes[1].set(xlabel="horizon in h", ylabel=f"CPU s to the best of {seconds:g} s", ylim=(0, None))
     axes[0].legend()
-    figure.savefig(FIGURE)
+    with files_together() as outputs:
+        outputs.write_by(FIGURE, figure.savefig)
 
 
 if __name__ == "__main__":

@@ -342,7 +342,7 @@ def test_help_names_every_command_and_the_module_runs():
         [sys.executable, "-m", "stnopt", "--help"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0
-    for command in ("schedule", "region", "fit", "doctor"):
+    for command in ("schedule", "region", "fit", "plan", "doctor"):
         assert command in run.stdout
     assert load_example("motivating").name in run.stdout
 

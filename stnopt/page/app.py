@@ -142,7 +142,7 @@ class Page:
         busy = self._job is not None
         self._busy.set_visibility(busy)
         if self._job is not None:
-            self._progress.set_text(f"{self._what} ({self._job.seconds:.0f} s)")
+            self._progress.set_text(f"{self._what} ({self._job.seconds:.0f} s){_best(self._job)}")
 
     def keep(self, scenario: Scenario) -> None:
         """Keep a schedule as a scenario, and show it."""
@@ -247,6 +247,17 @@ class Page:
 
             text = schedule_to_html(self.shown.schedule, self.shown.network)
             ui.download.content(text, f"{self.shown.name}.html")
+
+
+def _best(job: Job) -> str:
+    """Say what the best so far is worth, and what nothing is better than."""
+    known = job.progress
+    if known is None:
+        return ""
+    value = "no schedule yet" if known.value is None else f"best so far {known.value:.6g}"
+    bound = "" if known.bound is None else f", none better than {known.bound:.6g}"
+    gap = "" if known.gap is None else f" (gap {known.gap:.1%})"
+    return f": {value}{bound}{gap}; {known.what}"
 
 
 def _message_classes(*, bad: bool) -> str:

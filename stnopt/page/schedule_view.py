@@ -73,7 +73,14 @@ def ask_schedule(page: Page, problem: Problem, time_limit: float) -> None:
             )
         )
 
-    job = Job(find_schedule, session.network, problem, start=session.state, time_limit=time_limit)
+    job = Job(
+        find_schedule,
+        session.network,
+        problem,
+        start=session.state,
+        time_limit=time_limit,
+        tells=True,
+    )
     page.ask(f"Searching, at most {time_limit:g} s", take, job)
 
 

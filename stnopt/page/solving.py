@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+    from stnopt.scheduling.search.progress import SearchProgress
+
 #: Seconds that a stopped question has to hand over what it found so far.
 _TIME_TO_STOP = 5.0
 
@@ -29,6 +31,8 @@ class Job:
         One that can be imported; Ctrl-C makes it return the best so far, or nothing.
     arguments, keywords
         What it is called with.
+    tells : bool
+        Whether it takes ``progress=``, a function that it gives a `SearchProgress` each time.
 
     Attributes
     ----------
@@ -38,15 +42,19 @@ class Job:
         What it returned, once it is done.
     error : str
         Why it failed.
+    progress : SearchProgress or None
+        What it last said of itself.
     began : float
         When it was started, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, ask: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+    def __init__(
+        self, ask: Callable[..., Any], *arguments: Any, tells: bool = False, **keywords: Any
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_work, args=(sender, ask, arguments, keywords), daemon=True
+            target=_work, args=(sender, ask, arguments, keywords, tells), daemon=True
         )
         self._process.start()
         sender.close()
@@ -54,6 +62,7 @@ class Job:
         self.state: State = "running"
         self.answer: Any = None
         self.error = ""
+        self.progress: SearchProgress | None = None
         self.began = time.monotonic()
 
     @property
@@ -65,8 +74,10 @@ class Job:
         """Look whether there is an answer; it does not wait."""
         if self.state != "running":
             return self.state
-        if self._receiver.poll():
+        while self.state == "running" and self._receiver.poll():
             self._receive()
+        if self.state != "running":
+            pass
         elif not self._process.is_alive():
             self.state, self.error = "failed", "the process that solved it ended without an answer"
         elif self._stopped_at is not None and time.monotonic() - self._stopped_at > _TIME_TO_STOP:
@@ -81,6 +92,9 @@ class Job:
             kind, content = self._receiver.recv()
         except (EOFError, OSError):
             self.state, self.error = "failed", "the process that solved it ended without an answer"
+            return
+        if kind == "progress":
+            self.progress = content
             return
         self.state = kind
         if kind == "done":
@@ -105,7 +119,10 @@ def _work(
     ask: Callable[..., Any],
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
+    tells: bool,
 ) -> None:
+    if tells:
+        keywords["progress"] = lambda progress: sender.send(("progress", progress))
     try:
         message = ("done", ask(*arguments, **keywords))
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,8 @@ from joblib import Parallel, delayed
 
 from stnopt.feasibility.refinement import Limit
 from stnopt.planning.prove import prove_limit
+from stnopt.planning.question import weighted
+from stnopt.scheduling.search.find_schedule import find_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,10 @@ _PER_ROUND = 6
 _BEYOND = 5e-4
 #: Corners that are tried for one product: each finds a schedule nearer to the point, or a proof.
 _TRIES = 4
+#: Shares of a point for which a schedule is sought where nothing can be proven of it.
+_NEARER = (1.0, 0.85, 0.7, 0.5)
+#: Of the seconds for a question, what each of these may take.
+_SHARE = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +44,7 @@ class Refiner:
     remaining: Callable[[], float]
     n_jobs: int = 1
     asked: set[tuple[object, ...]] = field(default_factory=set)
+    hard: set[str] = field(default_factory=set)
     undecided: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     def open_questions(self) -> Iterator[str]:
@@ -137,12 +144,18 @@ class Refiner:
 
     def _settle_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
         """First a plane through the known points near by, then one product beyond the others."""
-        question, learned = knowledge.question, False
+        learned = False
         weights = _direction(knowledge, amounts)
+        if knowledge.question.key in self.hard:
+            return self._approach(knowledge, amounts, weights)
         reach = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
         learned |= reach is not None
         if self._is_settled(knowledge, amounts) or len(amounts) == 1 or self.remaining() <= 0:
             return learned
+        if reach is not None and not reach.closed:
+            # proofs are hard to come by here: schedules near by are worth more
+            self.hard.add(knowledge.question.key)
+            return self._approach(knowledge, amounts, weights) or learned
         largest = int(np.argmax(amounts / np.maximum(knowledge.upper, 1e-9)))
         for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
             for _ in range(_TRIES):
@@ -154,11 +167,36 @@ class Refiner:
             if self._is_settled(knowledge, amounts) or self.remaining() <= 0:
                 break
         if not self._is_settled(knowledge, amounts):
-            asked = ", ".join(f"{a:.4g} of {p}" for p, a in question.targets(amounts).items())
-            self.undecided[knowledge.key_of(question, amounts)] = (
-                f"whether {question.network.name} can make {asked} in {question.horizon:g}"
-            )
+            self._leave_open(knowledge, amounts)
         return learned
+
+    def _leave_open(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> None:
+        question = knowledge.question
+        asked = ", ".join(f"{a:.4g} of {p}" for p, a in question.targets(amounts).items())
+        self.undecided[knowledge.key_of(question, amounts)] = (
+            f"whether {question.network.name} can make {asked} in {question.horizon:g}"
+        )
+
+    def _approach(
+        self, knowledge: Knowledge, amounts: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> bool:
+        """Search for a schedule that makes a share of every product and then as much as can be."""
+        self._leave_open(knowledge, amounts)
+        question, n_before = knowledge.question, len(knowledge.made)
+        prices = dict(zip(question.products, map(float, weights), strict=True))
+        network = weighted(question.network, prices)
+        for share in _NEARER:
+            if self.remaining() <= 0 or knowledge.is_feasible(share * amounts):
+                break
+            wanted = question.problem(share * amounts)
+            limit = min(_SHARE * self.period_limit, max(self.remaining(), 0.5))
+            found = find_schedule(
+                network, replace(wanted, objective="profit"), time_limit=limit, proof_limit=0
+            )
+            if found.schedule is not None:
+                knowledge.add_schedule(found.schedule)
+                break
+        return len(knowledge.made) > n_before
 
     def _is_settled(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
         inside = amounts * (1 - _BEYOND)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: An amount short below this share of all demand is rounding.
 _NOTHING = 1e-6
+#: Periods are tried up to this many times as long, to a step of this share.
+_MOST_LONGER, _STEP = 2.0, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,9 @@ def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -
     Returns
     -------
     PlanShortfall
-        Reliefs that are tried: one more shift (half as long again) of each facility in all periods,
-        a second unit of each kind, and stock of each product from before the first period.
+        Reliefs that are tried: longer periods at each facility (the least share that does, at most
+        twice as long), a second unit of each kind, and stock of each product from before the first
+        period.
     """
     check_arguments(problem=(problem, PlanningProblem), store=(store, optional(PATH)))
     with PlanStore(store) as kept:
@@ -103,6 +106,11 @@ def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -
         if total <= 0:
             return PlanShortfall(short=short, total=0.0, reliefs=())
         reliefs = []
+        for name in problem.facilities:
+            share = _least_longer(problem, name, book)
+            if share is not None:
+                more = f"{share - 1:.0%}"
+                reliefs.append(Relief(what=f"Periods {more} longer at {name}", still_short=0.0))
         for what, changed in _changes(problem, total):
             still, _ = _least_short(changed, book)
             if still < total * (1 - 1e-6):
@@ -137,13 +145,33 @@ def _least_short(problem: PlanningProblem, book: KnowledgeBook) -> tuple[float, 
     return total, pd.DataFrame([(*key, a) for key, a in plan.lost.items()], columns=columns)
 
 
+def _least_longer(problem: PlanningProblem, name: str, book: KnowledgeBook) -> float | None:
+    """Return the least factor of a facility's periods with which nothing is short; None if none."""
+
+    def is_short(factor: float) -> bool:
+        facility = problem.facilities[name]
+        horizon = facility.horizon
+        longer = (
+            factor * horizon
+            if isinstance(horizon, int | float)
+            else tuple(factor * length for length in horizon)
+        )
+        changed = {**problem.facilities, name: replace(facility, horizon=longer)}
+        return _least_short(replace(problem, facilities=changed), book)[0] > 0
+
+    low, high = 1.0, _MOST_LONGER
+    if is_short(high):
+        return None
+    while high - low > _STEP:
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_short(middle) else (low, middle)
+    return high
+
+
 def _changes(problem: PlanningProblem, total: float) -> list[tuple[str, PlanningProblem]]:
     """Return what is tried, and the problem with it."""
     changes = []
     for name, facility in problem.facilities.items():
-        longer = facility.horizon
-        longer = 1.5 * longer if isinstance(longer, float) else tuple(1.5 * h for h in longer)
-        changes.append((f"Half as long again at {name}", replace(facility, horizon=longer)))
         for unit in facility.network.units:
             second = double(facility.network, unit)
             changes.append((f"A second {unit} at {name}", replace(facility, network=second)))

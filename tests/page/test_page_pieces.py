@@ -48,6 +48,14 @@ def test_a_question_in_a_process_has_the_same_answer():
     assert job.answer.schedule == here.schedule
 
 
+def test_a_question_tells_what_it_does():
+    plant = load_example("motivating_exact_beta")
+    job = wait(Job(find_schedule, plant, horizon=8, n_events=5, max_span=0, tells=True))
+    assert job.state == "done"
+    assert job.progress.what
+    assert job.progress.bound is None or job.progress.bound >= job.answer.result.objective - 1e-6
+
+
 @pytest.mark.parametrize(("kind", "told"), [("ours", "told"), ("other", "ZeroDivisionError: told")])
 def test_a_question_that_fails_says_why(kind, told):
     job = wait(Job(fail, kind))

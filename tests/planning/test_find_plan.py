@@ -126,6 +126,7 @@ def test_a_demand_that_no_plan_meets_is_infeasible():
     search = stnopt.find_plan(problem)
     assert (search.plan, search.stopped) == (None, "infeasible")
     found = stnopt.explain_plan(problem)
+    assert not any("longer" in relief.what for relief in found.reliefs)  # three times as long
     # four batches of 10 are 40 of 120
     assert found.total == pytest.approx(80, rel=1e-3)
     assert found.short["amount"].sum() == pytest.approx(80, rel=1e-3)
@@ -133,6 +134,16 @@ def test_a_demand_that_no_plan_meets_is_infeasible():
     assert "A second Reactor at main" in said
     best = next(r for r in found.reliefs if r.what == "A second Reactor at main")
     assert best.still_short == pytest.approx(40, rel=1e-3)
+
+
+def test_the_least_relief_in_hours():
+    content = one_reactor.document((25, 25))
+    del content["lost_cost"]
+    found = stnopt.explain_plan(stnopt.read_planning_problem(content))
+    # by hours alone 50 are five batches, 10 h: a quarter more than 8 h
+    (longer,) = [relief.what for relief in found.reliefs if "longer" in relief.what]
+    share = int(longer.removeprefix("Periods ").partition("%")[0])
+    assert 25 <= share <= 27
 
 
 def test_a_met_demand_has_nothing_to_explain():
