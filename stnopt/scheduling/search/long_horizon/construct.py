@@ -34,8 +34,6 @@ _FUTURE_PERIODS = 4
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
 _FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
-#: At first they reach so many longest batches beyond the path of the plant.
-_BEYOND_PATH = 1.5
 #: Gap at which a window is good enough.
 _GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
@@ -86,12 +84,12 @@ def construct(
     bound = bound_by_capacity(grid.network, grid.problem, start=grid.opening.start, improve="both")
     urgency = 0.0 if bound is None or math.isinf(bound) else _URGENCY * abs(bound)
     begin = 0
+    least = min(window, 1 + int(_LEAST_WINDOW * grid.longest + grid.path))
     while True:
         end = min(grid.n_steps, begin + window)
         left = 1 + math.ceil((grid.n_steps - end) / step)
         limit = max(1.5 * (deadline - clock()), 0.5 * seconds) / left
         found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
-        least = min(1 + int(_LEAST_WINDOW * grid.longest + grid.path), grid.n_steps)
         if found is not None:
             x, solved = found
             if not solved:
@@ -241,15 +239,19 @@ def _link_stocks(
     return links, np.array(values)
 
 
-def choose_window(grid: Grid, *, most_batches: int) -> tuple[int, int]:
-    """Return a window and a step, in steps of the grid: as much as fits, and what is needed.
+def choose_window(
+    grid: Grid, *, most_batches: int, beyond_path: float | None = None
+) -> tuple[int, int]:
+    """Return a window and a step, in steps of the grid: two longest batches, or as much as fits.
 
-    That is two longest batches, and more than the plant's path from its first batch to a product:
-    within a window no longer than that nothing comes out, and nothing is begun.
+    Short windows are solved, long ones are cut. Where nothing comes out of short ones, they must
+    reach so many longest batches beyond the plant's path from its first batch to a product.
     """
     longest = grid.longest
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
-    needed = max(_FIRST_WINDOW * longest, grid.path + _BEYOND_PATH * longest)
+    needed = _FIRST_WINDOW * longest
+    if beyond_path is not None:
+        needed = max(needed, grid.path + beyond_path * longest)
     window = max(math.ceil(needed), int(most_batches / per_step))
     window = min(window, grid.n_steps)
     return window, max(1, window // 2)

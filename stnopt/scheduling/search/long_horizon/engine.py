@@ -45,6 +45,9 @@ _MET = 1e-6
 _MODES = 2
 #: Shares of the time: for bounds, for constructing, and for that within one of many horizons.
 _BOUND_SHARE, _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.1, 0.2, 0.08
+#: Windows reach so many longest batches beyond the plant's path where shorter ones build next to
+#: nothing: this share of what there is to gain.
+_BEYOND_PATH, _NEXT_TO_NOTHING = (None, 0.75, 1.5), 0.05
 #: Constructing may take so many seconds per window instead, up to this share of the time.
 _PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
 #: Free batches of a window while constructing.
@@ -413,24 +416,40 @@ class _Search:
         if not len(grid.run):
             self.retime(grid, do_nothing(grid), problem)
             return
-        window, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
-        share = _LENGTH_CONSTRUCT
-        if problem.objective != "makespan":
-            n_windows = grid.n_steps / step
-            enough = _PER_WINDOW * n_windows / self.time_limit
-            share = min(max(_CONSTRUCT_SHARE, enough), _MOST_CONSTRUCT)
-        x = construct(
-            grid,
-            window=window,
-            step=step,
-            seconds=min(share * self.time_limit, self.left),
-            clock=self.clock,
-        )
+        x = self.fill(grid)
         if grid.missed_amount(x) <= _MET * grid.largest:
             self.retime(grid, x, problem)
             if problem.objective == "makespan":
                 return
         self.improve(grid, x, problem)
+
+    def fill(self, grid: Grid) -> NDArray[np.float64]:
+        """Construct; with longer windows where next to nothing comes out of short ones."""
+        program, makespan = grid.program, grid.problem.objective == "makespan"
+        nothing = float(program.cost @ do_nothing(grid)) + program.offset
+        worth = abs(nothing)
+        if grid.problem.objective in MAXIMISED and self.bound is not None:
+            worth = max(worth, self.bound - nothing)
+        tried = 0
+        while True:
+            beyond = _BEYOND_PATH[min(tried, len(_BEYOND_PATH) - 1)]
+            window, step = choose_window(grid, most_batches=_WINDOW_BATCHES, beyond_path=beyond)
+            share = _LENGTH_CONSTRUCT
+            if not makespan:
+                enough = _PER_WINDOW * grid.n_steps / (step * self.time_limit)
+                share = min(max(_CONSTRUCT_SHARE, enough), _MOST_CONSTRUCT)
+            x = construct(
+                grid,
+                window=window,
+                step=step,
+                seconds=min(share * self.time_limit, self.left),
+                clock=self.clock,
+            )
+            tried += 1
+            gain = float(program.cost @ x) + program.offset - nothing
+            longest = window == grid.n_steps or tried == len(_BEYOND_PATH)
+            if gain > _NEXT_TO_NOTHING * worth or longest or self.over:
+                return x
 
     def improve(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> None:
         """Free window after window; retime what was gained now and then, and at the end."""

@@ -139,7 +139,7 @@ class Grid:
         return np.concatenate([np.zeros(0, int), *columns])
 
     def late_points(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Points at which orders are delivered late, one entry each."""
+        """Points at which orders are delivered late, or were due and are missing, one each."""
         late = [
             int(columns.points[n])
             for order in self.problem.orders
@@ -147,6 +147,9 @@ class Grid:
             for n in np.flatnonzero(x[columns.there] > 0.5)
             if columns.points[n] * self.width > order.due * (1 + ROUNDING)
         ]
+        for order in self.problem.orders:
+            if not (x[self.orders[order.id].there] > 0.5).any():
+                late.append(min(self.n_steps, int(max(order.due, 0.0) / self.width) + self.longest))
         return np.array(late, dtype=int)
 
     def asked_between(self, x: NDArray[np.float64], first: int, last: int) -> NDArray[np.int64]:
