@@ -126,7 +126,7 @@ def plan_scenarios(
         dearest share `tail` (conditional value at risk: Rockafellar and Uryasev, 2000,
         doi:10.21314/JOR.2000.038).
     tail : float
-        In (0, 1].
+        In (0, 1): 1 would be the expected cost.
     regions, time_limit, relative_gap, period_limit, store
         As in `find_plan`.
     n_jobs : int

@@ -48,7 +48,11 @@ class PlanStore:
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, dict[str, int]] = {}
         if self.path is not None:
-            self._open(self.path)
+            try:
+                self._open(self.path)
+            except BaseException:
+                self.close()  # or it would stay locked
+                raise
 
     def _open(self, path: Path) -> None:
         try:

@@ -163,9 +163,9 @@ def test_a_limit_stops_with_what_is_there(staircase: stnopt.CertifiedRegion):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"time_limit": 0}, "time_limit must be positive"),
-        ({"period_limit": -1}, "period_limit must be positive"),
-        ({"relative_gap": 1}, "relative_gap must be in"),
+        ({"time_limit": 0}, "time_limit: expected positive seconds"),
+        ({"period_limit": -1}, "period_limit: expected a positive finite number"),
+        ({"relative_gap": 1}, "relative_gap: expected a number in"),
         ({"form": "algebraic"}, "find_plan takes 'inner' or 'outer'"),
     ],
 )
@@ -204,3 +204,11 @@ def test_costs_of_a_period_are_those_of_its_schedules(staircase: stnopt.Certifie
     assert by_period["1"] == pytest.approx(20, abs=1e-3)
     assert by_period["2"] == pytest.approx(0, abs=1e-3)
     assert replace(problem).facilities["main"].raw_cost["RawA"] == (1.0, 9.0)
+
+
+def test_a_refused_store_is_not_left_locked(tmp_path: Path):
+    path = tmp_path / "other.jsonl"
+    path.write_text("x,y\n1,2\n")
+    for _ in range(2):  # the second time it is still no store, and not one in use
+        with pytest.raises(stnopt.InvalidInputError, match="not a file that plans were kept in"):
+            PlanStore(path)

@@ -76,8 +76,8 @@ def test_workers_do_not_change_the_plan():
     ("changes", "message"),
     [
         ({"scenarios": []}, "give at least one"),
-        ({"measure": "best"}, "measure must be one of expected, worst, cvar"),
-        ({"tail": 0}, "tail must be in"),
+        ({"measure": "best"}, "measure: expected one of 'expected', 'worst', 'cvar'"),
+        ({"tail": 0}, "tail: expected a number in"),
         ({"scenarios": [scenario("a", LOW)] * 2}, "'a' is there more than once"),
         (
             {"scenarios": [stnopt.Scenario(name="a", demand=(stnopt.Demand("1", "A", 1.0),))]},
