@@ -435,7 +435,9 @@ class _Search:
             beyond = _BEYOND_PATH[min(tried, len(_BEYOND_PATH) - 1)]
             window, step = choose_window(grid, most_batches=_WINDOW_BATCHES, beyond_path=beyond)
             share = _LENGTH_CONSTRUCT
-            if not makespan:
+            if grid.orders and not makespan:  # what is late is mended by windows around it
+                share = _CONSTRUCT_SHARE
+            elif not makespan:
                 enough = _PER_WINDOW * grid.n_steps / (step * self.time_limit)
                 share = min(max(_CONSTRUCT_SHARE, enough), _MOST_CONSTRUCT)
             x = construct(
