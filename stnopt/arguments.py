@@ -184,19 +184,15 @@ LIST = Kind("a list", lambda value: is_listed(value))
 FUNCTION = Kind("a function", lambda value: callable(value) and not isinstance(value, type))
 DATE = Kind("a datetime", lambda value: isinstance(value, datetime))
 AMOUNTS = Kind("a mapping of names to finite numbers", _are_amounts)
-SOME_BY_NAME = Kind(
-    "a mapping with names as keys, one at least",
-    lambda value: _are_named(value) and bool(value),
-)
 BOUNDS = Kind("a mapping of names to (lower, upper)", _are_bounds)
 BY_NAME = Kind("a mapping with names as keys", _are_named)
-#: As joblib has it: -1 is one per core.
 PROGRESS = Kind(
     "True, False or a function",
     lambda value: (
         isinstance(value, bool | np.bool_) or (callable(value) and not isinstance(value, type))
     ),
 )
+#: As joblib has it: -1 is one per core.
 WORKERS = Kind("an integer but not 0", lambda value: _whole(value, -1024) and value != 0)
 INSTANT = Kind(
     "a number, a datetime or a clock time",

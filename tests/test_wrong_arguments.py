@@ -366,6 +366,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "reduce_region": {"max_vectors": {"10**400": "more than there are"}},
     "require_deliveries": {"deliveries": {"[]": "none any more", "()": "none any more"}},
     "require_orders": {"orders": {"[]": "none any more", "()": "none any more"}},
+    "require_targets": {"targets": {"{}": "none any more"}},
     "reschedule": NO_LIMIT,
     "solve": NO_LIMIT,
     "solve_over_region": NO_LIMIT,

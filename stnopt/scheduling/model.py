@@ -293,7 +293,7 @@ def require_targets(
     """
     fits.check_arguments(
         model=(model, MODEL),
-        targets=(targets, fits.SOME_BY_NAME),
+        targets=(targets, fits.BY_NAME),
         sense=(sense, fits.one_of(get_args(Sense))),
     )
     network = scheduling_handle(model).network

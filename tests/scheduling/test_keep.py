@@ -81,7 +81,7 @@ def running():
         ([Batch("Make", "V", 1, 4, 10)], "runs only on R"),
         ([Batch("Bake", "R", 1, 4, 10)], "no task 'Bake'"),
         ([MIDDLE, Batch("Make", "R", 3, 6, 10)], "while it runs"),
-        (["Make"], "expected batches"),
+        (["Make"], "expected a Schedule or a list of Batch"),
     ],
 )
 def test_a_batch_that_cannot_stay_is_named(keep, named):

@@ -91,7 +91,7 @@ def broken(**changes):
         (broken(format="other"), "expected format"),
         (broken(version=2), "version 2"),
         (broken(horizon="8"), "horizon"),
-        (broken(horizon=-1), "positive"),
+        (broken(horizon=-1), "horizon must be more than 0"),
         (broken(more=1), "unknown key 'more'"),
         (broken(batches={}), "batch"),
         (broken(batches=[{"task": "Make"}]), "'unit' is missing"),

@@ -494,5 +494,5 @@ def test_storage_is_limited_at_the_events():
 
 
 def test_an_unknown_formulation_is_told_which_there_are():
-    with pytest.raises(InvalidInputError, match=r"'crystal_ball'.*unit_events, state_sequence"):
+    with pytest.raises(InvalidInputError, match=r"'unit_events', 'state_sequence'.*'crystal_ball'"):
         build_scheduling_model(TWO, horizon=3, n_events=3, formulation="crystal_ball")
