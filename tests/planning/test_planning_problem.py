@@ -78,7 +78,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"facility": {"safety_cost": {"A": 1}}}, "safety_cost of 'A' without a safety stock"),
     ({"price": {"C": 1}}, "price: nobody wants 'C'"),
     ({"backlog": 3}, "unknown key 'backlog' (did you mean 'backlog_cost'?)"),
-    ({"lanes": [{"from": "mian", "to": "market"}]}, "no facility 'mian' (did you mean 'main'?)"),
+    ({"lanes": [{"from": "maine", "to": "market"}]}, "no facility 'maine' (did you mean 'main'?)"),
     ({"lanes": [{"from": "main", "to": "moon"}]}, "'moon' is neither facility nor customer"),
     ({"lanes": [{"from": "main", "to": "market", "lead": -1}]}, "lead must be a whole number"),
     ({"demand": [{"period": 2, "product": "A", "amount": 1}]}, "no row for period 1"),

@@ -64,7 +64,7 @@ def test_what_really_happened_counts():
     ("period", "options", "message"),
     [
         ("3", {}, "none of the periods that another one follows"),
-        ("1", {"stock": {("mian", "A"): 1}}, "the problem has no"),
+        ("1", {"stock": {("maine", "A"): 1}}, "the problem has no"),
         ("1", {"owed": {("market", "A"): -1}}, "must be at least 0, got -1"),
     ],
 )

@@ -85,12 +85,12 @@ def test_a_plan_that_does_not_add_up(changes: dict[str, dict], message: str):
 def test_names_that_the_problem_does_not_have():
     problem = one_reactor.problem((10, 0))
     plan = stnopt.Plan(
-        production={("mian", "1", "A"): 1.0, ("main", "9", "C"): 1.0},
+        production={("maine", "1", "A"): 1.0, ("main", "9", "C"): 1.0},
         shipments={("main", "moon", "1", "A"): 1.0},
     )
     with pytest.raises(stnopt.InvalidInputError) as refused:
         stnopt.verify_plan(plan, problem)
-    for part in ("'mian' (did you mean 'main'?)", "no period '9'", "no product 'C'", "no lane"):
+    for part in ("'maine' (did you mean 'main'?)", "no period '9'", "no product 'C'", "no lane"):
         assert part in str(refused.value)
 
 

@@ -413,7 +413,9 @@ def _add_durations(sums: _Sums) -> None:
         longest += sum(b - a for a, b in sums.periods(fit.unit, "paused"))
         firsts = np.searchsorted(points, points - shortest - sums.same)
         firsts = np.minimum(firsts, sums.last).tolist()
-        befores = (np.searchsorted(points, points - longest + sums.same, side="right") - 1).tolist()
+        longest_ago = (
+            np.searchsorted(points, points - longest + sums.same, side="right") - 1
+        ).tolist()
         amounts = (sums.started[number].tolist(), sums.ended[number].tolist())
         numbers = (sums.n_started[number].tolist(), sums.n_ended[number].tolist())
         for k, time in enumerate(points.tolist()):
@@ -424,8 +426,8 @@ def _add_durations(sums: _Sums) -> None:
                     rows.row([(done[k], 1.0)], upper=0.0)
                     continue
                 rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
-                if befores[k] >= 0:
-                    rows.row([(done[k], 1.0), (begun[befores[k]], -1.0)], lower=0.0)
+                if longest_ago[k] >= 0:
+                    rows.row([(done[k], 1.0), (begun[longest_ago[k]], -1.0)], lower=0.0)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
