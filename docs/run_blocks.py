@@ -72,6 +72,7 @@ LONG = {
     "docs/embedding/split.md",
     "docs/frontier.md",
     "docs/index.md",
+    "docs/long_horizons.md",
     "docs/reactor/index.md",
     "docs/reactor/plant.md",
     "docs/reactor/serving.md",
@@ -267,7 +268,9 @@ def _own_schedule(namespace: dict[str, Any]) -> None:
 
     plant = stnopt.load_example("ex2")
     found = stnopt.find_schedule(plant, horizon=8, n_events=5, max_span=0)
-    namespace |= {"stnopt": stnopt, "plant": plant, "schedule": found.schedule}
+    orders = [stnopt.Order("A", "S8", 30, due=6), stnopt.Order("B", "S9", 60, due=4)]
+    problem = stnopt.Problem(objective="tardiness", horizon=8, orders=orders)
+    namespace |= {"stnopt": stnopt, "plant": plant, "schedule": found.schedule, "problem": problem}
 
 
 def _plant_files(namespace: dict[str, Any]) -> None:

@@ -128,4 +128,6 @@ class ProgressLine:
         if self._beside is not None:
             self._beside.join()
         if self._line is not None:
+            self._line.n = self._count
+            self._line.set_postfix_str(self._text, refresh=True)  # how it ended, however soon
             self._line.close()

@@ -9,6 +9,7 @@ import numpy as np
 
 from stnopt.arguments import BOUNDS, a, check_arguments, optional
 from stnopt.errors import InvalidInputError
+from stnopt.feasibility.one_vs_one import UnionRegion
 from stnopt.feasibility.region import KernelRegion, LinearRegion
 from stnopt.feasibility.samples import TargetSamples
 from stnopt.plot.samples import scatter_samples
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def plot_region(
-    region: LinearRegion | KernelRegion,
+    region: LinearRegion | KernelRegion | UnionRegion,
     *,
     samples: TargetSamples | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -53,7 +54,7 @@ def plot_region(
         When there are not two inputs, the samples are of other products, or no window is known.
     """
     check_arguments(
-        region=(region, a(LinearRegion, KernelRegion)),
+        region=(region, a(LinearRegion, KernelRegion, UnionRegion)),
         samples=(samples, optional(TargetSamples)),
         bounds=(bounds, optional(BOUNDS)),
         ax=(ax, AXES),
@@ -98,7 +99,7 @@ def plot_region(
 
 
 def _window(
-    region: LinearRegion | KernelRegion,
+    region: LinearRegion | KernelRegion | UnionRegion,
     samples: TargetSamples | None,
     bounds: Mapping[str, tuple[float, float]] | None,
 ) -> list[tuple[float, float]]:

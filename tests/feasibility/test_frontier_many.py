@@ -99,13 +99,17 @@ def test_a_file_gives_the_same_region(network, region, tmp_path, n_products):
     "text", ["{}", "{not json", '{"format": "another"}', '{"format": "stnopt certified region 1"}']
 )
 def test_another_file_is_refused(text):
-    with pytest.raises(stnopt.InvalidInputError, match="certified region"):
+    with pytest.raises(stnopt.InvalidInputError, match=r"certified region|not a region in JSON"):
         stnopt.CertifiedRegion.load(text)
 
 
 def test_a_damaged_region_is_refused(region):
     content = json.loads(region.to_json())
     content["limits"][0]["bound"] = "low"
+    with pytest.raises(stnopt.InvalidInputError, match="checksum differs"):
+        stnopt.CertifiedRegion.load(json.dumps(content))
+    del content["checksum"]
+    content["format"] = "stnopt certified region 1"  # written before there were checksums
     with pytest.raises(stnopt.InvalidInputError, match="not a certified region"):
         stnopt.CertifiedRegion.load(json.dumps(content))
 
