@@ -44,6 +44,7 @@ NO_CODE = {
     "UnsupportedModelError: ": "an error's sentence",
     "stnopt: 3 problems in": "errors of a file that is not shown",
     "planning:\n  periods: 12": "every key once, with dots for what is left out",
+    "changes:\n  - {late": "tests/test_reschedule_command.py reads such a file",
 }
 #: Exit codes that say something, by command; any other than 0 is a failure.
 EXIT_CODES = {
@@ -299,6 +300,9 @@ def _plant_files(namespace: dict[str, Any]) -> None:
         },
     }
     Path("filling.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    content["problem"] |= {"objective": "profit", "horizon": 4}
+    content["problem"]["orders"][0]["amount"] = 200
+    Path("crowded.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def _paint_shop(namespace: dict[str, Any]) -> None:
