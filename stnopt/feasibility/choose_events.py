@@ -16,7 +16,7 @@ from stnopt.scheduling.search.limits import SearchLimits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stnopt.plant.objective import ObjectiveKind
+    from stnopt.plant.network import Network
     from stnopt.scheduling.search.question import Question
 
 #: Branch-and-bound nodes of one attempt: more event points that take longer are not looked at. In
@@ -40,7 +40,7 @@ def choose_events(
     max_span: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> tuple[int, int, int]:
-    """Choose event points and span on which the plant reaches its largest production or profit.
+    """Choose event points and span on which the plant reaches its largest production.
 
     Event points are added, and spans lengthened, while that helps. An attempt ends after a number
     of nodes, and the choice with the first that then has nothing better: the work is bounded.
@@ -60,11 +60,9 @@ def choose_events(
     n_solves : int
         Attempts that it took.
     """
-    network = question.network
-    kind: ObjectiveKind = "production" if network.products else "profit"
-    question = replace(
-        question, problem=replace(question.problem, objective=kind, targets={}, sense="at_least")
-    )
+    network = _with_products(question.network)
+    problem = replace(question.problem, objective="production", targets={}, sense="at_least")
+    question = replace(question, network=network, problem=problem)
     search = EventPointSearch(
         question=question,
         formulation="unit_events",
@@ -85,3 +83,13 @@ def choose_events(
     chosen = search.best or search.last
     assert chosen is not None
     return chosen.n_events, chosen.max_span, len(search.tried)
+
+
+def _with_products(network: Network) -> Network:
+    """Return the plant with something to make: where nothing has a price, what is made and kept."""
+    if network.products:
+        return network
+    made = [name for name in network.states if network.producers(name)]
+    kept = [name for name in made if not network.consumers(name)] or made
+    priced = {name: replace(network.states[name], price=1.0) for name in kept}
+    return replace(network, states={**network.states, **priced})

@@ -114,6 +114,24 @@ def test_a_damaged_region_is_refused(region):
         stnopt.CertifiedRegion.load(json.dumps(content))
 
 
+def test_event_points_are_chosen_where_nothing_has_a_price():
+    reactor = {"R": {"max_batch": 10, "fixed_time": 2}}
+    tasks = {
+        f"Make{name}": {"consumes": {"Raw": 1}, "produces": {name: 1}, "units": reactor}
+        for name in "AB"
+    }
+    states = {"Raw": {"initial": "unlimited", "cost": 1}, "A": {}, "B": {}}
+    plant = stnopt.read_network({"name": "unpriced", "states": states, "tasks": tasks})
+    region = stnopt.trace_frontier(plant, horizon=8, products=["A", "B"])
+    # Four batches of 10 fit, whatever they make; 35 and 10 would be five.
+    assert region.label([[39.9, 0], [19.9, 19.9], [9.9, 29.9], [35, 10]]).tolist() == [
+        -1,
+        -1,
+        -1,
+        1,
+    ]
+
+
 def test_below_a_mean_of_points():
     points = np.array([[4.0, 0.0, 2.0], [0.0, 4.0, 2.0]])
     inside = np.array([[2.0, 2.0, 2.0], [0.0, 0.0, 0.0], [4.0, 0.0, 1.0], [1.0, 2.5, 0.3]])
