@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+import datetime
 import zipfile
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import files_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    Sheets = Mapping[str, tuple[Sequence[str], Iterable[Sequence[object]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell, and where.
+
+    Parameters
+    ----------
+    value : object
+        Text, a number, true or false; a date or time is text in ISO form.
+    place : str
+        Such as ``sheet orders, cell D4``.
+    """
+
+    value: Any
+    place: str
+
+
+Row = dict[str, Cell]
+
+
+class SheetTable(NamedTuple):
+    """A table: the places of its columns' names, and its rows by those names."""
+
+    header: dict[str, str]
+    rows: list[Row]
+
 
 #: What a workbook may hold once it is unpacked; a few kilobytes can hide gigabytes.
 _MOST_BYTES = 200 * 1024 * 1024
@@ -33,7 +64,7 @@ def load_openpyxl() -> Any:
     return openpyxl
 
 
-def open_workbook(path: Path) -> tuple[Any, Any]:
+def _open_workbook(path: Path) -> tuple[Any, Any]:
     """Open a workbook twice: for the values of its cells, and for the formulas behind them.
 
     Raises
@@ -106,9 +137,7 @@ def _fill(cell: Any, value: object) -> None:
             cell.data_type = "s"  # a name such as =1 is no formula
 
 
-def write_workbook(
-    path: Path | str, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[object]]]]
-) -> None:
+def write_workbook(path: Path | str, sheets: Sheets) -> None:
     """Write tables as the sheets of a workbook, whole or not at all.
 
     Parameters
@@ -121,27 +150,111 @@ def write_workbook(
     InvalidInputError
         If it cannot be written, or openpyxl is not installed.
     """
-    book = load_openpyxl().Workbook()
-    book.remove(book.active)
-    for name, (columns, rows) in sheets.items():
-        fill_page(book.create_sheet(name), columns, rows)
     with files_together() as outputs:
-        outputs.write_by(path, book.save)
+        outputs.write_by(path, workbook_of(sheets).save)
 
 
-def read_workbook(path: Path) -> dict[str, tuple[list[str], list[tuple[int, list[Any]]]]]:
-    """Read the sheets of a workbook: the names of columns, and each row with its number.
+def workbook_of(sheets: Sheets) -> Any:
+    """Return tables as a workbook, to be saved with its `save`.
 
     Raises
     ------
     InvalidInputError
-        If it cannot be read.
+        If openpyxl is not installed.
     """
-    values, _ = open_workbook(path)
-    sheets = {}
-    for page in values.worksheets:
-        rows = [(number, list(row)) for number, row in enumerate(page.values, 1)]
-        rows = [(number, row) for number, row in rows if any(v is not None for v in row)]
-        header = [str(name) for name in rows[0][1] if name is not None] if rows else []
-        sheets[page.title] = (header, [(n, row[: len(header)]) for n, row in rows[1:]])
-    return sheets
+    book = load_openpyxl().Workbook()
+    book.remove(book.active)
+    for name, (columns, rows) in sheets.items():
+        fill_page(book.create_sheet(name), columns, rows)
+    return book
+
+
+def read_workbook(
+    path: Path, problems: list[str], *, is_table: Callable[[str], bool] = lambda _: True
+) -> dict[str, SheetTable]:
+    """Read the sheets of a workbook: names in the first row that holds anything, rows below it.
+
+    Parameters
+    ----------
+    path : Path
+    problems : list of str
+        What single cells cannot say is added, with its place: errors, formulas whose value was not
+        saved, values without a name above them.
+    is_table : function
+        Told a sheet's name; others are left out, whatever stands in them.
+
+    Returns
+    -------
+    dict
+        Per sheet, its table; cells without content are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be read at all.
+    """
+    values, formulas = _open_workbook(path)
+    return {
+        page.title: _read_page(page, formulas[page.title], problems)
+        for page in values.worksheets
+        if is_table(page.title)
+    }
+
+
+def refuse_cells(problems: list[str], path: Path | str) -> None:
+    """Raise what is wrong with the cells of a workbook, if anything is.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if problems:
+        raise InvalidInputError(problems, source=str(path))
+
+
+def _read_page(page: Any, formulas: Any, problems: list[str]) -> SheetTable:
+    titles: dict[int, str] = {}
+    header: dict[str, str] = {}
+    rows: list[Row] = []
+    title_row: int | None = None
+    for cells in page.iter_rows():
+        row: Row = {}
+        for cell in cells:
+            place = f"sheet {page.title}, cell {cell.coordinate}"
+            value = cell.value
+            if value is None or (isinstance(value, str) and not value.strip()):
+                written = formulas[cell.coordinate].value
+                if isinstance(written, str) and written.startswith("="):
+                    problems.append(
+                        f"{place}: the formula {written} has no value in the file; save it in a "
+                        "spreadsheet program, or write the value"
+                    )
+                continue
+            if cell.data_type == "e":
+                problems.append(f"{place}: holds the error {value}")
+                continue
+            if title_row in (None, cell.row):
+                title_row = cell.row
+                title = str(value)
+                if title in header:
+                    problems.append(f"{place}: the column {title!r} appears twice")
+                titles[cell.column] = title
+                header[title] = place
+            elif cell.column in titles:
+                row[titles[cell.column]] = Cell(_plain(value), place)
+            else:
+                problems.append(f"{place}: {value!r} stands in a column without a name")
+        if row:
+            rows.append(row)
+    return SheetTable(header, rows)
+
+
+def _plain(value: object) -> object:
+    """Dates and times as text, numbers and texts as they are."""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="seconds" if value.second else "minutes")
+    if isinstance(value, datetime.date):
+        return f"{value.isoformat()}T00:00"
+    if isinstance(value, datetime.time):
+        return f"{value:%H:%M}"
+    return value

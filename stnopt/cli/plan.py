@@ -197,15 +197,11 @@ def _write(
 
 
 def _excel(tables: dict[str, Any]) -> Callable[[Path], None]:
-    from stnopt.workbook import load_openpyxl
+    from stnopt.workbook import workbook_of
 
-    load_openpyxl()
-
-    def write(aside: Path) -> None:
-        import pandas as pd
-
-        with pd.ExcelWriter(aside) as book:
-            for name, frame in tables.items():
-                frame.to_excel(book, sheet_name=name, index=False)
-
-    return write
+    sheets = {
+        name: (list(map(str, frame.columns)), frame.astype(object).to_numpy().tolist())
+        for name, frame in tables.items()
+    }
+    save: Callable[[Path], None] = workbook_of(sheets).save
+    return save

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.feasibility.choose_events import is_long
-from stnopt.feasibility.directions import weights_to_maximise
+from stnopt.feasibility.directions import weigh_products, weights_to_maximise
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED
 from stnopt.plant.tolerance import amount_tolerance
 from stnopt.scheduling.replay import find_violations
@@ -282,25 +282,7 @@ class AnySchedule:
 
     def _weighted(self, weights: FloatArray) -> Network:
         """Return the plant with weights as prices and no costs: profit is the weighted sum."""
-        worth = dict(zip(self.products, weights.tolist(), strict=True))
-        network = self.network
-        return replace(
-            network,
-            states={
-                name: replace(state, price=worth.get(name, 0.0), cost=0.0)
-                for name, state in network.states.items()
-            },
-            tasks={
-                name: replace(
-                    task,
-                    units={
-                        unit: replace(fit, fixed_cost=0.0, cost_per_amount=0.0)
-                        for unit, fit in task.units.items()
-                    },
-                )
-                for name, task in network.tasks.items()
-            },
-        )
+        return weigh_products(self.network, dict(zip(self.products, weights.tolist(), strict=True)))
 
     def _settle(self, which: NDArray[np.bool_], label: int) -> None:
         fresh = which & (self.labels == UNDECIDED)

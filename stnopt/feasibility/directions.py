@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from stnopt.plant.network import Network
 
 _N_DIRECTIONS = 24
 
@@ -42,3 +47,25 @@ def weights_to_maximise(p: int) -> NDArray[np.float64]:
         return directions_towards_more(p)
     random = np.abs(np.random.default_rng(0).normal(size=(_N_DIRECTIONS, p)))
     return np.vstack([np.eye(p), random / np.linalg.norm(random, axis=1, keepdims=True)])
+
+
+def weigh_products(network: Network, weights: Mapping[str, float]) -> Network:
+    """Return a plant in which only some states are worth anything, and nothing costs.
+
+    Its profit is the weighted sum of those states.
+    """
+    states = {
+        name: replace(state, price=float(weights.get(name, 0.0)), cost=0.0)
+        for name, state in network.states.items()
+    }
+    tasks = {
+        name: replace(
+            task,
+            units={
+                unit: replace(fit, fixed_cost=0.0, cost_per_amount=0.0)
+                for unit, fit in task.units.items()
+            },
+        )
+        for name, task in network.tasks.items()
+    }
+    return replace(network, states=states, tasks=tasks)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.samples import LABEL, TargetSamples
-from stnopt.workbook import read_workbook, write_workbook
+from stnopt.workbook import read_workbook, refuse_cells, write_workbook
 
 _FORMAT = "stnopt target samples 1"
 
@@ -79,18 +79,22 @@ def samples_from_excel(path: Path | str) -> TargetSamples:
         If it cannot be read.
     """
     where = f"samples file {str(path)!r}"
+    problems: list[str] = []
     try:
-        sheets = read_workbook(Path(path))
+        sheets = read_workbook(Path(path), problems)
+        refuse_cells(problems, path)
         header, rows = sheets["samples"]
-        scope = {str(k): json.loads(v) for _, (k, v) in sheets.get("scope", ([], []))[1]}
-        targets = _frame([row[:-1] for _, row in rows], header[:-1])
-        labels = np.array([int(row[-1]) for _, row in rows], dtype=np.int64)
+        columns = list(header)
+        facts = sheets["scope"].rows if "scope" in sheets else []
+        scope = {str(row["key"].value): json.loads(row["value"].value) for row in facts}
+        targets = _frame([[row[c].value for c in columns[:-1]] for row in rows], columns[:-1])
+        labels = np.array([int(row[columns[-1]].value) for row in rows], dtype=np.int64)
         samples = TargetSamples(targets=targets, labels=labels, scope=scope)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InvalidInputError(f"{where} cannot be read: {error}") from error
-    if header[-1:] != [LABEL]:
+    if columns[-1:] != [LABEL]:
         raise InvalidInputError(f"{where}: expected columns of targets and then {LABEL!r}")
     return samples
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.feasibility.directions import weigh_products
 from stnopt.feasibility.refinement import Limit
 from stnopt.planning.cost_cut import CostCut
-from stnopt.planning.question import valued, weighted
+from stnopt.planning.question import valued
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
 from stnopt.scheduling.search.capacity_bound import bound_by_periods
@@ -61,7 +62,7 @@ def most_by_sums(question: PeriodQuestion) -> NDArray[np.float64]:
     upper = []
     for product in question.products:
         problem = Problem(objective="profit", horizon=question.horizon)
-        network = weighted(question.network, {product: 1.0})
+        network = weigh_products(question.network, {product: 1.0})
         bound = None
         if why_not_long_horizon(Question(network=network, problem=problem)) is None:
             bound = bound_by_periods(network, problem, n_periods=_POINTS)
@@ -72,7 +73,7 @@ def most_by_sums(question: PeriodQuestion) -> NDArray[np.float64]:
 def limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit | None:
     """Bound a weighted production by sums, in milliseconds."""
     problem = Problem(objective="profit", horizon=question.horizon)
-    network = weighted(question.network, dict(zip(question.products, weights, strict=True)))
+    network = weigh_products(question.network, dict(zip(question.products, weights, strict=True)))
     if why_not_long_horizon(Question(network=network, problem=problem)) is not None:
         return None
     bound = bound_by_periods(network, problem, n_periods=_POINTS)
@@ -102,7 +103,7 @@ def prove_limit(
     search : bool
         Whether a schedule is searched for too, where the proof comes without one.
     """
-    network = weighted(question.network, dict(zip(question.products, weights, strict=True)))
+    network = weigh_products(question.network, dict(zip(question.products, weights, strict=True)))
     problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
     where = {"lower": tuple(map(float, lower)), "weights": tuple(map(float, weights))}
     answer = solve_for_any_schedule(

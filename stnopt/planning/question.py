@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.feasibility.directions import weigh_products
 from stnopt.plant.problem import Problem
 from stnopt.plant.tolerance import amount_tolerance
 
@@ -54,7 +55,7 @@ class PeriodQuestion:
         own = [self.horizon, list(self.products)]
         tolerance = [amount_tolerance(self.network, product) for product in self.products]
         object.__setattr__(self, "tolerance", np.array(tolerance))
-        costless = weighted(self.network, {})
+        costless = weigh_products(self.network, {})
         object.__setattr__(self, "key", _digest([costless.fingerprint, *own]))
         object.__setattr__(self, "cost_key", _digest([self.network.fingerprint, *own]))
 
@@ -70,25 +71,6 @@ class PeriodQuestion:
     def amounts(self, stock: Mapping[str, float]) -> NDArray[np.float64]:
         """Return the products' amounts in a final stock, in order."""
         return np.array([max(0.0, stock.get(product, 0.0)) for product in self.products])
-
-
-def weighted(network: Network, weights: Mapping[str, float]) -> Network:
-    """Return a plant in which only some states are worth anything, and nothing costs."""
-    states = {
-        name: replace(state, price=float(weights.get(name, 0.0)), cost=0.0)
-        for name, state in network.states.items()
-    }
-    tasks = {
-        name: replace(
-            task,
-            units={
-                unit: replace(fit, fixed_cost=0.0, cost_per_amount=0.0)
-                for unit, fit in task.units.items()
-            },
-        )
-        for name, task in network.tasks.items()
-    }
-    return replace(network, states=states, tasks=tasks)
 
 
 def valued(network: Network, prices: Mapping[str, float]) -> Network:

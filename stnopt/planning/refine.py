@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from joblib import Parallel, delayed
 
+from stnopt.feasibility.directions import weigh_products
 from stnopt.feasibility.refinement import Limit
 from stnopt.planning.prove import prove_limit
-from stnopt.planning.question import weighted
 from stnopt.scheduling.search.find_schedule import find_schedule
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Refiner:
         self._leave_open(knowledge, amounts)
         question, n_before = knowledge.question, len(knowledge.made)
         prices = dict(zip(question.products, map(float, weights), strict=True))
-        network = weighted(question.network, prices)
+        network = weigh_products(question.network, prices)
         for share in _NEARER:
             if self.remaining() <= 0 or knowledge.is_feasible(share * amounts):
                 break

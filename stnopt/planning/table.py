@@ -9,7 +9,7 @@ import pandas as pd
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import read_table
-from stnopt.workbook import load_openpyxl
+from stnopt.workbook import read_workbook, refuse_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,7 @@ def read_rows(
         rows, header = _rows_of(source), [str(column) for column in source.columns]
     elif Path(source).suffix.lower() in (".xlsx", ".xlsm"):
         name = str(source)
-        frame = _read_excel(Path(source))
-        rows, header = _rows_of(frame), [str(column) for column in frame.columns]
+        rows, header = _read_excel(Path(source))
     else:
         table = read_table(source)
         name, header = table.name, table.header
@@ -70,12 +69,21 @@ def _rows_of(frame: pd.DataFrame) -> list[Row]:
 
 def _plain(value: object) -> object:
     """Write a whole number without its point: spreadsheets hold the period 1 as 1.0."""
+    if value is None or value != value:  # frames hold what is empty as not a number
+        return ""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _read_excel(path: Path) -> pd.DataFrame:
-    load_openpyxl()
-    try:
-        return pd.read_excel(path)
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"{str(path)!r} cannot be read: {error}") from error
+def _read_excel(path: Path) -> tuple[list[Row], list[str]]:
+    """Read the first sheet of a workbook; what is empty is an empty text, as in CSV."""
+    problems: list[str] = []
+    sheets = read_workbook(path, problems)
+    refuse_cells(problems, path)
+    title, (header, cells) = next(iter(sheets.items()))
+    if not header:
+        raise InvalidInputError(f"{str(path)!r}, sheet {title}: there is no table")
+    rows: list[Row] = []
+    for row in cells:
+        values = {name: _plain(row[name].value) if name in row else "" for name in header}
+        rows.append((next(iter(row.values())).place, values))
+    return rows, list(header)

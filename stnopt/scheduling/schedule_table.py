@@ -13,7 +13,7 @@ from stnopt.files import read_table
 from stnopt.plant.calendar import clock_time
 from stnopt.plant.network import Network
 from stnopt.scheduling.schedule_file import read_batches, read_schedule_document, schedule_to_json
-from stnopt.workbook import read_workbook, write_workbook
+from stnopt.workbook import read_workbook, refuse_cells, write_workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,9 @@ def read_schedule_excel(path: Path) -> Schedule:
     InvalidInputError
         If it cannot be read.
     """
-    sheets = read_workbook(path)
+    problems: list[str] = []
+    sheets = read_workbook(path, problems)
+    refuse_cells(problems, path)
     missing = [name for name in ("batches", "schedule") if name not in sheets]
     if missing:
         raise InvalidInputError(f"{str(path)!r} has no sheet {missing[0]!r}")
@@ -124,12 +126,18 @@ def read_schedule_excel(path: Path) -> Schedule:
     lacking = [name for name in _COLUMNS if name not in header]
     if lacking:
         raise InvalidInputError(f"{str(path)!r}, sheet batches: no column {lacking[0]!r}")
-    named = [dict(zip(header, row, strict=True)) for _, row in rows]
-    batches = [{key: row[key] for key in _COLUMNS} for row in named]
-    for row in batches:
-        row |= {key: str(row[key]) for key in _COLUMNS[:2]}
-    text = "".join(str(row[0]) for _, row in sheets["schedule"][1])
-    return _completed(text, batches, str(path))
+    batches = []
+    for row in rows:
+        lacking = [name for name in _COLUMNS if name not in row]
+        if lacking:
+            place = next(iter(row.values())).place
+            problems.append(f"{place}: the row has no {', no '.join(lacking)}")
+            continue
+        names = {key: str(row[key].value) for key in _COLUMNS[:2]}
+        batches.append(names | {key: row[key].value for key in _COLUMNS[2:]})
+    refuse_cells(problems, path)
+    parts = [next(iter(row.values())) for row in sheets["schedule"].rows]
+    return _completed("".join(str(part.value) for part in parts), batches, str(path))
 
 
 def _completed(text: str, batches: list[dict[str, Any]], where: str) -> Schedule:

@@ -115,3 +115,31 @@ def test_a_product_that_the_plant_begins_with_is_refused():
     plant["states"]["A"] = {"initial": 5}
     with pytest.raises(stnopt.InvalidInputError, match="there anew in every period"):
         one_reactor.problem((5, 5), facility={"plant": plant})
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([["period", "product", "amount"], [1, "A", "=2+3"]], "cell C2: the formula"),
+        ([["period", "product", "amount"], [1, "A", "5,5"]], "cell A2: amount must be a number"),
+        ([["period", "product", "amount"], [1, "A", 5, 6]], "cell D2: 6 stands in a column"),
+        ([["period", "product", "amount"], [1, "A", None]], "cell A2: amount must be a number"),
+        ([], "there is no table"),
+    ],
+)
+def test_a_workbook_of_demand_says_where_it_is_wrong(rows, told, tmp_path: Path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "demand.xlsx")
+    content = one_reactor.document((1, 1), (1, 1))
+    with pytest.raises(stnopt.InvalidInputError, match=told):
+        stnopt.read_planning_problem(content, demand=tmp_path / "demand.xlsx")
+
+
+def test_what_is_no_workbook_is_refused(tmp_path: Path):
+    (tmp_path / "demand.xlsx").write_bytes(b"PK\x03\x04 no zip")
+    content = one_reactor.document((1, 1), (1, 1))
+    with pytest.raises(stnopt.InvalidInputError, match="no workbook"):
+        stnopt.read_planning_problem(content, demand=tmp_path / "demand.xlsx")

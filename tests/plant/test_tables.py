@@ -134,6 +134,22 @@ def test_every_problem_is_told_with_its_cell(tmp_path):
         assert [line for line in told.splitlines() if place in line and what in line], (place, told)
 
 
+def test_words_for_people_are_not_read_wherever_they_stand(tmp_path):
+    path = tmp_path / "plant.xlsx"
+    write_tables(path, load_example("ex2"))
+    book = openpyxl.load_workbook(path)
+    book.move_sheet("read me", offset=3)
+    book["states"].insert_rows(1)
+    book["units"]["D3"] = "50 kg"
+    book.create_sheet("orderz")
+    book.save(path)
+    with pytest.raises(InvalidNetworkError) as error:
+        read_network(path)
+    first, second = error.value.problems
+    assert first.startswith("there is no table 'orderz'")
+    assert second.startswith("sheet units, cell D3: task ")
+
+
 def test_a_problem_in_a_folder_names_file_and_line(tmp_path):
     write_tables(tmp_path / "t", load_example("ex2"))
     path = tmp_path / "t" / "states.csv"

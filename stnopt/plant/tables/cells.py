@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stnopt.errors import InvalidInputError
 from stnopt.files import is_number, read_table
 from stnopt.plant.checks import did_you_mean
 from stnopt.plant.tables.layout import BY_NAME, READ_ME, Column, Sheet
-from stnopt.workbook import open_workbook
+from stnopt.workbook import Cell, Row, SheetTable, read_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _YES, _NO = ("yes", "true", "x", "y", "1"), ("no", "false", "n", "0", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What stands in a cell, and where.
-
-    Parameters
-    ----------
-    value : object
-        Text, a number, true or false, or a list of texts; a date or time is text in ISO form.
-    place : str
-        Such as ``sheet orders, cell D4``.
-    """
-
-    value: Any
-    place: str
-
-
-Row = dict[str, Cell]
 
 
 def read_rows(source: Path, problems: list[str]) -> dict[str, list[Row]]:
@@ -104,7 +83,7 @@ def _converted(cell: Cell, column: Column, problems: list[str]) -> object:
         if isinstance(value, bool):
             problems.append(f"{cell.place}: expected text, found {str(value).upper()}")
             return str(value)
-        return f"{value:g}" if isinstance(value, float) and value == int(value) else str(value)
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if column.kind == "flag":
         if isinstance(value, int | float) and value in (0, 1):
             return bool(value)
@@ -114,7 +93,7 @@ def _converted(cell: Cell, column: Column, problems: list[str]) -> object:
     return float(text) if text and is_number(text) else value
 
 
-def _read_folder(folder: Path, problems: list[str]) -> dict[str, tuple[dict[str, str], list[Row]]]:
+def _read_folder(folder: Path, problems: list[str]) -> dict[str, SheetTable]:
     tables = {}
     for path in sorted(folder.glob("*.csv")):
         sheet = BY_NAME.get(path.stem)
@@ -130,64 +109,27 @@ def _read_folder(folder: Path, problems: list[str]) -> dict[str, tuple[dict[str,
             }
             for line, values in table.rows
         ]
-        tables[path.stem] = (header, [row for row in rows if row])
+        tables[path.stem] = SheetTable(header, [row for row in rows if row])
     return tables
 
 
-def _read_workbook(path: Path, problems: list[str]) -> dict[str, tuple[dict[str, str], list[Row]]]:
-    values, formulas = open_workbook(path)
+def _read_workbook(path: Path, problems: list[str]) -> dict[str, SheetTable]:
+    sheets = read_workbook(path, problems, is_table=lambda name: _plain_name(name) != READ_ME)
     tables = {}
-    for sheet in values.worksheets:
-        name = sheet.title.strip()
-        if name.lower() == READ_ME:
-            continue
-        tables[name.lower().replace(" ", "_")] = _read_sheet(sheet, formulas[sheet.title], problems)
+    for title, (header, rows) in sheets.items():
+        named = {column.strip(): place for column, place in header.items()}
+        name = _plain_name(title).replace(" ", "_")
+        tables[name] = SheetTable(named, [_stripped(row) for row in rows])
     return tables
 
 
-def _read_sheet(sheet: Any, formulas: Any, problems: list[str]) -> tuple[dict[str, str], list[Row]]:
-    titles: dict[int, str] = {}
-    header: dict[str, str] = {}
-    rows: list[Row] = []
-    title_row: int | None = None
-    for cells in sheet.iter_rows():
-        row: Row = {}
-        for cell in cells:
-            place = f"sheet {sheet.title}, cell {cell.coordinate}"
-            value = cell.value
-            if value is None or (isinstance(value, str) and not value.strip()):
-                written = formulas[cell.coordinate].value
-                if isinstance(written, str) and written.startswith("="):
-                    problems.append(
-                        f"{place}: the formula {written} has no value in the file; save it in a "
-                        "spreadsheet program, or write the value"
-                    )
-                continue
-            if cell.data_type == "e":
-                problems.append(f"{place}: holds the error {value}")
-                continue
-            if title_row in (None, cell.row):
-                title_row = cell.row
-                title = str(value).strip()
-                if title in header:
-                    problems.append(f"{place}: the column {title!r} appears twice")
-                titles[cell.column] = title
-                header[title] = place
-            elif cell.column in titles:
-                row[titles[cell.column]] = Cell(_plain(value), place)
-            else:
-                problems.append(f"{place}: {value!r} stands in a column without a name")
-        if row:
-            rows.append(row)
-    return header, rows
+def _plain_name(title: str) -> str:
+    return title.strip().lower()
 
 
-def _plain(value: object) -> object:
-    """Dates and times as text, numbers and texts as they are."""
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(timespec="seconds" if value.second else "minutes")
-    if isinstance(value, datetime.date):
-        return f"{value.isoformat()}T00:00"
-    if isinstance(value, datetime.time):
-        return f"{value:%H:%M}"
-    return value.strip() if isinstance(value, str) else value
+def _stripped(row: Row) -> Row:
+    """Leave out blanks around words, which a name never has."""
+    return {
+        column.strip(): Cell(v.strip() if isinstance(v := cell.value, str) else v, cell.place)
+        for column, cell in row.items()
+    }

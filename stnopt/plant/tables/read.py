@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stnopt.plant.tables.cells import Row, read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -17,14 +18,21 @@ class TablesDocument(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self._places: dict[str, Row] = {}
+        self._told: set[str] = set()
 
     def note(self, owner: str, row: Row) -> None:
         """Remember the row of a part, by what messages call it; the first row stays."""
         for column, cell in row.items():
             self._places.setdefault(owner, {}).setdefault(column, cell)
 
+    def note_told(self, problems: Iterable[str]) -> None:
+        """Remember problems that say themselves where they stand."""
+        self._told.update(problems)
+
     def located(self, problem: str) -> str:
         """Put the cell before a problem that names a part."""
+        if problem in self._told:
+            return problem
         owners = [owner for owner in self._places if _names(problem, owner)]
         if not owners:
             return problem
@@ -58,6 +66,7 @@ def read_tables(source: Path, problems: list[str]) -> TablesDocument:
     """
     tables = read_rows(source, problems)
     document = TablesDocument()
+    document.note_told(problems)
     plant = _read_plant(tables, document)
     if plant:
         document["plant"] = plant
