@@ -70,10 +70,13 @@ def test_a_question_can_be_stopped():
 
 
 def test_a_search_that_is_stopped_hands_over_what_it_has():
-    # What the process has begun when it is stopped is a matter of luck; it ends in either case.
-    job = Job(find_schedule, load_example("fine_chemicals"), horizon=100)
+    job = Job(find_schedule, load_example("fine_chemicals"), horizon=100, tells=True)
+    while job.poll() == "running" and job.progress is None:
+        time.sleep(0.02)
     job.stop()
-    assert wait(job).state in ("done", "stopped", "failed")
+    # On a busy machine it may be ended before it has handed anything over.
+    assert wait(job).state in ("done", "stopped")
+    assert job.state == "stopped" or job.answer.stopped == "interrupted"
 
 
 def test_a_process_that_dies_is_a_failure_that_is_said():

@@ -41,7 +41,6 @@ from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.kept import check_kept, read_kept
-from stnopt.scheduling.search.late_orders import search_late_orders
 from stnopt.scheduling.search.limits import SearchLimits
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.portfolio import search_portfolio
@@ -52,6 +51,7 @@ from stnopt.scheduling.search.question import (
     why_not_long_horizon,
 )
 from stnopt.scheduling.search.result import Attempt, Proof, ScheduleSearch, Stopped
+from stnopt.scheduling.search.tardiness import search_late_orders
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
