@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from asking import best_schedule
-from plants_at_work import CHAIN, EARLY, P, late, plant, profit
+from plants_at_work import CHAIN, EARLY, P, late, one_task, plant, profit
 
 from stnopt.errors import InvalidInputError, InvalidScheduleError
 from stnopt.plant import Order, PlantState, RunningBatch, ServedOrder
@@ -61,6 +61,27 @@ def test_without_a_change_it_comes_back(at):
     assert set(found.changes["change"]) <= {"kept"}
     assert not found.moved
     assert found.moved_scope == "any schedule"
+
+
+@pytest.mark.parametrize("kind", ["unattended", "paused"])
+def test_nothing_starts_in_the_middle_of_a_period_that_has_begun(kind):
+    """R is away from 2 to 8, empty, when at 4 something is ordered: it starts at 8, not at 4."""
+    tasks = one_task(unit="R", min_batch=10)
+    network = plant(P, tasks, units={"R": {kind: [(2, 8)]}})
+    order = Order("new", "P", 10, due=5)
+    problem = replace(PROBLEM, objective="tardiness", orders=(replace(order, id="old", due=1),))
+    made = Batch("Make", "R", 0, 1, 10)
+    old = Schedule(
+        batches=(made,),
+        final_stock=compute_final_stock((made,), network),
+        horizon=12,
+        orders=(ServedOrder(problem.orders[0], ((1, 10),), may_miss=True),),
+    )
+    old = replace(old, final_stock={**old.final_stock, "P": 0})
+    assert find_violations(old, network) == []
+    found = again(old, network, problem, at=4, changes=[NewOrder(order)], keep_until=4)
+    assert [(b.start, b.finish) for b in found.schedule.batches] == [(0, 1), (8, 9)]
+    assert found.result.objective == pytest.approx(4)
 
 
 def test_late_moves_what_must_and_keeps_the_rest():
