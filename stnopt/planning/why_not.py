@@ -35,7 +35,8 @@ class Relief:
     ----------
     what : str
     still_short : float
-        Of all products together, at least, with that change.
+        Of all products together, at least, with that change: what sums say. Whether schedules do
+        it is for `find_plan` to show.
     """
 
     what: str
@@ -75,9 +76,15 @@ class PlanShortfall:
             f"  {row.amount:.4g} of {row.product} for {row.customer} in period {row.period}"
             for row in self.short.itertuples()
         ]
+        if self.reliefs:
+            lines.append("What may relieve it, by sums over unit hours and recipes:")
         lines += [
-            f"{relief.what}: "
-            + ("nothing is short" if relief.still_short <= 0 else f"{relief.still_short:.4g} short")
+            f"  {relief.what}: "
+            + (
+                "nothing is proven to be short"
+                if relief.still_short <= 0
+                else f"at least {relief.still_short:.4g} short"
+            )
             for relief in self.reliefs
         ]
         return "\n".join(lines)
@@ -97,7 +104,8 @@ def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -
     PlanShortfall
         Reliefs that are tried: longer periods at each facility (the least share that does, at most
         twice as long), a second unit of each kind, and stock of each product from before the first
-        period.
+        period. Nothing is proven of a changed plant, so that sums alone judge them; where sums
+        alone leave nothing short as it is, there are none.
     """
     check_arguments(problem=(problem, PlanningProblem), store=(store, optional(PATH)))
     with PlanStore(store) as kept:
@@ -106,14 +114,16 @@ def explain_plan(problem: PlanningProblem, *, store: Path | str | None = None) -
         if total <= 0:
             return PlanShortfall(short=short, total=0.0, reliefs=())
         reliefs = []
-        for name in problem.facilities:
-            share = _least_longer(problem, name, book)
+        sums = KnowledgeBook(PlanStore(None))
+        by_sums, _ = _least_short(problem, sums)
+        for name in problem.facilities if by_sums > 0 else ():
+            share = _least_longer(problem, name, sums)
             if share is not None:
                 more = f"{share - 1:.0%}"
                 reliefs.append(Relief(what=f"Periods {more} longer at {name}", still_short=0.0))
-        for what, changed in _changes(problem, total):
-            still, _ = _least_short(changed, book)
-            if still < total * (1 - 1e-6):
+        for what, changed in _changes(problem, total) if by_sums > 0 else ():
+            still, _ = _least_short(changed, sums)
+            if still < by_sums * (1 - 1e-6):
                 reliefs.append(Relief(what=what, still_short=still))
     return PlanShortfall(
         short=short,

@@ -64,7 +64,7 @@ def test_an_impossible_demand_says_what_is_short(
     assert main(["plan", str(path), "--no-trace"]) == 3
     printed = capsys.readouterr().out
     assert "At least 20 is short" in printed
-    assert "A second Reactor at main: nothing is short" in printed
+    assert "A second Reactor at main: nothing is proven to be short" in printed
 
 
 @pytest.mark.parametrize(
