@@ -58,6 +58,7 @@ def drawn(seed):
     return network, problem, draw_state(network, seed)
 
 
+@pytest.mark.few_seeds(14)
 @pytest.mark.parametrize("seed", range(40))
 def test_drawn_plants_come_back_equal(seed, tmp_path):
     network, problem, state = drawn(seed)

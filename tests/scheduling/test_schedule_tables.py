@@ -54,6 +54,7 @@ def drawn_schedule(seed):
     )
 
 
+@pytest.mark.few_seeds(20)
 @pytest.mark.parametrize("seed", range(60))
 def test_drawn_schedules_come_back_equal(seed, tmp_path):
     network, schedule = drawn_schedule(seed)
