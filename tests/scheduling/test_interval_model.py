@@ -185,6 +185,7 @@ def test_published_optimum_holds_for_any_schedule(name, horizon, value):
     assert find_violations(answer.schedule, network) == []
 
 
+@pytest.mark.long
 def test_nothing_better_than_the_best_is_infeasible_and_less_is_not():
     network = load_example("motivating")
     problem = Problem(horizon=12)
@@ -219,6 +220,7 @@ def test_infeasible_of_the_presolve_is_looked_at_once_more(monkeypatch):
     assert answer.result.status is Status.INFEASIBLE
 
 
+@pytest.mark.long
 def test_makespan_has_a_bound_for_any_schedule():
     # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
     network = load_example("motivating")

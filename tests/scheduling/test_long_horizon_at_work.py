@@ -104,6 +104,7 @@ def test_drawn_plants(seed):
             assert bound >= best.value - 1e-4 * max(1.0, abs(best.value))
 
 
+@pytest.mark.long
 def test_the_grid_of_hours_loses_next_to_nothing():
     """A third task between two that need a changeover is passed over; nothing else may be lost."""
     below = []

@@ -218,6 +218,7 @@ def test_batches_that_draw_by_their_size_share_what_there_is(horizon, optimum):
     assert_best(network, optimum, horizon=horizon, n_events=2)
 
 
+@pytest.mark.long
 def test_a_utility_of_four_units_is_proven_in_few_nodes():
     # With all points in one order, and energies alone: 48, bound 84, after 2988 nodes.
     def draws(constant):
