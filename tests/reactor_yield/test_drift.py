@@ -24,6 +24,7 @@ def reference():
     return draw_conditions(10_000)
 
 
+@pytest.mark.long
 def test_few_false_alarms_on_the_same_distribution(reference):
     alarms = sum(
         detect_drift(reference, draw_conditions(800, seed=100 + s)).drifted for s in range(40)
@@ -121,7 +122,9 @@ def _correlated(n, rng, rows, names=("Fao", "Fbo", "P", "To", "m", "Ta")):
     return pd.DataFrame(10 + z, columns=list(names))
 
 
-@pytest.mark.parametrize("rows", [0, 2, 10, 120])
+@pytest.mark.parametrize(
+    "rows", [0, *(pytest.param(rows, marks=pytest.mark.long) for rows in (2, 10, 120))]
+)
 def test_correlated_rows_keep_the_level_or_refuse_it(rows):
     """100 reports each in `benchmarks`: 5, 0, 0 and 2 alarms at level 5 %, refusals at 120 only."""
     alarms = refused = 0
