@@ -196,14 +196,17 @@ def test_text_in_lab_values_is_refused_by_row(data):
         detect_drift(rows, rows.astype({"m": object}).assign(m="Bad"))
 
 
-def test_the_models_own_training_rows_raise_no_alarm(data):
-    for kind in ("forest", "boosting", "ridge"):
-        train, fresh = data.iloc[::8], data.iloc[3::8]
-        model = fit_yield_model(train, model=kind, n_trees=50)
-        report = detect_drift(train, fresh, model=model)
-        assert not report.drifted, report.causes
-        drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
-        assert "error" in drifted.drifted_columns()
+@pytest.mark.parametrize(
+    "kind",
+    ["ridge", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("forest", "boosting"))],
+)
+def test_the_models_own_training_rows_raise_no_alarm(data, kind):
+    train, fresh = data.iloc[::8], data.iloc[3::8]
+    model = fit_yield_model(train, model=kind, n_trees=50)
+    report = detect_drift(train, fresh, model=model)
+    assert not report.drifted, report.causes
+    drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
+    assert "error" in drifted.drifted_columns()
 
 
 def test_a_constant_that_moves_is_large_both_ways():
