@@ -78,6 +78,7 @@ def test_the_best_model_of_a_noisy_history_is_near_the_noise(history):
     assert model.report.n_without_target == train["yield_pct"].isna().sum()
 
 
+@pytest.mark.long
 def test_the_gaussian_process_finds_the_noise(history):
     train, test = history.iloc[:600], history.iloc[600:]
     model = fit_yield_model(train, model="gp", n_points=350, **OPTIONS)
