@@ -99,7 +99,7 @@ def test_plant_history_as_the_case_says():
         assert 0.85 <= table.loc["all", "coverage"] <= 0.95
 
 
-@pytest.mark.parametrize("kind", ["forest", "boosting"])
+@pytest.mark.parametrize("kind", ["forest", pytest.param("boosting", marks=pytest.mark.long)])
 def test_intervals_hold_for_new_holds(data, kind):
     """120 steady holds with ten records each; coverage of operating points never seen."""
     features = ["Fao", "Fbo", "P", "To", "m", "Ta"]
@@ -124,6 +124,7 @@ def test_intervals_hold_for_new_holds(data, kind):
     assert fresh["Yc"].between(narrow["lower"], narrow["upper"]).mean() < 0.8
 
 
+@pytest.mark.long
 def test_rows_called_in_range_on_a_drifted_plant_are_covered(data):
     split = split_dataset(data)
     drifted = generate_dataset(3_000, seed=1, new=True)

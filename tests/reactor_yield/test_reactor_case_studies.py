@@ -51,6 +51,7 @@ def test_reactor_batch_time_is_amount_over_throughput(plan):
     assert reactor.duration(36.0) == pytest.approx(36.0 / 18.0)
 
 
+@pytest.mark.long
 def test_operating_point_is_safe_and_scheduled(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "N_GRID", 7)
     monkeypatch.setattr(plan, "LEAST_CONVERSION", 0.95)
@@ -71,6 +72,7 @@ def test_operating_point_is_safe_and_scheduled(plan, tmp_path, monkeypatch):
         assert (tmp_path / name).stat().st_size > 0
 
 
+@pytest.mark.long
 def test_the_reactor_study_runs_small(tmp_path):
     _load("reactor").main(tmp_path, n_rows=500, days=(4, 5, 8), kind="gp")
     written = {p.name for p in tmp_path.iterdir()}
