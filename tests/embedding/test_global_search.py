@@ -56,7 +56,7 @@ def each_kernel():
         yield pytest.param(n, kernel, sense, marks=long)
 
 
-@pytest.mark.parametrize(("n", "kernel", "sense"), each_kernel())
+@pytest.mark.parametrize(("n", "kernel", "sense"), list(each_kernel()))
 def test_optimum_against_a_fine_grid(n, kernel, sense):
     """No grid point beats the bound; the incumbent is as good as the best point of the grid."""
     seed = 10 * n + len(kernel)

@@ -135,7 +135,9 @@ def assert_same(found, expected):
         partial(pairwise.polynomial_kernel, degree=2),
         pairwise.sigmoid_kernel,
     ],
-    ids=str,
+    ids=[
+        "function", "partial", "partial of it", "of ours", "rbf", "polynomial", "sigmoid",
+    ],  # fmt: skip
 )
 @pytest.mark.parametrize("scalers", [[], [StandardScaler()], [MinMaxScaler(), StandardScaler()]])
 def test_a_kernel_given_as_a_function_is_read(given_kernel, scalers):
