@@ -12,7 +12,7 @@ from typing import Any
 
 from stnopt.errors import InvalidNetworkError
 from stnopt.plant.network import Network, reference_problems
-from stnopt.plant.recipe import State, Suitability, Task
+from stnopt.plant.recipe import STATE_KEYS, State, Suitability, Task
 from stnopt.plant.rules import UNIT_RULES, Unit, Utility, rule_problems
 from stnopt.plant.values import (
     described,
@@ -30,9 +30,6 @@ BESIDE_PLANT = ("problem", "now", "reference")
 
 
 _LABELS = ("citation", "description", "amount_unit", "time_unit")
-
-
-_STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait", "arrivals")
 
 
 _TASK_KEYS = ("consumes", "produces", "units")
@@ -54,14 +51,6 @@ _DRAWS = {"draws": "draw", "draws_per_amount": "draw per amount"}
 _INSIDE_PLANT = dict.fromkeys(
     ("units", "utilities"), "belongs to the plant; move it under the key plant"
 )
-
-
-_INSTEAD_OF_INFINITY = {
-    "initial": "write `initial: unlimited`",
-    "capacity": "leave capacity out",
-    "price": "",
-    "cost": "",
-}
 
 
 def read_plant_document(document: object, problems: list[str], source: str) -> Network:
@@ -145,22 +134,22 @@ def _read_state(name: str, entry: object, problems: list[str]) -> State:
     """Read a state; a harmless one of that name if it has problems."""
     owner = f"state {name!r}"
     # A state with nothing to say about it may be written as `S2:` alone.
-    entries = known_entries({} if entry is None else entry, owner, _STATE_KEYS, (), problems)
+    given = {} if entry is None else entry
+    entries = known_entries(given, owner, tuple(STATE_KEYS), (), problems)
     values: dict[str, Any] = {}
     for key, value in entries.items():
-        if key == "zero_wait":
+        where, kind = f"{owner}: {key}", STATE_KEYS[key].kind
+        if kind == "flag":
             if isinstance(value, bool):
                 values[key] = value
             else:
-                problems.append(f"{owner}: zero_wait must be true or false, got {described(value)}")
-        elif key == "arrivals":
-            values[key] = read_pairs(value, f"{owner}: arrivals", problems)
-        elif key == "initial" and value == "unlimited":
+                problems.append(f"{where} must be true or false, got {described(value)}")
+        elif kind == "steps":
+            values[key] = read_pairs(value, where, problems)
+        elif kind == "supply" and value == "unlimited":
             values[key] = math.inf
         else:
-            number = read_number(
-                value, f"{owner}: {key}", problems, instead=_INSTEAD_OF_INFINITY[key]
-            )
+            number = read_number(value, where, problems, instead=STATE_KEYS[key].instead)
             if number is not None:
                 values[key] = number
     return made(State, problems, name=name, **values) or State(

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from stnopt.plant.recipe import STATE_KEYS
 from stnopt.plant.rules import UNIT_RULES
-from stnopt.plant.tables.sheet import Column, Sheet
+from stnopt.plant.tables.sheet import Column, Kind, Sheet
 
+#: The kind of column for a kind of key.
+_KINDS: dict[str, Kind] = {
+    "supply": "any",
+    "amount": "number",
+    "number": "number",
+    "flag": "flag",
+}
 _ORDER = (
     Column("id", "text", required=True, help="what the order is called"),
     Column("state", "text", required=True),
@@ -37,11 +45,11 @@ SHEETS = (
         "One row for each material.",
         (
             Column("state", "text", required=True),
-            Column("initial", "any", help="amount at time 0, or unlimited"),
-            Column("capacity", "number", help="storage; 0 is none, empty is unlimited"),
-            Column("price", "number", help="value of what is in stock at the end"),
-            Column("cost", "number", help="of each amount consumed"),
-            Column("zero_wait", "flag", help="whether it must be consumed at once"),
+            *(
+                Column(name, _KINDS[key.kind], help=key.help)
+                for name, key in STATE_KEYS.items()
+                if key.kind != "steps"
+            ),
         ),
         key=("state",),
     ),
