@@ -114,11 +114,18 @@ class StateKey(NamedTuple):
         What it says, for editors and templates.
     instead : str
         What to write in place of a number that is not finite.
+    clause : str
+        What a state that has it is told by, after its name, where that is a rule which a
+        formulation has to know; else empty.
+    only_restricts : bool
+        Whether every schedule that keeps the rule is still one without it, of the same value.
     """
 
     kind: Literal["supply", "amount", "number", "flag", "steps"]
     help: str
     instead: str = ""
+    clause: str = ""
+    only_restricts: bool = True
 
 
 STATE_KEYS: dict[str, StateKey] = {
@@ -132,8 +139,13 @@ STATE_KEYS: dict[str, StateKey] = {
     ),
     "price": StateKey("number", "value of what is in stock at the end, per amount"),
     "cost": StateKey("number", "of each amount consumed"),
-    "zero_wait": StateKey("flag", "whether it must be consumed at once"),
-    "arrivals": StateKey("steps", "material that comes during the horizon: [[time, amount], ...]"),
+    "zero_wait": StateKey("flag", "whether it must be consumed at once", clause="is zero_wait"),
+    "arrivals": StateKey(
+        "steps",
+        "material that comes during the horizon: [[time, amount], ...]",
+        clause="has arrivals",
+        only_restricts=False,
+    ),
 }
 """What can be said about a state; a new key enters here and is a field of `State`."""
 
