@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stnopt.plant.tolerance import SHARE
+from stnopt.scheduling.cleanings import cleaning_time
 from stnopt.solvers.linear_program import ProgramBuilder
 
 if TYPE_CHECKING:
