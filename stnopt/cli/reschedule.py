@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, note, read_plant
+from stnopt.cli.arguments import PLANT_HELP, note, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.write_schedule import write_schedule
@@ -85,7 +85,11 @@ def run(options: argparse.Namespace) -> int:
 
     if options.out is not None:
         check_folder(options.out, "--out")
-    network, problem = read_plant(options.plant), choose_problem(options)
+    network, problem, _ = read_together(
+        lambda: read_plant(options.plant),
+        lambda: choose_problem(options),
+        lambda: read_start(options.plant),
+    )
     rows = changes_of(options)
     schedule = _read_old(options, network, problem)
     problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
