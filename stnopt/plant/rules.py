@@ -74,7 +74,7 @@ class Unit:
     unavailable : tuple of (float, float)
         Periods of maintenance or absence, from start to end, in order of time. No batch overlaps
         one and nothing waits in the unit during one; a batch may end when one starts and start
-        when it ends.
+        when it ends. One that starts before 0, of any kind, has begun.
     changeovers : mapping of (str, str) to float
         Per pair of tasks that follow each other directly on the unit, the least time between the
         finish of the first batch and the start of the next. The unit is cleaned right before the
@@ -142,10 +142,12 @@ class Unit:
                 problems.append(f"{owner}: {kind} needs pairs of times, got {list(times)}")
                 continue
             where = f"{owner}: {kind} period {list(times)}"
-            start = checked_number(times[0], f"{where}: its start", problems, least=0.0)
+            start = checked_number(times[0], f"{where}: its start", problems)
             end = checked_number(times[1], f"{where}: its end", problems)
             if start >= end:
                 problems.append(f"{where}: its end must be after its start")
+            elif end <= 0:
+                problems.append(f"{where}: it has ended before time 0; leave it out")
             elif start < end:
                 periods.append((start, end))
         periods.sort()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import unloading_delay
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -106,7 +106,9 @@ def _add_before_or_after(m: pyo.ConcreteModel, tables: EventTables) -> None:
         start = periods[unit, number][0]
         later = (horizon - start) * m.after_period[unit, event, number]
         # What nobody can unload is still in the unit.
-        busy = sum(m.duration[b] + release_delay(m, b) for b in tables.started(unit, event))
+        busy = sum(
+            m.duration[b] + unloading_delay(m, tables, b) for b in tables.started(unit, event)
+        )
         return m.unit_time[unit, event] + busy <= start + later
 
     @m.Constraint(m.after_period.index_set())
