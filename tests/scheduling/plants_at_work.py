@@ -336,6 +336,18 @@ CASES = {
         profit(4),
         20,
     ),
+    # The changeover of 2 h goes on from -1 while it is away until 1: 1 to 4 and 5 to 6.
+    "last task, and a period has begun": AtWork(
+        plant(
+            {"R": {}} | {"B": {"price": 1}},
+            TWO,
+            units={"U": {"changeovers": {("Red", "Blue"): 2}, "unavailable": [(-1, 1), (4, 5)]}},
+        ),
+        profit(6),
+        40,
+        PlantState(last={"U": LastTask("Red", -1)}),
+        n_events=5,
+    ),
     # Of the 10 in R, which nobody unloads until 3, V needs 10 at 1: 4 are in the tank, 6 are not.
     "locked in its unit": AtWork(
         plant(

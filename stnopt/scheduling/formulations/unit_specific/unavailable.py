@@ -38,7 +38,8 @@ def _merge_periods(
         return soonest, periods
     shortest = _shortest_batch(network, unit)
     same = _SAME_TIME * horizon
-    for start, end in network.unit_rules[unit].unavailable:
+    for begin, end in network.unit_rules[unit].unavailable:
+        start = max(0.0, begin)
         if start >= horizon - same or end <= soonest:
             continue
         if periods and start - periods[-1][1] < shortest - same:
