@@ -47,6 +47,7 @@ class PlanStore:
         self._file: int | None = None
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, dict[str, int]] = {}
+        self._answers: dict[str, dict[tuple[object, ...], Answer]] = {}
         if self.path is not None:
             try:
                 self._open(self.path)
@@ -91,6 +92,7 @@ class PlanStore:
         for record in self._records.get(question.key, []):
             _RESTORE[record["kind"]](record, knowledge)
         self._saved[question.key] = _sizes(knowledge)
+        self._answers[question.key] = dict(knowledge.answers)
 
     def save(self, knowledge: Knowledge) -> None:
         """Append what has become known since the last time."""
@@ -99,7 +101,12 @@ class PlanStore:
         self._saved[key] = _sizes(knowledge)
         if self._file is None:
             return
+        answers = self._answers.setdefault(key, {})
         records = list(_records(knowledge, before))
+        for asked, answer in knowledge.answers.items():
+            if answers.get(asked) is not answer:
+                answers[asked] = answer
+                records.append(_answer_record(asked, answer))
         if not records:
             return
         lines = [json.dumps({"question": key, **record}, allow_nan=False) for record in records]
@@ -124,7 +131,6 @@ def _sizes(knowledge: Knowledge) -> dict[str, int]:
         "made": len(knowledge.made),
         "limits": len(knowledge.limits),
         "event_limits": len(knowledge.event_limits),
-        "answers": len(knowledge.answers),
         "cost_cuts": sum(map(len, knowledge.cost_cuts.values())),
     }
 
@@ -135,17 +141,19 @@ def _records(knowledge: Knowledge, before: dict[str, int]) -> Any:
     for name, kind in (("limits", "limit"), ("event_limits", "event limit")):
         for limit in getattr(knowledge, name)[before[name] :]:
             yield {"kind": kind, **asdict(limit)}
-    for asked, answer in list(knowledge.answers.items())[before["answers"] :]:
-        yield {
-            "kind": "answer",
-            "key": list(asked),
-            "amounts": answer.amounts.tolist(),
-            "verdict": answer.verdict,
-            "schedule": None if answer.schedule is None else write_schedule(answer.schedule),
-        }
     cuts = [(key, cut) for key, row in knowledge.cost_cuts.items() for cut in row]
     for key, cut in cuts[before["cost_cuts"] :]:
         yield {"kind": "cost cut", "costs": key, **asdict(cut)}
+
+
+def _answer_record(asked: tuple[object, ...], answer: Answer) -> dict[str, Any]:
+    return {
+        "kind": "answer",
+        "key": list(asked),
+        "amounts": answer.amounts.tolist(),
+        "verdict": answer.verdict,
+        "schedule": None if answer.schedule is None else write_schedule(answer.schedule),
+    }
 
 
 def write_schedule(schedule: Schedule) -> dict[str, Any]:
