@@ -28,7 +28,7 @@ def write_schedule(
     import pandas as pd
 
     from stnopt.cli.output import figure, table, write_files
-    from stnopt.scheduling.replay import replay_stock
+    from stnopt.scheduling.replay import replay_stock, replay_utility
 
     final = pd.DataFrame(schedule.final_stock.items(), columns=["state", "amount"])
     files = {
@@ -37,6 +37,8 @@ def write_schedule(
         "stock.csv": table(replay_stock(schedule, network)),
         "final_stock.csv": table(final),
     }
+    if network.utilities:
+        files["utilities.csv"] = table(replay_utility(schedule, network))
     if schedule.orders:
         files["orders.csv"] = table(_parts(schedule))
     if changes is not None:
@@ -46,6 +48,8 @@ def write_schedule(
 
         files["gantt.png"] = figure(plot.plot_gantt, schedule, network=network, now=now)
         files["stock.png"] = figure(plot.plot_stock, schedule, network=network, now=now)
+        if network.utilities:
+            files["utilities.png"] = figure(plot.plot_utility, schedule, network=network, now=now)
     write_files(folder, files)
 
 

@@ -105,6 +105,18 @@ class Network:
             parts[name] = part
         return parts
 
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.name!r}: {len(self.states)} states, {len(self.tasks)} tasks, "
+            f"{len(self.units)} units)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the network and its recipes, as notebooks show it."""
+        from stnopt.page.notebook import show_network
+
+        return show_network(self)
+
     @property
     def units(self) -> tuple[str, ...]:
         """Names of the units, in the order of first appearance."""
