@@ -168,8 +168,9 @@ class Schedule:
     def to_excel(self, path: Path | str, *, network: Network | None = None) -> None:
         """Write a workbook to print (extra `excel`); `read_schedule` reads it back.
 
-        Its sheets are ``batches`` and, where there are any, ``orders``; where the schedule has a
-        date and the network is given, with clock times beside the plant's.
+        Its sheets are ``batches`` and, where there are any, ``orders``. With the network the first
+        one is ``shift``, a sheet to print: a page per unit, with clock times where the schedule has
+        a date.
 
         Raises
         ------
