@@ -88,6 +88,8 @@ class Network:
         # A unit without any rule is as if it had been left out.
         ruled = {name: unit for name, unit in rules.items() if unit.has_rules}
         object.__setattr__(self, "unit_rules", ReadOnlyMapping(ruled))
+        for label in ("amount_unit", "time_unit", "citation", "description"):
+            object.__setattr__(self, label, getattr(self, label).strip())  # as tables keep them
 
     def _settle_parts(
         self, label: str, kind: type[State | Task | Unit | Utility], problems: list[str]
