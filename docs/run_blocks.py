@@ -75,6 +75,7 @@ LONG = {
     "docs/frontier.md",
     "docs/index.md",
     "docs/long_horizons.md",
+    "docs/morning.md",
     "docs/reactor/index.md",
     "docs/reactor/plant.md",
     "docs/reactor/serving.md",
