@@ -150,6 +150,7 @@ def model(mode_1):
     return fit_yield_model(mode_1, model="gp", n_points=500)
 
 
+@pytest.mark.long
 def test_the_mending_move_restores_the_target_on_the_simulator(mode_1, model):
     target = float(mode_1["Yc"].median())
     fresh = generate_dataset(400, seed=7)

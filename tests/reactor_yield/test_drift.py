@@ -24,6 +24,7 @@ def reference():
     return draw_conditions(10_000)
 
 
+@pytest.mark.long
 def test_few_false_alarms_on_the_same_distribution(reference):
     alarms = sum(
         detect_drift(reference, draw_conditions(800, seed=100 + s)).drifted for s in range(40)
@@ -121,7 +122,9 @@ def _correlated(n, rng, rows, names=("Fao", "Fbo", "P", "To", "m", "Ta")):
     return pd.DataFrame(10 + z, columns=list(names))
 
 
-@pytest.mark.parametrize("rows", [0, 2, 10, 120])
+@pytest.mark.parametrize(
+    "rows", [0, *(pytest.param(rows, marks=pytest.mark.long) for rows in (2, 10, 120))]
+)
 def test_correlated_rows_keep_the_level_or_refuse_it(rows):
     """100 reports each in `benchmarks`: 5, 0, 0 and 2 alarms at level 5 %, refusals at 120 only."""
     alarms = refused = 0
@@ -193,14 +196,17 @@ def test_text_in_lab_values_is_refused_by_row(data):
         detect_drift(rows, rows.astype({"m": object}).assign(m="Bad"))
 
 
-def test_the_models_own_training_rows_raise_no_alarm(data):
-    for kind in ("forest", "boosting", "ridge"):
-        train, fresh = data.iloc[::8], data.iloc[3::8]
-        model = fit_yield_model(train, model=kind, n_trees=50)
-        report = detect_drift(train, fresh, model=model)
-        assert not report.drifted, report.causes
-        drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
-        assert "error" in drifted.drifted_columns()
+@pytest.mark.parametrize(
+    "kind",
+    ["ridge", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("forest", "boosting"))],
+)
+def test_the_models_own_training_rows_raise_no_alarm(data, kind):
+    train, fresh = data.iloc[::8], data.iloc[3::8]
+    model = fit_yield_model(train, model=kind, n_trees=50)
+    report = detect_drift(train, fresh, model=model)
+    assert not report.drifted, report.causes
+    drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
+    assert "error" in drifted.drifted_columns()
 
 
 def test_a_constant_that_moves_is_large_both_ways():

@@ -66,6 +66,7 @@ def history():
     return make_history()
 
 
+@pytest.mark.long
 def test_the_best_model_of_a_noisy_history_is_near_the_noise(history):
     train, test = history.iloc[:600], history.iloc[600:]
     model = fit_yield_model(train, model="best", n_points=250, n_trees=30, **OPTIONS)
