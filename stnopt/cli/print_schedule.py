@@ -168,7 +168,7 @@ def _proof(search: ScheduleSearch, objective: str, unit: str) -> str:
     better = OBJECTIVES[objective].better
     points = f"{proof.n_events} event point{'s' if proof.n_events != 1 else ''}"
     points += f" with span {proof.max_span}" if proof.max_span else ""
-    limit = "" if proof.bound is None else f" than {proof.bound:.6g} {unit}".rstrip()
+    limit = "" if proof.bound is None else f" than {proof.bound + 0.0:.6g} {unit}".rstrip()
     claim = f"no schedule on {points} {better}{limit}."
     if proof.scope == "any schedule":
         return f"Proven: no schedule {better}{limit}, whatever its event points."
@@ -177,7 +177,7 @@ def _proof(search: ScheduleSearch, objective: str, unit: str) -> str:
     if not limited:
         text = "Whether more event points would do better is not settled."
     if search.bound is not None:
-        return f"{text} None {better} than {search.bound:.6g} {unit}".rstrip() + "."
+        return f"{text} None {better} than {search.bound + 0.0:.6g} {unit}".rstrip() + "."
     if search.result.status is Status.OPTIMAL and not limited:
         return f"Proven for its event points: {claim} {text}"
     return text

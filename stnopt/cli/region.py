@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from stnopt.cli.answer import state
 from stnopt.cli.arguments import (
     PLANT_HELP,
     add_events,
     is_file,
-    note,
     read_numbers,
     read_plant,
     read_together,
 )
 from stnopt.cli.asked import read_start
 from stnopt.cli.exit_codes import INTERRUPTED, OK, UNDECIDED
+from stnopt.cli.messages import note, shows_progress
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder, is_number, read_table, refuse_lines
 from stnopt.plant.problem import Problem, Sense
@@ -57,7 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--sense", choices=get_args(Sense), default="at_least")
     command.add_argument("--require", help="rule for labels, such as 'profit >= 200'")
     command.add_argument("--time-limit", type=float, help="seconds per solve of a label")
-    command.add_argument("--jobs", type=int, default=1, help="workers for labels")
+    command.add_argument("--jobs", "--n-jobs", type=int, default=1, help="workers for labels")
     command.add_argument("--out", type=Path, required=True, help="folder to write to")
     command.set_defaults(run=run)
 
@@ -91,7 +91,14 @@ def run(options: argparse.Namespace) -> int:
         n_events=options.events,
         max_span=options.span,
         seed=options.seed,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
+    )
+    state(
+        options,
+        products=list(region.products),
+        upper=[float(most) for most in region.upper],
+        gap=region.gap,
+        n_solves=region.n_solves,
     )
     most = ", ".join(
         f"{write_amount(float(most), network.amount_unit)} of {product}"
@@ -194,9 +201,10 @@ def _label(
         max_span=options.span,
         time_limit=options.time_limit,
         n_jobs=options.jobs,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
     )
     counts = samples.counts()
+    state(options, products=list(samples.products), **counts)
     interrupted = "interrupted: " if "stopped" in samples.scope else ""
     print(interrupted + ", ".join(f"{number} {label}" for label, number in counts.items()))
     print(_work(samples))

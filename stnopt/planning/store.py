@@ -50,6 +50,7 @@ class PlanStore:
         self._log: RecordLog | None = None
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, dict[str, int]] = {}
+        self._answers: dict[str, dict[tuple[object, ...], Answer]] = {}
         if self.path is not None:
             self._open(self.path)
 
@@ -109,15 +110,23 @@ class PlanStore:
                     f"understood ({error}); delete its line, or choose another file"
                 ) from error
         self._saved[question.key] = _sizes(knowledge)
+        self._answers[question.key] = dict(knowledge.answers)
 
     def save(self, knowledge: Knowledge) -> None:
         """Append what has become known since the last time."""
         key = knowledge.question.key
         before = self._saved.get(key, {})
         self._saved[key] = _sizes(knowledge)
-        records = [{"question": key, **record} for record in _records(knowledge, before)]
-        if self._log is not None and records:
-            self._log.add(*records)
+        if self._log is None:
+            return
+        answers = self._answers.setdefault(key, {})
+        records = list(_records(knowledge, before))
+        for asked, answer in knowledge.answers.items():
+            if answers.get(asked) is not answer:
+                answers[asked] = answer
+                records.append(_answer_record(asked, answer))
+        if records:
+            self._log.add(*({"question": key, **record} for record in records))
 
     def close(self) -> None:
         """Let the file go."""
@@ -137,7 +146,6 @@ def _sizes(knowledge: Knowledge) -> dict[str, int]:
         "made": len(knowledge.made),
         "limits": len(knowledge.limits),
         "event_limits": len(knowledge.event_limits),
-        "answers": len(knowledge.answers),
         **{f"cost cuts {key}": len(row) for key, row in knowledge.cost_cuts.items()},
     }
 
@@ -148,17 +156,19 @@ def _records(knowledge: Knowledge, before: dict[str, int]) -> Any:
     for name, kind in (("limits", "limit"), ("event_limits", "event limit")):
         for limit in getattr(knowledge, name)[before.get(name, 0) :]:
             yield {"kind": kind, **asdict(limit)}
-    for asked, answer in list(knowledge.answers.items())[before.get("answers", 0) :]:
-        yield {
-            "kind": "answer",
-            "key": list(asked),
-            "amounts": answer.amounts.tolist(),
-            "verdict": answer.verdict,
-            "schedule": None if answer.schedule is None else write_schedule(answer.schedule),
-        }
     for key, row in knowledge.cost_cuts.items():
         for cut in row[before.get(f"cost cuts {key}", 0) :]:
             yield {"kind": "cost cut", "costs": key, **asdict(cut)}
+
+
+def _answer_record(asked: tuple[object, ...], answer: Answer) -> dict[str, Any]:
+    return {
+        "kind": "answer",
+        "key": list(asked),
+        "amounts": answer.amounts.tolist(),
+        "verdict": answer.verdict,
+        "schedule": None if answer.schedule is None else write_schedule(answer.schedule),
+    }
 
 
 def write_schedule(schedule: Schedule) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class Network:
         # A unit without any rule is as if it had been left out.
         ruled = {name: unit for name, unit in rules.items() if unit.has_rules}
         object.__setattr__(self, "unit_rules", ReadOnlyMapping(ruled))
+        for label in ("amount_unit", "time_unit", "citation", "description"):
+            object.__setattr__(self, label, getattr(self, label).strip())  # as tables keep them
 
     def _settle_parts(
         self, label: str, kind: type[State | Task | Unit | Utility], problems: list[str]
@@ -103,6 +105,18 @@ class Network:
                 problems.append(f"{label}: {name!r} holds the one named {part.name!r}")
             parts[name] = part
         return parts
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.name!r}: {len(self.states)} states, {len(self.tasks)} tasks, "
+            f"{len(self.units)} units)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the network and its recipes, as notebooks show it."""
+        from stnopt.page.notebook import show_network
+
+        return show_network(self)
 
     @property
     def units(self) -> tuple[str, ...]:

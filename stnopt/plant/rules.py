@@ -49,7 +49,7 @@ class Unit:
     unavailable : tuple of (float, float)
         Periods of maintenance or absence, from start to end, in order of time. No batch overlaps
         one and nothing waits in the unit during one; a batch may end when one starts and start
-        when it ends.
+        when it ends. One that starts before 0, of any kind, has begun.
     changeovers : mapping of (str, str) to float
         Per pair of tasks that follow each other directly on the unit, the least time between the
         finish of the first batch and the start of the next. The unit is cleaned right before the

@@ -66,7 +66,9 @@ def test_labels_of_twenty_batches_are_those_of_a_count(quick, tmp_path):
     assert np.all(again.labels[decided] == samples.labels[decided])
 
 
-@pytest.mark.parametrize("products", [["P", "Q"], ["Q", "P", "R"]])
+@pytest.mark.parametrize(
+    "products", [["P", "Q"], pytest.param(["Q", "P", "R"], marks=pytest.mark.long)]
+)
 def test_the_outline_of_a_region_is_true(products, quick):
     plant = ONE_UNIT.to_dict()
     plant["states"]["R"] = {"price": 1}

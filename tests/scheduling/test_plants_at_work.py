@@ -6,7 +6,6 @@ import pytest
 from asking import best_schedule
 from plants_at_work import CASES
 
-from stnopt.errors import UnsupportedModelError
 from stnopt.scheduling.model import (
     build_relaxation,
     require_deliveries,
@@ -24,10 +23,6 @@ from stnopt.solvers.solve import Status, solve
 def test_best_by_hand(name, formulation):
     case = CASES[name]
     n_events = case.n_events if formulation == "unit_events" else int(case.problem.horizon)
-    if formulation in case.refused_by:
-        with pytest.raises(UnsupportedModelError, match="time_grid"):
-            best_schedule(case.network, case.problem, case.start, formulation, n_events)
-        return
     found = best_schedule(case.network, case.problem, case.start, formulation, n_events)
     if case.best is None:
         assert found.status is Status.INFEASIBLE

@@ -40,7 +40,7 @@ def test_best_over_events_and_spans_is_that_of_the_time_grid(kind, cases, schedu
         assert schedule_value(schedule, network, "profit") == pytest.approx(best, rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["limited", "unlimited"])
+@pytest.mark.parametrize("kind", [pytest.param("limited", marks=pytest.mark.long), "unlimited"])
 def test_search_finds_and_proves_the_best_of_the_time_grid(kind, cases):
     for network, hours, best in cases[kind]:
         found = find_schedule(network, horizon=hours, proof_limit=math.inf)
@@ -57,6 +57,7 @@ def test_state_sequence_reaches_the_same_where_storage_is_unlimited(cases):
         assert find_violations(schedule, network) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", MUTATIONS)
 def test_a_batch_moved_grown_or_doubled_is_judged_as_by_the_oracle(kind, schedules):
     seen = Counter()

@@ -99,10 +99,12 @@ class PeriodsRule(UnitRule):
                 problems.append(f"{owner}: {self.key} needs pairs of times, got {list(times)}")
                 continue
             where = f"{owner}: {self.key} period {list(times)}"
-            start = checked_number(times[0], f"{where}: its start", problems, least=0.0)
+            start = checked_number(times[0], f"{where}: its start", problems)
             end = checked_number(times[1], f"{where}: its end", problems)
             if start >= end:
                 problems.append(f"{where}: its end must be after its start")
+            elif end <= 0:
+                problems.append(f"{where}: it has ended before time 0; leave it out")
             elif start < end:
                 periods.append((start, end))
         periods.sort()

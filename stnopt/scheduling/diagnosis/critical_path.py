@@ -193,8 +193,8 @@ class CriticalPaths:
                 causes.append(_Cause(ready=ready, waits=tuple(waits), batch=before))
         rule = self.network.unit_rules.get(unit)
         away = merge_periods([*rule.unavailable, *rule.unattended, *rule.paused]) if rule else ()
-        for begin, end in away:
-            ready = end + ready_after
+        for start, end in away:
+            begin, ready = max(0.0, start), end + ready_after
             if begin < at - self.same and ready <= at + self.same:
                 waits = [Wait(kind="away", element=unit, since=begin, until=end)]
                 if ready_after > 0:

@@ -17,7 +17,7 @@ from stnopt.scheduling.formulations import unit_specific
 from stnopt.scheduling.formulations.contract import Formulation
 from stnopt.scheduling.formulations.features import find_rule_files, rules_of
 from stnopt.scheduling.formulations.given import Given
-from stnopt.scheduling.formulations.unit_specific.calendars import pause_time, release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import pause_time, time_to_release
 from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
 from stnopt.scheduling.formulations.unit_specific.tables import (
     BatchKey,
@@ -243,16 +243,6 @@ def _add_unit_times(m: pyo.ConcreteModel, tables: EventTables) -> None:
         return m.idle_until[unit] <= longest * (1 - sum(m.run[b] for b in started))
 
 
-def _release(
-    m: pyo.ConcreteModel, tables: EventTables, state: str, batch: BatchKey
-) -> pyo.Expression:
-    """Time from a batch's start until it releases a state: its duration, or its release time."""
-    fit = tables.fits[batch[:2]]
-    if state in fit.release_time:
-        return fit.release_time[state] * m.run[batch]
-    return m.duration[batch] + release_delay(m, batch)
-
-
 def _add_sequencing(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
@@ -267,7 +257,9 @@ def _add_sequencing(m: pyo.ConcreteModel, tables: EventTables) -> None:
     def consume_after_release(m, state, producer, event, span, consumer, later):
         made = _made(tables, state, producer, event, span)
         taken = tables.consuming(consumer, later, state)
-        released = m.unit_time[producer, event] + sum(_release(m, tables, state, b) for b in made)
+        released = m.unit_time[producer, event] + sum(
+            time_to_release(m, tables, state, b) for b in made
+        )
         soonest = m.unit_time[consumer, later].lb
         not_made = 1 - sum(m.run[b] for b in made)
         not_taken = 1 - sum(m.run[b] for b in taken)
@@ -352,7 +344,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, tables: EventTables) -> None:
     takes = [(s, *b) for s in unstable for b in m.BATCHES if s in network.tasks[b[0]].consumes]
 
     def released_at(m, state, *batch):
-        return m.unit_time[batch[1], batch[2]] + _release(m, tables, state, batch)
+        return m.unit_time[batch[1], batch[2]] + time_to_release(m, tables, state, batch)
 
     @m.Constraint(makes)
     def handover_not_before_release(m, state, *batch):

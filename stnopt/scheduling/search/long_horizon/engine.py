@@ -330,9 +330,9 @@ class _Search:
             )
         else:
             hopeless = set()
-        if not hopeless:
-            return self.problem
         left = tuple(order for order in self.problem.orders if order.id not in hopeless)
+        if not (hopeless and left):
+            return self.problem
         return replace(self.problem, orders=left)
 
     def shorten(self) -> None:

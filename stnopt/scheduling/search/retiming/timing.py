@@ -172,9 +172,9 @@ class Timing:
     # --- what units allow --------------------------------------------------------------------
 
     def periods(self, unit: str, kind: str) -> tuple[tuple[float, float], ...]:
-        """Periods of a unit, by kind."""
+        """Periods of a unit from 0 on, by kind."""
         rule = self.network.unit_rules.get(unit)
-        return getattr(rule, kind) if rule else ()
+        return tuple((max(0.0, begin), end) for begin, end in getattr(rule, kind)) if rule else ()
 
     def gap_before(self, number: int, following: int) -> float:
         """Return how long a unit must be empty between two batches in turn."""
