@@ -114,9 +114,7 @@ def test_a_stored_schedule_is_replayed_before_it_is_believed(tmp_path: Path):
         for batch in schedule["batches"] if schedule else ():
             batch["size"] = 100.0
     store.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(
-        stnopt.InvalidInputError, match=r"line \d+: .*damaged after"
-    ):
+    with pytest.raises(stnopt.InvalidInputError, match=r"line \d+: .*damaged after"):
         stnopt.find_plan(problem, store=store)
     # A store of before records had checksums is read.
     lines = [{k: v for k, v in line.items() if k != "check"} for line in lines]
