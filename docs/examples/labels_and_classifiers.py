@@ -11,9 +11,19 @@ import matplotlib.pyplot as plt
 
 import stnopt as so
 
-plant = so.load_example("kumawat_2021")
-certified = so.trace_frontier(plant, horizon=8, products=["S8", "S9"], n_events=4, max_span=0)
-targets = so.sample_targets({"S8": (0, 110), "S9": (0, 110)}, 128, seed=0)
+units = {"Reactor": {"max_batch": 10, "fixed_time": 2, "time_per_amount": 0.05}}
+plant = so.read_network(
+    {
+        "name": "one reactor",
+        "states": {"Raw": {"initial": "unlimited"}, "A": {}, "B": {}},
+        "tasks": {
+            f"Make{name}": {"consumes": {"Raw": 1}, "produces": {name: 1}, "units": units}
+            for name in "AB"
+        },
+    }
+)
+certified = so.trace_frontier(plant, horizon=8, products=["A", "B"], n_events=3, max_span=0)
+targets = so.sample_targets({"A": (0, 40), "B": (0, 40)}, 128, seed=0)
 samples = so.TargetSamples(targets=targets, labels=certified.label(targets))
 
 _, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")

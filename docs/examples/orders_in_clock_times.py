@@ -7,9 +7,8 @@ came and whether that was late. Line1 is away at noon.
 """
 
 # %%
-from stnopt.plant.source import EXAMPLES
-
 import stnopt as so
+from stnopt.plant.source import EXAMPLES
 
 plant = so.load_example("filling_hall")
 problem = so.read_problem(EXAMPLES / "filling_hall.yaml")

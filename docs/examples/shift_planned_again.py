@@ -8,9 +8,9 @@ lost, and the rest is planned again.
 
 # %%
 import matplotlib.pyplot as plt
-from stnopt.plant.source import EXAMPLES
 
 import stnopt as so
+from stnopt.plant.source import EXAMPLES
 
 plant = so.load_example("filling_hall")
 problem = so.read_problem(EXAMPLES / "filling_hall.yaml")

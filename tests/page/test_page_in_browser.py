@@ -163,7 +163,7 @@ def visit(served, tmp_path):
 def test_a_target_that_is_clicked_shows_its_schedule(visit):
     visitor = visit("storage_trap")
     visitor.view("Targets")
-    visitor.write("Horizon", "4")
+    visitor.write("Horizon", "8")
     visitor.write("Event points", "3")
     visitor.press("Trace the boundary")
     visitor.sees("The boundary is traced")
@@ -258,6 +258,7 @@ def test_it_fits_a_phone(visit):
     visitor.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     visitor.press("Find the best schedule")
     visitor.sees("1 tardiness")
+    visitor.wait(lambda: visitor.driver.find_elements(By.CSS_SELECTOR, ".bars .point"))
     wide = visitor.driver.execute_script(
         "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
