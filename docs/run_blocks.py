@@ -389,6 +389,7 @@ PREPARE: dict[str, Callable[[dict[str, Any]], None]] = {
     "docs/operations.md": _reactor_files,
     "docs/reactor/data.md": _reactor_files,
     "docs/reactor/drift.md": _reactor_files,
+    "docs/reactor/plant.md": _own_columns,
     "docs/reactor/runaway.md": _reactor_files,
     "docs/reactor/serving.md": _own_columns,
     "docs/reactor/yield.md": _reactor_files,

@@ -269,3 +269,23 @@ def test_the_job_keeps_its_history(reference, tmp_path):
     (tmp_path / "runs" / "history.csv").write_text("a,b\n1,2\n")
     with pytest.raises(StorageError, match="is no history of this job"):
         write_job(report, tmp_path / "runs")
+
+
+def test_new_lots_are_no_drift_and_what_a_lot_shares_counts_once():
+    """Lots of 30 rows, mixed up in time, with a level of their own: half of it on each side."""
+    alarms = {None: 0, "lot": 0}
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        lot = rng.permutation(np.repeat(np.arange(80), 30))
+        lot[1_200:] += 80  # lots that the reference has not seen
+        level = rng.standard_normal(160)[lot]
+        table = pd.DataFrame({"lot": lot, "T": level + 0.3 * rng.standard_normal(2_400)})
+        sides = table.iloc[:1_200], table.iloc[1_200:]
+        for groups in alarms:
+            alarms[groups] += detect_drift(*sides, features=["T"], groups=groups).drifted
+        moved = sides[1].assign(T=sides[1]["T"] + 2.0)
+        assert detect_drift(sides[0], moved, features=["T"], groups="lot").drifted
+    assert alarms[None] >= 3
+    assert alarms["lot"] <= 1
+    with pytest.raises(InvalidConditionsError, match="the current data have no column 'lot'"):
+        detect_drift(sides[0], sides[1].drop(columns="lot"), features=["T"], groups="lot")

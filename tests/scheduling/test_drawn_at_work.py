@@ -17,7 +17,6 @@ from time_grid import (
     is_valid_on_grid,
 )
 
-from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Problem
 from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
@@ -67,10 +66,7 @@ def test_event_points_are_never_better(seed):
     best = best_of_all(
         network, HOURS, start=start, orders=problem.orders, objective=problem.objective
     )
-    try:
-        found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4)
-    except UnsupportedModelError:
-        return
+    found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4)
     if best is None:
         assert found.status is Status.INFEASIBLE
     if found.status is not Status.OPTIMAL:
