@@ -180,6 +180,7 @@ def test_labels_that_were_decided_are_kept(question, undisturbed, monkeypatch, t
     assert "stopped" not in rest.scope
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("products", [("S9", "S8"), ("S9", "S8", "S5")])
 def test_what_is_certified_of_a_region_is_kept(products, monkeypatch):
     options = {"horizon": 6, "n_events": 4, "max_span": 0, "tolerance": 0.05}

@@ -136,7 +136,13 @@ def assert_same(found, expected):
         pairwise.sigmoid_kernel,
     ],
     ids=[
-        "function", "partial", "partial of it", "of ours", "rbf", "polynomial", "sigmoid",
+        "function",
+        "partial",
+        "partial of it",
+        "of ours",
+        "rbf",
+        "polynomial",
+        "sigmoid",
     ],  # fmt: skip
 )
 @pytest.mark.parametrize("scalers", [[], [StandardScaler()], [MinMaxScaler(), StandardScaler()]])

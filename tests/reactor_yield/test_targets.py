@@ -85,6 +85,7 @@ def models(data):
     return {c: fit_yield_model(mode_1, model="gp", target=c, n_points=1_500) for c in ("Yc", "Xa")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_batches", [1, 4])
 def test_promises_of_campaigns_are_met_as_often_as_said(models, n_batches):
     """The reference reactor: Ta and To shared by a campaign, the rest each batch's own."""
@@ -140,6 +141,7 @@ def test_shared_and_independent_errors_are_kept_apart(n_batches):
     assert entry["units"]["Reactor"] == {"max_batch": 10.0, "fixed_time": 4.0}
 
 
+@pytest.mark.long
 def test_recipes_that_lose_mass_are_refused(models):
     with pytest.raises(InvalidConditionsError, match="mass in must be mass out"):
         recipe_from_yield(
