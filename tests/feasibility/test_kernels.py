@@ -143,7 +143,7 @@ def assert_same(found, expected):
         "rbf",
         "polynomial",
         "sigmoid",
-    ],  # fmt: skip
+    ],
 )
 @pytest.mark.parametrize("scalers", [[], [StandardScaler()], [MinMaxScaler(), StandardScaler()]])
 def test_a_kernel_given_as_a_function_is_read(given_kernel, scalers):
