@@ -231,7 +231,9 @@ def kill_runs(
     seconds = time.perf_counter() - begun
     killed = 0
     for _ in range(KILLS_PER_RUN):
-        killed += kill_within(child(lambda: run(path)), seconds, chance)
+        # In small parts, so that the kills are spread over the run.
+        part = 2 * seconds / KILLS_PER_RUN
+        killed += kill_within(child(lambda: run(path)), part, chance)
     return killed, run(path) == whole
 
 
