@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 import reactor_yield as ry
 import stnopt as so
@@ -356,6 +358,8 @@ def cpu_seconds() -> float:
 def main(seed: int = 0) -> None:
     """Print the table; end with an error if anything was torn, lost or misread."""
     chance, begun = random.Random(seed), cpu_seconds()
+    # Its own lock is shared with what is forked, and stays locked where that is killed.
+    tqdm.set_lock(threading.RLock())
     bad = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
