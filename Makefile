@@ -38,7 +38,8 @@ reproduce: $(VENV)/.with-test
 test: $(VENV)/.with-test
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m "not long"
 
-# What takes more than 2 CPU seconds a test (marked "long"), so that `make test` stays below 5 min.
+# What takes some CPU seconds and more cases of what quick ones show (marked "long"): `make test`
+# is kept below 5 CPU minutes.
 test-long: $(VENV)/.with-test
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m long
 

@@ -60,28 +60,6 @@ NEEDS = {
     'solver="scip"': "pyscipopt",
     'solver="gurobi"': "gurobipy",
 }
-#: Pages of more than some seconds: `make docs` runs them, the tests do not.
-LONG = {
-    "case_studies/shift/README.md",
-    "docs/planning.md",
-    "docs/tables.md",
-    "README.md",
-    "docs/command.md",
-    "docs/embedding.md",
-    "docs/embedding/algebraic.md",
-    "docs/embedding/certified.md",
-    "docs/embedding/pieces.md",
-    "docs/embedding/split.md",
-    "docs/frontier.md",
-    "docs/index.md",
-    "docs/long_horizons.md",
-    "docs/morning.md",
-    "docs/reactor/index.md",
-    "docs/reactor/plant.md",
-    "docs/reactor/serving.md",
-    "docs/reactor/yield.md",
-    "docs/rescheduling.md",
-}
 #: What a page's text says that its Python blocks print, and a pattern of what they do print.
 PRINTED = {
     "docs/index.md": {"650.0": r"649\.99|650\.00", "147.4": r"147\.3[89]"},
@@ -411,6 +389,7 @@ PREPARE: dict[str, Callable[[dict[str, Any]], None]] = {
     "docs/operations.md": _reactor_files,
     "docs/reactor/data.md": _reactor_files,
     "docs/reactor/drift.md": _reactor_files,
+    "docs/reactor/plant.md": _own_columns,
     "docs/reactor/runaway.md": _reactor_files,
     "docs/reactor/serving.md": _own_columns,
     "docs/reactor/yield.md": _reactor_files,

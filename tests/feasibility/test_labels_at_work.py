@@ -95,18 +95,8 @@ def is_met_on_grid(network, start, problem, target):
 _REFUSED_BY_EVENT_POINTS = {8}
 
 
-#: One of each rule and each kind of what is under way; the others are like them.
-_QUICK = range(12)
-
-
-@pytest.mark.parametrize(
-    "seed",
-    [
-        pytest.param(seed, marks=[] if seed in _QUICK else pytest.mark.long)
-        for seed in range(41)
-        if seed not in _REFUSED_BY_EVENT_POINTS
-    ],
-)
+@pytest.mark.few_seeds(11)
+@pytest.mark.parametrize("seed", [s for s in range(41) if s not in _REFUSED_BY_EVENT_POINTS])
 def test_labels_from_a_state_are_true(seed):
     network, start, problem, targets = drawn(seed)
     options = {"problem": problem, "start": start}

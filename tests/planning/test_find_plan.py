@@ -42,6 +42,7 @@ def test_a_plan_with_a_certified_region(
     assert search.first_failed is False
 
 
+@pytest.mark.long
 def test_a_plan_without_regions():
     problem = one_reactor.problem(*AMOUNTS)
     search = stnopt.find_plan(problem)

@@ -36,7 +36,7 @@ from reactor_yield.serving.settings import ServiceSettings, read_settings  # noq
 
 FEATURES = ["Fao", "Fbo", "P", "To", "Cto", "m", "Ta"]
 #: Seconds: nothing here is judged by its speed, only what hangs is given up.
-PATIENCE = 600.0
+PATIENCE = 600
 JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
@@ -262,6 +262,7 @@ class Service:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        settings = {"read_seconds": 100 * PATIENCE, "answer_seconds": 100 * PATIENCE} | settings
         names = {f"REACTOR_YIELD_{k.upper()}": str(v) for k, v in settings.items()}
         command = [sys.executable, "-m", "reactor_yield", "serve", str(model_file)]
         self.process = subprocess.Popen(
@@ -321,7 +322,7 @@ def test_half_sent_requests_are_closed_in_time(model_file, one):
     connections = [half_sent(service.port, HALF[i % 4]) for i in range(80)]
     assert service.ask(json.dumps([one]))[0] == 200
     for connection in connections:
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE)
         assert connection.recv(100) == b""  # closed by the service
         connection.close()
     assert service.ask(b"", "GET", "/ping")[0] == 200
@@ -329,10 +330,10 @@ def test_half_sent_requests_are_closed_in_time(model_file, one):
 
 
 def test_sigterm_waits_for_no_half_sent_request(model_file):
-    service = Service(model_file, read_seconds=600, shutdown_seconds=600)
+    service = Service(model_file, read_seconds=100 * PATIENCE, shutdown_seconds=100 * PATIENCE)
     connections = [half_sent(service.port, HALF[i % 4]) for i in range(80)]
     assert service.ask(b"", "GET", "/ping")[0] == 200
-    # With 600 s for everything the process ends at once or this test does not.
+    # With so long for everything the process ends at once or this test does not.
     assert service.stop() in (0, -signal.SIGTERM)
     for connection in connections:
         connection.close()

@@ -122,6 +122,7 @@ def test_what_is_wrong_in_a_worker_is_not_hidden(monkeypatch):
         search_portfolio(CHAIN, Problem(horizon=11), n_jobs=2, time_limit=AMPLE)
 
 
+@pytest.mark.long
 def test_real_workers_find_what_one_finds():
     schedule, bound = search_portfolio(CHAIN, Problem(horizon=11), n_jobs=2, time_limit=AMPLE)
     assert find_violations(schedule, CHAIN) == []

@@ -143,6 +143,7 @@ def test_a_batch_that_runs_at_the_beginning():
     )
 
 
+@pytest.mark.long
 def test_a_unit_that_is_away():
     # S is there again at 6 h and needs an hour.
     network = two_steps(units={"S": {"unavailable": [[1, 6]]}})
@@ -199,6 +200,7 @@ def test_a_utility_that_another_unit_uses():
     assert late.bottleneck == "R"
 
 
+@pytest.mark.long
 def test_an_order_for_which_there_is_too_little():
     found = explained(two_steps(), Order("a", "P", 50, 9))
     late = only(found)

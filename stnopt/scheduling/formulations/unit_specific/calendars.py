@@ -99,18 +99,17 @@ def _delay_what_is_given(m: pyo.ConcreteModel, tables: EventTables) -> None:
             continue
         fit = tables.fits[given.task, given.unit]
         held = fit.fixed_time <= _AT_ONCE * tables.horizon
-        batch = (given.task, given.unit, 0, 0)
-        for state, time in fit.release_time.items():
-            overdue = time <= _AT_ONCE * tables.horizon
-            late = _delay_at(tables, given.unit, time, since_before=overdue)
-            tables.given_delay[*batch, state] = late
-        if held and given.empty:
-            continue
-        last = _delay_at(tables, given.unit, fit.fixed_time, since_before=held)
-        tables.given_unloading[batch] = last
-        if held:
-            last = _delay_at(tables, given.unit, fit.fixed_time, since_before=False)
-        tables.given_delay[batch] = last
+        last = fit.fixed_time
+        for batch in (b for b in m.BATCHES if b[:2] == (given.task, given.unit)):
+            for state, time in fit.release_time.items():
+                overdue = time <= _AT_ONCE * tables.horizon
+                late = _delay_at(tables, given.unit, time, since_before=overdue)
+                tables.given_delay[(*batch, state)] = late
+            if held and given.empty:
+                continue
+            emptied = _delay_at(tables, given.unit, last, since_before=held)
+            tables.given_unloading[batch] = emptied
+            tables.given_delay[batch] = _delay_at(tables, given.unit, last, since_before=False)
 
 
 def _delay_at(tables: EventTables, unit: str, time: float, *, since_before: bool) -> float:

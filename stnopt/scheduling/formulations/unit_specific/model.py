@@ -197,6 +197,13 @@ def _add_given(m: pyo.ConcreteModel, tables: EventTables) -> None:
     def given_at_its_time(m, *batch):
         return m.unit_time[batch[1], batch[2]] <= horizon * (1 - m.run[batch])
 
+    of = {b.unit: b.task for b in given.batches if b.anywhere and not b.outside}
+
+    @m.Constraint([b for b in m.BATCHES if b[1] in of and b[0] != of[b[1]]])
+    def nothing_before_given(m, *batch):
+        unit = batch[1]
+        return m.run[batch] <= sum(m.run[of[unit], unit, n, 0] for n in range(batch[2]))
+
 
 def _add_unit_times(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Next point of a unit >= end of its batch; all it does fits before and after (eq. U3-U6)."""
@@ -283,7 +290,8 @@ def _sequences(
                 continue
             else:
                 # With a longer span still possible, the next row covers the later events.
-                longest = span == spans[-1] or event + span + 1 == end
+                longer = [b for b in _made(tables, state, producer, event, end) if b[3] > span]
+                longest = not longer or event + span + 1 == end
                 followed = range(event + span + 1, end if longest else event + span + 2)
             for consumer, later in product(units, followed):
                 if consumer != producer and (consumer, later) in taking:
