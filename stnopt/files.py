@@ -487,6 +487,19 @@ def is_number(text: str) -> bool:
     return "_" not in text
 
 
+def parse_number(text: str) -> float:
+    """Return the number that a text is, with a decimal point.
+
+    Raises
+    ------
+    ValueError
+        If it is none; Python would read 1_000 as one.
+    """
+    if not is_number(text):
+        raise ValueError(f"expected a number, got {text!r}")
+    return float(text)
+
+
 def refuse_lines(problems: Sequence[tuple[str, str]], where: str, *, most: int = 50) -> None:
     """Raise one error with every problem of single lines; the rest of a very long list is counted.
 

@@ -18,6 +18,7 @@ from stnopt.files import (
     check_file,
     check_folder,
     files_together,
+    parse_number,
     read_table,
     record_check,
     write_text,
@@ -221,3 +222,9 @@ def test_records_are_whole_and_kept_until_there_is_room(tmp_path):
     assert [record["n"] for record in records] == [1, 2, 3]
     for record in records:
         assert record.pop("check") == record_check(record)
+
+
+@pytest.mark.parametrize("text", ["1_000", "", "x", "1,5"])
+def test_what_is_no_number_in_a_table_is_none_anywhere(text):
+    with pytest.raises(ValueError, match="expected a number"):
+        parse_number(text)

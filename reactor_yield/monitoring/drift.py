@@ -522,7 +522,7 @@ def _count_gaps(
     for name in read:
         if name not in reference.columns or name not in current.columns:
             continue
-        sides = [t[name].isna().to_numpy() for t in (reference, current)]
+        sides = [_gaps(t[name]) for t in (reference, current)]
         gaps[name] = (int(sides[0].sum()), int(sides[1].sum()))
         old, now = (float(s.mean()) for s in sides)
         if name in faulty or not now > old + 0.02:
@@ -531,6 +531,12 @@ def _count_gaps(
         if test.p_value < level / len(read):
             causes.append(f"{name}: gaps in {100 * old:.0f} % -> {100 * now:.0f} % of the rows")
     return gaps, causes
+
+
+def _gaps(values: pd.Series) -> NDArray[np.bool_]:
+    """Return which rows have no reading: none at all, or one without end."""
+    endless = pd.to_numeric(values, errors="coerce").isin([math.inf, -math.inf])
+    return (values.isna() | endless).to_numpy()
 
 
 def _describe_gaps(name: str, pair: tuple[int, int]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.errors import InvalidInputError, InvalidNetworkError
+from stnopt.files import parse_number
 from stnopt.plant.read import load_example, read_network
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list
     for text in texts:
         state, _, given = text.rpartition("=")
         try:
-            values = [float(number) for number in given.split(":")]
+            values = [parse_number(number) for number in given.split(":")]
         except ValueError as error:
             raise InvalidInputError(f"{option} {text!r}: expected {form}") from error
         if not state or len(values) != form.count(":") + 1:

@@ -23,7 +23,7 @@ from scipy.stats import qmc
 from stnopt.arguments import FEW, NAMES, NUMBER, PATH, TEXT, WHOLE, Kind, check_arguments, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.region import Scalar, checked_scalars
-from stnopt.files import read_table, refuse_lines, write_text
+from stnopt.files import parse_number, read_table, refuse_lines, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -630,7 +630,7 @@ def _parse_amounts(
     amounts = []
     for name, value in zip(names, values, strict=True):
         try:
-            amount = float(value)
+            amount = parse_number(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError):
             amount = math.nan
         if not math.isfinite(amount):

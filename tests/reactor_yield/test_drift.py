@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -160,11 +161,11 @@ def test_one_gap_silences_nothing(data):
     rows = data.drop(columns="Mode").iloc[::5]
     model = fit_yield_model(rows.iloc[::2], n_trees=20)
     current = rows.iloc[1::2].drop(columns="Yc").assign(Fbo=lambda t: t["Fbo"] / 2)
-    gap = current.assign(Fbo=current["Fbo"].where(np.arange(len(current)) > 0))
+    gap = current.assign(Fbo=[math.nan, -math.inf, *current["Fbo"].iloc[2:]])
     report = detect_drift(rows.iloc[::2], gap, model=model, features=["m"])
     assert "prediction" in report.drifted_columns()
-    assert report.gaps["Fbo"] == (0, 1)
-    assert "Fbo: 0 reference and 1 current rows have no reading and are left out" in report.notes
+    assert report.gaps["Fbo"] == (0, 2)
+    assert "Fbo: 0 reference and 2 current rows have no reading and are left out" in report.notes
     json.dumps(report.to_dict(), allow_nan=False)
 
 
