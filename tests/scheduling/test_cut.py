@@ -25,6 +25,7 @@ def solved(seed):
     return network, problem, found.schedule
 
 
+@pytest.mark.few_seeds(14)
 @pytest.mark.parametrize("seed", range(40))
 def test_the_rest_replays_as_the_whole_one(seed):
     network, problem, schedule = solved(seed)

@@ -76,6 +76,7 @@ def test_cases_by_hand(name):
             assert bound <= case.missing + 1e-6
 
 
+@pytest.mark.few_seeds(20)
 @pytest.mark.parametrize("seed", range(60))
 def test_drawn_plants(seed):
     network, start, problem = drawn(seed)
@@ -105,6 +106,7 @@ def test_drawn_plants(seed):
             assert bound >= best.value - 1e-4 * max(1.0, abs(best.value))
 
 
+@pytest.mark.long
 def test_the_grid_of_hours_loses_next_to_nothing():
     """A third task between two that need a changeover is passed over; nothing else may be lost."""
     below = []

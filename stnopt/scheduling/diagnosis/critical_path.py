@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from stnopt.plant.calendar import merge_periods, with_calendars
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import time_tolerance
+from stnopt.scheduling.cleanings import cleaning_time
 from stnopt.scheduling.movements import (
     batches_before_start,
     changeover_time,
@@ -258,9 +259,7 @@ def _cleaning_times(schedule: Schedule, network: Network) -> dict[Batch, float]:
     cleaned: dict[Batch, float] = {}
     for replay in possible_movements(schedule, network):
         for unit, positions in replay.cleanings.before.items():
-            rule = network.unit_rules[unit].clean_after
-            assert rule is not None
             for position in positions:
-                cleaned[replay.by_unit[unit][position]] = rule.duration
+                cleaned[replay.by_unit[unit][position]] = cleaning_time(unit, network)
         break  # the first choice: each cleaning as late as it may be
     return cleaned

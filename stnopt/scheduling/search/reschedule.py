@@ -65,7 +65,7 @@ _NO_GAIN = 1e-6
 _CHANGES = ("late", "lost", "kept", "moved", "dropped", "new")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Rescheduling(ScheduleSearch):
     """A schedule that continues one that was under way, and what it changes.
 

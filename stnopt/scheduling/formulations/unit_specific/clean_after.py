@@ -15,7 +15,7 @@ from stnopt.scheduling.formulations.unit_specific.calendars import unloading_del
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stnopt.plant.rules import CleanAfter
+    from stnopt.plant.unit_rules.clean_after import CleanAfter
     from stnopt.scheduling.formulations.unit_specific.tables import EventTables
 
 RULES = ("clean_after",)
