@@ -2,8 +2,8 @@
 A plan over weeks, each with a schedule behind it
 =================================================
 
-A reactor makes two products; what is wanted in week 3 is more than it makes in a week, so that some is
-made before and kept in stock.
+A reactor makes two products; what is wanted in week 3 is more than it makes in a week, so that some
+is made before and kept in stock.
 """
 
 # %%
