@@ -190,6 +190,11 @@ def schedule_time(start: datetime, moment: datetime, time_unit: str) -> float:
     """Return a schedule's time at a date and time; one without a zone is in that of `start`."""
     if start.tzinfo is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=start.tzinfo)
+    if start.tzinfo is None and moment.tzinfo is not None:
+        raise InvalidInputError(
+            f"{moment.isoformat()} has a time zone, and start ({start.isoformat()}) has none: "
+            "write both with a zone, or both without"
+        )
     if start.tzinfo is not None:
         start, moment = start.astimezone(UTC), moment.astimezone(UTC)
     return (moment - start) / timedelta(hours=1) * _units_per_hour(time_unit)

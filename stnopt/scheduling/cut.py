@@ -47,7 +47,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
     Raises
     ------
     InvalidInputError
-        A time outside the horizon.
+        A time outside the horizon; a schedule of another plant.
 
     Notes
     -----
@@ -60,6 +60,13 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
         raise InvalidInputError(
             f"state_at: time must lie from 0 to the horizon ({schedule.horizon:g}), got {time:g}"
         )
+    unknown = [
+        f"state_at: {batch.task!r} does not run on {batch.unit!r} in {network.name!r}"
+        for batch in schedule.batches
+        if batch.task not in network.tasks or batch.unit not in network.tasks[batch.task].units
+    ]
+    if unknown:
+        raise InvalidInputError(list(dict.fromkeys(unknown)))
     dated = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, dated)
     started = [batch for batch in schedule.batches if batch.start <= time + same]

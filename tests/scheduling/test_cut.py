@@ -7,14 +7,16 @@ from random import Random
 
 import pytest
 from asking import best_schedule
-from plants_at_work import CASES, CHAIN, P, plant, profit
+from plants_at_work import CASES, CHAIN, P, plant, profit, running
 from test_drawn_at_work import HOURS, drawn
 from time_grid import best_of_all
 
+from stnopt.errors import InvalidInputError
 from stnopt.plant import LastTask, PlantState, Problem
 from stnopt.plant.calendar import WeeklyPeriod
 from stnopt.scheduling.cut import from_time, rest_of
 from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.search.find_schedule import find_schedule
 
 
 def solved(seed):
@@ -112,3 +114,24 @@ def test_a_night_shift_that_has_begun_lets_nothing_start():
     rest, asked = from_time(network, problem, 1)
     again = best_schedule(rest, asked, None, "unit_events", 3)
     assert [b.start for b in again.schedule.batches] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("start", "named"),
+    [
+        (PlantState(running=[running(task="Mak")]), "unknown task"),
+        (PlantState(running=[running(unit="V")]), "it runs only on R"),
+        (PlantState(running=[running(remaining=9)]), "9, beyond the horizon"),
+        (PlantState(held={"R": {"I": 50}}), "50 of 'I', more than one batch makes"),
+    ],
+)
+def test_a_search_refuses_a_state_that_does_not_fit(start, named):
+    with pytest.raises(InvalidInputError, match=named):
+        find_schedule(plant({"I": {"capacity": 0}} | P, CHAIN), profit(6), start=start)
+
+
+def test_a_schedule_of_another_plant_has_no_state():
+    network = plant({"I": {"capacity": 0}} | P, CHAIN)
+    schedule = best_schedule(network, profit(6), None, "unit_events", 2).schedule
+    with pytest.raises(InvalidInputError, match="'Make' does not run on 'R'"):
+        schedule.state_at(1, plant())

@@ -66,9 +66,9 @@ def test_event_points_are_never_better(seed):
     best = best_of_all(
         network, HOURS, start=start, orders=problem.orders, objective=problem.objective
     )
-    found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4)
+    found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4, nodes=100)
     if best is None:
-        assert found.status is Status.INFEASIBLE
+        assert found.schedule is None
     if found.status is not Status.OPTIMAL:
         return
     assert not find_violations(found.schedule, network)

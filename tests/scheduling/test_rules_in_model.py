@@ -693,7 +693,7 @@ SHOWN_BY_RULES = {
     "starts_only_if_run": (PAIR, BEFORE, BEFORE | USED),
     "producer_ends_before": (("I", *PAIR), RUN0 | USED, RUN0 | USED | BEFORE),
     "draws_together": (
-        0,
+        (0, 0.0, 10.0),
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1},
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1} | at("ends_before", "U3", 0, "U1", 0),
     ),

@@ -214,8 +214,15 @@ def reschedule(
             "reschedule: the old schedule breaks rules of the plant:\n  - "
             + "\n  - ".join(violation.message for violation in broken[:10])
         )
-    problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     problems: list[str] = []
+    same = time_tolerance(schedule.horizon)
+    asked = schedule.horizon if problem.objective == "makespan" else problem.horizon
+    if asked is not None and abs(asked - schedule.horizon) > same:
+        problems.append(
+            f"reschedule: the problem's horizon, {asked:g}, is not that of the old schedule, "
+            f"{schedule.horizon:g}"
+        )
+    problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     move_cost = checked_number(move_cost, "reschedule: move_cost", problems, least=0.0)
     now = read_time(at, "reschedule: at", problem, network, problems)
     until = now
@@ -226,10 +233,11 @@ def reschedule(
             f"reschedule: at must lie from 0 to before the horizon ({schedule.horizon:g}), "
             f"got {now:g}"
         )
+    if not problems and keep_until is not None and until < now - same:
+        problems.append(f"reschedule: keep_until, {until:g}, lies before at, {now:g}")
     if problems:
         raise InvalidInputError(problems)
     changes = tuple(changes)
-    same = time_tolerance(schedule.horizon)
     under_way = apply_changes(schedule, network, problem, now, changes)
     old = tuple(batch for batch in schedule.batches if batch.start > now + same)
     rest = _rest(under_way, problem, old, now, until, move_cost)

@@ -164,9 +164,10 @@ def tables_of(m: BlockData) -> EventTables:
 
 def leaves_early(fit: Suitability, state: str) -> bool:
     """Whether a state leaves its unit before the batch ends, so that it cannot wait there."""
-    shortest = fit.duration(fit.min_batch)
+    if state not in fit.release_time:
+        return False
     varies = fit.time_per_amount > 0
-    return state in fit.release_time and (varies or fit.release_time[state] < shortest)
+    return varies or fit.release_time[state] < fit.duration(fit.min_batch)
 
 
 def available_at(network: Network, state: str, batch: BatchKey) -> int:
