@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, note
+from stnopt.cli.arguments import PLANT_HELP
 from stnopt.cli.exit_codes import OK
+from stnopt.cli.messages import note
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:

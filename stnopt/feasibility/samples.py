@@ -148,6 +148,16 @@ class TargetSamples:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "scope", MappingProxyType(checked_scalars(self.scope, "scope")))
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {label}" for label, n in self.counts().items())
+        return f"TargetSamples({', '.join(self.products)}: {counts})"
+
+    def _repr_html_(self) -> str:
+        """Return the labelled targets, as notebooks show it."""
+        from stnopt.page.notebook import show_samples
+
+        return show_samples(self)
+
     @property
     def products(self) -> tuple[str, ...]:
         """Names of the products, in the order of the columns."""

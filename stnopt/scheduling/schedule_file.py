@@ -244,8 +244,12 @@ def read_parts(path: Path | str) -> dict[str, tuple[tuple[float, float], ...]]:
     return parts
 
 
+#: Columns of tables that hold names; one such as 1,5 is no number.
+_NAMES = ("task", "unit", "order")
+
+
 def _table_rows(path: Path | str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    table = read_table(path)
+    table = read_table(path, text_columns=_NAMES)
     refuse_lines(table.problems, repr(table.name))
     missing = [column for column in columns if column not in table.header]
     if missing:

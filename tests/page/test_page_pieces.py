@@ -202,9 +202,10 @@ def test_draws_add_up_while_batches_run():
         (0.5, 4),
         (1, 2),
         (2, 0),
+        (4, 0),  # the capacity's step
         (8, 0),
     ]
-    assert bars(figure, "steam: capacity")["y"] == [5, 3, 3]
+    assert bars(figure, "steam: capacity")["y"] == [5, 5, 5, 5, 3, 3]
 
 
 def test_a_region_is_drawn_as_it_labels():
@@ -223,6 +224,7 @@ def test_a_region_is_drawn_as_it_labels():
 def test_the_html_file_needs_nothing_else(shift):
     network, schedule = shift
     text = schedule_to_html(schedule, network)
+    assert schedule.to_html(network=network) == text
     outside = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"(src|href)=", outside)
     assert text.count("Plotly.newPlot") >= 2
