@@ -2,8 +2,8 @@
 A shift with orders, in clock times
 ===================================
 
-Six orders from a spreadsheet: a row below the units says for each when it is due (triangle), when it
-came and whether that was late. Line1 is away at noon.
+Six orders from a spreadsheet: a row below the units says for each when it is due (triangle), when
+it came and whether that was late. Line1 is away at noon.
 """
 
 # %%

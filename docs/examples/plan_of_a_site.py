@@ -2,7 +2,7 @@
 A plan over weeks, each with a schedule behind it
 =================================================
 
-A reactor makes two products; what is wanted in week 3 is more than it makes in a week, so that some is
+A reactor makes two products; what is wanted in week 3 is more than it makes in a week, so some is
 made before and kept in stock.
 """
 

@@ -2,8 +2,8 @@
 The same region in convex pieces
 ================================
 
-`form="inner"` writes a region as a disjunction of polytopes inside it: a MILP for any solver, and what
-it plans lies in the region.
+`form="inner"` writes a region as a disjunction of polytopes inside it: a MILP for any solver, and
+what it plans lies in the region.
 """
 
 # %%
