@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from stnopt.plant.recipe import State as State
     from stnopt.plant.recipe import Suitability as Suitability
     from stnopt.plant.recipe import Task as Task
-    from stnopt.plant.rules import CleanAfter as CleanAfter
     from stnopt.plant.rules import Unit as Unit
     from stnopt.plant.rules import Utility as Utility
     from stnopt.plant.source import list_examples as list_examples
@@ -80,6 +79,7 @@ if TYPE_CHECKING:
     from stnopt.plant.state import PlantState as PlantState
     from stnopt.plant.state import RunningBatch as RunningBatch
     from stnopt.plant.tables.write import write_tables as write_tables
+    from stnopt.plant.unit_rules.clean_after import CleanAfter as CleanAfter
     from stnopt.plot import plot_frontier as plot_frontier
     from stnopt.plot import plot_gantt as plot_gantt
     from stnopt.plot import plot_network as plot_network
@@ -129,7 +129,7 @@ _MODULES = {
     "Attempt": "stnopt.scheduling.search.result",
     "Batch": "stnopt.scheduling.schedule",
     "CertifiedRegion": "stnopt.feasibility.certified_region",
-    "CleanAfter": "stnopt.plant.rules",
+    "CleanAfter": "stnopt.plant.unit_rules.clean_after",
     "Delivery": "stnopt.plant.problem",
     "FitReport": "stnopt.feasibility.classifier",
     "FittedRegion": "stnopt.feasibility.classifier",

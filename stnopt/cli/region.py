@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from stnopt.cli.answer import state
-from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, read_numbers, read_plant
+from stnopt.cli.arguments import (
+    PLANT_HELP,
+    add_events,
+    is_file,
+    read_numbers,
+    read_plant,
+    read_together,
+)
+from stnopt.cli.asked import read_start
 from stnopt.cli.exit_codes import INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.messages import note, shows_progress
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder, is_number, read_table, refuse_lines
 from stnopt.plant.problem import Problem, Sense
-from stnopt.plant.read import read_problem, read_state
-from stnopt.plant.state import PlantState
+from stnopt.plant.read import read_problem
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.certified_region import CertifiedRegion
     from stnopt.feasibility.samples import TargetSamples
     from stnopt.plant.network import Network
+    from stnopt.plant.state import PlantState
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -57,8 +65,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Trace the boundary, or label the targets that are given, and write what is known."""
     check_folder(options.out, "--out")
-    network = read_plant(options.plant)
-    problem, start = _read_rest(options)
+    network, problem, start = read_together(
+        lambda: read_plant(options.plant),
+        lambda: _read_problem(options),
+        lambda: read_start(options.plant),
+    )
     horizon = problem.horizon
     assert horizon is not None
     targets = _choose_targets(options)
@@ -107,17 +118,16 @@ def run(options: argparse.Namespace) -> int:
     return OK if region.gap <= options.tolerance else UNDECIDED
 
 
-def _read_rest(options: argparse.Namespace) -> tuple[Problem, PlantState | None]:
-    """Read what stands beside the plant: deliveries, orders, horizon and date; its state."""
-    problem, start = Problem(), None
+def _read_problem(options: argparse.Namespace) -> Problem:
+    """Read what stands beside the plant: deliveries, orders, horizon and date."""
+    problem = Problem()
     if is_file(options.plant):
         problem = read_problem(options.plant, default=Problem())
-        start = read_state(options.plant, default=PlantState())
     if options.horizon is None and problem.horizon is None:
         raise InvalidInputError("region needs --horizon: the plant file has no problem with one")
     horizon = problem.horizon if options.horizon is None else options.horizon
     # What is asked about here stands in place of the file's targets.
-    return replace(problem, objective="profit", horizon=horizon, targets={}), start
+    return replace(problem, objective="profit", horizon=horizon, targets={})
 
 
 def _work(found: CertifiedRegion | TargetSamples) -> str:

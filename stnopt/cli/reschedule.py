@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.cli.answer import facts_of_search, state
-from stnopt.cli.arguments import PLANT_HELP, read_plant
+from stnopt.cli.arguments import PLANT_HELP, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.messages import note
@@ -88,7 +88,11 @@ def run(options: argparse.Namespace) -> int:
     from stnopt.scheduling.search.reschedule import read_time, reschedule
 
     check_out(options)
-    network, problem = read_plant(options.plant), choose_problem(options)
+    network, problem, _ = read_together(
+        lambda: read_plant(options.plant),
+        lambda: choose_problem(options),
+        lambda: read_start(options.plant),
+    )
     rows = changes_of(options)
     schedule = _read_old(options, network, problem)
     problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)

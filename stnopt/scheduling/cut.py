@@ -181,7 +181,8 @@ def _open_orders(schedule: Schedule, time: float) -> tuple[Order, ...]:
 def from_time(network: Network, problem: Problem, time: float) -> tuple[Network, Problem]:
     """Return a plant and what is asked of it as they are from a time on.
 
-    Calendars, arrivals, steps and dates move with it; what is past is left out. The plant's state
+    Calendars, arrivals, steps and dates move with it; what is past is left out. A period that has
+    begun by then starts before 0, so that nothing starts in the middle of it. The plant's state
     then is for `Schedule.state_at` to say: it overrides `initial`, and says which orders are open.
 
     Parameters
@@ -219,7 +220,7 @@ def from_time(network: Network, problem: Problem, time: float) -> tuple[Network,
             unit,
             **{  # type: ignore[arg-type]
                 kind: tuple(
-                    (max(0.0, start - time), end - time)
+                    (0.0 if abs(start - time) <= same else start - time, end - time)
                     for start, end in getattr(unit, kind)
                     if end > time + same
                 )

@@ -19,13 +19,16 @@ from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its driver")
+pytestmark = [
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its driver"),
+    pytest.mark.long,
+]
 
 SHIFT = Path(__file__).parents[2] / "case_studies" / "shift" / "paint.yaml"
 #: A folder that keeps what a phone shows, to be looked at.
 SHOTS = os.environ.get("STNOPT_SCREENSHOTS")
 #: Nothing here is judged by its speed: only a page that hangs is given up.
-PATIENCE = 120.0
+PATIENCE = 900.0
 
 
 def free_port():
@@ -90,7 +93,8 @@ class Visitor:
     def field(self, label):
         def seen():
             fields = self.driver.find_elements(By.TAG_NAME, "input")
-            return next((f for f in fields if label in (f.get_attribute("aria-label") or "")), None)
+            named = (f for f in fields if label in (f.get_attribute("aria-label") or ""))
+            return next((f for f in named if f.is_displayed()), None)
 
         return self.wait(seen)
 

@@ -151,3 +151,24 @@ def test_recipes_that_lose_mass_are_refused(models):
         )
     with pytest.raises(InvalidConditionsError, match="throughput or a fixed_time"):
         recipe_from_yield(models["Yc"], dict(MODE_1.mean), max_batch=1.0)
+
+
+def test_energy_becomes_what_the_unit_draws():
+    """By hand: 0.5 kWh per kg of 40 kg is 20 kWh, over 4 h, over 8 h, or over both."""
+    table = pd.DataFrame({"T": np.linspace(70, 90, 80)})
+    table["y"] = table["T"] / 100
+    model = fit_yield_model(table, model="ridge", features=("T",), target="y", limits=(0.0, 1.0))
+
+    def unit(**times):
+        recipe = recipe_from_yield(
+            model, {"T": 80.0}, max_batch=40.0, energy={"power": 0.5}, n_draws=50, **times
+        )
+        return recipe.tasks["mean"]["React"]["units"]["Reactor"]
+
+    assert unit(fixed_time=4.0)["draws_per_amount"] == {"power": pytest.approx(20 / 4 / 40)}
+    assert unit(throughput=5.0)["draws"] == {"power": pytest.approx(20 / 8)}
+    assert unit(throughput=5.0, fixed_time=4.0)["draws"] == {"power": pytest.approx(20 / 12)}
+    with pytest.raises(InvalidConditionsError, match="energy of 'power' must be a number from 0"):
+        recipe_from_yield(
+            model, {"T": 80.0}, max_batch=40.0, fixed_time=1.0, energy={"power": -1.0}
+        )

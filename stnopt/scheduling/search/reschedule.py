@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import pyomo.environ as pyo
@@ -22,12 +22,12 @@ from stnopt.arguments import (
     optional,
 )
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant.calendar import merge_periods, parse_instant, with_calendars
+from stnopt.plant.calendar import parse_instant
 from stnopt.plant.checks import checked_number
 from stnopt.plant.network import Network
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.plant.state import PlantState, RunningBatch, state_problems
+from stnopt.plant.state import RunningBatch, state_problems
 from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.cut import from_time
 from stnopt.scheduling.model import extract_schedule, set_objective
@@ -286,9 +286,7 @@ def _rest(
         objective = "profit"  # nothing can be late any more
     asked = replace(problem, objective="profit", orders=())
     horizon = under_way.past.horizon
-    whole = with_calendars(under_way.plant, start=problem.start, horizon=horizon)
-    plant, asked = from_time(whole, asked, now)
-    plant = _keep_idle(plant, whole, under_way.state, now, time_tolerance(horizon))
+    plant, asked = from_time(under_way.plant, asked, now)
     asked = replace(asked, objective=objective, orders=orders)
     misfits = state_problems(under_way.state, plant)
     if misfits:
@@ -301,26 +299,6 @@ def _rest(
         must=tuple(n for n, batch in enumerate(old) if batch.start < until - same),
         move_cost=move_cost,
     )
-
-
-def _keep_idle(
-    rest: Network, whole: Network, state: PlantState, now: float, same: float
-) -> Network:
-    """Have empty units stay so until the end of an unattended or paused period that has begun.
-
-    In the rest such a period begins at time 0, and at its begin a batch may start.
-    """
-    busy = {batch.unit for batch in state.running} | set(state.held)
-    units = dict(rest.unit_rules)
-    for name, rules in whole.unit_rules.items():
-        for kind in ("unattended", "paused") if name not in busy else ():
-            begun = [p for p in getattr(rules, kind) if p[0] < now - same and p[1] > now + same]
-            for _, end in begun:
-                unit = units[name]
-                away = merge_periods([*unit.unavailable, (0.0, end - now)])
-                left: dict[str, Any] = {kind: tuple(p for p in getattr(unit, kind) if p[0] > same)}
-                units[name] = replace(unit, unavailable=away, **left)
-    return replace(rest, unit_rules=units)
 
 
 def _continued(rest: _Rest, schedule: Schedule, now: float) -> Schedule:
