@@ -15,7 +15,7 @@ PYTEST := -q -n $(JOBS) --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image lock clean
+.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image page-image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
@@ -27,6 +27,7 @@ help:
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
 	@echo "make image       the container of the reactor's model (docker, podman or buildah)"
+	@echo "make page-image  the container of the planner's page"
 	@echo "make lock        choose the versions in uv.lock and constraints.txt anew"
 	@echo "make clean       remove caches and built files"
 	@echo
@@ -79,6 +80,9 @@ docs: $(VENV)/.with-docs
 # BASE=... and RUNTIME=... choose the base images.
 image:
 	container/build.sh
+
+page-image:
+	container/build.sh stnopt-page container/Containerfile.page
 
 # The addresses that uv writes into its lock belong to whoever locked: only names, versions and
 # markers are kept. Without the project's own requirements uv takes the lock for out of date, so

@@ -27,4 +27,5 @@ result = so.solve_over_region(model, region, {"A": model.A, "B": model.B})
 print(result.status.value, result.objective, result.bound)
 
 ax = so.plot_region(region)
-_ = ax.plot(pyo.value(model.A), pyo.value(model.B), "k*", markersize=12)
+ax.plot(pyo.value(model.A), pyo.value(model.B), "k*", markersize=12, label="proven optimum")
+_ = ax.legend(loc="upper right", fontsize=7, frameon=False)

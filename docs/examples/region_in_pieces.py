@@ -28,4 +28,5 @@ for form, mark in (("inner", "ko"), ("outer", "k^")):
     variables = {"A": model.A, "B": model.B}
     so.add_region_constraint(model.inside, region, variables, form=form)
     print(form, so.solve(model).objective)
-    ax.plot(pyo.value(model.A), pyo.value(model.B), mark, markersize=6, label=form)
+    ax.plot(pyo.value(model.A), pyo.value(model.B), mark, markersize=6, label=f"best, {form}")
+_ = ax.legend(loc="upper right", fontsize=7, frameon=False)

@@ -15,7 +15,7 @@ from stnopt.plant.source import EXAMPLES
 plant = so.load_example("filling_hall")
 problem = so.read_problem(EXAMPLES / "filling_hall.yaml")
 before = so.find_schedule(plant, problem).schedule
-down = so.Down("Line1", "09:00", "10:30")
+down = so.Down("Line1", 3.0, 4.5)  # hours from 06:00
 after = so.reschedule(before, plant, problem, at="09:00", changes=[down])
 print(after.summary)
 

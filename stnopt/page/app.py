@@ -284,8 +284,8 @@ def _message_classes(*, bad: bool) -> str:
     return f"w-full px-4 whitespace-pre-wrap {colour}"
 
 
-def run(plant: str, *, port: int, show: bool) -> None:
-    """Serve the page on this machine only, until it is stopped.
+def run(plant: str, *, port: int, show: bool, host: str = "127.0.0.1") -> None:
+    """Serve the page until it is stopped, on this machine only if no other host is given.
 
     Parameters
     ----------
@@ -294,6 +294,8 @@ def run(plant: str, *, port: int, show: bool) -> None:
     port : int
     show : bool
         Whether to open a browser.
+    host : str
+        Address that is served on.
 
     Raises
     ------
@@ -312,7 +314,7 @@ def run(plant: str, *, port: int, show: bool) -> None:
         Page(sessions[visitor], lambda opened: sessions.update({visitor: opened}))
 
     ui.run(
-        host="127.0.0.1",
+        host=host,
         port=port,
         show=show,
         reload=False,

@@ -175,7 +175,7 @@ def test_a_target_that_is_clicked_shows_its_schedule(visit):
     visitor.sees("1 cost")
     assert float(visitor.field("P").get_attribute("value")) > 0
     # And one far outside: it cannot be made, and the page says why.
-    visitor.write("P", "1000")
+    visitor.write("P", "25")
     visitor.press("Can this be made")
     visitor.sees("Short by")
     visitor.driver.refresh()  # what was found is still there

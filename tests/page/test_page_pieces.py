@@ -251,3 +251,17 @@ def test_a_drawing_keeps_its_words():
     assert 'width="100%"' in drawing
     for name in ("S8", "Heating"):
         assert name in drawing
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [((), "on this machine only"), (("--host", "0.0.0.0"), "whoever reaches it")]
+)
+def test_the_page_is_this_machine_s_unless_told_otherwise(host, told, monkeypatch, capsys):
+    from stnopt.cli import main
+    from stnopt.page import app
+
+    served = {}
+    monkeypatch.setattr(app, "run", lambda plant, **how: served.update(how, plant=plant))
+    assert main(["page", "ex2", "--no-browser", *host]) == 0
+    assert served["host"] == (host[1] if host else "127.0.0.1")
+    assert told in capsys.readouterr().err
