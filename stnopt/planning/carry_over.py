@@ -24,8 +24,7 @@ from stnopt.planning.plan import PeriodCheck, Plan, PlanSearch, Verification
 from stnopt.planning.plan_sums import other_costs, sum_problems
 from stnopt.planning.production_limits import WithinLimits, add_sums
 from stnopt.planning.prove import limit_by_sums, most_by_sums, prove_limit
-from stnopt.planning.question import PeriodQuestion, period_questions
-from stnopt.planning.schedule_period import cost_of
+from stnopt.planning.question import PeriodQuestion, cost_of, period_questions
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.solvers.result import Status

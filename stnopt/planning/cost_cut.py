@@ -43,11 +43,13 @@ def add_cost_cuts(
     make: Mapping[str, Any],
     cost: Any,
     upper: NDArray[np.float64],
+    little: NDArray[np.float64],
 ) -> None:
     """Require cost >= base + weights . make wherever make >= lower.
 
     Where a corner is not the origin, a binary per coordinate says that production is below it;
-    the cut is then lifted by the most that it can ask for within `upper`.
+    the cut is then lifted by the most that it can ask for within `upper`. Below a corner of at most
+    `little`, nothing is made: zeros there leave the model a relaxation.
     """
     block.CUTS = pyo.RangeSet(0, len(cuts) - 1)
     corners = [
@@ -58,12 +60,14 @@ def add_cost_cuts(
     ]
     block.is_below = pyo.Var([(i, p) for i, p, _ in corners], domain=pyo.Binary)
     level = {(i, p): x for i, p, x in corners}
+    nothing = dict(zip(cuts[0].products, little, strict=True)) if cuts else {}
     most = {p: float(u) for p, u in zip(cuts[0].products, upper, strict=True)} if cuts else {}
 
     @block.Constraint(list(level))
     def below_corner(b: Any, i: int, product: str) -> Any:
         x = level[i, product]
-        return make[product] <= x + max(0.0, most[product] - x) * (1 - b.is_below[i, product])
+        low = 0.0 if x <= nothing[product] else x
+        return make[product] <= low + max(0.0, most[product] - low) * (1 - b.is_below[i, product])
 
     @block.Constraint(block.CUTS)
     def cost_above_plane(b: Any, i: int) -> Any:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
 
+#: Too little of a product to be planned: a share of the most of it, and so many tolerances.
+_LITTLE, _LITTLE_TOLERANCES = 1e-4, 10.0
+
 Verdict = Literal["feasible", "infeasible", "infeasible at event points", "undecided"]
 
 
@@ -75,6 +78,12 @@ class Knowledge:
     answers: dict[tuple[object, ...], Answer] = field(default_factory=dict)
     cost_cuts: dict[str, list[CostCut]] = field(default_factory=dict)
 
+    @property
+    def little(self) -> NDArray[np.float64]:
+        """What of each product is too little to be planned: it costs a batch, and is worth none."""
+        tolerance = _LITTLE_TOLERANCES * self.question.tolerance
+        return np.maximum(tolerance, np.where(np.isfinite(self.upper), _LITTLE * self.upper, 0.0))
+
     def key_of(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> tuple[object, ...]:
         """Return what stands for amounts that are the same, at the same costs."""
         steps = np.round(amounts / np.maximum(question.tolerance, 1e-12)).astype(np.int64)
@@ -97,8 +106,25 @@ class Knowledge:
         slack = float(self.question.tolerance.max())
         return any(limit.excludes(amounts[None, :], slack)[0] for limit in limits)
 
+    def cuts_of(self, question: PeriodQuestion) -> list[CostCut]:
+        """Return what is proven of the costs of a question of this plant and horizon."""
+        return self.cost_cuts.get(question.cost_key, [])
+
     def add_schedule(self, schedule: Schedule) -> None:
-        """Remember what a checked schedule makes."""
+        """Remember what a checked schedule makes, unless another makes it with no more batches.
+
+        Nor may they cost more: a batch's own cost, not what it consumes.
+        """
         amounts = self.question.amounts(schedule.final_stock)
-        if not any(np.all(amounts <= known + self.question.tolerance) for known, _ in self.made):
+        n_batches, cost = len(schedule.batches), self._cost_of_batches(schedule)
+        if not any(
+            np.all(amounts <= known + self.question.tolerance)
+            and len(other.batches) <= n_batches
+            and self._cost_of_batches(other) <= cost + 1e-9
+            for known, other in self.made
+        ):
             self.made.append((amounts, schedule))
+
+    def _cost_of_batches(self, schedule: Schedule) -> float:
+        tasks = self.question.network.tasks
+        return sum(tasks[batch.task].units[batch.unit].fixed_cost for batch in schedule.batches)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import pyomo.environ as pyo
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningRegion
+
+KnownCosts: TypeAlias = "tuple[Sequence[CostCut], NDArray[np.float64], NDArray[np.float64]]"
+"""Cost cuts, the most that is made of each product, and what is too little to be made."""
 
 #: An amount below this share of the plan's largest is rounding.
 _ROUNDING = 1e-9
@@ -83,8 +86,7 @@ def write_model(
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
     *,
-    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]]
-    | None = None,
+    cost_cuts: Mapping[tuple[str, str], KnownCosts] | None = None,
     with_sums: bool = True,
 ) -> pyo.ConcreteModel:
     """Build the model with some limits of production per facility and period.
@@ -95,8 +97,9 @@ def write_model(
     questions : mapping
         Of `period_questions`.
     limits : mapping of (facility, period) to sequence of ProductionLimit
-    cost_cuts : mapping of (facility, period) to (sequence of CostCut, (p,) array), optional
-        What production costs at least, beside its sums, and the most that is made.
+    cost_cuts : mapping of (facility, period) to (sequence of CostCut, (p,) array, (p,) array)
+        What production costs at least, beside its sums; the most that is made; and what is too
+        little to be made.
     with_sums : bool
         Whether production is limited, and its cost bounded, by sums over unit hours and recipes.
     """
@@ -112,8 +115,7 @@ def add_production(
     questions: Mapping[tuple[str, str], PeriodQuestion],
     limits: Mapping[tuple[str, str], Sequence[ProductionLimit]],
     *,
-    cost_cuts: Mapping[tuple[str, str], tuple[Sequence[CostCut], NDArray[np.float64]]]
-    | None = None,
+    cost_cuts: Mapping[tuple[str, str], KnownCosts] | None = None,
     with_sums: bool = True,
 ) -> None:
     """Add what the plants make: sums whose cost no schedule is below, limits and cost cuts.
@@ -134,9 +136,9 @@ def add_production(
             cost = add_sums(block, question, make)
             block.cost_in_sums = pyo.Constraint(expr=m.production_cost[key] >= cost)
         if key in cost_cuts:
-            cuts, upper = cost_cuts[key]
+            cuts, upper, little = cost_cuts[key]
             block.dearer = pyo.Block()
-            add_cost_cuts(block.dearer, cuts, make, m.production_cost[key], upper)
+            add_cost_cuts(block.dearer, cuts, make, m.production_cost[key], upper, little)
         for number, limit in enumerate(limits.get(key, ())):
             part = pyo.Block()
             block.add_component(f"limit_{number}", part)

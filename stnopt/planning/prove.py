@@ -140,24 +140,27 @@ def prove_cost(
     prices: Sequence[float],
     *,
     time_limit: float,
-) -> CostCut | None:
+) -> tuple[CostCut | None, Schedule | None]:
     """Bound the cost of production above a corner from below by a plane, for any schedule.
 
     No schedule that makes at least `lower` has ``prices @ amounts - cost`` above a bound, so that
-    whoever makes at least z there pays at least ``prices @ z - bound``.
+    whoever makes at least z there pays at least ``prices @ z - bound``. The schedule that was found
+    with it may be a cheap one for what it makes.
     """
     network = valued(question.network, dict(zip(question.products, prices, strict=True)))
     problem = Problem(objective="profit", horizon=question.horizon, targets=question.targets(lower))
     answer = solve_for_any_schedule(
         Question(network=network, problem=problem), time_limit=time_limit, relative_gap=_GAP
     )
+    schedule = None if answer is None else answer.schedule
     bound = None if answer is None else answer.result.bound
     if bound is None or not math.isfinite(bound):
-        return None
+        return None, schedule
     paid = float(np.array(prices) @ np.array(lower))
-    return CostCut(
+    cut = CostCut(
         products=question.products,
         lower=tuple(map(float, lower)),
         weights=tuple(map(float, prices)),
         base=-float(bound) - _ROUNDING * max(abs(bound), paid),
     )
+    return cut, schedule

@@ -12,6 +12,7 @@ import numpy as np
 from stnopt.feasibility.directions import weigh_products
 from stnopt.plant.problem import Problem
 from stnopt.plant.tolerance import amount_tolerance
+from stnopt.scheduling.schedule import schedule_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from stnopt.planning.problem import PlanningProblem
     from stnopt.plant.network import Network
+    from stnopt.scheduling.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,6 +73,11 @@ class PeriodQuestion:
     def amounts(self, stock: Mapping[str, float]) -> NDArray[np.float64]:
         """Return the products' amounts in a final stock, in order."""
         return np.array([max(0.0, stock.get(product, 0.0)) for product in self.products])
+
+
+def cost_of(schedule: Schedule, question: PeriodQuestion) -> float:
+    """Return what a schedule's raw materials and batches cost."""
+    return schedule_value(schedule, question.network, "cost")
 
 
 def valued(network: Network, prices: Mapping[str, float]) -> Network:

@@ -29,6 +29,8 @@ _PER_ROUND = 6
 _BEYOND = 5e-4
 #: Corners that are tried for one product: each finds a schedule nearer to the point, or a proof.
 _TRIES = 4
+#: What a product's largest amount counts beside that of the one that is asked for.
+_LITTLE = 5e-4
 #: Shares of a point for which a schedule is sought where nothing can be proven of it.
 _NEARER = (1.0, 0.85, 0.7, 0.5)
 #: Of the seconds for a question, what each of these may take.
@@ -45,11 +47,13 @@ class Refiner:
     n_jobs: int = 1
     asked: set[tuple[object, ...]] = field(default_factory=set)
     hard: set[str] = field(default_factory=set)
-    undecided: dict[tuple[object, ...], str] = field(default_factory=dict)
+    undecided: dict[str, tuple[PeriodQuestion, NDArray[np.float64]]] = field(default_factory=dict)
 
     def open_questions(self) -> Iterator[str]:
-        """Say what could not be decided."""
-        yield from dict.fromkeys(self.undecided.values())
+        """Say what could not be decided, and was not settled later."""
+        for said, (question, amounts) in self.undecided.items():
+            if not self._is_settled(self.book.of(question), amounts):
+                yield said
 
     def refine(
         self,
@@ -160,7 +164,8 @@ class Refiner:
         for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
             for _ in range(_TRIES):
                 corner = _lowest_corner(knowledge, amounts, j)
-                reach = self._prove(knowledge, corner, np.eye(len(amounts))[j], search=True)
+                weights = _mostly(knowledge.upper, j)
+                reach = self._prove(knowledge, corner, weights, search=True)
                 learned |= reach is not None
                 if reach is None or self._is_settled(knowledge, amounts) or self.remaining() <= 0:
                     break
@@ -173,9 +178,8 @@ class Refiner:
     def _leave_open(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> None:
         question = knowledge.question
         asked = ", ".join(f"{a:.4g} of {p}" for p, a in question.targets(amounts).items())
-        self.undecided[knowledge.key_of(question, amounts)] = (
-            f"whether {question.network.name} can make {asked} in {question.horizon:g}"
-        )
+        said = f"whether {question.network.name} can make {asked} in {question.horizon:g}"
+        self.undecided[said] = (question, amounts)
 
     def _approach(
         self, knowledge: Knowledge, amounts: NDArray[np.float64], weights: NDArray[np.float64]
@@ -251,6 +255,17 @@ def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np
     beyond = (normals @ amounts) / np.maximum(offsets, 1e-12)
     best = normals[int(np.argmax(beyond))]
     return best / best.sum() if best.sum() > 0 else even / even.sum()
+
+
+def _mostly(upper: NDArray[np.float64], j: int) -> NDArray[np.float64]:
+    """Return weights of product j that count the others a little.
+
+    Of all schedules with as much of j, the one that makes most of the others says most.
+    """
+    scale = np.where(np.isfinite(upper) & (upper > 0), upper, 1.0)
+    weights = _LITTLE * scale[j] / scale
+    weights[j] = 1.0
+    return weights
 
 
 def _lowest_corner(

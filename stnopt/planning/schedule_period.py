@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.planning.fewer_batches import costs_in_steps, leave_out_batches
 from stnopt.planning.knowledge import Answer
-from stnopt.scheduling.schedule import schedule_value
+from stnopt.planning.question import cost_of
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.improve import improve_schedule
@@ -63,6 +64,7 @@ def schedule_period(
     least = None
     if why_not_long_horizon(Question(network=network, problem=wanted)) is None:
         least = bound_by_capacity(network, wanted)
+    least = max([least or 0.0, *(cut.at(amounts) for cut in knowledge.cuts_of(question))])
     best = _retime(knowledge, question, amounts, least)
     searched = False
     verdict: Verdict = "undecided"
@@ -90,16 +92,11 @@ def schedule_period(
     return answer, searched
 
 
-def cost_of(schedule: Schedule, question: PeriodQuestion) -> float:
-    """Return what a schedule's raw materials and batches cost."""
-    return schedule_value(schedule, question.network, "cost")
-
-
 def _retime(
     knowledge: Knowledge,
     question: PeriodQuestion,
     amounts: NDArray[np.float64],
-    least: float | None,
+    least: float,
 ) -> Schedule | None:
     """Give the nearest known schedules other times and sizes; return the cheapest that will do."""
     wanted = question.problem(np.maximum(amounts - question.tolerance / 2, 0.0))
@@ -113,6 +110,7 @@ def _retime(
         return float(np.maximum(-apart, 0.0).sum()), float(np.maximum(apart, 0.0).sum())
 
     nearest = sorted(knowledge.made, key=lambda known: distance(known[0]))[:_RETIMED]
+    enough = least + _DEARER * abs(least) + 1e-9
     best, cheapest = None, np.inf
     for made, known in nearest:
         try:
@@ -128,6 +126,8 @@ def _retime(
         cost = cost_of(schedule, question)
         if cost < cheapest:
             best, cheapest = schedule, cost
-        if least is not None and cheapest <= least + _DEARER * abs(least) + 1e-9:
+        if cheapest <= enough:
             break
+    if best is not None and cheapest > enough and costs_in_steps(question):
+        best = leave_out_batches(best, question, wanted)
     return best

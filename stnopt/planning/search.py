@@ -136,6 +136,9 @@ class PlanSearcher:
                 return "no further gain"
             asked = inner is not None and self._ask_costs(inner)
             asked |= outer is not None and self._ask(outer)
+            if not asked and outer is not None:
+                # all of it is known to be feasible: what keeps the bound low is what it costs
+                asked = self._ask_costs(self._verify(outer))
             idle = 0 if asked or before != (self.bound, self.cost) else idle + 1
             if idle >= _PATIENCE or (not asked and before == (self.bound, self.cost)):
                 return "no further gain"
@@ -203,9 +206,10 @@ class PlanSearcher:
         cuts = {}
         for key, question in self.questions.items():
             known = self.book.of(question)
-            found = known.cost_cuts.get(question.cost_key, [])
+            found = known.cuts_of(question)
             if found:
-                cuts[key] = (found, known.upper)
+                little = np.zeros(len(known.upper)) if proven else known.little
+                cuts[key] = (found, known.upper, little)
         model = self.asked.write(limits, cuts)
         limit = min(_MODEL_LIMIT, max(self.remaining(), 1.0))
         result = solve(model, relative_gap=max(_SHARE * self.relative_gap, 1e-6), time_limit=limit)

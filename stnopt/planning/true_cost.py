@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.planning.fewer_batches import costs_in_steps
 from stnopt.planning.prove import prove_cost
-from stnopt.planning.schedule_period import cost_of
+from stnopt.planning.question import cost_of
+from stnopt.planning.schedule_period import schedule_period
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.improve import improve_schedule
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.planning.book import KnowledgeBook
+    from stnopt.planning.cost_cut import CostCut
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
 
@@ -32,6 +36,12 @@ _CORNERS = (0.9, 0.97, 0.995)
 _NEAR = 0.8
 #: Share of the difference that makes a cut worth keeping.
 _USEFUL = 0.05
+#: Share of the seconds for a question that the search for a cheaper schedule may take.
+_SEARCH = 0.25
+#: Share of its cost by which a schedule must be cheaper than another.
+_LESS = 1e-5
+#: Shares to which a corner is lowered where costs rise in steps, beside none and a little.
+_LOWER = (0.5,)
 #: Share of an amount by which production is lessened to see what it costs.
 _STEP = 0.01
 
@@ -68,13 +78,17 @@ class CostRefiner:
             if cost - self.least_cost(question, amounts) <= _DEARER * abs(cost):
                 continue
             knowledge = self.book.of(question)
-            key = knowledge.key_of(question, amounts)
+            answered = knowledge.key_of(question, amounts)
+            key = (*answered, round(cost, 6))
             if key in self.asked:
                 continue
             self.asked.add(key)
             n_asked += 1
             report("ask what production costs")
             learned |= self._cut(question, amounts, schedule)
+            # what came with the proofs may be a cheaper one for these amounts
+            knowledge.answers.pop(answered, None)
+            learned |= self._search_cheaper(question, amounts)
             self.book.save(question)
         return learned
 
@@ -82,7 +96,7 @@ class CostRefiner:
         """Return what some amounts are known to cost at least."""
         sums = bound_by_capacity(question.network, question.problem(amounts))
         least = 0.0 if sums is None or not np.isfinite(sums) else sums
-        cuts = self.book.of(question).cost_cuts.get(question.cost_key, [])
+        cuts = self.book.of(question).cuts_of(question)
         return max([least, *(cut.at(amounts) for cut in cuts)])
 
     def _cut(
@@ -93,24 +107,78 @@ class CostRefiner:
         beside = made > amounts * (1 + 1e-4) + question.tolerance
         prices = _marginal_costs(question, amounts, schedule, beside)
         cost, known = cost_of(schedule, question), self.least_cost(question, amounts)
-        cuts = self.book.of(question).cost_cuts.setdefault(question.cost_key, [])
         best, most = None, _USEFUL * (cost - known)
+        near = _NEAR * (cost - known)
+        # more than is asked for may be a by-product, or the least batch of what is asked for
+        least = np.minimum(self.book.of(question).little, _CORNERS[0] * amounts)
         for share in _CORNERS:
-            if self.remaining() <= 0:
+            for some in (0.0, least) if beside.any() else (0.0,):
+                cut = self._prove(question, np.where(beside, some, share * amounts), prices)
+                if cut is not None and cut.at(amounts) - known > most:
+                    best, most = cut, cut.at(amounts) - known
+                if most > near:
+                    break
+            if most > near:
                 break
-            lower = np.where(beside, 0.0, share * amounts)
-            limit = min(self.period_limit, max(self.remaining(), 0.5))
-            cut = prove_cost(question, list(lower), list(prices), time_limit=limit)
-            if cut is None:
-                continue
-            gained = cut.at(amounts) - known
-            if gained > most:
-                best, most = cut, gained
-            if gained > _NEAR * (cost - known):
-                break
+        if best is not None and costs_in_steps(question):
+            best = self._lowered(question, amounts, best, known + _NEAR * most)
         if best is not None:
-            cuts.append(best)
+            cuts = self.book.of(question).cost_cuts
+            cuts.setdefault(question.cost_key, []).append(best)
         return best is not None
+
+    def _search_cheaper(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
+        """Search for a schedule where all known ones cost more than is proven; whether one came."""
+        limit = min(_SEARCH * self.period_limit, self.remaining())
+        if limit <= 0:
+            return False
+        knowledge = self.book.of(question)
+        known, _ = schedule_period(knowledge, question, amounts, time_limit=limit, may_search=False)
+        if known.schedule is None:
+            return False
+        cost = cost_of(known.schedule, question)
+        if cost <= self.least_cost(question, amounts) + _DEARER * abs(cost) + 1e-9:
+            return False
+        found = find_schedule(
+            question.network, question.problem(amounts), time_limit=limit, proof_limit=0
+        )
+        if found.schedule is None or cost_of(found.schedule, question) >= cost - _LESS * abs(cost):
+            return False
+        knowledge.answers.pop(knowledge.key_of(question, amounts), None)
+        knowledge.made.append((question.amounts(found.schedule.final_stock), found.schedule))
+        return True
+
+    def _lowered(
+        self, question: PeriodQuestion, amounts: NDArray[np.float64], cut: CostCut, enough: float
+    ) -> CostCut:
+        """Lower a cut's corner, product by product, as long as it still asks for enough."""
+        best = cut
+        little = self.book.of(question).little
+        for j in range(len(amounts)):
+            for level in (0.0, little[j], *(share * amounts[j] for share in _LOWER)):
+                lower = np.array(best.lower)
+                if lower[j] <= level:
+                    break
+                lower[j] = level
+                found = self._prove(question, lower, np.array(best.weights))
+                if found is not None and found.at(amounts) >= enough:
+                    best = found
+                    break
+        return best
+
+    def _prove(
+        self,
+        question: PeriodQuestion,
+        lower: NDArray[np.float64],
+        prices: NDArray[np.float64],
+    ) -> CostCut | None:
+        if self.remaining() <= 0:
+            return None
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        cut, schedule = prove_cost(question, list(lower), list(prices), time_limit=limit)
+        if schedule is not None:
+            self.book.of(question).add_schedule(schedule)
+        return cut
 
 
 def _marginal_costs(

@@ -14,8 +14,8 @@ from stnopt.planning.carry_over import check_carried
 from stnopt.planning.plan import PeriodCheck, Plan, Verification
 from stnopt.planning.plan_sums import check_names
 from stnopt.planning.problem import PlanningProblem
-from stnopt.planning.question import period_questions
-from stnopt.planning.schedule_period import cost_of, schedule_period
+from stnopt.planning.question import cost_of, period_questions
+from stnopt.planning.schedule_period import schedule_period
 from stnopt.planning.shortfall import nearest
 from stnopt.planning.store import PlanStore
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from stnopt.plant.calendar import merge_periods
 from stnopt.scheduling.search.opening import open_with_amounts
+from stnopt.scheduling.search.period_sizes import limit_sizes_by_time
 from stnopt.scheduling.search.unstored import add_waits, find_waits
 from stnopt.scheduling.search.worth import (
     Improve,
@@ -405,7 +406,8 @@ def _add_durations(sums: _Sums) -> None:
 
     ended[k] <= started[j] for the first point j >= k - shortest duration;
     ended[k] >= started[j] for the last point j <= k - longest duration;
-    started[k] = 0 before the task can start at all, ended[k] = 0 up to the shortest duration.
+    started[k] = 0 before the task can start at all, ended[k] = 0 up to the shortest duration;
+    where a duration grows with the size, between the two (`limit_sizes_by_time`).
     """
     rows, points = sums.rows, sums.points
     for number, fit in enumerate(sums.fits):
@@ -429,6 +431,10 @@ def _add_durations(sums: _Sums) -> None:
                 rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
                 if longest_ago[k] >= 0:
                     rows.row([(done[k], 1.0), (begun[longest_ago[k]], -1.0)], lower=0.0)
+        if not sums.periods(fit.unit, "paused"):
+            columns = (sums.started, sums.ended, sums.n_started, sums.n_ended)
+            each = tuple(of[number] for of in columns)
+            limit_sizes_by_time(rows, fit, points, each, earliest=earliest, same=sums.same)
 
 
 def _add_unit_hours(sums: _Sums) -> None:

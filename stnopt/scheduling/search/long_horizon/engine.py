@@ -11,6 +11,7 @@ import numpy as np
 
 from stnopt.errors import UnsupportedModelError
 from stnopt.plant.demands import demanded_rules
+from stnopt.plant.objective import OBJECTIVES
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
@@ -333,9 +334,9 @@ class _Search:
             )
         else:
             hopeless = set()
-        if not hopeless:
-            return self.problem
         left = tuple(order for order in self.problem.orders if order.id not in hopeless)
+        if not (hopeless and left):
+            return self.problem
         return replace(self.problem, orders=left)
 
     def shorten(self) -> None:
@@ -396,7 +397,7 @@ class _Search:
             improve=self.measured,
             most_missing=self.most_missing,
             time_limit=_BOUND_SHARE * self.time_limit,
-            whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
+            whole_batches=OBJECTIVES[self.problem.objective].needs == "demand",
             tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
             known=self.bound or 0.0,
         )
