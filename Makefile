@@ -6,11 +6,16 @@ NEWEST ?= .venv-newest
 # A third, with the lowest version of everything that pyproject.toml names.
 LOWEST ?= .venv-lowest
 PY := $(VENV)/bin/python
+# Processes that share the tests: a number, or the cores there are, four at most; 0 is this one alone.
+JOBS ?= logical
+# Threads of linear algebra in each of them would only take the cores from each other.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+PYTEST := -q -n $(JOBS) --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
 .NOTPARALLEL:
-.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image lock clean
+.PHONY: help reproduce test test-long test-newest test-lowest bench lint style types imports spelling docs image page-image lock clean
 
 help:
 	@echo "make reproduce   the paper's study, written to results/kumawat_2021/"
@@ -22,6 +27,7 @@ help:
 	@echo "make lint        style, types, import contract, spelling"
 	@echo "make docs        the documentation, written to docs/_build/html/"
 	@echo "make image       the container of the reactor's model (docker, podman or buildah)"
+	@echo "make page-image  the container of the planner's page"
 	@echo "make lock        choose the versions in uv.lock and constraints.txt anew"
 	@echo "make clean       remove caches and built files"
 	@echo
@@ -31,21 +37,22 @@ reproduce: $(VENV)/.with-test
 	MPLBACKEND=Agg $(PY) case_studies/kumawat_2021/run.py
 
 test: $(VENV)/.with-test
-	$(PY) -m pytest -q -m "not long"
+	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m "not long"
 
-# What takes more than 2 CPU seconds a test (marked "long"), so that `make test` stays below 5 min.
+# What takes some CPU seconds and more cases of what quick ones show (marked "long"): `make test`
+# is kept below 5 CPU minutes.
 test-long: $(VENV)/.with-test
-	$(PY) -m pytest -q -m long
+	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m long
 
 # Meets each door: solvers, search, labels, learned regions, embedding, figures, the reactor.
 test-newest: $(NEWEST)/.with-test
 	$(NEWEST)/bin/python -m pip list --format=freeze | grep -iE '^(highspy|numpy|pandas|pyomo|scikit-learn|scipy)='
-	$(NEWEST)/bin/python -m pytest -q $(QUICK_TESTS)
+	$(ONE_THREAD) $(NEWEST)/bin/python -m pytest $(PYTEST) $(QUICK_TESTS)
 
 # Packages that old may use what the newest Python or the packages below them call outdated.
 test-lowest: $(LOWEST)/.with-test
 	$(LOWEST)/bin/python -m pip list --format=freeze | grep -iE '^(highspy|numpy|pandas|pyomo|scikit-learn|scipy)='
-	$(LOWEST)/bin/python -m pytest -q -W ignore::DeprecationWarning -W ignore::FutureWarning $(QUICK_TESTS)
+	$(ONE_THREAD) $(LOWEST)/bin/python -m pytest $(PYTEST) -W ignore::DeprecationWarning -W ignore::FutureWarning $(QUICK_TESTS)
 
 bench: $(VENV)/.with-bench
 	$(PY) benchmarks/run.py
@@ -73,6 +80,9 @@ docs: $(VENV)/.with-docs
 # BASE=... and RUNTIME=... choose the base images.
 image:
 	container/build.sh
+
+page-image:
+	container/build.sh stnopt-page container/Containerfile.page
 
 # The addresses that uv writes into its lock belong to whoever locked: only names, versions and
 # markers are kept. Without the project's own requirements uv takes the lock for out of date, so

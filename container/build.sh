@@ -1,11 +1,11 @@
 #!/bin/sh
-# Build the image with whatever builder works here: docker, podman or buildah.
-#   container/build.sh [TAG]
+# Build an image with whatever builder works here: docker, podman or buildah.
+#   container/build.sh [TAG [CONTAINERFILE]]
 # BASE and RUNTIME choose the base images, IMAGE_OPTIONS adds options of the builder.
 set -eu
 cd "$(dirname "$0")/.."
 tag=${1:-reactor-yield}
-set -- -f container/Containerfile -t "$tag"
+set -- -f "${2:-container/Containerfile}" -t "$tag"
 [ -z "${BASE:-}" ] || set -- "$@" --build-arg "BASE=$BASE"
 [ -z "${RUNTIME:-}" ] || set -- "$@" --build-arg "RUNTIME=$RUNTIME"
 # A client without its daemon is no builder.

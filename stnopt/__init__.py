@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from stnopt.plant.recipe import State as State
     from stnopt.plant.recipe import Suitability as Suitability
     from stnopt.plant.recipe import Task as Task
-    from stnopt.plant.rules import CleanAfter as CleanAfter
     from stnopt.plant.rules import Unit as Unit
     from stnopt.plant.rules import Utility as Utility
     from stnopt.plant.source import list_examples as list_examples
@@ -80,6 +79,7 @@ if TYPE_CHECKING:
     from stnopt.plant.state import PlantState as PlantState
     from stnopt.plant.state import RunningBatch as RunningBatch
     from stnopt.plant.tables.write import write_tables as write_tables
+    from stnopt.plant.unit_rules.clean_after import CleanAfter as CleanAfter
     from stnopt.plot import plot_frontier as plot_frontier
     from stnopt.plot import plot_gantt as plot_gantt
     from stnopt.plot import plot_network as plot_network
@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from stnopt.plot import plot_region as plot_region
     from stnopt.plot import plot_samples as plot_samples
     from stnopt.plot import plot_stock as plot_stock
+    from stnopt.plot import plot_utility as plot_utility
     from stnopt.scheduling.cut import from_time as from_time
     from stnopt.scheduling.cut import rest_of as rest_of
     from stnopt.scheduling.cut import state_at as state_at
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.replay import Violation as Violation
     from stnopt.scheduling.replay import find_violations as find_violations
     from stnopt.scheduling.replay import replay_stock as replay_stock
+    from stnopt.scheduling.replay import replay_utility as replay_utility
     from stnopt.scheduling.schedule import Batch as Batch
     from stnopt.scheduling.schedule import Schedule as Schedule
     from stnopt.scheduling.schedule import schedule_value as schedule_value
@@ -127,7 +129,7 @@ _MODULES = {
     "Attempt": "stnopt.scheduling.search.result",
     "Batch": "stnopt.scheduling.schedule",
     "CertifiedRegion": "stnopt.feasibility.certified_region",
-    "CleanAfter": "stnopt.plant.rules",
+    "CleanAfter": "stnopt.plant.unit_rules.clean_after",
     "Delivery": "stnopt.plant.problem",
     "FitReport": "stnopt.feasibility.classifier",
     "FittedRegion": "stnopt.feasibility.classifier",
@@ -196,6 +198,7 @@ _MODULES = {
     "plot_region": "stnopt.plot",
     "plot_samples": "stnopt.plot",
     "plot_stock": "stnopt.plot",
+    "plot_utility": "stnopt.plot",
     "read_schedule": "stnopt.scheduling.schedule_file",
     "read_network": "stnopt.plant.read",
     "read_problem": "stnopt.plant.read",
@@ -203,6 +206,7 @@ _MODULES = {
     "reduce_region": "stnopt.embedding.reduction",
     "region_from_sklearn": "stnopt.feasibility.classifier",
     "replay_stock": "stnopt.scheduling.replay",
+    "replay_utility": "stnopt.scheduling.replay",
     "require_deliveries": "stnopt.scheduling.model",
     "require_targets": "stnopt.scheduling.model",
     "require_value": "stnopt.scheduling.model",

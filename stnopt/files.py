@@ -15,18 +15,21 @@ from __future__ import annotations
 import codecs
 import csv
 import errno
+import hashlib
 import io
+import json
 import os
 import re
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
 _DELIMITERS = (",", ";", "\t")
@@ -36,6 +39,8 @@ _MAGIC = {b"PK\x03\x04": "a zip or Excel file", b"\x1f\x8b": "a gzip file", b"PA
 _COMMENT = "# "
 #: A byte beyond any content, for systems where a lock forbids others to read.
 _LOCKED_BYTE = 2**40
+#: So many hexadecimal digits of a checksum tell what was damaged from what was not.
+_CHECK_LENGTH = 16
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -193,6 +198,70 @@ def lock_file(handle: int, what: str) -> None:
                 f"{what} is in use by another process; wait for it, or choose another file"
             ) from error
         # Some network file systems cannot lock.
+
+
+class RecordLog:
+    """The end of an open file to which records are added, each one line of JSON with a checksum.
+
+    Records are flushed to the disk at once, and whole. While the disk is full they are kept in
+    memory, a warning says so, and every later write tries again.
+
+    Parameters
+    ----------
+    handle : int
+        Of a file open for reading and writing; it is closed with the log.
+    end : int
+        Where the last whole record ends; what lies behind it is overwritten.
+    what : str
+        What to call it in the warning.
+    """
+
+    def __init__(self, handle: int, end: int, what: str) -> None:
+        self._handle, self._end, self._what = handle, end, what
+        self._pending = b""
+
+    def add(self, *records: Mapping[str, Any]) -> None:
+        """Add records."""
+        signed = ({**each, "check": record_check(each)} for each in records)
+        self.add_lines(b"".join(json.dumps(each).encode() + b"\n" for each in signed))
+
+    def add_lines(self, lines: bytes) -> None:
+        """Write whole lines or none: what a full disk cut off is taken back."""
+        already = bool(self._pending)
+        self._pending += lines
+        try:
+            os.ftruncate(self._handle, self._end)
+            os.lseek(self._handle, self._end, os.SEEK_SET)
+            rest = memoryview(self._pending)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            os.ftruncate(self._handle, self._end)
+            if not already:
+                warnings.warn(
+                    f"{self._what} cannot be written ({error}); the work goes on, and what it "
+                    "learns is written once there is room",
+                    UserWarning,
+                    stacklevel=4,
+                )
+            return
+        self._end += len(self._pending)
+        self._pending = b""
+
+    def close(self) -> None:
+        """Try once more to write what the disk refused, and close the file."""
+        try:
+            if self._pending:
+                self.add_lines(b"")
+        finally:
+            os.close(self._handle)
+
+
+def record_check(record: Mapping[str, Any]) -> str:
+    """Return the checksum of a record, whatever the order of its keys."""
+    text = json.dumps(dict(record), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_CHECK_LENGTH]
 
 
 def _not_written(path: Path | str, error: Exception) -> InvalidInputError:
@@ -416,6 +485,19 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return "_" not in text
+
+
+def parse_number(text: str) -> float:
+    """Return the number that a text is, with a decimal point.
+
+    Raises
+    ------
+    ValueError
+        If it is none; Python would read 1_000 as one.
+    """
+    if not is_number(text):
+        raise ValueError(f"expected a number, got {text!r}")
+    return float(text)
 
 
 def refuse_lines(problems: Sequence[tuple[str, str]], where: str, *, most: int = 50) -> None:

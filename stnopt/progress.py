@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+_LOG = logging.getLogger(__name__)
 
 #: Seconds after which a call without a time limit says what it is doing.
 SILENT_SECONDS = 10.0
@@ -74,6 +77,7 @@ class ProgressLine:
         """Say what begins now, as one more of the count."""
         self._count += 1
         self._text = text
+        _LOG.debug("%s: %s", self._what, text)
         if self._is_due:
             self._show(at_once=True)
 

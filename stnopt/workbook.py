@@ -258,3 +258,11 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime.time):
         return f"{value:%H:%M}"
     return value
+
+
+def start_pages_at(page: Any, rows: Iterable[int]) -> None:
+    """Let a new printed page begin above each of these rows of a sheet."""
+    from openpyxl.worksheet.pagebreak import Break
+
+    for row in rows:
+        page.row_breaks.append(Break(id=row - 1))

@@ -12,6 +12,15 @@ settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the seeds that a test draws from, those after the first few (`few_seeds`) take long."""
+    for item in items:
+        few = item.get_closest_marker("few_seeds")
+        if few is not None and item.callspec.indices["seed"] >= few.args[0]:
+            item.add_marker("long")
+
+
 @pytest.fixture(autouse=True)
 def _no_proof_is_cut(monkeypatch):
     """A search without limits gives its proofs 20 s at least: whether they do must not matter."""

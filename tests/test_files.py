@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import signal
 
@@ -11,7 +13,16 @@ import pytest
 from stnopt.cli import main
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.samples import TargetSamples
-from stnopt.files import check_file, check_folder, files_together, read_table, write_text
+from stnopt.files import (
+    RecordLog,
+    check_file,
+    check_folder,
+    files_together,
+    parse_number,
+    read_table,
+    record_check,
+    write_text,
+)
 
 
 def test_a_disk_that_refuses_leaves_what_was_there(tmp_path):
@@ -189,3 +200,31 @@ def test_samples_are_written_whole(tmp_path):
     samples.to_csv(tmp_path / "s.csv")
     assert [each.name for each in tmp_path.iterdir()] == ["s.csv"]
     assert TargetSamples.from_csv(tmp_path / "s.csv") == samples
+
+
+def test_records_are_whole_and_kept_until_there_is_room(tmp_path):
+    path = tmp_path / "log"
+    log = RecordLog(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), 0, "the log")
+    log.add({"n": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        with pytest.warns(UserWarning, match="the log cannot be written"):
+            log.add({"n": 2})
+        log.add({"n": 3})
+        assert len(path.read_text().splitlines()) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    log.close()
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["n"] for record in records] == [1, 2, 3]
+    for record in records:
+        assert record.pop("check") == record_check(record)
+
+
+@pytest.mark.parametrize("text", ["1_000", "", "x", "1,5"])
+def test_what_is_no_number_in_a_table_is_none_anywhere(text):
+    with pytest.raises(ValueError, match="expected a number"):
+        parse_number(text)

@@ -34,6 +34,16 @@ COMMANDS = {
     ],
 }
 POINTS = ["--events", "4", "--span", "0"]
+#: Nothing here is judged by its speed: only a command that hangs is given up.
+PATIENCE = 600.0
+
+
+def each_signal(calls, quick):
+    """Each call with each signal; some of them at once, those that are left with the long tests."""
+    return [
+        pytest.param(call, number, marks=[] if (call, number) in quick else pytest.mark.long)
+        for call, number in itertools.product(calls, (signal.SIGINT, signal.SIGTERM))
+    ]
 
 
 def interrupted(command, number, tmp_path):
@@ -53,12 +63,13 @@ def interrupted(command, number, tmp_path):
     time.sleep(4)
     assert run.poll() is None, run.communicate()
     run.send_signal(number)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=PATIENCE)
     return run.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", list(COMMANDS))
+@pytest.mark.parametrize(
+    ("command", "number"), each_signal(COMMANDS, [("schedule", signal.SIGINT)])
+)
 def test_a_command_that_is_stopped_says_what_it_has(command, number, tmp_path):
     code, out, err = interrupted(command, number, tmp_path)
     assert code == 130
@@ -141,9 +152,13 @@ def interrupting(monkeypatch, owner, name, call):
     monkeypatch.setattr(owner, name, run)
 
 
+@pytest.fixture(scope="module")
+def undisturbed():
+    return so.label_targets(EX2, TARGETS, **LABELS)
+
+
 @pytest.mark.parametrize("question", [1, 2, 4, 6])
-def test_labels_that_were_decided_are_kept(question, monkeypatch, tmp_path):
-    undisturbed = so.label_targets(EX2, TARGETS, **LABELS)
+def test_labels_that_were_decided_are_kept(question, undisturbed, monkeypatch, tmp_path):
     whole, n_solves = undisturbed.labels, undisturbed.scope["n_solves"]
     store = tmp_path / "labels.jsonl"
     with monkeypatch.context() as patched:
@@ -165,6 +180,7 @@ def test_labels_that_were_decided_are_kept(question, monkeypatch, tmp_path):
     assert "stopped" not in rest.scope
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("products", [("S9", "S8"), ("S9", "S8", "S5")])
 def test_what_is_certified_of_a_region_is_kept(products, monkeypatch):
     options = {"horizon": 6, "n_events": 4, "max_span": 0, "tolerance": 0.05}
@@ -271,8 +287,9 @@ else:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("call", ["labels", "regions"])
+@pytest.mark.parametrize(
+    ("call", "number"), each_signal(["labels", "regions"], [("labels", signal.SIGTERM)])
+)
 def test_a_call_that_is_stopped_returns(call, number, tmp_path):
     store = tmp_path / "labels.jsonl"
     run = subprocess.Popen(
@@ -288,7 +305,7 @@ def test_a_call_that_is_stopped_returns(call, number, tmp_path):
     time.sleep(2)
     assert run.poll() is None, run.communicate()
     run.send_signal(number)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, err
     assert out in ("stopped: interrupted\n", "stopped: before\n"), (out, err)
     assert "Traceback" not in err, err

@@ -13,8 +13,10 @@ FOLDERS = ("stnopt", "reactor_yield", "case_studies", "benchmarks")
 DOORS = {
     "stnopt/files.py": "it is the one that does",
     "reactor_yield/files.py": "it is the one that does",
-    "stnopt/feasibility/store.py": "a log that grows line by line; a torn last one is dropped",
     "benchmarks/drawn_searches.py": "a log of verdicts that a later run goes on with",
+    "benchmarks/damaged_files.py": "it damages files on purpose",
+    "benchmarks/round_trips.py": "a schedule's own to_csv and to_excel, which go through files",
+    "stnopt/cli/standard_input.py": "what comes in, into a temporary folder",
     "reactor_yield/serving/capture.py": "rows of the service, appended as they come",
     "stnopt/page/session.py": "an upload, into a temporary folder",
     "reactor_yield/serving/aws.py": "a download, into a temporary folder",

@@ -33,3 +33,22 @@ def test_public_hosting_runs_what_everybody_runs():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     steps = yaml.safe_load(workflow)["jobs"]["run"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["bash .ci/run"]
+
+
+def test_the_page_s_image_has_what_the_page_needs_and_is_built_by_the_same_script():
+    text = (ROOT / "container" / "Containerfile.page").read_text("utf-8")
+    assert "'.[page,excel]'" in text
+    assert {"page", "excel"} <= set(PROJECT["optional-dependencies"])
+    recipe = (ROOT / "Makefile").read_text("utf-8")
+    assert "container/build.sh stnopt-page container/Containerfile.page" in recipe
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, flags=re.MULTILINE):
+        for source in line.split():
+            assert {f"!{source}", f"!{source}/**"} & set(ignored), source
+
+
+def test_the_core_needs_nothing_of_the_extras():
+    optional = {"skops", "openpyxl", "nicegui", "plotly", "shtab", "gurobipy", "pyscipopt"}
+    assert not optional & {re.split(r"\W", line)[0] for line in PROJECT["dependencies"]}
+    for extra in ("excel", "page", "gurobi", "reactor", "completion"):
+        assert PROJECT["optional-dependencies"][extra]

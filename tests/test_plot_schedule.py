@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from stnopt.errors import InvalidInputError
 from stnopt.plant import Order, PlantState, RunningBatch, read_network
 from stnopt.plant.orders import ServedOrder
-from stnopt.plot import plot_gantt, plot_stock
+from stnopt.plot import plot_gantt, plot_stock, plot_utility
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
@@ -197,3 +197,24 @@ def test_tasks_differ_in_grey_print():
     for number, (grey, hatch) in enumerate(looks):
         for other, hatched in looks[:number]:
             assert hatch != hatched or abs(grey - other) > 0.1
+
+
+def test_a_utility_s_lane_shows_what_is_drawn_and_its_capacity(at_work):
+    network, schedule = at_work
+    plant = network.to_dict()
+    for task in plant["tasks"].values():
+        for unit in task["units"].values():
+            unit["draws"] = {"steam": 2}
+    plant["utilities"] = {"steam": {"capacity": [[0, 5], [4, 3]]}}
+    steamed = read_network(plant)
+    ax = plot_utility(schedule, network=steamed)
+    drawn, capacity = (line for line in ax.lines if len(line.get_xdata()) > 2)
+    lane = dict(zip(drawn.get_xdata(), drawn.get_ydata(), strict=True))
+    assert lane[0.0] == pytest.approx(0.8 * 2 / 5)  # the running batch alone
+    assert lane[1.0] == pytest.approx(0.8 * 2 / 5)
+    assert lane[4.0] == 0
+    assert capacity.get_ydata()[0] == pytest.approx(0.8)
+    assert capacity.get_ydata()[-1] == pytest.approx(0.8 * 3 / 5)
+    assert legend_words(ax) == ["drawn", "capacity"]
+    with pytest.raises(InvalidInputError, match="has no utilities"):
+        plot_utility(schedule, network=network)

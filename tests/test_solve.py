@@ -176,7 +176,15 @@ def test_time_limit_before_anything_is_known_is_never_infeasible():
 
 
 def test_time_limit_ends_the_search_with_its_best():
-    for limit in (0.5, 2.0, 8.0, 32.0, 128.0):  # a busy machine needs more for its first solution
+    for limit in (
+        0.5,
+        2.0,
+        8.0,
+        32.0,
+        128.0,
+        512.0,
+        2048.0,
+    ):  # a busy machine needs more for its first solution
         result = solve(hard(), time_limit=limit)
         if result.has_solution:
             break

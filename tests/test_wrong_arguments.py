@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import inspect
 import json
@@ -46,6 +47,7 @@ PLANT = so.Network(
     },
     utilities={},
 )
+STEAMED = dataclasses.replace(PLANT, utilities={"steam": so.Utility(name="steam", capacity=5)})
 HORIZON = 4.0
 PROBLEM = so.Problem(horizon=HORIZON)
 ORDER = so.Order("o1", "A", 5.0, 3.0)
@@ -280,6 +282,7 @@ SPECIAL = {
     "Scenario": {"demand": (WANTED,), "probability": 0.5},
     "Schedule.to_csv": {"self": SCHEDULE, "path": Path("schedule.csv")},
     "Schedule.to_excel": {"self": SCHEDULE, "path": Path("schedule.xlsx")},
+    "Schedule.to_html": {"self": SCHEDULE},
     "Schedule.to_json": {"self": SCHEDULE},
     "build_planning_model": {"problem": PLANNING, "regions": {"main": CERTIFIED}},
     "complete_plan": {"plan": PLAN, "problem": PLANNING},
@@ -293,6 +296,7 @@ SPECIAL = {
     "plot_gantt": {"start": None},
     "plot_plan": {"plan": PLAN, "problem": PLANNING, "facility": "main", "product": "A"},
     "plot_stock": {"start": None},
+    "plot_utility": {"network": STEAMED, "start": None},
     "problem_after": {"problem": TWO_PERIODS, "plan": PLAN, "period": "1"},
     "read_planning_problem": {"source": PLANNING_FILE, "demand": None},
     "read_production": {"source": PRODUCTION},
@@ -343,6 +347,7 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     },
     "Schedule.to_csv": {"path": FILE_NAME},
     "Schedule.to_excel": {"path": FILE_NAME},
+    "Schedule.to_html": {"path": FILE_NAME},
     "Schedule.to_json": {"path": FILE_NAME},
     "State": {"initial": {"inf": "unlimited"}, "capacity": {"inf": "unlimited"}},
     "TargetSamples": {"scope": SCALARS},
@@ -389,6 +394,7 @@ NAMED: dict[str, dict[str, str]] = {
     "load_region": {"source": "region file|cannot be read"},
     "plot_gantt": {"start": "clock time"},
     "plot_stock": {"start": "clock time"},
+    "plot_utility": {"start": "clock time"},
     "read_production": {"source": "production|problems in a|cannot be read"},
     # What is wrong in a mapping is named by its own keys.
     "read_network": {"source": "key"},

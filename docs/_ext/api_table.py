@@ -1,7 +1,8 @@
 """The API page, written from the packages themselves, so that no name or module on it can be stale.
 
 ``<!-- public names -->`` in ``docs/api.md`` becomes a table of all public names by room, and
-``<!-- modules -->`` one section per module in which they live.
+``<!-- modules -->`` in the page of a room, such as ``docs/api/plant.md``, one section per module in
+which they live.
 """
 
 from __future__ import annotations
@@ -78,30 +79,31 @@ def write_table(modules: dict[str, str]) -> str:
 
 
 def write_sections(modules: list[str]) -> str:
-    """Write a section per module, by room."""
+    """Write a section per module."""
     lines: list[str] = []
-    for room in ROOMS.values():
-        here = [module for module in modules if room_of(module) == room]
-        if here:
-            lines += [f"## {room}", ""]
-        for module in here:
-            directive = ["```{eval-rst}", f".. automodule:: {module}", "```"]
-            lines += [f"### `{module}`", "", *directive, ""]
+    for module in modules:
+        directive = ["```{eval-rst}", f".. automodule:: {module}", "```"]
+        lines += [f"## `{module}`", "", *directive, ""]
     return "\n".join(lines)
 
 
+def page_of(room: str) -> str:
+    """Name the page of a room."""
+    return f"api/{room.lower().replace(' ', '_')}"
+
+
 def _fill(app: Any, docname: str, source: list[str]) -> None:
-    if docname != "api":
+    if docname != "api" and not docname.startswith("api/"):
         return
     names = public_names("stnopt") | public_names("reactor_yield")
     modules = sorted({*names.values(), *CONTRACTS})
-    for mark, text in (
-        ("<!-- public names -->", write_table(names)),
-        ("<!-- modules -->", write_sections(modules)),
-    ):
-        if mark not in source[0]:
-            raise LookupError(f"docs/api.md has no {mark}")
-        source[0] = source[0].replace(mark, text)
+    mark, text = "<!-- public names -->", write_table(names)
+    if docname != "api":
+        here = [module for module in modules if page_of(room_of(module)) == docname]
+        mark, text = "<!-- modules -->", write_sections(here)
+    if mark not in source[0] or not text:
+        raise LookupError(f"docs/{docname}.md has no {mark}, or there is no such room")
+    source[0] = source[0].replace(mark, text)
 
 
 def setup(app: Any) -> dict[str, bool]:

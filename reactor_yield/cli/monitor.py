@@ -57,7 +57,7 @@ def _monitor(options: argparse.Namespace) -> int:
         read_csv(options.current),
         model=model,
         features=features,
-        mode_column=options.group or "Mode",
+        groups=options.group,
         time=options.time,
         level=options.level,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reactor_yield.cli.common import OK, S3, OwnColumns, add_own_columns, read_own_columns
+from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.files import check_output, files_together, read_csv
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         choices=("refuse", "impute", "keep"),
         help="gaps in features: refuse, fill with what is typical, or fill and remember; default: "
         "impute for your own columns, refuse for the reactor's",
+    )
+    command.add_argument(
+        "--limits", help="smallest and largest value the target can have, such as 0,100"
     )
     add_own_columns(command)
     command.set_defaults(run=_train)
@@ -55,6 +59,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         n_points=options.points,
         progress=True,
+        limits=_read_limits(options.limits),
         **_own_arguments(own, options.gaps),
     )
     report: dict[str, object] = {"fit": model.report.to_dict()}
@@ -75,6 +80,17 @@ def _train(options: argparse.Namespace) -> int:
             outputs.write_json(options.report, report)
     print("\n".join(said))
     return OK
+
+
+def _read_limits(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        message = f"--limits takes two numbers, such as 0,100; got {text!r}"
+        raise InvalidConditionsError(message) from None
+    return low, high
 
 
 def _own_arguments(own: OwnColumns, gaps: str | None) -> dict[str, Any]:

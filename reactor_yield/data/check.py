@@ -24,8 +24,8 @@ class DataProblem:
     Attributes
     ----------
     kind
-        `missing_column`, `not_numeric`, `missing_values`, `wrong_unit`, `out_of_range`,
-        `duplicates`, `nonphysical` or `empty`.
+        `missing_column`, `not_numeric`, `missing_values`, `missing_code`, `wrong_unit`,
+        `out_of_range`, `duplicates`, `nonphysical` or `empty`.
     column
         The culprit, or `""` when it is whole rows.
     rows
@@ -128,7 +128,7 @@ def _problem(kind: str, column: str, rows: pd.Series, text: str) -> DataProblem:
 
 
 def _check_column(raw: pd.Series, values: pd.Series, column: Column) -> list[DataProblem]:
-    """Text, gaps, another unit, or single values out of range."""
+    """Text, gaps, another unit, single values out of range, a code for missing values."""
     problems = []
     finite = pd.Series(np.isfinite(values.to_numpy()), index=values.index)
     text = raw.notna() & values.isna()
@@ -154,7 +154,24 @@ def _check_column(raw: pd.Series, values: pd.Series, column: Column) -> list[Dat
     elif outside.any():
         text_ = f"values are outside {column.low:g}..{column.high:g} {column.unit}".rstrip()
         problems.append(_problem("out_of_range", column.name, outside, text_))
+    code = _missing_code(values[finite])
+    if code is not None:
+        text_ = f"values are {code:g}, far from all others: a code for a missing value? empty them"
+        problems.append(_problem("missing_code", column.name, values == code, text_))
     return problems
+
+
+def _missing_code(values: pd.Series) -> float | None:
+    """Return a number that comes more than once, farther out than all others are wide."""
+    if values.nunique() < 5:
+        return None
+    for extreme in (float(values.min()), float(values.max())):
+        rest = values[values != extreme]
+        width = float(rest.max() - rest.min())
+        nearest = min(abs(extreme - rest.min()), abs(extreme - rest.max()))
+        if len(values) - len(rest) > 1 and nearest > 5 * width > 0:
+            return extreme
+    return None
 
 
 def _check_physics(data: pd.DataFrame, kinetics: Kinetics | None) -> list[DataProblem]:

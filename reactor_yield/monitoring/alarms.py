@@ -299,4 +299,6 @@ def _told(side: Mapping[str, Any], names: Sequence[str]) -> float | str:
     if len(names) > 1:
         return next((c.rpartition("_")[2] for c in names if side[c] == 1), "none")
     value = side[names[0]]
+    if pd.isna(value):
+        return "missing"
     return value if isinstance(value, str) else float(value)

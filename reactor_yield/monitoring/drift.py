@@ -57,6 +57,7 @@ def detect_drift(
     model: YieldModel | None = None,
     features: Sequence[str] | None = None,
     mode_column: str = "Mode",
+    groups: str | None = None,
     time: str | None = None,
     level: float = 0.01,
 ) -> DriftReport:
@@ -82,6 +83,9 @@ def detect_drift(
         are compared by their shares.
     mode_column
         Name of the operating mode's column, if there is one.
+    groups
+        Column whose equal values belong together, such as a lot or a steady hold. What its rows
+        have in common counts once, and a new lot is no drift by itself.
     time
         Column of time stamps. What the reference's own trend and seasons say of the current rows
         is then taken out first, and said.
@@ -106,6 +110,7 @@ def detect_drift(
         model=(model, optional(PREDICTS)),
         features=(features, optional(SOME_NAMES)),
         mode_column=(mode_column, TEXT),
+        groups=(groups, optional(TEXT)),
         time=(time, optional(TEXT)),
         level=(level, NUMBER),
     )
@@ -127,6 +132,8 @@ def detect_drift(
             read_times(t, time, what=f"the {n} data")
             for t, n in ((reference, "reference"), (current, "current"))
         )
+    if groups is not None:
+        old, now, labels, days = _join_groups(reference, current, groups, old, now, labels, days)
     notes: list[str] = []
     raw = _test_all(old, now, tuple(features), kinds, labels, days, model, notes)
     shares: dict[str, tuple[float, float]] = {}
@@ -268,6 +275,37 @@ def _mode_labels(
         return None
     old, now = (t[mode_column].map(_label).reset_index(drop=True) for t in (reference, current))
     return (old, now) if old.notna().any() and now.notna().any() else None
+
+
+def _join_groups(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    groups: str,
+    old: pd.DataFrame,
+    now: pd.DataFrame,
+    labels: tuple[pd.Series, pd.Series] | None,
+    days: tuple[pd.Series, ...] | None,
+) -> Any:
+    """Put the rows of a group one after the other: what they share is then a correlation."""
+    tables = {"reference": reference, "current": current}
+    missing = [name for name, table in tables.items() if groups not in table.columns]
+    if missing:
+        message = f"groups: the {' and the '.join(missing)} data have no column {groups!r}"
+        raise InvalidConditionsError(message)
+    orders = [
+        np.argsort(pd.factorize(t[groups], use_na_sentinel=False)[0], kind="stable")
+        for t in tables.values()
+    ]
+
+    def sort(side: Any, order: Any) -> Any:
+        return side.iloc[order].reset_index(drop=True)
+
+    return (
+        sort(old, orders[0]),
+        sort(now, orders[1]),
+        None if labels is None else tuple(map(sort, labels, orders)),
+        None if days is None else tuple(map(sort, days, orders)),
+    )
 
 
 def _label(mode: object) -> str | None:
@@ -484,7 +522,7 @@ def _count_gaps(
     for name in read:
         if name not in reference.columns or name not in current.columns:
             continue
-        sides = [t[name].isna().to_numpy() for t in (reference, current)]
+        sides = [_gaps(t[name]) for t in (reference, current)]
         gaps[name] = (int(sides[0].sum()), int(sides[1].sum()))
         old, now = (float(s.mean()) for s in sides)
         if name in faulty or not now > old + 0.02:
@@ -493,6 +531,12 @@ def _count_gaps(
         if test.p_value < level / len(read):
             causes.append(f"{name}: gaps in {100 * old:.0f} % -> {100 * now:.0f} % of the rows")
     return gaps, causes
+
+
+def _gaps(values: pd.Series) -> NDArray[np.bool_]:
+    """Return which rows have no reading: none at all, or one without end."""
+    endless = pd.to_numeric(values, errors="coerce").isin([math.inf, -math.inf])
+    return (values.isna() | endless).to_numpy()
 
 
 def _describe_gaps(name: str, pair: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from reactor_yield.data.times import parse_times
 from reactor_yield.errors import InvalidFileError
 from reactor_yield.monitoring.correlation import find_correlation_time
 from reactor_yield.tables import place
@@ -35,7 +36,7 @@ def read_times(table: pd.DataFrame, column: str, *, what: str) -> pd.Series:
     raw = table[column]
     found = pd.to_numeric(raw, errors="coerce")
     if found.isna().mean() > 0.5:
-        stamps = pd.to_datetime(raw, errors="coerce", format="mixed", utc=True)
+        stamps = parse_times(raw)
         origin = pd.Timestamp("2000-01-01", tz="UTC")
         found = (stamps - origin) / pd.Timedelta(days=1)
     bad = np.flatnonzero(found.isna().to_numpy())
@@ -43,6 +44,7 @@ def read_times(table: pd.DataFrame, column: str, *, what: str) -> pd.Series:
         first = int(bad[0])
         message = (
             f"{place(table, first)}, column {column!r}: {raw.iloc[first]!r} is no time "
+            "such as 2025-03-01 06:30 or 01.03.2025 06:30 "
             f"({len(bad)} of {len(raw)} rows of {what})"
         )
         raise InvalidFileError(message)

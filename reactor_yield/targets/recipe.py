@@ -112,6 +112,7 @@ _FITS: dict[str, Kind | type] = {
     "min_batch": NUMBER,
     "throughput": optional(NUMBER),
     "fixed_time": NUMBER,
+    "energy": optional(by_name(NUMBER)),
     "n_draws": COUNT,
     "seed": WHOLE,
 }
@@ -135,6 +136,7 @@ def recipe_from_yield(
     min_batch: float = 0.0,
     throughput: float | None = None,
     fixed_time: float = 0.0,
+    energy: Mapping[str, float] | None = None,
     n_draws: int = 4_000,
     seed: int = 0,
 ) -> Recipe:
@@ -176,6 +178,11 @@ def recipe_from_yield(
         beside `fixed_time`.
     fixed_time
         In the plant's unit of time.
+    energy
+        By utility, what an amount of batch takes in all: in the utility's unit times the plant's
+        unit of time, such as kWh of cooling per kg for a utility in kW. It becomes the unit's
+        `draws`, its mean over the batch time. With a throughput the draw is that of the largest
+        batch, which no smaller one exceeds.
     n_draws
         Campaigns drawn.
     seed
@@ -188,7 +195,8 @@ def recipe_from_yield(
         what it must be.
     """
     check_arguments(**{name: (value, _FITS[name]) for name, value in locals().items()})
-    _check_numbers(coverage, n_batches, max_batch, min_batch, throughput, fixed_time, n_draws)
+    _check_numbers(coverage, n_batches, n_draws)
+    settings = _unit_entry(max_batch, min_batch, throughput, fixed_time, energy or {})
     rng = np.random.default_rng(seed)
     table = _draw_conditions(conditions, disturbances, shared, n_draws, n_batches, rng)
     yields = _draw_target(model, table, (n_draws, n_batches), rng)
@@ -209,7 +217,7 @@ def recipe_from_yield(
     expected = {state: float(f.mean()) for state, f in fractions.items()}
     entry = {
         "consumes": dict(consumes or {"Feed": 1.0}),
-        "units": {unit: _unit_entry(max_batch, min_batch, throughput, fixed_time)},
+        "units": {unit: settings},
     }
     lower_fractions = _compose(fractions, means, product, lower)
     return Recipe(
@@ -336,25 +344,42 @@ def _sum_to_one(fractions: Mapping[str, float]) -> dict[str, float]:
 
 
 def _unit_entry(
-    max_batch: float, min_batch: float, throughput: float | None, fixed_time: float
-) -> dict[str, float]:
-    entry = {"max_batch": float(max_batch), "fixed_time": float(fixed_time)}
-    if min_batch:
-        entry["min_batch"] = float(min_batch)
-    if throughput is not None:
-        entry["time_per_amount"] = 1.0 / throughput
-    return entry
-
-
-def _check_numbers(
-    coverage: float,
-    n_batches: int,
     max_batch: float,
     min_batch: float,
     throughput: float | None,
     fixed_time: float,
-    n_draws: int,
-) -> None:
+    energy: Mapping[str, float],
+) -> dict[str, Any]:
+    """Entry of a unit in a plant file."""
+    problems = []
+    if not 0 <= min_batch <= max_batch or not max_batch > 0:
+        problems.append(f"min_batch {min_batch!r} and max_batch {max_batch!r} are no range")
+    if throughput is not None and not throughput > 0:
+        problems.append(f"throughput must be above 0, got {throughput!r}")
+    if not fixed_time >= 0 or (throughput is None and not fixed_time > 0):
+        problems.append(f"a batch needs a throughput or a fixed_time above 0, got {fixed_time!r}")
+    problems += [
+        f"energy of {utility!r} must be a number from 0 on, got {amount!r}"
+        for utility, amount in energy.items()
+        if not (np.isfinite(amount) and amount >= 0)
+    ]
+    if problems:
+        raise InvalidConditionsError(*problems)
+    entry: dict[str, Any] = {"max_batch": float(max_batch), "fixed_time": float(fixed_time)}
+    if min_batch:
+        entry["min_batch"] = float(min_batch)
+    if throughput is not None:
+        entry["time_per_amount"] = 1.0 / throughput
+    if energy and throughput is not None:
+        # Amount over time grows with the batch: e B / (t + B / v), which is e v without t.
+        longest = fixed_time + max_batch / throughput
+        entry["draws"] = {u: float(e * max_batch / longest) for u, e in energy.items()}
+    elif energy:
+        entry["draws_per_amount"] = {u: float(e / fixed_time) for u, e in energy.items()}
+    return entry
+
+
+def _check_numbers(coverage: float, n_batches: int, n_draws: int) -> None:
     problems = []
     if not 0 < coverage < 1:
         problems.append(f"coverage must be between 0 and 1, got {coverage!r}")
@@ -363,12 +388,6 @@ def _check_numbers(
         for name, value in (("n_batches", n_batches), ("n_draws", n_draws))
         if isinstance(value, bool) or int(value) != value or value < 1
     ]
-    if not 0 <= min_batch <= max_batch or not max_batch > 0:
-        problems.append(f"min_batch {min_batch!r} and max_batch {max_batch!r} are no range")
-    if throughput is not None and not throughput > 0:
-        problems.append(f"throughput must be above 0, got {throughput!r}")
-    if not fixed_time >= 0 or (throughput is None and not fixed_time > 0):
-        problems.append(f"a batch needs a throughput or a fixed_time above 0, got {fixed_time!r}")
     if problems:
         raise InvalidConditionsError(*problems)
 

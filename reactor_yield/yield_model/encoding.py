@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reactor_yield.data.times import parse_times
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.simulation.kinetics import inlet_concentration
 
@@ -288,8 +289,7 @@ def _find_kind(column: pd.Series) -> str:
 
 def _read_time(column: pd.Series) -> pd.Series:
     """Time stamps without time zone; what is none becomes missing."""
-    stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
-    return stamps.dt.tz_localize(None)
+    return parse_times(column).dt.tz_localize(None)
 
 
 def _encode_text(

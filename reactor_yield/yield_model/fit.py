@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,7 +217,6 @@ def fit_yield_model(
         )
         error_split = split_errors(error[points], neighbourhood.points, blocks.take(points))
         steps.update()
-    packages = ("numpy", "scikit-learn", "scipy", "skops")
     return YieldModel(
         features=tuple(features),
         target=target,
@@ -228,7 +228,7 @@ def fit_yield_model(
             seed=seed,
             cross_validation=scores,
             calibration_error=float(np.abs(error).mean()),
-            versions={"python": platform.python_version()} | {p: version(p) for p in packages},
+            versions=_versions(),
             n_without_target=len(data) - len(outputs),
             n_blocks=0 if blocks.group is None else int(blocks.group.max()) + 1,
             near_copies=_near_copies(training.inputs) if blocks.group is None else 0.0,
@@ -312,6 +312,15 @@ def _fit_and_leave_out(
         mean, error_bar[test] = part.predict(training.inputs[test])
         error[test] = mean - training.outputs[test]
     return predictor, error, error_bar
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a model's numbers come from."""
+    found = {"python": platform.python_version()}
+    for package in ("numpy", "scikit-learn", "scipy", "skops"):
+        with contextlib.suppress(PackageNotFoundError):  # skops: only to keep trees in a file
+            found[package] = version(package)
+    return found
 
 
 def _near_copies(inputs: Array) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
+from reactor_yield.data.times import parse_times
 from reactor_yield.errors import InvalidConditionsError
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def read_blocks(
             if bad.any():
                 problem = (
                     f"time: {bad.sum()} values are neither numbers nor ISO 8601 time stamps "
+                    "such as 2025-03-01 06:30, nor 01.03.2025 06:30 "
                     f"(first: {values.iloc[int(np.argmax(bad))]!r})"
                 )
             order = np.argsort(stamps, kind="stable")
@@ -155,5 +157,5 @@ def _as_numbers(values: pd.Series) -> NDArray[np.float64]:
         numbers = pd.to_numeric(values, errors="coerce")
         if numbers.notna().all():
             return np.asarray(numbers.to_numpy(dtype=float))
-    stamps = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
+    stamps = parse_times(values)
     return np.asarray((stamps - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=float))

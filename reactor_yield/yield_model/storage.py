@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from reactor_yield.arguments import PATH, check_arguments
-from reactor_yield.errors import InvalidModelFileError, StorageError
+from reactor_yield.errors import InvalidModelFileError, MissingDependencyError, StorageError
 from reactor_yield.files import write_bytes
 from reactor_yield.yield_model.conformal import LocalErrors
 from reactor_yield.yield_model.encoding import Encoding
@@ -66,9 +66,7 @@ def save_yield_model(model: YieldModel, path: Path | str) -> None:
     }
     entries: dict[str, bytes] = {}
     if isinstance(model.predictor, TreesPredictor):
-        import skops.io  # takes a second, and only trees need it
-
-        entries["estimator.skops"] = skops.io.dumps(model.predictor.estimator)
+        entries["estimator.skops"] = _load_skops().dumps(model.predictor.estimator)
     for name, kind in _NUMBERS.items():
         if isinstance(model.predictor, kind):
             content[name] = model.predictor.to_dict()
@@ -113,6 +111,8 @@ def load_yield_model(path: Path | str) -> YieldModel:
     _check_unchanged(path, entries)
     try:
         return _rebuild(content, entries.get("estimator.skops"))
+    except MissingDependencyError:
+        raise
     except Exception as error:  # whatever a damaged file makes of the packages that read it
         message = f"{path}: damaged model: {error!r}"
         raise InvalidModelFileError(message) from error
@@ -179,6 +179,21 @@ def _rebuild(content: Mapping[str, Any], trees: bytes | None) -> YieldModel:
     )
 
 
+def _load_skops() -> Any:
+    """Import skops, which takes a second and only trees need, or name the extra that installs it.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        import skops.io
+    except ImportError as error:
+        message = 'a yield model of trees is kept by skops: pip install "stnopt[reactor]"'
+        raise MissingDependencyError(message) from error
+    return skops.io
+
+
 def _rebuild_predictor(content: Mapping[str, Any], trees: bytes | None) -> Predictor:
     for name, kind in _NUMBERS.items():
         if name in content:
@@ -187,13 +202,12 @@ def _rebuild_predictor(content: Mapping[str, Any], trees: bytes | None) -> Predi
     if trees is None:
         message = "there is no regressor in it"
         raise ValueError(message)
-    import skops.io
-
-    unknown = set(skops.io.get_untrusted_types(data=trees)) - set(TRUSTED_TYPES)
+    skops_io = _load_skops()
+    unknown = set(skops_io.get_untrusted_types(data=trees)) - set(TRUSTED_TYPES)
     if unknown:
         message = f"types {sorted(unknown)} are not allowed in a yield model"
         raise ValueError(message)
-    estimator = skops.io.load(io.BytesIO(trees), trusted=list(TRUSTED_TYPES))
+    estimator = skops_io.load(io.BytesIO(trees), trusted=list(TRUSTED_TYPES))
     if not isinstance(estimator, RandomForestRegressor | HistGradientBoostingRegressor):
         message = f"a {type(estimator).__name__} is not a yield model's estimator"
         raise TypeError(message)

@@ -27,12 +27,15 @@ from stnopt.cli import (
     schedule,
     schema,
 )
+from stnopt.cli.answer import add_json, run_as_json
 from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
+from stnopt.cli.messages import add_messages, telling
+from stnopt.cli.standard_input import run_with_input
 from stnopt.errors import StnoptError
 from stnopt.plant.source import list_examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 #: Seconds that a stopped run has to print what it found so far.
@@ -48,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _stopped_by_signals(is_process=is_process):
             options = _build_parser().parse_args(arguments)
-            run: Callable[[argparse.Namespace], int] = options.run
-            code = run(options)
+            options.answer = {}
+            with telling(options):
+                code = run_as_json(options) if options.json else run_with_input(options)
             sys.stdout.flush()
     except KeyboardInterrupt:
         print("stnopt: interrupted before there was an answer", file=sys.stderr)
@@ -76,6 +80,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "130 interrupted. Examples: " + ", ".join(list_examples()),
     )
     parser.add_argument("--version", action="version", version=f"stnopt {version('stnopt')}")
+    _add_completion(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (
         schedule,
@@ -90,7 +95,27 @@ def _build_parser() -> argparse.ArgumentParser:
         doctor,
     ):
         command.add(commands)
+    for each in commands.choices.values():
+        add_messages(each)
+        add_json(each)
     return parser
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints what a shell needs to complete the commands' words."""
+    try:
+        import shtab
+    except ImportError:
+        parser.add_argument("--print-completion", metavar="SHELL", action=_MissingCompletion)
+    else:
+        shtab.add_argument_to(parser, ["--print-completion"], help="for bash, zsh or tcsh")
+
+
+class _MissingCompletion(argparse.Action):
+    """Names the extra that completion needs."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error("completion needs the package shtab: pip install 'stnopt[completion]'")
 
 
 @contextlib.contextmanager

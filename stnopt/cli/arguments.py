@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.errors import InvalidInputError, InvalidNetworkError
+from stnopt.files import parse_number
 from stnopt.plant.read import load_example, read_network
 
 if TYPE_CHECKING:
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
 
 PLANT_HELP = (
-    "plant file (.yaml, .yml or .json), tables (.xlsx, or a folder of CSV files), or the name of "
-    "an example"
+    "plant file (.yaml, .yml or .json), tables (.xlsx, or a folder of CSV files), the name of an "
+    "example, or - for standard input"
 )
 
 
 def add_events(command: argparse.ArgumentParser) -> None:
     """Add the options that fix what a search would choose."""
-    command.add_argument("--events", type=int, help="event points; default: searched for")
-    command.add_argument("--span", type=int, help="further points that a batch may span")
+    command.add_argument(
+        "--events", "--n-events", type=int, help="event points; default: searched for"
+    )
+    command.add_argument(
+        "--span", "--max-span", type=int, help="further points that a batch may span"
+    )
 
 
 def is_file(plant: str) -> bool:
@@ -72,7 +76,7 @@ def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list
     for text in texts:
         state, _, given = text.rpartition("=")
         try:
-            values = [float(number) for number in given.split(":")]
+            values = [parse_number(number) for number in given.split(":")]
         except ValueError as error:
             raise InvalidInputError(f"{option} {text!r}: expected {form}") from error
         if not state or len(values) != form.count(":") + 1:
@@ -81,8 +85,3 @@ def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list
             raise InvalidInputError(f"{option} {text!r}: {state!r} is given twice")
         numbers[state] = values
     return numbers
-
-
-def note(text: str) -> None:
-    """Tell the user what is going on, beside the answer."""
-    print(text, file=sys.stderr)

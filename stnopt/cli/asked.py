@@ -6,7 +6,8 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from stnopt.cli.arguments import is_file, note, read_numbers
+from stnopt.cli.arguments import is_file, read_numbers
+from stnopt.cli.messages import warn
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
 from stnopt.plant.read import read_problem, read_state
 from stnopt.plant.state import PlantState
@@ -36,7 +37,7 @@ def choose_problem(options: argparse.Namespace) -> Problem:
         elif is_file(options.plant):
             problem = read_problem(options.plant, default=problem)
     for warning in told:
-        note(str(warning.message))
+        warn(str(warning.message))
     changes: dict[str, Any] = {
         key: getattr(options, key)
         for key in ("objective", "horizon", "sense")

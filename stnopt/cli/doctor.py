@@ -7,6 +7,7 @@ from importlib import metadata
 from platform import platform, python_version
 from typing import TYPE_CHECKING
 
+from stnopt.cli.answer import state
 from stnopt.cli.exit_codes import BAD_INPUT, OK
 from stnopt.errors import SolverUnavailableError
 
@@ -30,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"Python {python_version()} on {platform()}")
     for package in _PACKAGES:
         print(f"{package} {metadata.version(package)}")
+    state(options, versions={package: metadata.version(package) for package in _PACKAGES})
     works = {solver: _try_solver(solver) for solver in _SOLVERS}
+    state(options, solvers=works)
     return OK if works["highs"] else BAD_INPUT
 
 

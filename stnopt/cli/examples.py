@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stnopt.cli.answer import state
 from stnopt.cli.exit_codes import OK
 from stnopt.files import check_file, write_text
 
@@ -26,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from stnopt.plant.source import EXAMPLES, list_examples
 
     if options.name is None:
+        state(options, examples=list_examples())
         for name in list_examples():
             network = load_example(name)
             print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stnopt.cli.answer import state
 from stnopt.cli.exit_codes import OK
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.kernels.registry import KERNELS
@@ -65,6 +66,12 @@ def run(options: argparse.Namespace) -> int:
         outputs.write_by(options.region, fitted.region.to_json)
         if options.report is not None:
             outputs.write_text(options.report, f"{fitted.report}\n")
+    state(
+        options,
+        accuracy=fitted.report.accuracy,
+        false_feasible_rate=fitted.report.false_feasible_rate,
+        false_infeasible_rate=fitted.report.false_infeasible_rate,
+    )
     print(fitted.report)
     print(f"region written to {options.region}")
     return OK

@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def _write_template(path: Path, plant: str) -> int:
     from stnopt.cli.arguments import is_file
     from stnopt.plant.read import load_example, read_plant_file
+    from stnopt.plant.source import EXAMPLES
     from stnopt.plant.tables.write import write_tables
 
     if not plant:
@@ -68,6 +69,7 @@ def _write_template(path: Path, plant: str) -> int:
     elif is_file(plant):
         write_tables(path, *read_plant_file(plant))
     else:
-        write_tables(path, load_example(plant))
+        load_example(plant)  # an unknown name is refused with the names there are
+        write_tables(path, *read_plant_file(EXAMPLES / f"{plant}.yaml"))
     print(f"tables written to {path}; fill them in, then: stnopt import {path} -o plant.yaml")
     return OK

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, note
+from stnopt.cli.arguments import PLANT_HELP
 from stnopt.cli.exit_codes import OK
+from stnopt.cli.messages import note, warn
 from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("page", help="the planner's page in a local browser")
     command.add_argument("plant", help=PLANT_HELP)
     command.add_argument("--port", type=int, default=8080)
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to serve on; another than 127.0.0.1 shows the page to whoever reaches it",
+    )
     command.add_argument("--no-browser", action="store_true", help="serve it, open nothing")
     command.set_defaults(run=run)
 
@@ -29,6 +35,12 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError(
             "the page needs the package nicegui: pip install 'stnopt[page]'"
         ) from error
-    note(f"serving http://127.0.0.1:{options.port}/ on this machine only; Ctrl-C ends it")
-    serve(options.plant, port=options.port, show=not options.no_browser)
+    if options.host in ("127.0.0.1", "localhost", "::1"):
+        note(f"serving http://127.0.0.1:{options.port}/ on this machine only; Ctrl-C ends it")
+    else:
+        warn(
+            f"serving on {options.host}, port {options.port}, to whoever reaches it and without a "
+            "password; Ctrl-C ends it"
+        )
+    serve(options.plant, port=options.port, show=not options.no_browser, host=options.host)
     return OK

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stnopt.cli.arguments import note
+from stnopt.cli.answer import state
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
+from stnopt.cli.messages import note, shows_progress
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder
 
@@ -38,12 +39,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="regions (JSON) of `stnopt region`; default: traced for plants of two products",
     )
     command.add_argument("--no-trace", action="store_true", help="trace no regions")
-    command.add_argument("--gap", type=float, default=5e-3, help="between cost and bound")
+    command.add_argument(
+        "--gap", "--relative-gap", type=float, default=5e-3, help="between cost and bound"
+    )
     command.add_argument("--time-limit", type=float, default=300.0, help="seconds for the search")
     command.add_argument(
         "--period-limit", type=float, default=60.0, help="seconds per question put to a plant"
     )
-    command.add_argument("--jobs", type=int, default=1, help="workers for proofs")
+    command.add_argument("--jobs", "--n-jobs", type=int, default=1, help="workers for proofs")
     command.add_argument("--store", type=Path, help="file that keeps schedules and proofs")
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
     command.add_argument("--excel", action="store_true", help="also one Excel file of all tables")
@@ -76,7 +79,16 @@ def run(options: argparse.Namespace) -> int:
         period_limit=options.period_limit,
         store=options.store,
         n_jobs=options.jobs,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
+    )
+    state(
+        options,
+        cost=search.cost,
+        bound=search.bound,
+        gap=search.gap,
+        verified=search.verified,
+        stopped=search.stopped,
+        plan=None if search.plan is None else json.loads(search.plan.to_json()),
     )
     return _conclude(search, problem, options)
 
@@ -137,6 +149,7 @@ def _verify(problem: PlanningProblem, options: argparse.Namespace) -> int:
 
     plan = complete_plan(read_production(options.verify), problem)
     found = verify_plan(plan, problem, time_limit=options.period_limit, store=options.store)
+    state(options, verified=found.verified, cost=found.cost, plan=json.loads(plan.to_json()))
     _print_plan(plan, found, problem)
     _write(plan, found, problem, options)
     return OK if found.verified else UNDECIDED

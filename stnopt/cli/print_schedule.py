@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.reschedule import Rescheduling
     from stnopt.scheduling.search.result import ScheduleSearch
 
-_BETTER = {
-    "profit": "earns more",
-    "production": "makes more",
-    "cost": "costs less",
-    "makespan": "ends sooner",
-    "batches": "needs fewer batches",
-    "tardiness": "is less late",
-}
 _MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
 
 
@@ -173,18 +165,19 @@ def print_value(
 def _proof(search: ScheduleSearch, objective: str, unit: str) -> str:
     """Say what is proven, for what, and whether a limit cut the search."""
     proof, limited = search.proof, search.stopped in ("time limit", "interrupted")
+    better = OBJECTIVES[objective].better
     points = f"{proof.n_events} event point{'s' if proof.n_events != 1 else ''}"
     points += f" with span {proof.max_span}" if proof.max_span else ""
-    limit = "" if proof.bound is None else f" than {proof.bound:.6g} {unit}".rstrip()
-    claim = f"no schedule on {points} {_BETTER[objective]}{limit}."
+    limit = "" if proof.bound is None else f" than {proof.bound + 0.0:.6g} {unit}".rstrip()
+    claim = f"no schedule on {points} {better}{limit}."
     if proof.scope == "any schedule":
-        return f"Proven: no schedule {_BETTER[objective]}{limit}, whatever its event points."
+        return f"Proven: no schedule {better}{limit}, whatever its event points."
     stopped = "The search was interrupted" if search.stopped == "interrupted" else "A limit came"
-    text = f"{stopped} before it was settled whether any schedule {_BETTER[objective]}."
+    text = f"{stopped} before it was settled whether any schedule {better}."
     if not limited:
         text = "Whether more event points would do better is not settled."
     if search.bound is not None:
-        return f"{text} None {_BETTER[objective]} than {search.bound:.6g} {unit}".rstrip() + "."
+        return f"{text} None {better} than {search.bound + 0.0:.6g} {unit}".rstrip() + "."
     if search.result.status is Status.OPTIMAL and not limited:
         return f"Proven for its event points: {claim} {text}"
     return text

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, is_file, note, read_numbers, read_plant
+from stnopt.cli.answer import state
+from stnopt.cli.arguments import (
+    PLANT_HELP,
+    add_events,
+    is_file,
+    read_numbers,
+    read_plant,
+    read_together,
+)
+from stnopt.cli.asked import read_start
 from stnopt.cli.exit_codes import INTERRUPTED, OK, UNDECIDED
+from stnopt.cli.messages import note, shows_progress
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_folder, is_number, read_table, refuse_lines
 from stnopt.plant.problem import Problem, Sense
-from stnopt.plant.read import read_problem, read_state
-from stnopt.plant.state import PlantState
+from stnopt.plant.read import read_problem
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.certified_region import CertifiedRegion
     from stnopt.feasibility.samples import TargetSamples
     from stnopt.plant.network import Network
+    from stnopt.plant.state import PlantState
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -48,7 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--sense", choices=get_args(Sense), default="at_least")
     command.add_argument("--require", help="rule for labels, such as 'profit >= 200'")
     command.add_argument("--time-limit", type=float, help="seconds per solve of a label")
-    command.add_argument("--jobs", type=int, default=1, help="workers for labels")
+    command.add_argument("--jobs", "--n-jobs", type=int, default=1, help="workers for labels")
     command.add_argument("--out", type=Path, required=True, help="folder to write to")
     command.set_defaults(run=run)
 
@@ -56,8 +65,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Trace the boundary, or label the targets that are given, and write what is known."""
     check_folder(options.out, "--out")
-    network = read_plant(options.plant)
-    problem, start = _read_rest(options)
+    network, problem, start = read_together(
+        lambda: read_plant(options.plant),
+        lambda: _read_problem(options),
+        lambda: read_start(options.plant),
+    )
     horizon = problem.horizon
     assert horizon is not None
     targets = _choose_targets(options)
@@ -79,7 +91,14 @@ def run(options: argparse.Namespace) -> int:
         n_events=options.events,
         max_span=options.span,
         seed=options.seed,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
+    )
+    state(
+        options,
+        products=list(region.products),
+        upper=[float(most) for most in region.upper],
+        gap=region.gap,
+        n_solves=region.n_solves,
     )
     most = ", ".join(
         f"{write_amount(float(most), network.amount_unit)} of {product}"
@@ -99,17 +118,16 @@ def run(options: argparse.Namespace) -> int:
     return OK if region.gap <= options.tolerance else UNDECIDED
 
 
-def _read_rest(options: argparse.Namespace) -> tuple[Problem, PlantState | None]:
-    """Read what stands beside the plant: deliveries, orders, horizon and date; its state."""
-    problem, start = Problem(), None
+def _read_problem(options: argparse.Namespace) -> Problem:
+    """Read what stands beside the plant: deliveries, orders, horizon and date."""
+    problem = Problem()
     if is_file(options.plant):
         problem = read_problem(options.plant, default=Problem())
-        start = read_state(options.plant, default=PlantState())
     if options.horizon is None and problem.horizon is None:
         raise InvalidInputError("region needs --horizon: the plant file has no problem with one")
     horizon = problem.horizon if options.horizon is None else options.horizon
     # What is asked about here stands in place of the file's targets.
-    return replace(problem, objective="profit", horizon=horizon, targets={}), start
+    return replace(problem, objective="profit", horizon=horizon, targets={})
 
 
 def _work(found: CertifiedRegion | TargetSamples) -> str:
@@ -183,9 +201,10 @@ def _label(
         max_span=options.span,
         time_limit=options.time_limit,
         n_jobs=options.jobs,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
     )
     counts = samples.counts()
+    state(options, products=list(samples.products), **counts)
     interrupted = "interrupted: " if "stopped" in samples.scope else ""
     print(interrupted + ", ".join(f"{number} {label}" for label, number in counts.items()))
     print(_work(samples))

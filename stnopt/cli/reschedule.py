@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, note, read_plant
+from stnopt.cli.answer import facts_of_search, state
+from stnopt.cli.arguments import PLANT_HELP, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
-from stnopt.cli.write_schedule import write_schedule
+from stnopt.cli.messages import note
+from stnopt.cli.write_schedule import check_out, write_schedule
 from stnopt.errors import InvalidInputError
-from stnopt.files import check_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -74,6 +75,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--time-limit", type=float, default=60.0, help="seconds")
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.add_argument(
+        "--excel", action="store_true", help="also shift.xlsx: a shift sheet to print"
+    )
     command.set_defaults(run=run)
 
 
@@ -83,9 +87,12 @@ def run(options: argparse.Namespace) -> int:
     from stnopt.cli.read_changes import changes_of, number_or_text, read_changes
     from stnopt.scheduling.search.reschedule import read_time, reschedule
 
-    if options.out is not None:
-        check_folder(options.out, "--out")
-    network, problem = read_plant(options.plant), choose_problem(options)
+    check_out(options)
+    network, problem, _ = read_together(
+        lambda: read_plant(options.plant),
+        lambda: choose_problem(options),
+        lambda: read_start(options.plant),
+    )
     rows = changes_of(options)
     schedule = _read_old(options, network, problem)
     problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
@@ -111,6 +118,12 @@ def run(options: argparse.Namespace) -> int:
     )
     clock = Clock.of(None, network, problem.start)
     interrupted = found.stopped == "interrupted"
+    state(
+        options,
+        **facts_of_search(found, problem.objective),
+        summary=found.summary,
+        moved=[[batch.task, batch.unit, batch.start] for batch in found.moved],
+    )
     if found.schedule is None:
         return _without(found.result.status.value, found.stopped)
     print_schedule(found.schedule, found.plant, clock)
@@ -123,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
         figures=not interrupted,
         now=at,
         changes=found.changes,
+        excel=options.excel,
     )
     return INTERRUPTED if interrupted else OK
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stnopt.cli.arguments import PLANT_HELP, add_events, note, read_plant, read_together
+from stnopt.cli.answer import content_of, facts_of_search, state
+from stnopt.cli.arguments import PLANT_HELP, add_events, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
-from stnopt.cli.write_schedule import write_schedule
-from stnopt.files import check_folder
+from stnopt.cli.messages import note, shows_progress, warn
+from stnopt.cli.write_schedule import check_out, write_schedule
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +30,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("plant", help=PLANT_HELP)
     add_problem(command)
     add_events(command)
-    command.add_argument("--gap", type=float, default=1e-4, help="relative, of each solve")
+    command.add_argument(
+        "--gap", "--relative-gap", type=float, default=1e-4, help="relative, of each solve"
+    )
     command.add_argument(
         "--time-limit",
         type=float,
@@ -42,6 +44,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="clock time at which the schedule starts, such as 06:00; default: the problem's",
     )
     command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.add_argument(
+        "--excel", action="store_true", help="also shift.xlsx: a shift sheet to print"
+    )
     command.set_defaults(run=run)
 
 
@@ -49,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """Search, print the schedule with its proof, or say why there is none."""
     from stnopt.cli.print_schedule import Clock, print_schedule, print_value
 
-    if options.out is not None:
-        check_folder(options.out, "--out")
+    check_out(options)
     network, problem, start = read_together(
         lambda: read_plant(options.plant),
         lambda: choose_problem(options),
@@ -72,13 +76,21 @@ def run(options: argparse.Namespace) -> int:
         max_span=options.span,
         time_limit=options.time_limit,
         relative_gap=options.gap,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
     )
+    state(options, **facts_of_search(search, problem.objective))
     if search.schedule is not None:
         print_schedule(search.schedule, network, clock)
         print_value(search, network, problem)
         interrupted = search.stopped == "interrupted"
-        write_schedule(search.schedule, network, options.out, figures=not interrupted)
+        if problem.objective == "profit" and not any(s.price for s in network.states.values()):
+            warn(
+                f"plant {network.name!r} has no prices: its profit is what it costs, and doing "
+                "nothing costs least. Give states a `price:`, or say what is wanted (--demand)."
+            )
+        write_schedule(
+            search.schedule, network, options.out, figures=not interrupted, excel=options.excel
+        )
         return INTERRUPTED if interrupted else OK
     settled = search.result.status is Status.INFEASIBLE
     anywhere = search.proof.scope == "any schedule"
@@ -125,6 +137,7 @@ def _print_impossible(
         return None
     if problem.horizon is not None:
         return _explain(network, problem, start, options, clock)
+    state(options, is_met=False, reasons=[reason.message for reason in reasons])
     print("\n".join(reason.message for reason in reasons))
     print("Infeasible for every horizon.")
     return IMPOSSIBLE
@@ -150,13 +163,20 @@ def _explain(
         max_span=options.span,
         time_limit=options.time_limit,
         relative_gap=options.gap,
-        progress=sys.stderr.isatty(),
+        progress=shows_progress(options),
+    )
+    state(
+        options,
+        is_met=found.is_met,
+        short=dict(found.short),
+        reasons=[reason.message for reason in found.reasons],
+        schedule=content_of(found.schedule),
     )
     if found.schedule is not None and found.is_met:
         print_schedule(found.schedule, network, clock)
     print(found)
     if found.schedule is not None:
-        write_schedule(found.schedule, network, options.out)
+        write_schedule(found.schedule, network, options.out, excel=options.excel)
     return _code_of(found)
 
 

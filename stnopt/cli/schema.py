@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the schema, or write it."""
-    from stnopt.plant.source import SCHEMA
+    from stnopt.plant.schema import plant_file_schema
 
-    text = SCHEMA.read_text(encoding="utf-8")
+    text = json.dumps(plant_file_schema(), indent=2) + "\n"
     if options.out is None:
         print(text, end="")
         return OK

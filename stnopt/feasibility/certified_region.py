@@ -110,6 +110,18 @@ class CertifiedRegion:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_halfspaces", tuple(map(halfspaces_below, self.pieces)))
 
+    def __repr__(self) -> str:
+        return (
+            f"CertifiedRegion({', '.join(self.products)}: undecided share {self.gap:.2e}, "
+            f"{len(self.points)} points, {self.n_solves} solves)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the frontier, as notebooks show it."""
+        from stnopt.page.notebook import show_certified
+
+        return show_certified(self)
+
     @property
     def vertices(self) -> NDArray[np.float64]:
         """(k, 2) corners of the feasible area in order, from one axis to the other."""

@@ -141,6 +141,15 @@ class FittedRegion:
     report: FitReport
     estimator: Any
 
+    def __repr__(self) -> str:
+        return f"FittedRegion({self.region!r}, accuracy {self.report.accuracy:.4g})"
+
+    def _repr_html_(self) -> str:
+        """Return the region drawn, and how good it is, as notebooks show it."""
+        from stnopt.page.notebook import show_fit
+
+        return show_fit(self)
+
     @property
     def support_vectors(self) -> FloatArray:
         """Support vectors in the plant's own units, (m, p), for any kernel."""

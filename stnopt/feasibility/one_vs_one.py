@@ -74,6 +74,18 @@ class UnionRegion:
         object.__setattr__(self, "alternatives", alternatives)
         object.__setattr__(self, "origin", MappingProxyType(checked_scalars(self.origin, "origin")))
 
+    def __repr__(self) -> str:
+        return (
+            f"UnionRegion({', '.join(self.inputs)}: {len(self.alternatives)} alternatives of "
+            f"{len(self.regions)} regions)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the region drawn, as notebooks show it."""
+        from stnopt.page.notebook import show_region
+
+        return show_region(self)
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs."""

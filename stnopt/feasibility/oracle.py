@@ -18,6 +18,7 @@ import pyomo.environ as pyo
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import KINDS, with_calendars
 from stnopt.plant.orders import ServedOrder
+from stnopt.plant.rules import times_before
 from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.checks import check_targets
 from stnopt.scheduling.handle import scheduling_handle
@@ -387,7 +388,7 @@ class TargetOracle:
     def moments(self, reach: Reach) -> NDArray[np.float64]:
         """Return the times of a schedule whose order decides what combinations with it are worth.
 
-        Batches start, end, release something early and may need their unit cleaned; orders are
+        Batches start, end, release something early and may need their unit empty before; orders are
         delivered; all else happens at fixed times.
         """
         rules = self.dated.unit_rules
@@ -401,9 +402,7 @@ class TargetOracle:
             times.append(start)
             times += [time_of_work(start, w, pauses, horizon=self.horizon) for w in works]
             if unit in rules:
-                changeovers, cleaning = rules[unit].changeovers, rules[unit].clean_after
-                times += [start - time for (_, after), time in changeovers.items() if after == task]
-                times += [start - cleaning.duration] if cleaning is not None else []
+                times += [start - time for time in times_before(rules[unit], task)]
         times += [time for parts in reach.served for time, _ in parts]
         return np.array([*times, *self._fixed_times()])
 

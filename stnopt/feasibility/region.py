@@ -134,6 +134,9 @@ class _Region:
             region_file.write(path, text)
         return text
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.inputs)}: {self._facts()})"
+
     def __eq__(self, other: object) -> bool:
         """Two regions are equal when they are of one class and every number and name is."""
         if type(self) is not type(other):
@@ -158,6 +161,10 @@ class _Region:
         content["origin"] = dict(self.origin)
         return _rebuild, (type(self), content)
 
+    def _facts(self) -> str:
+        """Say what the region is made of."""
+        raise NotImplementedError
+
     def _decision(self, x: FloatArray) -> FloatArray:
         raise NotImplementedError
 
@@ -171,7 +178,7 @@ class _Region:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LinearRegion(_Region):
     """Half space of the targets: ``decision(x) = weights . x + offset``, at most 0 is feasible.
 
@@ -197,6 +204,15 @@ class LinearRegion(_Region):
         _set_array(self, "weights", (len(self.inputs),))
         _set_number(self, "offset")
 
+    def _repr_html_(self) -> str:
+        """Return the region drawn, as notebooks show it."""
+        from stnopt.page.notebook import show_region
+
+        return show_region(self)
+
+    def _facts(self) -> str:
+        return self._text(4)
+
     def _decision(self, x: FloatArray) -> FloatArray:
         return x @ self.weights + self.offset
 
@@ -210,7 +226,7 @@ class LinearRegion(_Region):
         return equation.linear_latex(self.inputs, self.weights, self.offset, digits)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class KernelRegion(_Region):
     """Level set of a sum of kernels, at most 0 is feasible.
 
@@ -301,6 +317,15 @@ class KernelRegion(_Region):
         """Kernel of each support vector at each point, (n, m); `points` as in `decision`."""
         scaled = (_as_points(points, self.inputs) - self.center) / self.scale
         return self.kernel_function.values(scaled, self.support_vectors)
+
+    def _repr_html_(self) -> str:
+        """Return the region drawn, as notebooks show it."""
+        from stnopt.page.notebook import show_region
+
+        return show_region(self)
+
+    def _facts(self) -> str:
+        return f"{self.kernel}, {len(self.support_vectors)} support vectors"
 
     def _decision(self, x: FloatArray) -> FloatArray:
         kernel = self.kernel_function

@@ -23,7 +23,7 @@ from scipy.stats import qmc
 from stnopt.arguments import FEW, NAMES, NUMBER, PATH, TEXT, WHOLE, Kind, check_arguments, one_of
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.region import Scalar, checked_scalars
-from stnopt.files import read_table, refuse_lines, write_text
+from stnopt.files import parse_number, read_table, refuse_lines, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -147,6 +147,16 @@ class TargetSamples:
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "scope", MappingProxyType(checked_scalars(self.scope, "scope")))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {label}" for label, n in self.counts().items())
+        return f"TargetSamples({', '.join(self.products)}: {counts})"
+
+    def _repr_html_(self) -> str:
+        """Return the labelled targets, as notebooks show it."""
+        from stnopt.page.notebook import show_samples
+
+        return show_samples(self)
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -620,7 +630,7 @@ def _parse_amounts(
     amounts = []
     for name, value in zip(names, values, strict=True):
         try:
-            amount = float(value)
+            amount = parse_number(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError):
             amount = math.nan
         if not math.isfinite(amount):

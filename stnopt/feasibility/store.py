@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.oracle import Answer, Reach
-from stnopt.files import lock_file
+from stnopt.files import RecordLog, lock_file, record_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +33,6 @@ _FORMAT = "stnopt labels 3"
 _OLD_FORMAT = "stnopt labels 2"
 #: What reading a line may raise that is no record of ours.
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
-#: Hexadecimal digits of a record's check: enough to tell damage.
-_CHECK_LENGTH = 16
 #: Parts of the scope that say how long a question may take: what was answered holds under any.
 _LIMITS = ("solve_limit", "time_limit")
 
@@ -72,7 +69,7 @@ class LabelStore:
         self._scope = dict(scope)
         header = {"format": _FORMAT, "hash": _digest(scope), "scope": self._scope}
         self._header = json.dumps(header, sort_keys=True).encode() + b"\n"
-        self._file: int | None = None
+        self._log: RecordLog | None = None
         self._load()
 
     def _load(self) -> None:
@@ -80,7 +77,6 @@ class LabelStore:
         self.labels: dict[Target, int] = {}
         self.answers: dict[Target, tuple[Answer, list[Reach], tuple[str, ...]]] = {}
         self.waves: list[list[Target]] = []
-        self._pending = b""
         self._good = 0
         self._limits = {key: self._scope[key] for key in _LIMITS if key in self._scope}
         self._is_raised = False
@@ -126,7 +122,7 @@ class LabelStore:
             try:
                 record = json.loads(line)
                 check = record.pop("check", None)
-                if check != _check(record) and not (is_old and check is None):
+                if check != record_check(record) and not (is_old and check is None):
                     raise ValueError("it was damaged after it was written")
                 self._take(record)
             except _UNREADABLE as error:
@@ -178,19 +174,20 @@ class LabelStore:
     def __enter__(self) -> Self:
         """Open and lock the file for appending, without what was cut off at its end."""
         if self.path is not None:
+            what = f"store {str(self.path)!r}"
             try:
-                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             except OSError as error:
                 raise self._unusable(error) from error
             try:
-                lock_file(self._file, f"store {str(self.path)!r}")
+                lock_file(handle, what)
                 self._load()  # another process may have written since
             except BaseException:
-                os.close(self._file)
-                self._file = None
+                os.close(handle)
                 raise
+            self._log = RecordLog(handle, self._good, what)
             if not self._good:
-                self._append(self._header)
+                self._log.add_lines(self._header)
             elif self._is_raised:
                 self._write({"limits": self._limits})
         return self
@@ -202,12 +199,9 @@ class LabelStore:
         trace: TracebackType | None,
     ) -> None:
         """Try once more to write what the disk refused, and close the file."""
-        if self._file is None:
-            return
-        if self._pending:
-            self._append(b"")
-        os.close(self._file)
-        self._file = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def add_wave(self, targets: NDArray[np.float64]) -> None:
         """Keep which targets are asked about together: a later run finishes what was begun."""
@@ -240,43 +234,12 @@ class LabelStore:
         self._write(*({"target": target.tolist(), "label": label} for target in targets))
 
     def _write(self, *records: dict[str, Any]) -> None:
-        if self._file is not None and records:
-            signed = ({**each, "check": _check(each)} for each in records)
-            self._append(b"".join(json.dumps(each).encode() + b"\n" for each in signed))
-
-    def _append(self, lines: bytes) -> None:
-        """Write whole records or none: what a full disk cut off is taken back."""
-        assert self._file is not None
-        already = bool(self._pending)
-        self._pending += lines
-        try:
-            os.ftruncate(self._file, self._good)
-            os.lseek(self._file, self._good, os.SEEK_SET)
-            rest = memoryview(self._pending)
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
-            os.fsync(self._file)
-        except OSError as error:
-            os.ftruncate(self._file, self._good)
-            if not already:
-                warnings.warn(
-                    f"store {str(self.path)!r} cannot be written ({error}); labelling goes on, and"
-                    " what it learns is written once there is room",
-                    UserWarning,
-                    stacklevel=4,
-                )
-            return
-        self._good += len(self._pending)
-        self._pending = b""
+        if self._log is not None and records:
+            self._log.add(*records)
 
 
 def _digest(scope: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(scope), sort_keys=True).encode()).hexdigest()
-
-
-def _check(record: Mapping[str, Any]) -> str:
-    text = json.dumps(dict(record), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_CHECK_LENGTH]
 
 
 def _as_number(limit: float | None) -> float:

@@ -11,7 +11,7 @@ from nicegui import app, events, ui
 
 from stnopt.errors import StnoptError
 from stnopt.page import order_view, plant_view, replan_view, schedule_view, target_view
-from stnopt.page.charts import gantt_figure, stock_figure, utility_figure
+from stnopt.page.charts import Figure, gantt_figure, stock_figure, utility_figure
 from stnopt.page.session import MOST_BYTES, Scenario, Session
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Page:
         self._remember = remember
         self.shown: Scenario | None = session.scenarios[-1] if session.scenarios else None
         self._places: dict[str, ui.column] = {}
+        self._charts: dict[str, ui.plotly] = {}
         self._job: Job | None = None
         self._take: Callable[[Any], None] | None = None
         self._what = ""
@@ -157,42 +158,60 @@ class Page:
             self.refresh(name)
 
     def _draw_result(self) -> None:
-        self._result.clear()
-        if self.shown is None:
-            return
+        """Draw the scenario that is shown; charts that are there already change in place."""
         shown = self.shown
-        with self._result:
+        if shown is None:
+            self._result.clear()
+            self._charts = {}
+            return
+        figures = {
+            "Gantt chart: a bar per batch in a row per unit": gantt_figure,
+            "Stock of each state over time": stock_figure,
+        }
+        if shown.network.utilities:
+            figures["What is drawn of each utility over time"] = utility_figure
+        drawn = {name: draw(shown.schedule, shown.network) for name, draw in figures.items()}
+        if set(drawn) != set(self._charts):
+            self._result.clear()
+            with self._result:
+                self._build_result(drawn)
+        self._bar.clear()
+        with self._bar:
             self._scenario_bar()
-            ui.label(shown.note).classes("whitespace-pre-wrap")
-            gantt = ui.plotly(gantt_figure(shown.schedule, shown.network)).classes("w-full")
-            gantt.props('role=figure aria-label="Gantt chart: a bar per batch in a row per unit"')
-            gantt.on("plotly_click", self._clicked)
-            with ui.expansion("Batches as a table").classes("w-full"):
-                frame = shown.schedule.to_frame().round(4)
-                ui.table.from_pandas(frame, pagination=20).classes("w-full")
-            with ui.expansion("Stocks", value=True).classes("w-full"):
-                ui.plotly(stock_figure(shown.schedule, shown.network)).classes("w-full").props(
-                    'role=figure aria-label="Stock of each state over time"'
-                )
-            if shown.network.utilities:
-                with ui.expansion("Utilities", value=True).classes("w-full"):
-                    figure = utility_figure(shown.schedule, shown.network)
-                    ui.plotly(figure).classes("w-full").props(
-                        'role=figure aria-label="What is drawn of each utility over time"'
-                    )
+        self._note.set_text(shown.note)
+        for name, figure in drawn.items():
+            self._charts[name].update_figure(figure)
+        self._batches.update_from_pandas(shown.schedule.to_frame().round(4))
+
+    def _build_result(self, drawn: dict[str, Figure]) -> None:
+        """Lay out what a scenario is shown in."""
+        self._bar = ui.row().classes("w-full items-center gap-2")
+        self._note = ui.label().classes("whitespace-pre-wrap")
+        self._charts = {}
+        for name, figure in drawn.items():
+            titles = {"Gantt": "", "Stock": "Stocks"}
+            title = titles.get(name.split()[0], "Utilities")
+            place = ui.expansion(title, value=True) if title else ui.column()
+            with place.classes("w-full"):
+                chart = ui.plotly(figure).classes("w-full")
+                chart.props(f'role=figure aria-label="{name}"')
+            self._charts[name] = chart
+            if not title:
+                chart.on("plotly_click", self._clicked)
+                with ui.expansion("Batches as a table").classes("w-full"):
+                    self._batches = ui.table(rows=[], pagination=20).classes("w-full")
 
     def _scenario_bar(self) -> None:
         """Scenarios side by side: one is drawn, all can be compared and downloaded."""
-        with ui.row().classes("w-full items-center gap-2"):
-            for scenario in self.session.scenarios:
-                value = "" if scenario.value is None else f": {scenario.value:.6g}"
-                button = ui.button(f"{scenario.name}{value}", on_click=partial(self.show, scenario))
-                button.props("no-caps" if scenario is self.shown else "no-caps outline")
-            ui.space()
-            if len(self.session.scenarios) > 1:
-                ui.button("Compare", on_click=self._compare).props("outline")
-            ui.button("CSV", on_click=self._download_csv).props("outline")
-            ui.button("HTML", on_click=self._download_html).props("outline")
+        for scenario in self.session.scenarios:
+            value = "" if scenario.value is None else f": {scenario.value:.6g}"
+            button = ui.button(f"{scenario.name}{value}", on_click=partial(self.show, scenario))
+            button.props("no-caps" if scenario is self.shown else "no-caps outline")
+        ui.space()
+        if len(self.session.scenarios) > 1:
+            ui.button("Compare", on_click=self._compare).props("outline")
+        ui.button("CSV", on_click=self._download_csv).props("outline")
+        ui.button("HTML", on_click=self._download_html).props("outline")
 
     def _compare(self) -> None:
         """Show all scenarios in one table."""
@@ -265,8 +284,8 @@ def _message_classes(*, bad: bool) -> str:
     return f"w-full px-4 whitespace-pre-wrap {colour}"
 
 
-def run(plant: str, *, port: int, show: bool) -> None:
-    """Serve the page on this machine only, until it is stopped.
+def run(plant: str, *, port: int, show: bool, host: str = "127.0.0.1") -> None:
+    """Serve the page until it is stopped, on this machine only if no other host is given.
 
     Parameters
     ----------
@@ -275,6 +294,8 @@ def run(plant: str, *, port: int, show: bool) -> None:
     port : int
     show : bool
         Whether to open a browser.
+    host : str
+        Address that is served on.
 
     Raises
     ------
@@ -293,7 +314,7 @@ def run(plant: str, *, port: int, show: bool) -> None:
         Page(sessions[visitor], lambda opened: sessions.update({visitor: opened}))
 
     ui.run(
-        host="127.0.0.1",
+        host=host,
         port=port,
         show=show,
         reload=False,

@@ -13,14 +13,11 @@ import numpy as np
 
 from stnopt.plant.calendar import KINDS, clock_time, with_calendars
 from stnopt.plot.style import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
-from stnopt.scheduling.replay import replay_stock
-from stnopt.scheduling.schedule import find_suitability
+from stnopt.scheduling.replay import replay_stock, replay_utility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
-
-    from numpy.typing import NDArray
 
     from stnopt.feasibility.certified_region import CertifiedRegion
     from stnopt.plant.network import Network
@@ -254,36 +251,15 @@ def utility_figure(schedule: Schedule, network: Network) -> Figure:
     """Draw what running batches take of each utility, with its capacity as a dashed line."""
     axis = TimeAxis(schedule.date, network.time_unit)
     traces = []
-    for count, (name, utility) in enumerate(network.utilities.items()):
+    levels = replay_utility(schedule, network)
+    for count, (name, rows) in enumerate(levels.groupby("utility", sort=False)):
         colour = _TASKS[count % len(_TASKS)]
-        times, amounts = _drawn(schedule, network, name)
-        traces.append(_line(name, times, amounts, axis, {"color": colour, "shape": "hv"}))
-        steps = sorted({0.0, *(time for time, _ in utility.steps), schedule.horizon})
-        capacity = [utility.capacity_at(time) for time in steps]
-        line = {"color": colour, "dash": "dash", "width": 1, "shape": "hv"}
-        limit = _line(f"{name}: capacity", steps, capacity, axis, line)
+        line: dict[str, Any] = {"color": colour, "shape": "hv"}
+        traces.append(_line(str(name), rows["time"], rows["drawn"], axis, line))
+        line = line | {"dash": "dash", "width": 1}
+        limit = _line(f"{name}: capacity", rows["time"], rows["capacity"], axis, line)
         traces.append(limit | {"legendgroup": name, "showlegend": False})
     return _levels(traces, axis, schedule.horizon, "Drawn of a utility")
-
-
-def _drawn(
-    schedule: Schedule, network: Network, utility: str
-) -> tuple[list[float], NDArray[np.float64]]:
-    changes: dict[float, float] = defaultdict(float)
-    runs = [(b, b.start, b.finish) for b in schedule.batches]
-    for batch, begin, end in runs:
-        terms = find_suitability(batch, network)
-        amount = 0.0 if terms is None else terms.draw(utility, batch.size)
-        changes[begin] += amount
-        changes[end] -= amount
-    for running in schedule.start.running if schedule.start else ():
-        amount = network.tasks[running.task].units[running.unit].draw(utility, running.size)
-        changes[0.0] += amount
-        changes[running.remaining] -= amount
-    changes.setdefault(0.0, 0.0)
-    changes[schedule.horizon] += 0.0
-    times = sorted(changes)
-    return times, np.cumsum([changes[time] for time in times])
 
 
 def _line(

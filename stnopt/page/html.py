@@ -7,7 +7,7 @@ from html import escape
 
 from stnopt.arguments import check_arguments
 from stnopt.errors import InvalidInputError
-from stnopt.page.charts import Figure, gantt_figure, stock_figure, utility_figure
+from stnopt.page.charts import Figure, TimeAxis, gantt_figure, stock_figure, utility_figure
 from stnopt.plant.network import Network
 from stnopt.scheduling.schedule import Schedule
 
@@ -22,6 +22,7 @@ body {{ font-family: sans-serif; color: #1d1d1d; margin: 1rem auto }}
 body {{ max-width: 75rem; padding: 0 1rem }}
 table {{ border-collapse: collapse }}
 th, td {{ border-bottom: 1px solid #ccc; padding: 0.2rem 0.8rem; text-align: left }}
+div.wide {{ overflow-x: auto }}
 td.number {{ text-align: right }}
 </style>
 <script>{library}</script>
@@ -30,7 +31,7 @@ td.number {{ text-align: right }}
 <h1>{title}</h1>
 {figures}
 <h2>Batches</h2>
-{table}
+<div class="wide">{table}</div>
 </body>
 </html>
 """
@@ -73,7 +74,7 @@ def schedule_to_html(schedule: Schedule, network: Network) -> str:
         title=escape(f"{network.name}, {schedule.horizon:g}{unit}"),
         library=get_plotlyjs(),
         figures="\n".join(_drawn(n, *item) for n, item in enumerate(figures.items())),
-        table=_table(schedule),
+        table=_table(schedule, network),
     )
 
 
@@ -85,13 +86,24 @@ def _drawn(number: int, title: str, figure: Figure) -> str:
     )
 
 
-def _table(schedule: Schedule) -> str:
+def _table(schedule: Schedule, network: Network) -> str:
     frame = schedule.to_frame().sort_values(["unit", "start"])
-    head = "".join(f"<th>{name}</th>" for name in frame.columns)
+    axis = TimeAxis(schedule.date, network.time_unit)
+    time_unit = "" if schedule.date else network.time_unit
+    units = {"start": time_unit, "finish": time_unit, "size": network.amount_unit}
+    titles = [f"{name} [{units[name]}]" if units.get(name) else name for name in frame.columns]
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     rows = [
         f"<tr><td>{escape(task)}</td><td>{escape(unit)}</td>"
-        + "".join(f'<td class="number">{number:.4g}</td>' for number in numbers)
+        + "".join(
+            f'<td class="number">{text}</td>'
+            for text in (_time(begin, schedule, axis), _time(end, schedule, axis), f"{size:.6g}")
+        )
         + "</tr>"
-        for task, unit, *numbers in frame.itertuples(index=False)
+        for task, unit, begin, end, size in frame.itertuples(index=False)
     ]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _time(time: float, schedule: Schedule, axis: TimeAxis) -> str:
+    return axis.told(time) if schedule.date else f"{time:.4g}"

@@ -52,7 +52,7 @@ def build(page: Page) -> None:
 
     async def current() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await grid.get_client_data()
-        return found
+        return found or list(rows)  # a table that has not been drawn yet has nothing to tell
 
     async def add() -> None:
         taken = await current()

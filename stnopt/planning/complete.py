@@ -8,6 +8,7 @@ import pandas as pd
 
 from stnopt.arguments import PATH, check_arguments
 from stnopt.errors import InvalidInputError
+from stnopt.files import parse_number
 from stnopt.planning.model import extract_plan, write_model
 from stnopt.planning.plan import Plan
 from stnopt.planning.plan_sums import check_names
@@ -43,7 +44,7 @@ def read_production(source: Path | str | pd.DataFrame) -> Plan:
     for where, row in rows:
         key = (str(row["facility"]), str(row["period"]), str(row["product"]))
         try:
-            amount = float(str(row["amount"]))
+            amount = parse_number(str(row["amount"]))
         except ValueError:
             problems.append(f"{where}: amount must be a number, got {row['amount']!r}")
             continue

@@ -71,6 +71,16 @@ class Plan:
         if problems:
             raise InvalidInputError(problems)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, part))} {part}" for part in _KEYS)
+        return f"Plan(amounts: {counts})"
+
+    def _repr_html_(self) -> str:
+        """Return what is made, shipped and lost, as notebooks show it."""
+        from stnopt.page.notebook import show_plan
+
+        return show_plan(self)
+
     def to_frame(
         self, part: Literal["production", "shipments", "lost"] = "production"
     ) -> pd.DataFrame:
@@ -237,6 +247,18 @@ class PlanSearch:
     stopped: Stopped
     open_questions: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        numbers = {"cost": self.cost, "bound": self.bound, "gap": self.gap}
+        told = [f"{what} {value:.6g}" for what, value in numbers.items() if value is not None]
+        known = "verified" if self.verified else "not verified"
+        return f"PlanSearch({', '.join([known, *told, f'stopped: {self.stopped}'])})"
+
+    def _repr_html_(self) -> str:
+        """Return the plan and what is proven of it, as notebooks show it."""
+        from stnopt.page.notebook import show_plan_search
+
+        return show_plan_search(self)
 
     @property
     def verified(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.refinement import Limit
-from stnopt.files import lock_file
+from stnopt.files import RecordLog, lock_file, record_check
 from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.knowledge import Answer, Knowledge
 from stnopt.scheduling.replay import find_violations
@@ -21,7 +21,10 @@ from stnopt.scheduling.schedule import Batch, Schedule
 if TYPE_CHECKING:
     from stnopt.planning.question import PeriodQuestion
 
-_FORMAT = "stnopt plan store 1"
+_FORMAT = "stnopt plan store 2"
+#: Of before records had a checksum.
+_OLD_FORMAT = "stnopt plan store 1"
+_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
 
 class PlanStore:
@@ -29,7 +32,7 @@ class PlanStore:
 
     Any number of plants and problems may share one: what is known of a plant helps every later
     plan. While it is open, no other process may write it. A record that was cut off at the end is
-    dropped. Every schedule is replayed before it is believed.
+    dropped, one that was changed is refused. Every schedule is replayed before it is believed.
 
     Parameters
     ----------
@@ -44,62 +47,77 @@ class PlanStore:
 
     def __init__(self, path: Path | str | None) -> None:
         self.path = None if path is None else Path(path)
-        self._file: int | None = None
+        self._log: RecordLog | None = None
         self._records: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, dict[str, int]] = {}
         self._answers: dict[str, dict[tuple[object, ...], Answer]] = {}
         if self.path is not None:
-            try:
-                self._open(self.path)
-            except BaseException:
-                self.close()  # or it would stay locked
-                raise
+            self._open(self.path)
 
     def _open(self, path: Path) -> None:
+        what = f"store {str(path)!r}"
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            lock_file(self._file, f"store {str(path)!r}")
-            content = path.read_bytes()
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise InvalidInputError(
-                f"store {str(path)!r} cannot be used: {error.strerror or error}"
-            ) from error
-        complete = content[: content.rfind(b"\n") + 1]
-        header = json.dumps({"format": _FORMAT}).encode() + b"\n"
-        if not complete:
-            if not header.startswith(content):
-                raise InvalidInputError(f"store {str(path)!r}: not a file that plans were kept in")
-            complete = header
-            os.ftruncate(self._file, 0)
-            os.write(self._file, header)
+            raise InvalidInputError(f"{what} cannot be used: {error.strerror or error}") from error
         try:
-            first, *lines = [json.loads(line) for line in complete.split(b"\n")[:-1]]
-            ours = first["format"] == _FORMAT
-            for record in lines if ours else ():
+            lock_file(handle, what)
+            content = path.read_bytes()
+            complete = content[: content.rfind(b"\n") + 1]
+            header = json.dumps({"format": _FORMAT}).encode() + b"\n"
+            if complete or not header.startswith(content):
+                self._read(complete.split(b"\n")[:-1], what)
+        except OSError as error:
+            os.close(handle)
+            raise InvalidInputError(f"{what} cannot be used: {error.strerror or error}") from error
+        except BaseException:
+            os.close(handle)
+            raise
+        self._log = RecordLog(handle, len(complete), what)
+        if not complete:
+            self._log.add_lines(header)
+
+    def _read(self, lines: list[bytes], what: str) -> None:
+        """Take the records of a file; refuse one that is no such file, or a record was changed."""
+        try:
+            found = json.loads(lines[0])["format"]
+        except _UNREADABLE:
+            found = None
+        if found not in (_FORMAT, _OLD_FORMAT):
+            raise InvalidInputError(f"{what}: not a file that plans were kept in")
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                record = json.loads(line)
+                check = record.pop("check", None)
+                if check != record_check(record) and not (found == _OLD_FORMAT and check is None):
+                    raise ValueError("it was damaged after it was written")
                 self._records.setdefault(record["question"], []).append(record)
-        except (ValueError, KeyError, TypeError):
-            ours = False
-        if not ours:
-            raise InvalidInputError(
-                f"store {str(path)!r}: not a file that plans were kept in, or damaged"
-            )
-        os.ftruncate(self._file, len(complete))
-        os.lseek(self._file, 0, os.SEEK_END)
+            except _UNREADABLE as error:
+                raise InvalidInputError(
+                    f"{what}, line {number}: unreadable record ({error}); delete that line to go "
+                    "on from the others"
+                ) from error
 
     def load(self, knowledge: Knowledge) -> None:
         """Add what the file knows of a question; what is known already is not written to it."""
         question = knowledge.question
         for record in self._records.get(question.key, []):
-            _RESTORE[record["kind"]](record, knowledge)
+            try:
+                _RESTORE[record["kind"]](record, knowledge)
+            except _UNREADABLE as error:
+                raise InvalidInputError(
+                    f"store {str(self.path)!r}: a record of kind {record.get('kind')!r} cannot be "
+                    f"understood ({error}); delete its line, or choose another file"
+                ) from error
         self._saved[question.key] = _sizes(knowledge)
         self._answers[question.key] = dict(knowledge.answers)
 
     def save(self, knowledge: Knowledge) -> None:
         """Append what has become known since the last time."""
         key = knowledge.question.key
-        before = self._saved.get(key, dict.fromkeys(_sizes(knowledge), 0))
+        before = self._saved.get(key, {})
         self._saved[key] = _sizes(knowledge)
-        if self._file is None:
+        if self._log is None:
             return
         answers = self._answers.setdefault(key, {})
         records = list(_records(knowledge, before))
@@ -107,17 +125,14 @@ class PlanStore:
             if answers.get(asked) is not answer:
                 answers[asked] = answer
                 records.append(_answer_record(asked, answer))
-        if not records:
-            return
-        lines = [json.dumps({"question": key, **record}, allow_nan=False) for record in records]
-        os.write(self._file, "".join(line + "\n" for line in lines).encode())
-        os.fsync(self._file)
+        if records:
+            self._log.add(*({"question": key, **record} for record in records))
 
     def close(self) -> None:
         """Let the file go."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def __enter__(self) -> Self:
         return self
@@ -131,19 +146,19 @@ def _sizes(knowledge: Knowledge) -> dict[str, int]:
         "made": len(knowledge.made),
         "limits": len(knowledge.limits),
         "event_limits": len(knowledge.event_limits),
-        "cost_cuts": sum(map(len, knowledge.cost_cuts.values())),
+        **{f"cost cuts {key}": len(row) for key, row in knowledge.cost_cuts.items()},
     }
 
 
 def _records(knowledge: Knowledge, before: dict[str, int]) -> Any:
-    for _, schedule in knowledge.made[before["made"] :]:
+    for _, schedule in knowledge.made[before.get("made", 0) :]:
         yield {"kind": "made", "schedule": write_schedule(schedule)}
     for name, kind in (("limits", "limit"), ("event_limits", "event limit")):
-        for limit in getattr(knowledge, name)[before[name] :]:
+        for limit in getattr(knowledge, name)[before.get(name, 0) :]:
             yield {"kind": kind, **asdict(limit)}
-    cuts = [(key, cut) for key, row in knowledge.cost_cuts.items() for cut in row]
-    for key, cut in cuts[before["cost_cuts"] :]:
-        yield {"kind": "cost cut", "costs": key, **asdict(cut)}
+    for key, row in knowledge.cost_cuts.items():
+        for cut in row[before.get(f"cost cuts {key}", 0) :]:
+            yield {"kind": "cost cut", "costs": key, **asdict(cut)}
 
 
 def _answer_record(asked: tuple[object, ...], answer: Answer) -> dict[str, Any]:

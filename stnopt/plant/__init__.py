@@ -12,10 +12,10 @@ from stnopt.plant.read import read_state as read_state
 from stnopt.plant.recipe import State as State
 from stnopt.plant.recipe import Suitability as Suitability
 from stnopt.plant.recipe import Task as Task
-from stnopt.plant.rules import CleanAfter as CleanAfter
 from stnopt.plant.rules import Unit as Unit
 from stnopt.plant.rules import Utility as Utility
 from stnopt.plant.source import list_examples as list_examples
 from stnopt.plant.state import LastTask as LastTask
 from stnopt.plant.state import PlantState as PlantState
 from stnopt.plant.state import RunningBatch as RunningBatch
+from stnopt.plant.unit_rules.clean_after import CleanAfter as CleanAfter

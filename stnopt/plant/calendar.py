@@ -190,6 +190,11 @@ def schedule_time(start: datetime, moment: datetime, time_unit: str) -> float:
     """Return a schedule's time at a date and time; one without a zone is in that of `start`."""
     if start.tzinfo is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=start.tzinfo)
+    if start.tzinfo is None and moment.tzinfo is not None:
+        raise InvalidInputError(
+            f"{moment.isoformat()} has a time zone, and start ({start.isoformat()}) has none: "
+            "write both with a zone, or both without"
+        )
     if start.tzinfo is not None:
         start, moment = start.astimezone(UTC), moment.astimezone(UTC)
     return (moment - start) / timedelta(hours=1) * _units_per_hour(time_unit)
@@ -251,7 +256,7 @@ def with_calendars(network: Network, *, start: datetime | None, horizon: float) 
 def _laid_out(
     patterns: Iterable[WeeklyPeriod], start: datetime, horizon: float, time_unit: str
 ) -> list[tuple[float, float]]:
-    """Periods of the patterns that touch the horizon, from 0 on."""
+    """Periods of the patterns that touch the horizon; one that has begun at 0 starts before it."""
     weeks = math.ceil(horizon / _units_per_hour(time_unit) / 168) + 2
     monday = datetime(start.year, start.month, start.day, tzinfo=start.tzinfo) - timedelta(
         days=start.weekday() + 7
@@ -261,9 +266,9 @@ def _laid_out(
         for week in range(weeks + 1):
             begin = monday + timedelta(weeks=week, minutes=pattern.start)
             end = monday + timedelta(weeks=week, minutes=pattern.start + pattern.length)
-            low = max(0.0, schedule_time(start, begin, time_unit))
+            low = schedule_time(start, begin, time_unit)
             high = schedule_time(start, end, time_unit)
-            if high > low and low < horizon:
+            if high > max(low, 0.0) and low < horizon:
                 periods.append((low, high))
     return periods
 

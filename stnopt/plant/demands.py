@@ -10,11 +10,15 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from stnopt.plant.recipe import STATE_KEYS
+from stnopt.plant.rules import UNIT_RULES
 from stnopt.plant.state import PlantState
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
+    from stnopt.plant.recipe import StateKey
+    from stnopt.plant.unit_rules.contract import UnitRule
 
 
 class Demand(NamedTuple):
@@ -55,27 +59,32 @@ def demanded_rules(
     )
 
 
-def _of_units(key: str, clause: str) -> Find:
-    """Find a rule that units have: a field of theirs, or periods of that kind every week."""
+def _of_units(said: UnitRule) -> Rule:
+    """Find what units have to say under a key."""
 
     def find(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
         for unit in network.unit_rules.values():
-            if getattr(unit, key) or key in unit.weekly:
-                yield f"unit {unit.name!r} {clause}"
+            if said.written(unit):
+                yield f"unit {unit.name!r} {said.clause}"
 
-    return find
+    return Rule(find, only_restricts=said.only_restricts)
+
+
+def _of_states(key: str, said: StateKey) -> Rule:
+    """Find what states have to say under a key."""
+
+    def find(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
+        for state in network.states.values():
+            if getattr(state, key):
+                yield f"state {state.name!r} {said.clause}"
+
+    return Rule(find, only_restricts=said.only_restricts)
 
 
 def _storage(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
     for state in network.states.values():
         if math.isfinite(state.capacity) and not state.zero_wait:
             yield f"state {state.name!r} has a capacity"
-
-
-def _zero_wait(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for state in network.states.values():
-        if state.zero_wait:
-            yield f"state {state.name!r} is zero_wait"
 
 
 def _release_time(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
@@ -107,12 +116,6 @@ def _orders(_: Network, problem: Problem | None, __: PlantState) -> Iterator[str
         yield f"order {order.id!r} is due at {order.due:g}"
 
 
-def _arrivals(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
-    for state in network.states.values():
-        if state.arrivals:
-            yield f"state {state.name!r} has arrivals"
-
-
 def _utility_steps(network: Network, _: Problem | None, __: PlantState) -> Iterator[str]:
     for utility in network.utilities.values():
         if utility.steps:
@@ -137,19 +140,14 @@ def _last(network: Network, _: Problem | None, start: PlantState) -> Iterator[st
 
 RULES: dict[str, Rule] = {
     "storage": Rule(_storage, only_restricts=True),
-    "zero_wait": Rule(_zero_wait, only_restricts=True),
+    **{key: _of_states(key, said) for key, said in STATE_KEYS.items() if said.clause},
     "release_time": Rule(_release_time),
     "size_dependent_time": Rule(_size_dependent_time),
-    "unavailable": Rule(_of_units("unavailable", "has unavailable periods"), only_restricts=True),
-    "changeovers": Rule(_of_units("changeovers", "has changeovers"), only_restricts=True),
-    "clean_after": Rule(_of_units("clean_after", "has clean_after"), only_restricts=True),
+    **{key: _of_units(said) for key, said in UNIT_RULES.items()},
     "utilities": Rule(_utilities, only_restricts=True),
     "deliveries": Rule(_deliveries),
     "orders": Rule(_orders),
-    "arrivals": Rule(_arrivals),
     "utility_steps": Rule(_utility_steps, only_restricts=True),
-    "unattended": Rule(_of_units("unattended", "is unattended at times"), only_restricts=True),
-    "paused": Rule(_of_units("paused", "is paused at times"), only_restricts=True),
     "running": Rule(_running),
     "held": Rule(_held),
     "last": Rule(_last, only_restricts=True),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import TEXT, check_arguments
 from stnopt.files import write_text
-from stnopt.plant.calendar import KINDS
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     changed_fields,
@@ -23,7 +22,7 @@ from stnopt.plant.checks import (
     settle_mapping,
 )
 from stnopt.plant.recipe import State, Suitability, Task
-from stnopt.plant.rules import Unit, Utility, rule_problems
+from stnopt.plant.rules import Unit, Utility, rule_problems, written_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,6 +87,8 @@ class Network:
         # A unit without any rule is as if it had been left out.
         ruled = {name: unit for name, unit in rules.items() if unit.has_rules}
         object.__setattr__(self, "unit_rules", ReadOnlyMapping(ruled))
+        for label in ("amount_unit", "time_unit", "citation", "description"):
+            object.__setattr__(self, label, getattr(self, label).strip())  # as tables keep them
 
     def _settle_parts(
         self, label: str, kind: type[State | Task | Unit | Utility], problems: list[str]
@@ -104,6 +105,18 @@ class Network:
                 problems.append(f"{label}: {name!r} holds the one named {part.name!r}")
             parts[name] = part
         return parts
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.name!r}: {len(self.states)} states, {len(self.tasks)} tasks, "
+            f"{len(self.units)} units)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the network and its recipes, as notebooks show it."""
+        from stnopt.page.notebook import show_network
+
+        return show_network(self)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -176,7 +189,7 @@ class Network:
             for name, task in self.tasks.items()
         }
         if self.unit_rules:
-            plant["units"] = {name: _rules_entry(unit) for name, unit in self.unit_rules.items()}
+            plant["units"] = {name: written_rules(unit) for name, unit in self.unit_rules.items()}
         if self.utilities:
             plant["utilities"] = {
                 name: {"capacity": [list(s) for s in utility.steps] or utility.capacity}
@@ -259,20 +272,3 @@ def _unit_entry(suitability: Suitability) -> dict[str, Any]:
     mappings = ("release_time", "draws", "draws_per_amount")
     entry = changed_fields(suitability, but=("task", "unit", *mappings))
     return entry | {key: dict(given) for key in mappings if (given := getattr(suitability, key))}
-
-
-def _rules_entry(unit: Unit) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
-    for kind in KINDS:
-        periods: list[Any] = [list(period) for period in getattr(unit, kind)]
-        periods += [pattern.written() for pattern in unit.weekly.get(kind, ())]
-        if periods:
-            entry[kind] = periods
-    changeovers: dict[str, dict[str, float]] = {}
-    for (first, following), time in unit.changeovers.items():
-        changeovers.setdefault(first, {})[following] = time
-    if changeovers:
-        entry["changeovers"] = changeovers
-    if unit.clean_after:
-        entry["clean_after"] = changed_fields(unit.clean_after, but=())
-    return entry

@@ -59,6 +59,8 @@ class Objective:
         What it counts.
     wording : str
         How it is told, as in "the largest profit".
+    better : str
+        What a schedule does that is better, as in "earns more".
     needs : {"prices", "demand", "orders"} or None
         Without which it makes no sense: states with a price; targets, deliveries or orders; orders.
     value : callable
@@ -68,6 +70,7 @@ class Objective:
     maximised: bool
     unit: Literal["money", "amount", "time", "batches"]
     wording: str
+    better: str
     needs: Need | None
     value: Callable[[Quantities], Any]
 
@@ -77,6 +80,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=True,
         unit="money",
         wording="the largest profit",
+        better="earns more",
         needs=None,
         value=lambda q: q.revenue - (q.raw_cost + q.task_cost) - q.order_cost,
     ),
@@ -84,6 +88,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=True,
         unit="amount",
         wording="the largest production",
+        better="makes more",
         needs="prices",
         value=lambda q: q.produced,
     ),
@@ -91,6 +96,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=False,
         unit="money",
         wording="the lowest cost",
+        better="costs less",
         needs="demand",
         value=lambda q: q.raw_cost + q.task_cost + q.order_cost,
     ),
@@ -98,6 +104,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=False,
         unit="time",
         wording="the shortest makespan",
+        better="ends sooner",
         needs="demand",
         value=lambda q: q.latest_finish,
     ),
@@ -105,6 +112,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=False,
         unit="batches",
         wording="the fewest batches",
+        better="needs fewer batches",
         needs="demand",
         value=lambda q: q.n_batches,
     ),
@@ -112,6 +120,7 @@ OBJECTIVES: dict[str, Objective] = {
         maximised=False,
         unit="time",
         wording="the least lateness",
+        better="is less late",
         needs="orders",
         value=lambda q: q.tardiness,
     ),

@@ -14,7 +14,7 @@ from stnopt.plant.read_asked import is_plant_alone, read_problem_document
 from stnopt.plant.read_now import holds_no_state, read_now_document
 from stnopt.plant.read_plant import read_plant_document
 from stnopt.plant.source import EXAMPLES, list_examples, open_source
-from stnopt.plant.state import PlantState, state_problems
+from stnopt.plant.state import PlantState, state_problems, unknown_names
 from stnopt.plant.tables.read import TablesDocument
 
 if TYPE_CHECKING:
@@ -127,10 +127,11 @@ def read_state(
     if state is not None and isinstance(document, Mapping) and "plant" in document:
         try:
             network = read_plant_document(document, [], where)
-        except InvalidNetworkError:
-            pass  # `read_network` says what is wrong with the plant
+        except InvalidNetworkError:  # `read_network` says what is wrong with it
+            told = unknown_names(state, document["plant"])
         else:
-            problems += [f"now: {problem}" for problem in state_problems(state, network)]
+            told = state_problems(state, network)
+        problems += [f"now: {problem}" for problem in told]
     with _in_cells(document):
         if state is None or problems:
             raise InvalidInputError(problems, source=where)

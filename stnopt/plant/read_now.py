@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,10 @@ def holds_no_state(document: object) -> bool:
 
 
 def read_now_document(document: object, problems: list[str]) -> PlantState | None:
-    """Find the state in a document and read it; None, with its problems added, if it has any."""
+    """Find the state in a document and read it; what is left of it, if parts have problems.
+
+    None where nothing can be read, or what is left does not fit together.
+    """
     if not isinstance(document, Mapping):
         problems.append(f"expected a mapping with the key now, got {described(document)}")
         return None
@@ -46,12 +50,12 @@ def read_now_document(document: object, problems: list[str]) -> PlantState | Non
     entries = known_entries(given, "now", _NOW_KEYS, (), problems, _LATER)
     values: dict[str, Any] = {}
     if "stocks" in entries:
-        values["stocks"] = read_numbers(entries["stocks"], "now: stocks", "amount", problems)
+        values["stocks"] = _read_amounts(entries["stocks"], "now: stocks", problems)
     if "running" in entries:
         values["running"] = _read_running(entries["running"], clock, problems)
     if "held" in entries:
         values["held"] = {
-            unit: read_numbers(row, f"now: held in {unit!r}", "amount", problems)
+            unit: _read_amounts(row, f"now: held in {unit!r}", problems)
             for unit, row in named_entries(entries["held"], "now: held", problems).items()
         }
     if "last" in entries:
@@ -61,11 +65,16 @@ def read_now_document(document: object, problems: list[str]) -> PlantState | Non
     if "open_orders" in entries:
         where = "now: open_orders"
         values["open_orders"] = read_orders(entries["open_orders"], where, None, clock, problems)
-    if problems:
-        return None
+    n_before = len(problems)
     state = made(PlantState, problems, **values)
-    problems[:] = [f"now: {sentence}" for sentence in problems]
+    problems[n_before:] = [f"now: {sentence}" for sentence in problems[n_before:]]
     return state
+
+
+def _read_amounts(value: object, where: str, problems: list[str]) -> dict[str, float]:
+    """Read amounts by state; nothing in place of what cannot be read, so that its name is known."""
+    amounts = read_numbers(value, where, "amount", problems)
+    return {state: 0.0 if math.isnan(amount) else amount for state, amount in amounts.items()}
 
 
 def _read_running(value: object, clock: Clock, problems: list[str]) -> list[RunningBatch]:

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stnopt.errors import InvalidNetworkError
-from stnopt.plant.calendar import KINDS, WeeklyPeriod
 from stnopt.plant.network import Network, reference_problems
-from stnopt.plant.read_calendar import read_periods
-from stnopt.plant.recipe import State, Suitability, Task
-from stnopt.plant.rules import CleanAfter, Unit, Utility, rule_problems
+from stnopt.plant.recipe import STATE_KEYS, State, Suitability, Task
+from stnopt.plant.rules import UNIT_RULES, Unit, Utility, rule_problems
 from stnopt.plant.values import (
     described,
     known_entries,
@@ -32,9 +30,6 @@ BESIDE_PLANT = ("problem", "now", "reference")
 
 
 _LABELS = ("citation", "description", "amount_unit", "time_unit")
-
-
-_STATE_KEYS = ("initial", "capacity", "price", "cost", "zero_wait", "arrivals")
 
 
 _TASK_KEYS = ("consumes", "produces", "units")
@@ -56,14 +51,6 @@ _DRAWS = {"draws": "draw", "draws_per_amount": "draw per amount"}
 _INSIDE_PLANT = dict.fromkeys(
     ("units", "utilities"), "belongs to the plant; move it under the key plant"
 )
-
-
-_INSTEAD_OF_INFINITY = {
-    "initial": "write `initial: unlimited`",
-    "capacity": "leave capacity out",
-    "price": "",
-    "cost": "",
-}
 
 
 def read_plant_document(document: object, problems: list[str], source: str) -> Network:
@@ -147,22 +134,22 @@ def _read_state(name: str, entry: object, problems: list[str]) -> State:
     """Read a state; a harmless one of that name if it has problems."""
     owner = f"state {name!r}"
     # A state with nothing to say about it may be written as `S2:` alone.
-    entries = known_entries({} if entry is None else entry, owner, _STATE_KEYS, (), problems)
+    given = {} if entry is None else entry
+    entries = known_entries(given, owner, tuple(STATE_KEYS), (), problems)
     values: dict[str, Any] = {}
     for key, value in entries.items():
-        if key == "zero_wait":
+        where, kind = f"{owner}: {key}", STATE_KEYS[key].kind
+        if kind == "flag":
             if isinstance(value, bool):
                 values[key] = value
             else:
-                problems.append(f"{owner}: zero_wait must be true or false, got {described(value)}")
-        elif key == "arrivals":
-            values[key] = read_pairs(value, f"{owner}: arrivals", problems)
-        elif key == "initial" and value == "unlimited":
+                problems.append(f"{where} must be true or false, got {described(value)}")
+        elif kind == "steps":
+            values[key] = read_pairs(value, where, problems)
+        elif kind == "supply" and value == "unlimited":
             values[key] = math.inf
         else:
-            number = read_number(
-                value, f"{owner}: {key}", problems, instead=_INSTEAD_OF_INFINITY[key]
-            )
+            number = read_number(value, where, problems, instead=STATE_KEYS[key].instead)
             if number is not None:
                 values[key] = number
     return made(State, problems, name=name, **values) or State(
@@ -254,50 +241,17 @@ def _read_suitability(task: str, unit: str, entry: object, problems: list[str]) 
 def _read_unit_rules(name: str, entry: object, problems: list[str]) -> Unit:
     """Read a unit's rules; harmless ones about the same tasks if they have problems."""
     owner = f"unit {name!r}"
-    known = (*KINDS, "changeovers", "clean_after")
-    entries = known_entries({} if entry is None else entry, owner, known, (), problems)
-    periods: dict[str, Any] = {}
-    weekly: dict[str, tuple[WeeklyPeriod, ...]] = {}
-    for kind in KINDS:
-        if kind in entries:
-            periods[kind], weekly[kind] = read_periods(entries[kind], kind, owner, problems)
-    changeovers: dict[tuple[str, str], float] = {}
-    if "changeovers" in entries:
-        where = f"{owner}: changeovers"
-        for first, following in named_entries(entries["changeovers"], where, problems).items():
-            times = read_numbers(following, f"{where} from {first!r}", "time", problems)
-            changeovers |= {(first, task): time for task, time in times.items()}
-    cleaning = None
-    if "clean_after" in entries:
-        cleaning = _read_clean_after(entries["clean_after"], owner, problems)
-    return made(
-        Unit,
-        problems,
-        name=name,
-        **periods,
-        weekly={kind: patterns for kind, patterns in weekly.items() if patterns},
-        changeovers=readable_numbers(changeovers),
-        clean_after=cleaning,
-    ) or Unit(name=name, changeovers=dict.fromkeys(changeovers, 1.0))
-
-
-def _read_clean_after(value: object, owner: str, problems: list[str]) -> CleanAfter | None:
-    """Read how often a unit is cleaned; None if that has problems."""
-    keys = ("batches", "duration")
-    later = {"running_time": "not supported yet; give `batches` instead"}
-    n_before = len(problems)
-    where = f"{owner}: clean_after"
-    entries = known_entries(value, where, keys, keys, problems, later)
-    values = {
-        key: read_number(entries[key], f"{where}: {key}", problems)
-        for key in keys
-        if key in entries
-    }
-    if len(problems) > n_before:
-        return None
-    rule = made(CleanAfter, problems, **values)
-    problems[n_before:] = [f"{owner}: {sentence}" for sentence in problems[n_before:]]
-    return rule
+    given = {} if entry is None else entry
+    entries = known_entries(given, owner, tuple(UNIT_RULES), (), problems)
+    fields: dict[str, Any] = {}
+    for key, value in entries.items():
+        read = UNIT_RULES[key].read(value, owner, problems)
+        shared = {k: fields[k] | read[k] for k in read if k in fields}  # weekly, of several kinds
+        fields |= read | shared
+    harmless: dict[str, Any] = {}
+    for rule in UNIT_RULES.values():
+        harmless |= rule.stand_in(fields)
+    return made(Unit, problems, name=name, **fields) or Unit(name=name, **harmless)
 
 
 def _read_utility(name: str, entry: object, problems: list[str]) -> Utility:

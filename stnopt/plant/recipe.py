@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from stnopt.arguments import NUMBER, TEXT, check_arguments
 from stnopt.plant.checks import (
@@ -100,6 +100,54 @@ class State:
     def unlimited(self) -> bool:
         """Whether its supply never runs out."""
         return self.initial == math.inf
+
+
+class StateKey(NamedTuple):
+    """A key of a state in a file, and a column of the states' table unless it holds steps.
+
+    Attributes
+    ----------
+    kind : {"supply", "amount", "number", "flag", "steps"}
+        A supply is an amount or the word unlimited; an amount is not below 0; steps are pairs of
+        a time and an amount.
+    help : str
+        What it says, for editors and templates.
+    instead : str
+        What to write in place of a number that is not finite.
+    clause : str
+        What a state that has it is told by, after its name, where that is a rule which a
+        formulation has to know; else empty.
+    only_restricts : bool
+        Whether every schedule that keeps the rule is still one without it, of the same value.
+    """
+
+    kind: Literal["supply", "amount", "number", "flag", "steps"]
+    help: str
+    instead: str = ""
+    clause: str = ""
+    only_restricts: bool = True
+
+
+STATE_KEYS: dict[str, StateKey] = {
+    "initial": StateKey(
+        "supply",
+        "amount at time 0, or unlimited for a raw material",
+        "write `initial: unlimited`",
+    ),
+    "capacity": StateKey(
+        "amount", "finite storage; 0 is none, left out is unlimited", "leave capacity out"
+    ),
+    "price": StateKey("number", "value of what is in stock at the end, per amount"),
+    "cost": StateKey("number", "of each amount consumed"),
+    "zero_wait": StateKey("flag", "whether it must be consumed at once", clause="is zero_wait"),
+    "arrivals": StateKey(
+        "steps",
+        "material that comes during the horizon: [[time, amount], ...]",
+        clause="has arrivals",
+        only_restricts=False,
+    ),
+}
+"""What can be said about a state; a new key enters here and is a field of `State`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,66 +1,41 @@
-"""What a plant can demand besides its recipe: one noun per rule.
+"""What a plant can demand besides its recipe: the nouns of a unit and of a utility.
 
-Each noun names itself in the set of rules that a plant demands, which every formulation compares
-with what it supports (`stnopt.scheduling.formulations`).
+Each key of a unit is a file in `stnopt/plant/unit_rules/` that knows how it is read, checked,
+written and told; `Unit` holds them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stnopt.arguments import NUMBER, check_arguments, is_listed
-from stnopt.plant.calendar import KINDS, WeeklyPeriod
-from stnopt.plant.checks import (
-    ReadOnlyMapping,
-    checked_number,
-    did_you_mean,
-    name_problems,
-    refuse,
-    settle_mapping,
-    settle_number,
-    settle_steps,
-)
+from stnopt.arguments import NUMBER, check_arguments
+from stnopt.plant.checks import did_you_mean, name_problems, refuse, settle_number, settle_steps
+from stnopt.plant.unit_rules.changeovers import ChangeoversRule
+from stnopt.plant.unit_rules.clean_after import CleanAfter, CleanAfterRule
+from stnopt.plant.unit_rules.periods import PeriodsRule, settle_weekly
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from stnopt.plant.calendar import WeeklyPeriod
     from stnopt.plant.recipe import Suitability
+    from stnopt.plant.unit_rules.contract import UnitRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleanAfter:
-    """How often a unit must be cleaned, and how long that takes.
-
-    A cleaning takes `duration`, directly before the next batch, with the unit present and empty.
-    It may fall together with a changeover, which is no cleaning: the longer of the two counts.
-    None is owed when the horizon ends.
-
-    Parameters
-    ----------
-    batches : int
-        Most batches between two cleanings, at least 1.
-    duration : float
-        In the plant's time unit, more than 0.
-
-    Raises
-    ------
-    InvalidNetworkError
-        With every problem of this rule.
-    """
-
-    batches: int
-    duration: float
-
-    def __post_init__(self) -> None:
-        problems: list[str] = []
-        batches = checked_number(self.batches, "clean_after: batches", problems, least=1.0)
-        if batches == batches and batches != int(batches):
-            problems.append(f"clean_after: batches must be a whole number, got {batches:g}")
-        elif batches == batches:
-            object.__setattr__(self, "batches", int(batches))
-        settle_number(self, "duration", "clean_after", problems, above=0.0)
-        refuse(problems)
+UNIT_RULES: dict[str, UnitRule] = {
+    rule.key: rule
+    for rule in (
+        PeriodsRule("unavailable", "has unavailable periods", "the unit is empty"),
+        PeriodsRule(
+            "unattended", "is unattended at times", "it may run, but nothing starts or is unloaded"
+        ),
+        PeriodsRule("paused", "is paused at times", "a running batch stops and goes on after"),
+        ChangeoversRule(),
+        CleanAfterRule(),
+    )
+}
+"""What can be said about a unit, in the order it is written; a new key enters here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +49,7 @@ class Unit:
     unavailable : tuple of (float, float)
         Periods of maintenance or absence, from start to end, in order of time. No batch overlaps
         one and nothing waits in the unit during one; a batch may end when one starts and start
-        when it ends.
+        when it ends. One that starts before 0, of any kind, has begun.
     changeovers : mapping of (str, str) to float
         Per pair of tasks that follow each other directly on the unit, the least time between the
         finish of the first batch and the start of the next. The unit is cleaned right before the
@@ -108,100 +83,26 @@ class Unit:
     def __post_init__(self) -> None:
         owner = f"unit {self.name!r}"
         problems = name_problems("a unit", self.name)
-        for kind in KINDS:
-            self._settle_periods(kind, owner, problems)
-        self._settle_weekly(owner, problems)
-        self._settle_changeovers(owner, problems)
-        if self.clean_after is not None and not isinstance(self.clean_after, CleanAfter):
-            problems.append(f"{owner}: clean_after must be a CleanAfter, got {self.clean_after!r}")
+        settle_weekly(self, owner, problems)
+        for rule in UNIT_RULES.values():
+            rule.settle(self, owner, problems)
         refuse(problems)
 
     @property
     def has_rules(self) -> bool:
         """Whether anything is said about the unit; one without rules is as if left out."""
-        return bool(
-            self.changeovers
-            or self.clean_after
-            or self.weekly
-            or any(getattr(self, kind) for kind in KINDS)
-        )
+        return bool(written_rules(self))
 
-    def _settle_periods(self, kind: str, owner: str, problems: list[str]) -> None:
-        """Check that the periods have an end after their start and do not overlap; sort them."""
-        given = getattr(self, kind)
-        if not is_listed(given):
-            problems.append(f"{owner}: {kind} must be a list of periods, got {given!r}")
-            return
-        periods = []
-        for period in given:
-            if isinstance(period, str) or not isinstance(period, Iterable):
-                problems.append(f"{owner}: {kind} needs pairs of times, got {period!r}")
-                continue
-            times = tuple(period)
-            if len(times) != 2:
-                problems.append(f"{owner}: {kind} needs pairs of times, got {list(times)}")
-                continue
-            where = f"{owner}: {kind} period {list(times)}"
-            start = checked_number(times[0], f"{where}: its start", problems, least=0.0)
-            end = checked_number(times[1], f"{where}: its end", problems)
-            if start >= end:
-                problems.append(f"{where}: its end must be after its start")
-            elif start < end:
-                periods.append((start, end))
-        periods.sort()
-        for (_, end), (start, later) in pairwise(periods):
-            if start < end:
-                problems.append(
-                    f"{owner}: the {kind} period [{start:g}, {later:g}] starts before the "
-                    f"one until {end:g} has ended; write them as one"
-                )
-        object.__setattr__(self, kind, tuple(periods))
 
-    def _settle_weekly(self, owner: str, problems: list[str]) -> None:
-        """Check that the weekly periods are of a kind, and do not overlap themselves."""
-        given = settle_mapping(self, "weekly", owner, problems)
-        settled = {}
-        for kind, patterns in given.items():
-            if kind not in KINDS:
-                problems.append(f"{owner}: weekly must be one of {', '.join(KINDS)}, got {kind!r}")
-                continue
-            ordered = sorted(patterns, key=lambda pattern: pattern.start)
-            week = 7 * 24 * 60
-            for one, other in pairwise([*ordered, *ordered[:1]]):
-                begins = other.start + (week if other is ordered[0] else 0)
-                if len(ordered) > 1 and begins < one.start + one.length:
-                    problems.append(
-                        f"{owner}: the weekly {kind} periods {one.written()} and "
-                        f"{other.written()} overlap; write them as one"
-                    )
-            if ordered:
-                settled[kind] = tuple(ordered)
-        object.__setattr__(self, "weekly", ReadOnlyMapping(settled))
+def written_rules(unit: Unit) -> dict[str, Any]:
+    """Return what is said about a unit as a plant file has it."""
+    written = {key: rule.written(unit) for key, rule in UNIT_RULES.items()}
+    return {key: value for key, value in written.items() if value}
 
-    def _settle_changeovers(self, owner: str, problems: list[str]) -> None:
-        """Check that the changeovers are times per pair of tasks."""
-        given = self.changeovers
-        if not isinstance(given, Mapping):
-            problems.append(f"{owner}: changeovers must be a mapping, got {given!r}")
-            return
-        times = {}
-        for pair, time in given.items():
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                problems.append(
-                    f"{owner}: changeovers needs pairs of tasks (first, next), got {pair!r}"
-                )
-                continue
-            unusable = [
-                problem
-                for task in pair
-                for problem in name_problems(f"{owner}: a task in changeovers", task)
-            ]
-            problems.extend(unusable)
-            if not unusable:
-                where = f"{owner}: changeover from {pair[0]!r} to {pair[1]!r}"
-                times[pair] = checked_number(time, where, problems, least=0.0)
-        nonzero = {pair: time for pair, time in times.items() if time}
-        object.__setattr__(self, "changeovers", ReadOnlyMapping(nonzero))
+
+def times_before(unit: Unit, task: str) -> list[float]:
+    """Return how long before a batch of a task the unit may have to be empty."""
+    return [time for rule in UNIT_RULES.values() for time in rule.times_before(unit, task)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,11 +187,11 @@ def rule_problems(
                 f"unit {name!r} has rules, but no task runs on it{did_you_mean(name, tasks_on)}"
             )
             continue
-        named = dict.fromkeys(task for pair in unit.changeovers for task in pair)
         problems.extend(
-            f"unit {name!r}: changeovers names the task {task!r}, which does not run on it"
+            f"unit {name!r}: {rule.key} names the task {task!r}, which does not run on it"
             f"{did_you_mean(task, tasks_on[name])}"
-            for task in named
+            for rule in UNIT_RULES.values()
+            for task in rule.tasks(unit)
             if task not in tasks_on[name]
         )
     return problems

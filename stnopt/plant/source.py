@@ -15,7 +15,6 @@ from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant.checks import did_you_mean
 
 EXAMPLES = Path(__file__).parent / "examples"
-SCHEMA = Path(__file__).parent / "plant_file.schema.json"
 
 
 _SUFFIXES = (".yaml", ".yml", ".json", ".xlsx")

@@ -266,6 +266,10 @@ class PlantState:
         return self.stocks.get(state, network.states[state].initial)
 
 
+#: Sections of a plant whose keys are names that a state uses.
+_NAMING = ("states", "tasks")
+
+
 def check_state(state: PlantState, network: Network) -> None:
     """Refuse a state that does not fit a plant.
 
@@ -321,6 +325,37 @@ def state_problems(state: PlantState, network: Network) -> list[str]:
         for order in state.open_orders
         if order.state not in network.states
     ]
+    return problems
+
+
+def unknown_names(state: PlantState, plant: object) -> list[str]:
+    """Find names in a state that a plant's section does not know, where the rest of that is bad.
+
+    Parameters
+    ----------
+    state : PlantState
+    plant : object
+        The section `plant:` as it was read; what is no mapping in it says nothing about names.
+    """
+    states, tasks = (plant.get(key) if isinstance(plant, Mapping) else None for key in _NAMING)
+    problems = []
+    if isinstance(states, Mapping):
+        named = [("stocks", name) for name in state.stocks]
+        named += [(f"held in {unit!r}", name) for unit, row in state.held.items() for name in row]
+        named += [(f"open order {order.id!r}", order.state) for order in state.open_orders]
+        problems += [
+            f"{where}: unknown state {name!r}{did_you_mean(name, map(str, states))}"
+            for where, name in named
+            if name not in states
+        ]
+    if isinstance(tasks, Mapping):
+        running = [(f"running batch on {batch.unit!r}", batch.task) for batch in state.running]
+        last = [(f"last of {unit!r}", each.task) for unit, each in state.last.items()]
+        problems += [
+            f"{where}: unknown task {name!r}{did_you_mean(name, map(str, tasks))}"
+            for where, name in (*running, *last)
+            if name not in tasks
+        ]
     return problems
 
 

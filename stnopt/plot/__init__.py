@@ -13,3 +13,4 @@ from stnopt.plot.plan import plot_plan as plot_plan
 from stnopt.plot.region import plot_region as plot_region
 from stnopt.plot.samples import plot_samples as plot_samples
 from stnopt.plot.stock import plot_stock as plot_stock
+from stnopt.plot.utility import plot_utility as plot_utility

@@ -41,7 +41,7 @@ def draw_periods(ax: Axes, network: Network, units: Sequence[str], horizon: floa
     handles: list[Artist] = []
     for kind, (face, hatch, label) in _PERIODS.items():
         spans = [
-            (units.index(name), start, min(end, horizon))
+            (units.index(name), max(0.0, start), min(end, horizon))
             for name, rule in network.unit_rules.items()
             if name in units
             for start, end in getattr(rule, kind)

@@ -1,4 +1,4 @@
-"""What a plant cannot be asked for: targets, deliveries and orders refused by name."""
+"""What a plant cannot be asked for: targets, deliveries, orders and states refused by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 from stnopt.arguments import NON_NEGATIVE
 from stnopt.errors import InvalidInputError
+from stnopt.plant.calendar import with_calendars
 from stnopt.plant.checks import did_you_mean
+from stnopt.plant.state import check_state
+from stnopt.plant.tolerance import time_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from stnopt.plant.network import Network
     from stnopt.plant.orders import Order
     from stnopt.plant.problem import Delivery
+    from stnopt.plant.state import PlantState
 
 
 def check_targets(network: Network, targets: Mapping[str, float]) -> None:
@@ -80,3 +85,36 @@ def check_deliveries(
             problems.append(f"{what} is after the horizon, {horizon:g}")
     if problems:
         raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
+
+
+def check_start(
+    network: Network, start: PlantState, *, horizon: float | None, date: datetime | None
+) -> None:
+    """Refuse a state at time 0 that does not fit the plant, or that runs beyond the horizon.
+
+    Parameters
+    ----------
+    network : Network
+    start : PlantState
+    horizon : float or None
+        In the plant's time unit.
+    date : datetime or None
+        When time 0 is, for weekly patterns.
+
+    Raises
+    ------
+    InvalidInputError
+        With every problem, each naming its element.
+    """
+    if horizon is None:
+        check_state(start, network)
+        return
+    check_state(start, with_calendars(network, start=date, horizon=horizon))
+    problems = [
+        f"now: running batch of {batch.task!r} on {batch.unit!r}: it still runs for "
+        f"{batch.remaining:g}, beyond the horizon ({horizon:g})"
+        for batch in start.running
+        if batch.remaining > horizon + time_tolerance(horizon)
+    ]
+    if problems:
+        raise InvalidInputError(problems)

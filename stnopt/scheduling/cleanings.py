@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from stnopt.plant.network import Network
-    from stnopt.plant.rules import CleanAfter
+    from stnopt.plant.unit_rules.clean_after import CleanAfter
     from stnopt.scheduling.movements import Replay
     from stnopt.scheduling.schedule import Batch, Schedule
 

@@ -47,7 +47,7 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
     Raises
     ------
     InvalidInputError
-        A time outside the horizon.
+        A time outside the horizon; a schedule of another plant.
 
     Notes
     -----
@@ -60,6 +60,13 @@ def state_at(schedule: Schedule, time: float, network: Network) -> PlantState:
         raise InvalidInputError(
             f"state_at: time must lie from 0 to the horizon ({schedule.horizon:g}), got {time:g}"
         )
+    unknown = [
+        f"state_at: {batch.task!r} does not run on {batch.unit!r} in {network.name!r}"
+        for batch in schedule.batches
+        if batch.task not in network.tasks or batch.unit not in network.tasks[batch.task].units
+    ]
+    if unknown:
+        raise InvalidInputError(list(dict.fromkeys(unknown)))
     dated = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
     replay, _ = judge_movements(schedule, dated)
     started = [batch for batch in schedule.batches if batch.start <= time + same]
@@ -181,7 +188,8 @@ def _open_orders(schedule: Schedule, time: float) -> tuple[Order, ...]:
 def from_time(network: Network, problem: Problem, time: float) -> tuple[Network, Problem]:
     """Return a plant and what is asked of it as they are from a time on.
 
-    Calendars, arrivals, steps and dates move with it; what is past is left out. The plant's state
+    Calendars, arrivals, steps and dates move with it; what is past is left out. A period that has
+    begun by then starts before 0, so that nothing starts in the middle of it. The plant's state
     then is for `Schedule.state_at` to say: it overrides `initial`, and says which orders are open.
 
     Parameters
@@ -219,7 +227,7 @@ def from_time(network: Network, problem: Problem, time: float) -> tuple[Network,
             unit,
             **{  # type: ignore[arg-type]
                 kind: tuple(
-                    (max(0.0, start - time), end - time)
+                    (0.0 if abs(start - time) <= same else start - time, end - time)
                     for start, end in getattr(unit, kind)
                     if end > time + same
                 )

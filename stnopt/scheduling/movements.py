@@ -110,6 +110,11 @@ def unloaded_at(batch: Batch, network: Network, horizon: float) -> float:
     return _attended(batch.unit, batch.finish, network, horizon)
 
 
+def held_until(unit: str, network: Network, horizon: float) -> float:
+    """When what a unit holds at time 0 can leave it: then, or when a period that has begun ends."""
+    return _attended(unit, 0.0, network, horizon)
+
+
 def gather_movements(schedule: Schedule, network: Network, cleanings: Cleanings) -> Replay:
     """Cut time into instants and put every release and every taking on its instant.
 
@@ -229,17 +234,18 @@ def _comings(
 
     for unit, batch in batches_before_start(start, network).items():
         leaves = leaves_unit(batch, 0)
+        ready = held_until(unit, network, schedule.horizon)
         for name, amount in start.held.get(unit, {}).items():
             if name in network.states and not network.states[name].unlimited:
-                until = None if leaves is None else max(0.0, leaves)
+                until = None if leaves is None else max(ready, leaves)
                 comings.append(
                     _Coming(
                         state=name,
                         unit=unit,
                         amount=amount,
-                        released=0.0,
+                        released=ready,
                         leaves=until,
-                        locked=_locks(unit, 0.0, until, network, schedule.horizon),
+                        locked=_locks(unit, ready, until, network, schedule.horizon),
                     )
                 )
     for running in start.running:

@@ -164,6 +164,34 @@ def replay_stock(schedule: Schedule, network: Network) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def replay_utility(schedule: Schedule, network: Network) -> pd.DataFrame:
+    """Return what running batches draw of each utility, as levels that are constant between times.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    network : Network
+
+    Returns
+    -------
+    DataFrame
+        Columns utility, time, drawn, capacity (in the utility's unit): the level from `time` until
+        the utility's next row. The first row is at time 0, the last at the horizon's end.
+    """
+    check_arguments(schedule=(schedule, Schedule), network=(network, Network))
+    network = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
+    replay, _ = judge_movements(schedule, network)
+    rows = []
+    for utility in network.utilities.values():
+        drawing = _draws(schedule, utility.name, replay, network)
+        times = {0.0, schedule.horizon, *(time for draw in drawing for time in draw[:2])}
+        times |= {time for time, _ in utility.steps if time < schedule.horizon}
+        for time in sorted(times):
+            drawn = sum(amount for begin, end, amount, _, _ in drawing if begin <= time < end)
+            rows.append((utility.name, time, drawn, utility.capacity_at(time)))
+    return pd.DataFrame(rows, columns=["utility", "time", "drawn", "capacity"])
+
+
 def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
     """Return when units are cleaned after so many batches (`clean_after`): unit, start, end.
 

@@ -123,6 +123,18 @@ class Schedule:
         check_arguments(start=(self.start, optional(PlantState)), date=(self.date, optional(DATE)))
         object.__setattr__(self, "final_stock", ReadOnlyMapping(stock))
 
+    def __repr__(self) -> str:
+        counts = [f"{len(self.batches)} batches"]
+        counts += [f"{len(self.deliveries)} deliveries"] if self.deliveries else []
+        counts += [f"{len(self.orders)} orders"] if self.orders else []
+        return f"Schedule({', '.join(counts)}, horizon {self.horizon:g})"
+
+    def _repr_html_(self) -> str:
+        """Return the chart and the batches, as notebooks show it."""
+        from stnopt.page.notebook import show_schedule
+
+        return show_schedule(self)
+
     def state_at(self, time: float, network: Network) -> PlantState:
         """Return the plant at an instant, after all events then (`stnopt.scheduling.cut`)."""
         from stnopt.scheduling.cut import state_at
@@ -156,8 +168,9 @@ class Schedule:
     def to_excel(self, path: Path | str, *, network: Network | None = None) -> None:
         """Write a workbook to print (extra `excel`); `read_schedule` reads it back.
 
-        Its sheets are ``batches`` and, where there are any, ``orders``; where the schedule has a
-        date and the network is given, with clock times beside the plant's.
+        Its sheets are ``batches`` and, where there are any, ``orders``. With the network the first
+        one is ``shift``, a sheet to print: a page per unit, with clock times where the schedule has
+        a date.
 
         Raises
         ------
@@ -167,6 +180,23 @@ class Schedule:
         from stnopt.scheduling.schedule_table import schedule_to_excel
 
         schedule_to_excel(self, path, network)
+
+    def to_html(self, path: Path | str | None = None, *, network: Network) -> str:
+        """Return the schedule as one interactive page; also written to `path` when given.
+
+        It holds all it needs, the chart library included (some 4 MB), and can be mailed around.
+
+        Raises
+        ------
+        InvalidInputError
+            If the extra `page` is not installed, or the file cannot be written.
+        """
+        from stnopt.page.html import schedule_to_html
+
+        text = schedule_to_html(self, network)
+        if path is not None:
+            write_text(path, text)
+        return text
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per batch: task, unit, start, finish, size."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.errors import InvalidInputError
-from stnopt.files import read_table, refuse_lines
+from stnopt.files import parse_number, read_table, refuse_lines
 from stnopt.plant.calendar import parse_start, written_start
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery
@@ -219,7 +219,7 @@ def read_batches(path: Path | str) -> tuple[Batch, ...]:
     batches = []
     for line, row in _table_rows(path, _BATCH_KEYS):
         try:
-            numbers = {key: float(row[key]) for key in _BATCH_KEYS[2:]}
+            numbers = {key: parse_number(row[key]) for key in _BATCH_KEYS[2:]}
             batches.append(Batch(row["task"], row["unit"], **numbers))
         except (ValueError, InvalidInputError) as error:
             refuse_lines([(f"line {line}", str(error))], repr(str(path)))
@@ -237,15 +237,19 @@ def read_parts(path: Path | str) -> dict[str, tuple[tuple[float, float], ...]]:
     parts: dict[str, tuple[tuple[float, float], ...]] = {}
     for line, row in _table_rows(path, _ORDER_COLUMNS):
         try:
-            part = (float(row["time"]), float(row["amount"]))
+            part = (parse_number(row["time"]), parse_number(row["amount"]))
         except ValueError as error:
             refuse_lines([(f"line {line}", str(error))], repr(str(path)))
         parts[row["order"]] = (*parts.get(row["order"], ()), part)
     return parts
 
 
+#: Columns of tables that hold names; one such as 1,5 is no number.
+_NAMES = ("task", "unit", "order")
+
+
 def _table_rows(path: Path | str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    table = read_table(path)
+    table = read_table(path, text_columns=_NAMES)
     refuse_lines(table.problems, repr(table.name))
     missing = [column for column in columns if column not in table.header]
     if missing:

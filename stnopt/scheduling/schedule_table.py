@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import check_arguments, optional
 from stnopt.errors import InvalidInputError
-from stnopt.files import read_table
+from stnopt.files import files_together, read_table
 from stnopt.plant.calendar import clock_time
 from stnopt.plant.network import Network
 from stnopt.scheduling.schedule_file import read_batches, read_schedule_document, schedule_to_json
-from stnopt.workbook import read_workbook, refuse_cells, write_workbook
+from stnopt.scheduling.shift_sheet import shift_sheet
+from stnopt.workbook import read_workbook, refuse_cells, start_pages_at, workbook_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +47,9 @@ def schedule_to_csv(schedule: Schedule) -> str:
 
 
 def schedule_to_excel(schedule: Schedule, path: Path | str, network: Network | None) -> None:
-    """Write a schedule as a workbook with the sheets ``batches``, ``orders`` and ``schedule``.
+    """Write a schedule as a workbook: ``batches``, ``orders``, and what reading it back needs.
+
+    With the network the sheet ``shift`` comes first, to be printed with a page per unit.
 
     Raises
     ------
@@ -67,7 +71,10 @@ def schedule_to_excel(schedule: Schedule, path: Path | str, network: Network | N
                 for time in (batch.start, batch.finish)
             ]
     text = _without_batches(schedule)
-    sheets: dict[str, tuple[list[str], Any]] = {"batches": (columns, batches)}
+    sheets: dict[str, tuple[list[str], Any]] = {}
+    if network is not None:
+        sheets["shift"] = shift_sheet(schedule, network)
+    sheets["batches"] = (columns, batches)
     if schedule.orders:
         sheets["orders"] = (
             ["order", "state", "amount", "due", "delivered", "last part", "late", "missing"],
@@ -87,7 +94,13 @@ def schedule_to_excel(schedule: Schedule, path: Path | str, network: Network | N
         )
     parts = [[text[begin : begin + _CELL]] for begin in range(0, len(text), _CELL)]
     sheets["schedule"] = (["all else, for reading it back"], parts)
-    write_workbook(path, sheets)
+    book = workbook_of(sheets)
+    if network is not None:
+        units = [row[0] for row in sheets["shift"][1]]
+        begun = [n for n, (one, after) in enumerate(pairwise(units), 3) if one != after]
+        start_pages_at(book["shift"], begun)
+    with files_together() as outputs:
+        outputs.write_by(path, book.save)
 
 
 def read_schedule_csv(path: Path) -> Schedule:
@@ -117,7 +130,7 @@ def read_schedule_excel(path: Path) -> Schedule:
         If it cannot be read.
     """
     problems: list[str] = []
-    sheets = read_workbook(path, problems)
+    sheets = read_workbook(path, problems, is_table=lambda name: name in ("batches", "schedule"))
     refuse_cells(problems, path)
     missing = [name for name in ("batches", "schedule") if name not in sheets]
     if missing:

@@ -29,6 +29,22 @@ ViolationKind = Literal[
     "state",
     "final_stock",
 ]
+#: Kinds of violations that no further batch can mend.
+BEYOND_HELP: frozenset[ViolationKind] = frozenset(
+    {
+        "unknown_task",
+        "unsuitable_unit",
+        "batch_size",
+        "duration",
+        "horizon",
+        "overlap",
+        "unit_unavailable",
+        "clean_after",
+        "over_utility",
+        "unattended",
+        "paused",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import pytest
 
 from stnopt.solvers.solve import Status
 
+pytestmark = pytest.mark.long  # `make docs` runs them as well
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 

@@ -49,7 +49,7 @@ def assert_between_levels(region, found, points):
         (2, "poly", 0.3),
         (2, "sigmoid", 0.1),
         (3, "rbf", 0.8),
-        (4, "rbf", 2.0),
+        pytest.param(4, "rbf", 2.0, marks=pytest.mark.long),
     ],
 )
 def test_pieces_lie_between_the_two_levels(n, kernel, tolerance, form):
@@ -281,7 +281,15 @@ def test_too_many_pieces_are_refused_with_advice():
         divide_region(region, [0, 0], [100, 100], keep=0.0, admit=0.05, max_pieces=3)
 
 
-@pytest.mark.parametrize(("n", "form"), [(2, "inner"), (2, "outer"), (3, "outer"), (4, "outer")])
+@pytest.mark.parametrize(
+    ("n", "form"),
+    [
+        (2, "inner"),
+        (2, "outer"),
+        (3, "outer"),
+        pytest.param(4, "outer", marks=pytest.mark.long),
+    ],
+)
 def test_a_coarser_form_says_what_holds_instead(n, form, monkeypatch):
     monkeypatch.setattr(polyhedral_cover, "_MOST_LOOKS", {n: 4})
     monkeypatch.setattr(polyhedral_cover, "_COARSE_PIECES", 4)

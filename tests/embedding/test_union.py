@@ -43,7 +43,12 @@ def grid_best(fitted, chosen, slope):
 
 @pytest.mark.parametrize(
     ("chosen", "break_ties"),
-    [("first", False), ("first", True), ("second", False), ("third", True)],
+    [
+        ("first", True),
+        ("second", False),
+        pytest.param("first", False, marks=pytest.mark.long),
+        pytest.param("third", True, marks=pytest.mark.long),
+    ],
 )
 def test_optimum_over_a_class(chosen, break_ties):
     fitted = in_circles(break_ties=break_ties)
@@ -67,8 +72,15 @@ def test_optimum_over_a_class(chosen, break_ties):
         assert gained > 0  # circles matter here, else they would not be tested
 
 
-@pytest.mark.parametrize("transformation", ["hull", "bigm"])
-@pytest.mark.parametrize("form", ["inner", "outer"])
+@pytest.mark.parametrize(
+    ("form", "transformation"),
+    [
+        ("inner", "hull"),
+        ("outer", "bigm"),
+        pytest.param("inner", "bigm", marks=pytest.mark.long),
+        pytest.param("outer", "hull", marks=pytest.mark.long),
+    ],
+)
 def test_pieces_of_a_class(form, transformation):
     fitted = in_circles()
     region = so.class_region_from_sklearn(fitted, ("A", "B"), feasible_class="first")

@@ -16,32 +16,27 @@ def network() -> stnopt.Network:
     return stnopt.load_example("ex2")
 
 
-@pytest.fixture(scope="module")
-def frontier(network) -> stnopt.CertifiedRegion:
-    return stnopt.trace_frontier(network, products=["S9", "S8"], **SETTINGS)
-
-
 @pytest.mark.long
-def test_few_solves_teach_the_classifier_the_whole_box(network, frontier):
+def test_few_solves_teach_the_classifier_the_whole_box(network, frontier_of_ex2):
     samples = stnopt.sample_boundary(network, BOX, n_solves=120, seed=5, **SETTINGS)
     assert samples.scope["n_solves"] <= 120
     fitted = stnopt.fit_region(samples, kernel="rbf", C=1e3, gamma=5.0)
     assert fitted.report.n_support <= 80
     points = np.random.default_rng(7).uniform(0, 110, size=(10_000, 2))
-    labels = frontier.label(points)
+    labels = frontier_of_ex2.label(points)
     assert np.all(labels != 0)
     wrong = fitted.region.contains(points) != (labels == -1)
     assert wrong.mean() <= 0.01
 
 
-@pytest.mark.parametrize("n_solves", [8, 14])
+@pytest.mark.parametrize("n_solves", [8, pytest.param(14, marks=pytest.mark.long)])
 def test_a_budget_that_is_too_small_for_all_is_kept_and_its_labels_are_true(
-    network, frontier, n_solves
+    network, frontier_of_ex2, n_solves
 ):
     samples = stnopt.sample_boundary(network, BOX, n_solves=n_solves, seed=1, **SETTINGS)
     assert samples.scope["n_solves"] <= n_solves
     assert min(samples.counts()["feasible"], samples.counts()["infeasible"]) >= 5
-    assert np.array_equal(frontier.label(samples.targets), samples.labels)
+    assert np.array_equal(frontier_of_ex2.label(samples.targets), samples.labels)
 
 
 @pytest.mark.long

@@ -66,7 +66,9 @@ def test_labels_of_twenty_batches_are_those_of_a_count(quick, tmp_path):
     assert np.all(again.labels[decided] == samples.labels[decided])
 
 
-@pytest.mark.parametrize("products", [["P", "Q"], ["Q", "P", "R"]])
+@pytest.mark.parametrize(
+    "products", [["P", "Q"], pytest.param(["Q", "P", "R"], marks=pytest.mark.long)]
+)
 def test_the_outline_of_a_region_is_true(products, quick):
     plant = ONE_UNIT.to_dict()
     plant["states"]["R"] = {"price": 1}
@@ -84,6 +86,7 @@ def test_the_outline_of_a_region_is_true(products, quick):
     assert so.CertifiedRegion.load(region.to_json()).gap == region.gap
 
 
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(8))
 def test_labels_agree_with_the_grid(seed, quick, monkeypatch):
     monkeypatch.setattr(choose_events, "_MOST_BATCHES", 0.0)

@@ -412,7 +412,9 @@ def test_tuned_rbf_regions_of_120_labels_are_accurate():
     assert max(errors) <= 0.045
 
 
-@pytest.mark.parametrize("kernel", ["linear", "poly", "sigmoid"])
+@pytest.mark.parametrize(
+    "kernel", ["linear", *(pytest.param(k, marks=pytest.mark.long) for k in ("poly", "sigmoid"))]
+)
 def test_tuning_of_inseparable_kernels_ends(kernel):
     # without a limit on the solver's steps, large C on inseparable targets takes minutes
     fitted = fit_region(polygon_samples(60), kernel=kernel, tune=True)

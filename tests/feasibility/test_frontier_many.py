@@ -17,9 +17,27 @@ PRODUCTS = ("S8", "S9", "S5")
 SETTINGS = {"horizon": 8, "n_events": 4, "max_span": 0}
 
 
-@pytest.fixture(scope="module")
-def network() -> stnopt.Network:
-    return stnopt.load_example("ex2")
+#: Every batch makes exactly so much of one product, one after another on one unit.
+BATCHES = {"S8": 10, "S9": 7, "S5": 4}
+STAIRS = stnopt.read_network(
+    {
+        "name": "stairs",
+        "states": {"A": {"initial": "unlimited"}, "S8": {}, "S9": {}, "S5": {}},
+        "tasks": {
+            f"Make{name}": {
+                "consumes": {"A": 1},
+                "produces": {name: 1},
+                "units": {"U": {"min_batch": size, "max_batch": size, "fixed_time": 2}},
+            }
+            for name, size in BATCHES.items()
+        },
+    }
+)
+
+
+@pytest.fixture(scope="module", params=["stairs", pytest.param("ex2", marks=pytest.mark.long)])
+def network(request) -> stnopt.Network:
+    return STAIRS if request.param == "stairs" else stnopt.load_example(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +47,6 @@ def region(network) -> stnopt.CertifiedRegion:
     )
 
 
-@pytest.mark.long
 def test_labels_agree_with_single_solves(network, region):
     targets = stnopt.sample_targets(
         dict(zip(PRODUCTS, [(0, u) for u in region.upper], strict=True)), 30, seed=4

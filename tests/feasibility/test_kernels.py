@@ -95,13 +95,14 @@ def test_bounds_of_a_laplacian_sum_hold_on_a_dense_grid(seed, n, log_gamma, log_
     bounds = ours.bound_sum(center, radius, vectors, coefs)
     axes = np.linspace(-1, 1, {1: 401, 2: 41, 3: 13}[n])
     rounding = 1e-12 * bounds.size
-    for share in np.array(np.meshgrid(*[axes] * n)).reshape(n, -1).T:
-        values = ours.values(center + share * radius, vectors) @ coefs
-        line = bounds.value + (bounds.slope * share * radius).sum(axis=1)
-        assert (bounds.low - rounding <= values).all()
-        assert (values <= bounds.high + rounding).all()
-        assert (bounds.below - rounding <= values - line).all()
-        assert (values - line <= bounds.above + rounding).all()
+    shares = np.array(np.meshgrid(*[axes] * n)).reshape(n, -1).T[:, None]
+    points = (center + shares * radius).reshape(-1, n)
+    values = (ours.values(points, vectors) @ coefs).reshape(len(shares), -1)
+    line = bounds.value + (bounds.slope * shares * radius).sum(axis=-1)
+    assert (bounds.low - rounding <= values).all()
+    assert (values <= bounds.high + rounding).all()
+    assert (bounds.below - rounding <= values - line).all()
+    assert (values - line <= bounds.above + rounding).all()
 
 
 def test_laplacian_bounds_are_sharp_where_it_is_smooth_and_shrink_at_a_kink():
@@ -134,7 +135,15 @@ def assert_same(found, expected):
         partial(pairwise.polynomial_kernel, degree=2),
         pairwise.sigmoid_kernel,
     ],
-    ids=str,
+    ids=[
+        "function",
+        "partial",
+        "partial of it",
+        "of ours",
+        "rbf",
+        "polynomial",
+        "sigmoid",
+    ],
 )
 @pytest.mark.parametrize("scalers", [[], [StandardScaler()], [MinMaxScaler(), StandardScaler()]])
 def test_a_kernel_given_as_a_function_is_read(given_kernel, scalers):
@@ -203,6 +212,7 @@ def test_fit_region_repeats_its_estimator(scale, gamma):
     np.testing.assert_allclose(fitted.region.raw_support_vectors, fitted.support_vectors, atol=1e-9)
 
 
+@pytest.mark.long
 def test_tuning_chooses_a_laplacian():
     fitted = so.fit_region(samples(), kernel="laplacian", tune=True)
     assert fitted.report.cv_score > 0.8

@@ -47,6 +47,24 @@ def undisturbed(network, targets) -> stnopt.TargetSamples:
     return stnopt.label_targets(network, targets, **SETTINGS)
 
 
+@pytest.fixture(scope="module")
+def few(targets):
+    """As many as a run needs that nobody has to be quick enough to kill."""
+    return targets[:30]
+
+
+@pytest.fixture(scope="module")
+def few_undisturbed(network, few) -> stnopt.TargetSamples:
+    return stnopt.label_targets(network, few, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def store_of_ten(network, few, tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("store") / "labels.jsonl"
+    stnopt.label_targets(network, few[:10], **SETTINGS, store=path)
+    return path.read_bytes()
+
+
 def records(path: Path, key: str) -> list[dict]:
     entries = [json.loads(line) for line in path.read_bytes().split(b"\n")[1:] if line]
     return [entry for entry in entries if key in entry]
@@ -78,21 +96,23 @@ def test_a_killed_run_loses_nothing_and_solves_nothing_twice(
 
 
 @pytest.mark.parametrize("cut", [1, 7, 40])
-def test_a_truncated_last_record_is_dropped(network, targets, undisturbed, tmp_path, cut):
+def test_a_truncated_last_record_is_dropped(
+    network, few, few_undisturbed, store_of_ten, tmp_path, cut
+):
     path = tmp_path / "labels.jsonl"
-    stnopt.label_targets(network, targets[:40], **SETTINGS, store=path)
-    path.write_bytes(path.read_bytes()[:-cut])
-    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
-    assert again.labels.tolist() == undisturbed.labels.tolist()
+    path.write_bytes(store_of_ten[:-cut])
+    again = stnopt.label_targets(network, few, **SETTINGS, store=path)
+    assert again.labels.tolist() == few_undisturbed.labels.tolist()
     assert path.read_bytes().endswith(b"}\n")
 
 
-def test_a_store_cut_off_in_its_first_line_starts_anew(network, targets, undisturbed, tmp_path):
+def test_a_store_cut_off_in_its_first_line_starts_anew(
+    network, few, few_undisturbed, store_of_ten, tmp_path
+):
     path = tmp_path / "labels.jsonl"
-    stnopt.label_targets(network, targets[:4], **SETTINGS, store=path)
-    path.write_bytes(path.read_bytes()[:25])
-    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
-    assert again.labels.tolist() == undisturbed.labels.tolist()
+    path.write_bytes(store_of_ten[:25])
+    again = stnopt.label_targets(network, few, **SETTINGS, store=path)
+    assert again.labels.tolist() == few_undisturbed.labels.tolist()
     assert records(path, "asked")
 
 
@@ -176,6 +196,7 @@ def test_a_damaged_record_inside_is_named(network, targets, tmp_path):
         stnopt.label_targets(network, targets[:4], **SETTINGS, store=path)
 
 
+@pytest.mark.long
 def test_undecided_targets_are_counted_kept_and_the_same_for_any_number_of_workers(
     network, targets, undisturbed, tmp_path
 ):
@@ -268,7 +289,7 @@ def test_a_question_does_not_depend_on_earlier_ones():
         assert first.reach.runs == second.reach.runs
 
 
-def test_an_interrupt_leaves_a_valid_store(network, targets, undisturbed, tmp_path, monkeypatch):
+def test_an_interrupt_leaves_a_valid_store(network, few, few_undisturbed, tmp_path, monkeypatch):
     path = tmp_path / "labels.jsonl"
     ask, calls = TargetOracle.ask, []
 
@@ -280,12 +301,12 @@ def test_an_interrupt_leaves_a_valid_store(network, targets, undisturbed, tmp_pa
 
     monkeypatch.setattr(TargetOracle, "ask", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        stnopt.label_targets(network, targets, **SETTINGS, store=path)
+        stnopt.label_targets(network, few, **SETTINGS, store=path)
     monkeypatch.undo()
     assert len(asked(path)) == 5
-    again = stnopt.label_targets(network, targets, **SETTINGS, store=path)
-    assert again.labels.tolist() == undisturbed.labels.tolist()
-    assert again.scope["n_solves"] == undisturbed.scope["n_solves"] - 5
+    again = stnopt.label_targets(network, few, **SETTINGS, store=path)
+    assert again.labels.tolist() == few_undisturbed.labels.tolist()
+    assert again.scope["n_solves"] == few_undisturbed.scope["n_solves"] - 5
 
 
 def test_a_second_process_is_refused_by_name_and_loses_nothing(network, targets, tmp_path):

@@ -202,9 +202,10 @@ def test_draws_add_up_while_batches_run():
         (0.5, 4),
         (1, 2),
         (2, 0),
+        (4, 0),  # the capacity's step
         (8, 0),
     ]
-    assert bars(figure, "steam: capacity")["y"] == [5, 3, 3]
+    assert bars(figure, "steam: capacity")["y"] == [5, 5, 5, 5, 3, 3]
 
 
 def test_a_region_is_drawn_as_it_labels():
@@ -223,6 +224,7 @@ def test_a_region_is_drawn_as_it_labels():
 def test_the_html_file_needs_nothing_else(shift):
     network, schedule = shift
     text = schedule_to_html(schedule, network)
+    assert schedule.to_html(network=network) == text
     outside = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"(src|href)=", outside)
     assert text.count("Plotly.newPlot") >= 2
@@ -249,3 +251,17 @@ def test_a_drawing_keeps_its_words():
     assert 'width="100%"' in drawing
     for name in ("S8", "Heating"):
         assert name in drawing
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [((), "on this machine only"), (("--host", "0.0.0.0"), "whoever reaches it")]
+)
+def test_the_page_is_this_machine_s_unless_told_otherwise(host, told, monkeypatch, capsys):
+    from stnopt.cli import main
+    from stnopt.page import app
+
+    served = {}
+    monkeypatch.setattr(app, "run", lambda plant, **how: served.update(how, plant=plant))
+    assert main(["page", "ex2", "--no-browser", *host]) == 0
+    assert served["host"] == (host[1] if host else "127.0.0.1")
+    assert told in capsys.readouterr().err

@@ -51,6 +51,7 @@ def test_anyones_plan_is_scheduled_in_one():
     assert "no schedule" in str(found)
 
 
+@pytest.mark.long
 def test_it_is_never_dearer():
     problem = one_reactor.problem((10, 20), (30, 5), carry_over=True)
     without = one_reactor.problem((10, 20), (30, 5))

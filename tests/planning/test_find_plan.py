@@ -44,6 +44,7 @@ def test_a_plan_with_a_certified_region(
     assert search.first_failed is False
 
 
+@pytest.mark.long
 def test_a_plan_without_regions():
     problem = one_reactor.problem(*AMOUNTS)
     search = stnopt.find_plan(problem)
@@ -115,6 +116,12 @@ def test_a_stored_schedule_is_replayed_before_it_is_believed(tmp_path: Path):
         schedule = record.get("schedule")
         for batch in schedule["batches"] if schedule else ():
             batch["size"] = 100.0
+    store.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(stnopt.InvalidInputError, match=r"line \d+: .*damaged after"):
+        stnopt.find_plan(problem, store=store)
+    # A store of before records had checksums is read.
+    lines = [{k: v for k, v in line.items() if k != "check"} for line in lines]
+    lines[0]["format"] = "stnopt plan store 1"
     store.write_text("".join(json.dumps(line) + "\n" for line in lines))
     search = stnopt.find_plan(problem, store=store)
     for found in search.verification.checks:

@@ -63,6 +63,7 @@ def test_a_two_stage_plan(measure: str, shares: tuple[float, float]):
         assert found.search.cost == pytest.approx(max(found.costs.values()), rel=1e-6)
 
 
+@pytest.mark.long
 def test_workers_do_not_change_the_plan():
     problem = one_reactor.problem(*LOW)
     scenarios = [scenario(str(i), ((10.0, 0.0), (3.0 * i, 5.0))) for i in range(6)]

@@ -12,10 +12,11 @@ import yaml
 
 from stnopt import Order, State, Suitability, Unit, list_examples
 from stnopt.cli import main
+from stnopt.plant.schema import plant_file_schema
 from stnopt.plant.source import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "stnopt" / "plant" / "plant_file.schema.json").read_text("utf-8"))
+SCHEMA = plant_file_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 FILES = [
     *sorted(EXAMPLES.glob("*.yaml")),

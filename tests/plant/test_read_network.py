@@ -343,7 +343,7 @@ utilities:
 BAD_RULES = [
     ("[3, 5]", "[5, 3]", "unit 'R1': unavailable period [5.0, 3.0]: its end must be after its"),
     ("[3, 5]", "[3, 3]", "unit 'R1': unavailable period [3.0, 3.0]: its end must be after its"),
-    ("[3, 5]", "[-3, 5]", "period [-3.0, 5.0]: its start must be at least 0, got -3"),
+    ("[3, 5]", "[-5, -3]", "period [-5.0, -3.0]: it has ended before time 0"),
     ("[3, 5]", "[3, 8.5]", "period [8, 9] starts before the one until 8.5 has ended"),
     ("[3, 5]", "[3]", "unit 'R1': unavailable needs pairs of times such as [[3, 5]], got [3]"),
     ("[3, 5]", "3", "unit 'R1': unavailable needs pairs of times such as [[3, 5]], got 3"),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from stnopt.cli import main
 from stnopt.errors import InvalidInputError, InvalidNetworkError
 from stnopt.plant import (
     LastTask,
@@ -186,3 +187,37 @@ def test_tardiness_needs_orders_and_ids_are_their_own():
     orders = [Order(1, "P", 1, 1), Order("1", "P", 2, 1)]
     with pytest.raises(InvalidInputError, match="order '1' is there more than once"):
         Problem(horizon=1, orders=orders)
+
+
+def test_all_that_is_wrong_with_a_state_is_told_at_once(path):
+    bad = TEXT.replace("stocks: {Mid: 10}", "stocks: {Mid: x, Mod: 1}")
+    bad = bad.replace("size: 40", "size: much").replace("task: Fill, fin", "task: React, fin")
+    bad = bad.replace("{R: {batches: 2}}", "{R: {batches: 4}}")
+    path.write_text(bad, encoding="utf-8")
+    with pytest.raises(InvalidInputError) as caught:
+        read_state(path)
+    told = (
+        "'Mid' must be a number, got the text 'x'",
+        "unknown state 'Mod'",
+        "running batch 1: size must be a number",
+        "the task 'React' does not run on it",
+        "4 batches, more than clean_after allows",
+    )
+    assert [any(t in p for p in caught.value.problems) for t in told] == [True] * len(told)
+    assert len(caught.value.problems) == len(told)
+
+
+def test_names_are_looked_up_in_a_plant_that_has_problems_of_its_own(path, capsys):
+    bad = TEXT.replace("stocks: {Mid: 10}", "stocks: {Mod: 1}")
+    bad = bad.replace("task: Fill, fin", "task: Fil, fin")
+    bad = bad.replace("clean_after: {batches: 3", "clean_after: {batches: x")
+    bad = bad.replace("objective: tardiness", "objective: profits")
+    path.write_text(bad.replace("horizon: 10", "horizon: -1"), encoding="utf-8")
+    for command in (["schedule"], ["region", "--out", str(path.parent / "new")]):
+        assert main([command[0], str(path), *command[1:]]) == 2
+        told = capsys.readouterr().err
+        assert "clean_after: batches must be a number" in told
+        assert "unknown state 'Mod'" in told
+        assert "unknown task 'Fil' (did you mean 'Fill'?)" in told
+        assert "problem: horizon must be more than 0" in told
+        assert "profits" in told

@@ -150,6 +150,7 @@ def model(mode_1):
     return fit_yield_model(mode_1, model="gp", n_points=500)
 
 
+@pytest.mark.long
 def test_the_mending_move_restores_the_target_on_the_simulator(mode_1, model):
     target = float(mode_1["Yc"].median())
     fresh = generate_dataset(400, seed=7)
@@ -226,3 +227,17 @@ def test_the_command_is_never_silent(mode_1, model, tmp_path, capsys):
     code, said = ask(now.iloc[:3], "--handles", "m,P", "--moves", str(tmp_path / "moves.csv"))
     assert "mend" in said or code == 0
     assert (tmp_path / "moves.csv").exists()
+
+
+def test_a_gap_in_text_is_told_as_missing():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"T": rng.normal(80, 2, 200), "lot": rng.choice(["K7", "M1"], 200)})
+    table["y"] = 50 + table["T"] - 5 * (table["lot"] == "M1") + 0.1 * rng.standard_normal(200)
+    table.loc[:9, "lot"] = None
+    model = fit_yield_model(table, model="ridge", features=("T", "lot"), target="y", gaps="impute")
+    rows = pd.DataFrame({"T": [70.0, np.nan], "lot": [None, "M1"]})
+    found = low_yield_alarm(model, rows, target=130.0)
+    assert found.rows["alarm"].all()
+    told = found.causes.set_index(["row", "condition"])["current"]
+    assert told[0, "lot"] == "missing"
+    assert told[1, "T"] == "missing"

@@ -146,6 +146,18 @@ def test_a_plants_own_columns():
     assert check_dataset(plant.iloc[:0], columns, required=()).problems[0].kind == "empty"
 
 
+@pytest.mark.parametrize(("values", "found"), [([-9999.0] * 2, 1), ([30.0] * 2, 0), ([999.0], 0)])
+def test_a_code_for_missing_values_is_told(values, found):
+    """-9999 twice among readings of 20 to 25; a plant may be at 30 twice, or once far out."""
+    table = pd.DataFrame(
+        {"T": [*np.linspace(20, 25, 40), *values], "y": np.arange(40 + len(values))}
+    )
+    columns = [Column(name=c, unit="", low=-np.inf, high=np.inf, meaning="") for c in table]
+    report = check_dataset(table, columns, required=("T", "y"), kinetics=None)
+    codes = [p for p in report.problems if p.kind == "missing_code"]
+    assert [p.rows for p in codes] == [(40, 41)] * found
+
+
 def test_split_is_the_old_split(data):
     train, test = train_test_split(data, test_size=0.4, random_state=42)
     split = split_dataset(data)

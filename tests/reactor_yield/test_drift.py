@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def reference():
     return draw_conditions(10_000)
 
 
+@pytest.mark.long
 def test_few_false_alarms_on_the_same_distribution(reference):
     alarms = sum(
         detect_drift(reference, draw_conditions(800, seed=100 + s)).drifted for s in range(40)
@@ -121,7 +123,9 @@ def _correlated(n, rng, rows, names=("Fao", "Fbo", "P", "To", "m", "Ta")):
     return pd.DataFrame(10 + z, columns=list(names))
 
 
-@pytest.mark.parametrize("rows", [0, 2, 10, 120])
+@pytest.mark.parametrize(
+    "rows", [0, *(pytest.param(rows, marks=pytest.mark.long) for rows in (2, 10, 120))]
+)
 def test_correlated_rows_keep_the_level_or_refuse_it(rows):
     """100 reports each in `benchmarks`: 5, 0, 0 and 2 alarms at level 5 %, refusals at 120 only."""
     alarms = refused = 0
@@ -157,11 +161,11 @@ def test_one_gap_silences_nothing(data):
     rows = data.drop(columns="Mode").iloc[::5]
     model = fit_yield_model(rows.iloc[::2], n_trees=20)
     current = rows.iloc[1::2].drop(columns="Yc").assign(Fbo=lambda t: t["Fbo"] / 2)
-    gap = current.assign(Fbo=current["Fbo"].where(np.arange(len(current)) > 0))
+    gap = current.assign(Fbo=[math.nan, -math.inf, *current["Fbo"].iloc[2:]])
     report = detect_drift(rows.iloc[::2], gap, model=model, features=["m"])
     assert "prediction" in report.drifted_columns()
-    assert report.gaps["Fbo"] == (0, 1)
-    assert "Fbo: 0 reference and 1 current rows have no reading and are left out" in report.notes
+    assert report.gaps["Fbo"] == (0, 2)
+    assert "Fbo: 0 reference and 2 current rows have no reading and are left out" in report.notes
     json.dumps(report.to_dict(), allow_nan=False)
 
 
@@ -193,14 +197,17 @@ def test_text_in_lab_values_is_refused_by_row(data):
         detect_drift(rows, rows.astype({"m": object}).assign(m="Bad"))
 
 
-def test_the_models_own_training_rows_raise_no_alarm(data):
-    for kind in ("forest", "boosting", "ridge"):
-        train, fresh = data.iloc[::8], data.iloc[3::8]
-        model = fit_yield_model(train, model=kind, n_trees=50)
-        report = detect_drift(train, fresh, model=model)
-        assert not report.drifted, report.causes
-        drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
-        assert "error" in drifted.drifted_columns()
+@pytest.mark.parametrize(
+    "kind",
+    ["ridge", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("forest", "boosting"))],
+)
+def test_the_models_own_training_rows_raise_no_alarm(data, kind):
+    train, fresh = data.iloc[::8], data.iloc[3::8]
+    model = fit_yield_model(train, model=kind, n_trees=50)
+    report = detect_drift(train, fresh, model=model)
+    assert not report.drifted, report.causes
+    drifted = detect_drift(train, fresh.assign(Yc=fresh["Yc"] * 0.8), model=model)
+    assert "error" in drifted.drifted_columns()
 
 
 def test_a_constant_that_moves_is_large_both_ways():
@@ -263,3 +270,23 @@ def test_the_job_keeps_its_history(reference, tmp_path):
     (tmp_path / "runs" / "history.csv").write_text("a,b\n1,2\n")
     with pytest.raises(StorageError, match="is no history of this job"):
         write_job(report, tmp_path / "runs")
+
+
+def test_new_lots_are_no_drift_and_what_a_lot_shares_counts_once():
+    """Lots of 30 rows, mixed up in time, with a level of their own: half of it on each side."""
+    alarms = {None: 0, "lot": 0}
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        lot = rng.permutation(np.repeat(np.arange(80), 30))
+        lot[1_200:] += 80  # lots that the reference has not seen
+        level = rng.standard_normal(160)[lot]
+        table = pd.DataFrame({"lot": lot, "T": level + 0.3 * rng.standard_normal(2_400)})
+        sides = table.iloc[:1_200], table.iloc[1_200:]
+        for groups in alarms:
+            alarms[groups] += detect_drift(*sides, features=["T"], groups=groups).drifted
+        moved = sides[1].assign(T=sides[1]["T"] + 2.0)
+        assert detect_drift(sides[0], moved, features=["T"], groups="lot").drifted
+    assert alarms[None] >= 3
+    assert alarms["lot"] <= 1
+    with pytest.raises(InvalidConditionsError, match="the current data have no column 'lot'"):
+        detect_drift(sides[0], sides[1].drop(columns="lot"), features=["T"], groups="lot")

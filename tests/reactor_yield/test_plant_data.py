@@ -16,6 +16,7 @@ from reactor_yield import (
     permutation_importance,
     split_dataset,
 )
+from reactor_yield.data.times import parse_times
 from reactor_yield.errors import InvalidConditionsError, InvalidModelFileError
 from reactor_yield.yield_model.folds import make_folds, read_blocks
 
@@ -66,6 +67,7 @@ def history():
     return make_history()
 
 
+@pytest.mark.long
 def test_the_best_model_of_a_noisy_history_is_near_the_noise(history):
     train, test = history.iloc[:600], history.iloc[600:]
     model = fit_yield_model(train, model="best", n_points=250, n_trees=30, **OPTIONS)
@@ -77,6 +79,7 @@ def test_the_best_model_of_a_noisy_history_is_near_the_noise(history):
     assert model.report.n_without_target == train["yield_pct"].isna().sum()
 
 
+@pytest.mark.long
 def test_the_gaussian_process_finds_the_noise(history):
     train, test = history.iloc[:600], history.iloc[600:]
     model = fit_yield_model(train, model="gp", n_points=350, **OPTIONS)
@@ -97,7 +100,7 @@ def test_plant_history_as_the_case_says():
         assert 0.85 <= table.loc["all", "coverage"] <= 0.95
 
 
-@pytest.mark.parametrize("kind", ["forest", "boosting"])
+@pytest.mark.parametrize("kind", ["forest", pytest.param("boosting", marks=pytest.mark.long)])
 def test_intervals_hold_for_new_holds(data, kind):
     """120 steady holds with ten records each; coverage of operating points never seen."""
     features = ["Fao", "Fbo", "P", "To", "m", "Ta"]
@@ -122,6 +125,7 @@ def test_intervals_hold_for_new_holds(data, kind):
     assert fresh["Yc"].between(narrow["lower"], narrow["upper"]).mean() < 0.8
 
 
+@pytest.mark.long
 def test_rows_called_in_range_on_a_drifted_plant_are_covered(data):
     split = split_dataset(data)
     drifted = generate_dataset(3_000, seed=1, new=True)
@@ -183,6 +187,14 @@ def test_time_stamps_are_days(history):
     low, high = model.training_range["started"]
     assert low == 0
     assert high == pytest.approx(900 * 6 / 24, rel=0.05)
+
+
+def test_times_are_read_in_one_way():
+    """ISO 8601, or day first with dots; nothing is guessed."""
+    given = ["2025-03-01 06:30", "01.03.2025 06:30", "1.3.2025 6:30:00", "2025-03-01T07:30+01:00"]
+    assert set(parse_times(pd.Series(given))) == {pd.Timestamp("2025-03-01 06:30", tz="UTC")}
+    unreadable = ["03/01/2025", "31.02.2025", "13.13.2025", "soon", None]
+    assert parse_times(pd.Series(unreadable, dtype=object)).isna().all()
 
 
 def test_columns_that_cannot_be_read_are_named(history):

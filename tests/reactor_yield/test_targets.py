@@ -85,6 +85,7 @@ def models(data):
     return {c: fit_yield_model(mode_1, model="gp", target=c, n_points=1_500) for c in ("Yc", "Xa")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_batches", [1, 4])
 def test_promises_of_campaigns_are_met_as_often_as_said(models, n_batches):
     """The reference reactor: Ta and To shared by a campaign, the rest each batch's own."""
@@ -140,6 +141,7 @@ def test_shared_and_independent_errors_are_kept_apart(n_batches):
     assert entry["units"]["Reactor"] == {"max_batch": 10.0, "fixed_time": 4.0}
 
 
+@pytest.mark.long
 def test_recipes_that_lose_mass_are_refused(models):
     with pytest.raises(InvalidConditionsError, match="mass in must be mass out"):
         recipe_from_yield(
@@ -151,3 +153,24 @@ def test_recipes_that_lose_mass_are_refused(models):
         )
     with pytest.raises(InvalidConditionsError, match="throughput or a fixed_time"):
         recipe_from_yield(models["Yc"], dict(MODE_1.mean), max_batch=1.0)
+
+
+def test_energy_becomes_what_the_unit_draws():
+    """By hand: 0.5 kWh per kg of 40 kg is 20 kWh, over 4 h, over 8 h, or over both."""
+    table = pd.DataFrame({"T": np.linspace(70, 90, 80)})
+    table["y"] = table["T"] / 100
+    model = fit_yield_model(table, model="ridge", features=("T",), target="y", limits=(0.0, 1.0))
+
+    def unit(**times):
+        recipe = recipe_from_yield(
+            model, {"T": 80.0}, max_batch=40.0, energy={"power": 0.5}, n_draws=50, **times
+        )
+        return recipe.tasks["mean"]["React"]["units"]["Reactor"]
+
+    assert unit(fixed_time=4.0)["draws_per_amount"] == {"power": pytest.approx(20 / 4 / 40)}
+    assert unit(throughput=5.0)["draws"] == {"power": pytest.approx(20 / 8)}
+    assert unit(throughput=5.0, fixed_time=4.0)["draws"] == {"power": pytest.approx(20 / 12)}
+    with pytest.raises(InvalidConditionsError, match="energy of 'power' must be a number from 0"):
+        recipe_from_yield(
+            model, {"T": 80.0}, max_batch=40.0, fixed_time=1.0, energy={"power": -1.0}
+        )

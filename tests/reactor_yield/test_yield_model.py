@@ -61,6 +61,7 @@ def test_forest_meets_its_figure_on_the_old_data(old_data):
     assert evaluate_yield_model(model, split.test).loc["all", "mae"] < 0.0065
 
 
+@pytest.mark.long
 def test_best_is_the_candidate_with_the_smallest_cross_validated_error(split):
     model = fit_yield_model(split.train.iloc[:300], model="best", n_points=150, n_trees=50)
     scores = {k: np.mean(v) for k, v in model.report.cross_validation.items()}

@@ -31,7 +31,9 @@ class Found(NamedTuple):
     schedule: Schedule | None
 
 
-def best_schedule(network, problem, start, formulation, n_events, *, max_span=0, gap=1e-6):
+def best_schedule(
+    network, problem, start, formulation, n_events, *, max_span=0, gap=1e-6, nodes=None
+):
     model = build_scheduling_model(
         network,
         horizon=problem.horizon,
@@ -50,13 +52,13 @@ def best_schedule(network, problem, start, formulation, n_events, *, max_span=0,
         require_orders(model, problem.orders, may_miss=problem.objective == "tardiness")
     if problem.objective == "tardiness":
         model.objective = pyo.Objective(expr=model.missing_share)
-        result = solve(model, relative_gap=gap)
+        result = solve(model, relative_gap=gap, node_limit=nodes)
         if result.status is not Status.OPTIMAL:
             return Found(result.status, None, missing, None)
         missing = result.objective
         model.least_missing = pyo.Constraint(expr=model.missing_share <= missing + _SLACK)
     set_objective(model, problem.objective)
-    result = solve(model, relative_gap=gap)
+    result = solve(model, relative_gap=gap, node_limit=nodes)
     if result.status is not Status.OPTIMAL:
         return Found(result.status, None, missing, None)
     return Found(result.status, result.objective, missing, extract_schedule(model, network))

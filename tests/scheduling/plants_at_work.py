@@ -34,7 +34,6 @@ class AtWork(NamedTuple):
     problem: Problem
     best: float | None  # None: nothing is feasible
     start: PlantState | None = None
-    refused_by: tuple[str, ...] = ()  # formulations that lack the combination
     n_events: int = 4
     missing: float = 0.0  # priority-weighted share, for tardiness
 
@@ -236,7 +235,6 @@ CASES = {
         ),
         profit(6),
         14,
-        refused_by=("unit_events",),
     ),
     # 0 to 1 and 3 to 4, then 4 to 6. (Not paused: 30.)
     "paused": AtWork(
@@ -273,7 +271,6 @@ CASES = {
         ),
         profit(4),
         20,
-        refused_by=("unit_events",),
     ),
     # I leaves after 2 h of work, at 3 instead of 2.
     "releases later when paused": AtWork(
@@ -291,7 +288,76 @@ CASES = {
         ),
         profit(4),
         5,
-        refused_by=("unit_events",),
+    ),
+    # I cannot leave U before 4, and V is away then. (Unloaded at 1: 5.)
+    "releases nothing while unattended": AtWork(
+        plant(
+            {"I": {}, "Q": {}} | P,
+            EARLY,
+            units={"U": {"unattended": [(0, 4)]}, "V": {"unavailable": [(4, 5)]}},
+        ),
+        profit(5),
+        0,
+    ),
+    # U, paused from 1 to 3, and W share power with V: V and W run from 1 to 3, and U goes on when
+    # both have ended. (One order of whole batches: 10 less.)
+    "three take turns with a pause": AtWork(
+        plant(
+            P,
+            {
+                "Make": (
+                    {"A": 1},
+                    {"P": 1},
+                    {unit: {"fixed_time": 2, "draws": {"power": 3}} for unit in "UVW"},
+                )
+            },
+            units={"U": {"paused": [(1, 3)]}},
+            utilities={"power": 6},
+        ),
+        profit(4),
+        40,
+    ),
+    # It is cleaned from 2 to 3, not while it is away: too late for 2 h of work.
+    "cleaned when it is there": AtWork(
+        plant(
+            P,
+            {"Make": ({"A": 1}, {"P": 1}, {"U": {"fixed_time": 2}})},
+            units={
+                "U": {"unavailable": [(1, 2)], "clean_after": CleanAfter(batches=1, duration=1)}
+            },
+        ),
+        profit(4),
+        0,
+        PlantState(since_cleaning={"U": 1}),
+    ),
+    # Nothing starts at 0, in the middle of a period: from 2 on.
+    "a period has begun": AtWork(
+        plant(units={"U": {"unattended": [(-3, 2)]}}),
+        profit(4),
+        20,
+    ),
+    # The changeover of 2 h goes on from -1 while it is away until 1: 1 to 4 and 5 to 6.
+    "last task, and a period has begun": AtWork(
+        plant(
+            {"R": {}} | {"B": {"price": 1}},
+            TWO,
+            units={"U": {"changeovers": {("Red", "Blue"): 2}, "unavailable": [(-1, 1), (4, 5)]}},
+        ),
+        profit(6),
+        40,
+        PlantState(last={"U": LastTask("Red", -1)}),
+        n_events=5,
+    ),
+    # Of the 10 in R, which nobody unloads until 3, V needs 10 at 1: 4 are in the tank, 6 are not.
+    "locked in its unit": AtWork(
+        plant(
+            {"I": {"capacity": 4}} | P,
+            CHAIN,
+            units={"R": {"unattended": [(0, 3)]}, "V": {"unavailable": [(0, 1), (2, 9)]}},
+        ),
+        profit(4),
+        4,
+        PlantState(held={"R": {"I": 10}}),
     ),
     # Away from Monday 08:00 to 10:00, which is 2 to 4.
     "every week": AtWork(

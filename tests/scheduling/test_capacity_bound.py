@@ -48,6 +48,7 @@ def test_more_periods_bound_no_looser(cases):
         assert several <= one + 1e-5 * max(1.0, abs(best))
 
 
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("kind", [*RULES, "deliveries", "all"])
 @pytest.mark.parametrize("seed", range(12))
 def test_rules_never_push_an_optimum_above_the_bound(kind, seed):

@@ -17,7 +17,6 @@ from time_grid import (
     is_valid_on_grid,
 )
 
-from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Problem
 from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
@@ -44,6 +43,7 @@ def drawn(seed):
     return network, start, Problem(objective=objective, horizon=HOURS, orders=orders)
 
 
+@pytest.mark.few_seeds(13)
 @pytest.mark.parametrize("seed", range(40))
 def test_the_time_grid_agrees(seed):
     network, start, problem = drawn(seed)
@@ -59,18 +59,16 @@ def test_the_time_grid_agrees(seed):
     assert not find_violations(found.schedule, network)
 
 
+@pytest.mark.few_seeds(8)
 @pytest.mark.parametrize("seed", range(24))
 def test_event_points_are_never_better(seed):
     network, start, problem = drawn(seed)
     best = best_of_all(
         network, HOURS, start=start, orders=problem.orders, objective=problem.objective
     )
-    try:
-        found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4)
-    except UnsupportedModelError:
-        return
+    found = best_schedule(network, problem, start, "unit_events", 3, gap=1e-4, nodes=100)
     if best is None:
-        assert found.status is Status.INFEASIBLE
+        assert found.schedule is None
     if found.status is not Status.OPTIMAL:
         return
     assert not find_violations(found.schedule, network)
@@ -110,6 +108,7 @@ def mutated(schedule, network, random):
     return replace(schedule, batches=tuple(batches), final_stock=stock)
 
 
+@pytest.mark.few_seeds(13)
 @pytest.mark.parametrize("seed", range(40))
 def test_mutated_schedules_are_judged_alike(seed):
     network, start, problem = drawn(seed)

@@ -106,7 +106,8 @@ def check_path(late, schedule):
 
 
 # In 37 and 41 an order has a cost for being missing, and none has to be.
-@pytest.mark.parametrize("seed", [0, 3, 5, 6, 7, 9, 10, 11, 14, 16, 17, 37, 41])
+@pytest.mark.few_seeds(4)
+@pytest.mark.parametrize("seed", [37, 41, 0, 3, 5, 6, 7, 9, 10, 11, 14, 16, 17])
 def test_orders_that_are_late(seed):
     assert check_orders_of(seed)
 
@@ -148,6 +149,7 @@ def check_shortfall_of(seed):
     return True
 
 
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", [1, 7, 10, 11, 13, 16])
 def test_what_is_short_of_a_target(seed):
     assert check_shortfall_of(seed)

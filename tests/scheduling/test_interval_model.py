@@ -35,6 +35,7 @@ def bound(network, horizon, *, deliveries=()):
     return result.bound
 
 
+@pytest.mark.few_seeds(7)
 @pytest.mark.parametrize("seed", range(40, 60))
 def test_bound_is_never_below_the_best_of_whole_hours(seed):
     network = draw_plant(seed)
@@ -62,6 +63,7 @@ def with_slopes(seed):
     return read_network(entries)
 
 
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(10))
 def test_bound_is_never_below_what_event_points_reach(seed):
     network = with_slopes(seed)
@@ -92,6 +94,7 @@ def with_rules(seed):
     return read_network(entries)
 
 
+@pytest.mark.few_seeds(5)
 @pytest.mark.parametrize("seed", range(16))
 def test_bound_is_never_below_the_exact_grid_with_rules(seed):
     network = with_rules(seed)
@@ -182,6 +185,7 @@ def test_published_optimum_holds_for_any_schedule(name, horizon, value):
     assert find_violations(answer.schedule, network) == []
 
 
+@pytest.mark.long
 def test_nothing_better_than_the_best_is_infeasible_and_less_is_not():
     network = load_example("motivating")
     problem = Problem(horizon=12)
@@ -216,6 +220,7 @@ def test_infeasible_of_the_presolve_is_looked_at_once_more(monkeypatch):
     assert answer.result.status is Status.INFEASIBLE
 
 
+@pytest.mark.long
 def test_makespan_has_a_bound_for_any_schedule():
     # 50 through all three: 3 + 0.03 * 50, 2 + 0.0266 * 50, 1 + 0.02 * 50.
     network = load_example("motivating")

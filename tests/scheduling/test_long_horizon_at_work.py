@@ -9,13 +9,15 @@ import math
 from itertools import count
 
 import pytest
-from plants_at_work import CASES
+from plants_at_work import CASES, FROM_S, P, late, plant
 from test_drawn_at_work import HOURS, drawn
 from time_grid import best_of_all
 
+from stnopt.plant import Order
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import schedule_value
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
+from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
@@ -74,6 +76,7 @@ def test_cases_by_hand(name):
             assert bound <= case.missing + 1e-6
 
 
+@pytest.mark.few_seeds(20)
 @pytest.mark.parametrize("seed", range(60))
 def test_drawn_plants(seed):
     network, start, problem = drawn(seed)
@@ -103,6 +106,7 @@ def test_drawn_plants(seed):
             assert bound >= best.value - 1e-4 * max(1.0, abs(best.value))
 
 
+@pytest.mark.long
 def test_the_grid_of_hours_loses_next_to_nothing():
     """A third task between two that need a changeover is passed over; nothing else may be lost."""
     below = []
@@ -142,3 +146,12 @@ def test_the_search_misses_as_little_as_can_be():
     schedule, bound = search(case.network, case.problem, case.start, improve="missing share")
     assert missing_share(schedule) == pytest.approx(case.missing)
     assert bound == pytest.approx(case.missing)
+
+
+def test_orders_none_of_which_can_be_met():
+    """5 of S are there, so that no order of 10 is: each is missing until 40, 35 h late."""
+    network = plant({"S": {"initial": 5}, "Q": {}} | P, FROM_S)
+    problem = late(40, Order("a", "P", 10, 5), Order("b", "P", 10, 5))
+    found = find_schedule(network, problem, time_limit=3)
+    assert found.missing == 2
+    assert found.result.objective == pytest.approx(70)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from asking import best_schedule
-from plants_at_work import CASES
+from plants_at_work import CASES, CHAIN, HOUR, P, plant, profit, running
 
-from stnopt.errors import UnsupportedModelError
+from stnopt.plant import PlantState
 from stnopt.scheduling.model import (
     build_relaxation,
     require_deliveries,
@@ -24,10 +24,6 @@ from stnopt.solvers.solve import Status, solve
 def test_best_by_hand(name, formulation):
     case = CASES[name]
     n_events = case.n_events if formulation == "unit_events" else int(case.problem.horizon)
-    if formulation in case.refused_by:
-        with pytest.raises(UnsupportedModelError, match="time_grid"):
-            best_schedule(case.network, case.problem, case.start, formulation, n_events)
-        return
     found = best_schedule(case.network, case.problem, case.start, formulation, n_events)
     if case.best is None:
         assert found.status is Status.INFEASIBLE
@@ -56,3 +52,18 @@ def test_the_relaxation_is_never_worse(name):
         assert bound >= case.best - 1e-4
     else:
         assert bound <= case.best + 1e-4
+
+
+def test_what_runs_is_waited_for_whatever_others_span():
+    """R is done at 2, with 10 for V; before that V has the 1 that X makes: 1 by 2, 11 by 3."""
+    tasks = {
+        "Before": ({"A": 1}, {"S": 1}, {"W": HOUR}),
+        "Make": ({"S": 1}, {"I": 1}, {"R": {"fixed_time": 3}}),
+        "Little": ({"L": 1}, {"I": 1}, {"X": HOUR}),
+    }
+    states = {"S": {}, "I": {}, "L": {"initial": 1}}
+    network = plant(states | P, tasks | {"Use": CHAIN["Use"]})
+    start = PlantState(running=[running()])
+    for horizon, best in ((2, 1), (3, 11)):
+        found = best_schedule(network, profit(horizon), start, "unit_events", 3, max_span=1)
+        assert found.value == pytest.approx(best)

@@ -19,8 +19,18 @@ from stnopt.scheduling.search.find_schedule import find_schedule
 
 
 @pytest.fixture(scope="module")
-def cases():
-    return {"limited": draw_cases(30), "unlimited": draw_cases(20, storage="unlimited")}
+def limited():
+    return draw_cases(30)
+
+
+@pytest.fixture(scope="module")
+def unlimited():
+    return draw_cases(20, storage="unlimited")
+
+
+@pytest.fixture(scope="module")
+def cases(limited, unlimited):
+    return {"limited": limited, "unlimited": unlimited}
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +50,9 @@ def test_best_over_events_and_spans_is_that_of_the_time_grid(kind, cases, schedu
         assert schedule_value(schedule, network, "profit") == pytest.approx(best, rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["limited", "unlimited"])
-def test_search_finds_and_proves_the_best_of_the_time_grid(kind, cases):
-    for network, hours, best in cases[kind]:
+@pytest.mark.parametrize("kind", [pytest.param("limited", marks=pytest.mark.long), "unlimited"])
+def test_search_finds_and_proves_the_best_of_the_time_grid(kind, request):
+    for network, hours, best in request.getfixturevalue(kind):
         found = find_schedule(network, horizon=hours, proof_limit=math.inf)
         assert found.result.objective == pytest.approx(best, rel=2e-4), network.to_dict()
         assert found.proof.scope == "any schedule"
@@ -57,6 +67,7 @@ def test_state_sequence_reaches_the_same_where_storage_is_unlimited(cases):
         assert find_violations(schedule, network) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", MUTATIONS)
 def test_a_batch_moved_grown_or_doubled_is_judged_as_by_the_oracle(kind, schedules):
     seen = Counter()
@@ -74,6 +85,7 @@ def test_a_batch_moved_grown_or_doubled_is_judged_as_by_the_oracle(kind, schedul
     assert seen[False] > 100, seen  # a batch may be moved into idle time; growth is mostly used up
 
 
+@pytest.mark.long
 def test_drawn_plants_have_what_makes_schedules_hard(cases):
     def count(has):
         return sum(map(has, networks))

@@ -423,6 +423,7 @@ def test_batches_moved_closer_than_their_changeover_are_rejected(case, data, sho
 
 @given(valid_cases(), st.data())
 @settings(max_examples=40)
+@pytest.mark.long
 def test_a_batch_grown_over_a_utility_is_rejected(case, data):
     network, schedule = case
     thirsty = [

@@ -272,6 +272,14 @@ def test_clock_times():
         ({"at": 4, "changes": [Down("R", 1, 2)]}, "back at 2"),
         ({"at": 4, "changes": ["late"]}, "expected a list of Late"),
         ({"at": 4, "move_cost": -1}, "move_cost"),
+        ({"at": 4, "keep_until": 3}, "keep_until, 3, lies before at, 4"),
+        ({"at": 4, "changes": [Late(SECOND, 9)]}, "after the horizon"),
+        ({"at": 4, "changes": [NewOrder(Order("n", "P", 5, 60))]}, "'n' is due at 60, after"),
+        ({"at": 4, "problem": profit(20)}, "horizon, 20, is not that of the old"),
+        (
+            {"at": "2026-01-05T09:00+01:00", "problem": profit(12, start="2026-01-05T06:00")},
+            "time zone",
+        ),
     ],
 )
 def test_refused_by_name(more, named):
@@ -379,6 +387,7 @@ def drawn_apart(seed):
     return network, old_schedule(*batches, network=network, problem=profit(9))
 
 
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(12))
 def test_moves_what_it_meets_and_nothing_else(seed):
     network, old = drawn_apart(seed)

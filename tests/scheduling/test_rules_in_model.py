@@ -218,6 +218,7 @@ def test_batches_that_draw_by_their_size_share_what_there_is(horizon, optimum):
     assert_best(network, optimum, horizon=horizon, n_events=2)
 
 
+@pytest.mark.long
 def test_a_utility_of_four_units_is_proven_in_few_nodes():
     # With all points in one order, and energies alone: 48, bound 84, after 2988 nodes.
     def draws(constant):
@@ -346,7 +347,11 @@ SEEDS = {
     "deliveries": (1, 6, 9, 28, 49),
     "periods+changeovers+utilities+deliveries": (1, 5, 6, 7),
 }
-DRAWN = [(kind, seed) for kind, seeds in SEEDS.items() for seed in seeds]
+DRAWN = [
+    pytest.param(kind, seed, marks=pytest.mark.long if place > 1 else [])
+    for kind, seeds in SEEDS.items()
+    for place, seed in enumerate(seeds)
+]
 
 
 @pytest.mark.parametrize(("kind", "seed"), DRAWN)
@@ -373,6 +378,7 @@ def assert_best_on_grid_is_reached(kind, seed):
     pytest.fail(f"stays at {value} below {reference}: {network.to_dict()}")
 
 
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("most_sets", [0, 15])
 @pytest.mark.parametrize("seed", SEEDS["utilities"])
 def test_points_in_one_order_lose_nothing_and_allow_nothing_more(monkeypatch, most_sets, seed):
@@ -687,7 +693,7 @@ SHOWN_BY_RULES = {
     "starts_only_if_run": (PAIR, BEFORE, BEFORE | USED),
     "producer_ends_before": (("I", *PAIR), RUN0 | USED, RUN0 | USED | BEFORE),
     "draws_together": (
-        0,
+        (0, 0.0, 10.0),
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1},
         RUN0 | {("size", MAKE0): 1, ("run", MADE3): 1} | at("ends_before", "U3", 0, "U1", 0),
     ),

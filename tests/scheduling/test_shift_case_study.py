@@ -40,7 +40,7 @@ def test_the_shift(study, capsys):
         for b in afternoon.schedule.batches
     )
     for batch in morning.schedule.batches:
-        if 3 < batch.start < 4.25 and batch not in afternoon.moved:
+        if 3 < batch.start < 4 and batch not in afternoon.moved:
             assert batch in afternoon.schedule.batches
     printed = capsys.readouterr().out
     assert "05:10  06:40  Mixer2   MixB          200" in printed

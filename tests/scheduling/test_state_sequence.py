@@ -93,6 +93,7 @@ def test_the_papers_plant_as_it_is():
 LADDER = [(2, 0), (4, 0), (5, 1), (6, 2), (8, 3)]
 
 
+@pytest.mark.few_seeds(6)
 @pytest.mark.parametrize("seed", [0, 1, 4, 6, 7, 9, 10, 12, 13, 14, 15, 19, 20, 22, 24, 29, 71])
 def test_equal_to_the_default_and_to_the_grid_where_storage_is_unlimited(seed):
     network, hours = without_limits(draw_plant(seed)), 4 + seed % 4
@@ -108,6 +109,7 @@ def test_equal_to_the_default_and_to_the_grid_where_storage_is_unlimited(seed):
     pytest.fail(f"stays at {found} below {reference}: {network.to_dict()}")
 
 
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", [1, 6, 10, 14, 17, 22])
 @pytest.mark.parametrize("objective", ["production", "cost", "makespan"])
 def test_equal_to_the_default_for_every_objective(seed, objective):

@@ -152,6 +152,7 @@ def test_three_units_that_start_again_at_one_instant_unload_together(everywhere)
     assert best_on_grid(network, 2) == pytest.approx(6 * 3 + 2 * 0.5)
 
 
+@pytest.mark.few_seeds(5)
 @pytest.mark.parametrize("seed", range(100, 115))
 def test_limits_from_the_start_lose_nothing_and_allow_nothing_more(seed):
     network, hours = draw_plant(seed, capacities=(0, 2, 4)), 5

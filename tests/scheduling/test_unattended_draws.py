@@ -12,7 +12,6 @@ from asking import best_schedule
 from plants_at_work import P, plant, profit
 from time_grid import add_rules, best_on_grid, draw_plant
 
-from stnopt.errors import UnsupportedModelError
 from stnopt.plant import Problem, read_network
 from stnopt.scheduling.replay import find_violations
 
@@ -41,6 +40,7 @@ def drawn(seed):
     return read_network(written)
 
 
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", [*range(3), *range(6, 14)])
 def test_they_reach_the_grid_and_never_more(seed):
     network = drawn(seed)
@@ -69,14 +69,3 @@ def test_power_is_drawn_while_nobody_is_there():
     )
     found = best_schedule(network, profit(4), None, "unit_events", 3)
     assert found.value == pytest.approx(20)
-
-
-def test_a_paused_unit_that_draws_is_still_refused():
-    network = plant(
-        P,
-        {"Make": ({"A": 1}, {"P": 1}, {"U": TWO_HOURS})},
-        units={"U": {"paused": [(1, 3)]}},
-        utilities={"power": 3},
-    )
-    with pytest.raises(UnsupportedModelError, match=r"paused at times.*draws on 'power'"):
-        best_schedule(network, profit(4), None, "unit_events", 3)

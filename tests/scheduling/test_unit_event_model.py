@@ -74,6 +74,7 @@ def test_the_papers_plant():
 LADDER = [(2, 0), (4, 0), (5, 1), (6, 2), (8, 3)]
 
 
+@pytest.mark.few_seeds(12)
 @pytest.mark.parametrize("seed", range(40))
 def test_model_reaches_the_optimum_of_the_time_grid_and_never_more(seed):
     network, hours = draw_plant(seed), 4 + seed % 4

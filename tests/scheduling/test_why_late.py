@@ -14,6 +14,9 @@ from stnopt.scheduling.diagnosis.late_orders import describe_order, find_late_or
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
 
+#: Seconds, whatever the clock: each search here ends by its proof, on a busy machine too.
+AMPLE = 36_000.0
+
 
 def two_steps(units=None, **changes):
     """A -> B in R (10 in 2 h), B -> P in S (20 in 1 h), 40 of A in stock."""
@@ -40,7 +43,7 @@ def two_steps(units=None, **changes):
 
 def explained(network, *orders, horizon=12, **options):
     found = stnopt.explain_infeasible(
-        network, Problem(horizon=horizon, orders=orders), time_limit=60, **options
+        network, Problem(horizon=horizon, orders=orders), time_limit=AMPLE, **options
     )
     assert find_violations(found.schedule, network) == []
     return found
@@ -140,6 +143,7 @@ def test_a_batch_that_runs_at_the_beginning():
     )
 
 
+@pytest.mark.long
 def test_a_unit_that_is_away():
     # S is there again at 6 h and needs an hour.
     network = two_steps(units={"S": {"unavailable": [[1, 6]]}})
@@ -196,6 +200,7 @@ def test_a_utility_that_another_unit_uses():
     assert late.bottleneck == "R"
 
 
+@pytest.mark.long
 def test_an_order_for_which_there_is_too_little():
     found = explained(two_steps(), Order("a", "P", 50, 9))
     late = only(found)
@@ -250,11 +255,11 @@ def test_targets_beside_orders():
     order = Order("a", "P", 20, 5)
     network = two_steps()
     both = stnopt.explain_infeasible(
-        network, Problem(horizon=9, orders=[order], targets={"P": 20}), time_limit=60
+        network, Problem(horizon=9, orders=[order], targets={"P": 20}), time_limit=AMPLE
     )
     assert both.is_met
     short = stnopt.explain_infeasible(
-        network, Problem(horizon=9, orders=[order], targets={"P": 50}), time_limit=60
+        network, Problem(horizon=9, orders=[order], targets={"P": 50}), time_limit=AMPLE
     )
     assert short.orders is None
     assert short.short == pytest.approx({"P": 10})
@@ -299,7 +304,7 @@ def test_a_paint_order_waits_for_the_reactor():
 @pytest.mark.skipif(not LATE.exists(), reason="a case that is kept beside the repository")
 def test_the_first_of_two_orders_waits_for_the_unit_that_both_need():
     found = stnopt.explain_infeasible(
-        read_network(LATE), Problem(horizon=24, orders=orders_of(LATE)), time_limit=60
+        read_network(LATE), Problem(horizon=24, orders=orders_of(LATE)), time_limit=AMPLE
     )
     (late,) = found.orders.late
     assert late.served.order.id == "M4 at 4"

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from stnopt.errors import InvalidInputError
 from stnopt.files import is_number, read_table
 from stnopt.plant.checks import did_you_mean
-from stnopt.plant.tables.layout import BY_NAME, READ_ME, Column, Sheet
+from stnopt.plant.tables.layout import BY_NAME, READ_ME
 from stnopt.workbook import Cell, Row, SheetTable, read_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from stnopt.plant.tables.sheet import Column, Sheet
 
 _YES, _NO = ("yes", "true", "x", "y", "1"), ("no", "false", "n", "0", "-")
 

@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from stnopt.plant.recipe import STATE_KEYS
+from stnopt.plant.rules import UNIT_RULES
+from stnopt.plant.tables.sheet import Column, Kind, Sheet
 
-Kind = Literal["text", "number", "time", "flag", "list", "any"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table.
-
-    Parameters
-    ----------
-    name : str
-    kind : {"text", "number", "time", "flag", "list", "any"}
-        A time is a number, or a clock time where the problem has a `start`; a flag is yes or no; a
-        list is separated by commas.
-    required : bool
-        Whether a row without it means nothing.
-    help : str
-        What it holds, for the template.
-    """
-
-    name: str
-    kind: Kind
-    required: bool = False
-    help: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table: a sheet of a workbook, or a CSV file of that name.
-
-    Parameters
-    ----------
-    name : str
-    help : str
-        What a row stands for, for the template.
-    columns : tuple of Column
-    key : tuple of str
-        Columns that tell rows apart; two rows with the same are a mistake. Empty where rows may
-        repeat.
-    """
-
-    name: str
-    help: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(column.name for column in self.columns)
-
-
+#: The kind of column for a kind of key.
+_KINDS: dict[str, Kind] = {
+    "supply": "any",
+    "amount": "number",
+    "number": "number",
+    "flag": "flag",
+}
 _ORDER = (
     Column("id", "text", required=True, help="what the order is called"),
     Column("state", "text", required=True),
@@ -88,11 +45,11 @@ SHEETS = (
         "One row for each material.",
         (
             Column("state", "text", required=True),
-            Column("initial", "any", help="amount at time 0, or unlimited"),
-            Column("capacity", "number", help="storage; 0 is none, empty is unlimited"),
-            Column("price", "number", help="value of what is in stock at the end"),
-            Column("cost", "number", help="of each amount consumed"),
-            Column("zero_wait", "flag", help="whether it must be consumed at once"),
+            *(
+                Column(name, _KINDS[key.kind], help=key.help)
+                for name, key in STATE_KEYS.items()
+                if key.kind != "steps"
+            ),
         ),
         key=("state",),
     ),
@@ -166,39 +123,7 @@ SHEETS = (
             Column("amount", "number", required=True),
         ),
     ),
-    Sheet(
-        "calendars",
-        "One row for each period of a unit.",
-        (
-            Column("unit", "text", required=True),
-            Column("kind", "text", required=True, help="unavailable, unattended or paused"),
-            Column("from", "any", required=True, help="a number; Fri 22:00 or 22:00 with `every`"),
-            Column("to", "any", required=True),
-            Column("every", "text", help="week or day, for what comes back"),
-            Column("days", "list", help="weekdays of a shift, such as Mon, Tue"),
-        ),
-    ),
-    Sheet(
-        "changeovers",
-        "One row for each pair of tasks between which a unit is cleaned or set up.",
-        (
-            Column("unit", "text", required=True),
-            Column("first", "text", required=True),
-            Column("following", "text", required=True),
-            Column("time", "number", required=True),
-        ),
-        key=("unit", "first", "following"),
-    ),
-    Sheet(
-        "cleaning",
-        "One row for each unit that is cleaned after so many batches.",
-        (
-            Column("unit", "text", required=True),
-            Column("batches", "number", required=True),
-            Column("duration", "number", required=True),
-        ),
-        key=("unit",),
-    ),
+    *dict.fromkeys(rule.sheet for rule in UNIT_RULES.values()),
     Sheet(
         "problem",
         "One row for each fact about what is asked.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from stnopt.plant.rules import UNIT_RULES
 from stnopt.plant.tables.cells import Row, read_rows
 
 if TYPE_CHECKING:
@@ -155,16 +156,9 @@ def _read_units(tables: dict[str, list[Row]], document: TablesDocument) -> dict[
         unit: dict[str, Any] = units.setdefault(name, {})
         return unit
 
-    for row in tables.get("calendars", ()):
-        period: Any = [row["from"].value, row["to"].value]
-        if "every" in row:
-            period = _values(row, but=("unit", "kind"))
-        unit_of(row).setdefault(_text(row, "kind"), []).append(period)
-    for row in tables.get("changeovers", ()):
-        following = unit_of(row).setdefault("changeovers", {}).setdefault(_text(row, "first"), {})
-        following[_text(row, "following")] = row["time"].value
-    for row in tables.get("cleaning", ()):
-        unit_of(row)["clean_after"] = _values(row, but=("unit",))
+    for rule in {rule.sheet: rule for rule in UNIT_RULES.values()}.values():
+        for row in tables.get(rule.sheet.name, ()):
+            rule.add_row(unit_of(row), _values(row, but=("unit",)))
     return units
 
 

@@ -12,12 +12,15 @@ from stnopt.errors import InvalidInputError
 from stnopt.files import files_together
 from stnopt.plant.network import Network
 from stnopt.plant.problem import Problem
+from stnopt.plant.rules import UNIT_RULES
 from stnopt.plant.state import PlantState
-from stnopt.plant.tables.layout import READ_ME, SHEETS, Sheet
+from stnopt.plant.tables.layout import READ_ME, SHEETS
 from stnopt.workbook import fill_page, load_openpyxl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from stnopt.plant.tables.sheet import Sheet
 
 
 Tables = dict[str, list[dict[str, Any]]]
@@ -161,7 +164,11 @@ def _plant_tables(plant: Mapping[str, Any]) -> Tables:
             {"utility": name, "from": begin, "capacity": amount} for begin, amount in steps
         )
     for name, unit in plant.get("units", {}).items():
-        _add_unit_rows(name, unit, tables)
+        for key, value in unit.items():
+            rule = UNIT_RULES[key]
+            tables.setdefault(rule.sheet.name, []).extend(
+                {"unit": name} | row for row in rule.rows(value)
+            )
     return tables
 
 
@@ -169,22 +176,6 @@ def _recipe_rows(name: str, task: Mapping[str, Any]) -> Iterator[dict[str, Any]]
     for state in dict.fromkeys([*task["consumes"], *task["produces"]]):
         row = {"task": name, "state": state}
         yield row | {s: task[s][state] for s in ("consumes", "produces") if state in task[s]}
-
-
-def _add_unit_rows(name: str, unit: Mapping[str, Any], tables: Tables) -> None:
-    for kind, value in unit.items():
-        if kind == "changeovers":
-            tables.setdefault("changeovers", []).extend(
-                {"unit": name, "first": first, "following": following, "time": time}
-                for first, row in value.items()
-                for following, time in row.items()
-            )
-        elif kind == "clean_after":
-            tables.setdefault("cleaning", []).append({"unit": name} | value)
-        else:
-            for period in value:
-                given = period if isinstance(period, dict) else {"from": period[0], "to": period[1]}
-                tables.setdefault("calendars", []).append({"unit": name, "kind": kind} | given)
 
 
 def _problem_tables(problem: Mapping[str, Any]) -> Tables:

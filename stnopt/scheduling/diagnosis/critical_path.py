@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from stnopt.plant.calendar import merge_periods, with_calendars
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.plant.tolerance import time_tolerance
+from stnopt.scheduling.cleanings import cleaning_time
 from stnopt.scheduling.movements import (
     batches_before_start,
     changeover_time,
@@ -192,8 +193,8 @@ class CriticalPaths:
                 causes.append(_Cause(ready=ready, waits=tuple(waits), batch=before))
         rule = self.network.unit_rules.get(unit)
         away = merge_periods([*rule.unavailable, *rule.unattended, *rule.paused]) if rule else ()
-        for begin, end in away:
-            ready = end + ready_after
+        for start, end in away:
+            begin, ready = max(0.0, start), end + ready_after
             if begin < at - self.same and ready <= at + self.same:
                 waits = [Wait(kind="away", element=unit, since=begin, until=end)]
                 if ready_after > 0:
@@ -258,9 +259,7 @@ def _cleaning_times(schedule: Schedule, network: Network) -> dict[Batch, float]:
     cleaned: dict[Batch, float] = {}
     for replay in possible_movements(schedule, network):
         for unit, positions in replay.cleanings.before.items():
-            rule = network.unit_rules[unit].clean_after
-            assert rule is not None
             for position in positions:
-                cleaned[replay.by_unit[unit][position]] = rule.duration
+                cleaned[replay.by_unit[unit][position]] = cleaning_time(unit, network)
         break  # the first choice: each cleaning as late as it may be
     return cleaned

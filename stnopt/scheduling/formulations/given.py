@@ -39,6 +39,8 @@ class GivenBatch(NamedTuple):
         In the plant's time unit.
     anywhere : bool
         Whether it may stand at any event point (its time is fixed), or at a unit's first one only.
+        What runs at 0 may, where others take what it makes from elsewhere before it ends: who
+        takes at a later event point waits for it.
     outside : bool
         Whether its unit is none of the plant's.
     empty : bool
@@ -167,7 +169,15 @@ class _Opening:
             draws = {name: fit.draw(name, running.size) for name in fit.utilities}
             label = f"{running.task} on {running.unit} (running)"
             if in_units:
-                self._add(label, running.unit, 0.0, running.remaining, coming, draws)
+                self._add(
+                    label,
+                    running.unit,
+                    0.0,
+                    running.remaining,
+                    coming,
+                    draws,
+                    anywhere=self._comes_from_elsewhere(running.unit, coming),
+                )
                 self._follow(label, running.unit, running.task, 0.0)
             else:
                 self._add_to_plant(label, coming)
@@ -197,9 +207,7 @@ class _Opening:
                     continue
                 when = min(max(time, self.none), self.horizon * (1 - _JUST_BEFORE))
                 label = f"arrival {number} of {name}"
-                self._add(
-                    label, label, 0.0, self.horizon, {name: (amount, when)}, {}, anywhere=True
-                )
+                self._add_from_outside(label, name, amount, when)
 
     def add_steps(self) -> None:
         """Let a batch of a unit of its own draw what is not there of a utility."""
@@ -220,7 +228,24 @@ class _Opening:
         for state, (amount, time) in coming.items():
             name = f"{label}: {state}"
             when = min(max(time, self.none), self.horizon * (1 - _JUST_BEFORE))
-            self._add(name, name, 0.0, self.horizon, {state: (amount, when)}, {}, anywhere=True)
+            self._add_from_outside(name, state, amount, when)
+
+    def _add_from_outside(self, label: str, state: str, amount: float, when: float) -> None:
+        coming = {state: (amount, when)}
+        self._add(label, label, 0.0, self.horizon, coming, {}, anywhere=True, outside=True)
+
+    def _comes_from_elsewhere(self, unit: str, coming: Mapping[str, tuple[float, float]]) -> bool:
+        """Whether somebody may take a state that a running batch makes before it is released."""
+        tasks, start = self.network.tasks, self.start
+        for state, (_, time) in coming.items():
+            if time <= self.none or not self.network.consumers(state):
+                continue
+            known = self.states[state]
+            makes = {u for task in self.network.producers(state) for u in tasks[task].units}
+            holds = {u for u, row in start.held.items() if state in row}
+            if known.initial > 0 or known.arrivals or (makes | holds) - {unit}:
+                return True
+        return False
 
     def _keep_away(self, unit: str, until: float) -> None:
         rules = self.rules.get(unit) or Unit(name=unit)
@@ -267,7 +292,7 @@ class _Opening:
                 )
             },
         )
-        self.batches.append(GivenBatch(task, unit, start, anywhere, outside or anywhere, empty))
+        self.batches.append(GivenBatch(task, unit, start, anywhere, outside, empty))
 
     def _follow(self, task: str, unit: str, real: str, finished: float) -> None:
         """Let the changeovers from a given batch be those from its real task, less what passed."""

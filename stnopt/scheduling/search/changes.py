@@ -187,6 +187,7 @@ def apply_changes(
             if now[change.unit].finish > begin + same:
                 lost.add(change.unit)
     _refuse_into_maintenance(now, lost, plant, same)
+    _refuse_beyond_horizon(now, lost, schedule.horizon, same)
     old = {batch.unit: batch for batch in running}
     day = _with_arrivals(day, [old[u] for u in lost], at, schedule.horizon)
     past = _past(schedule, day, now, lost, old, at, date)
@@ -247,6 +248,11 @@ def _problems(
             if change.order.id in known:
                 problems.append(f"NewOrder: there is an order {change.order.id!r} already")
             known.add(change.order.id)
+            if change.order.due > schedule.horizon:
+                problems.append(
+                    f"NewOrder: {change.order.id!r} is due at {change.order.due:g}, after the "
+                    f"horizon ({schedule.horizon:g})"
+                )
         else:
             problems.append(f"changes: expected Late, Down, Lost or NewOrder, got {change!r}")
     return problems
@@ -289,6 +295,19 @@ def _refuse_into_maintenance(
         if unit not in lost and unit in plant.unit_rules
         for begin, end in plant.unit_rules[unit].unavailable
         if begin < batch.finish - same and end > batch.start + same
+    ]
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _refuse_beyond_horizon(
+    now: dict[str, Batch | RunningBatch], lost: set[str], horizon: float, same: float
+) -> None:
+    problems = [
+        f"Late: batch {batch.task!r} on {unit!r} would end at {batch.finish:g}, after the horizon "
+        f"({horizon:g}): say that it is Lost"
+        for unit, batch in now.items()
+        if unit not in lost and batch.finish > horizon + same
     ]
     if problems:
         raise InvalidInputError(problems)

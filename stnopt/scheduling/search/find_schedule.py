@@ -30,7 +30,12 @@ from stnopt.plant.objective import OBJECTIVES
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import PlantState
 from stnopt.progress import ProgressLine
-from stnopt.scheduling.checks import check_deliveries, check_orders, check_targets
+from stnopt.scheduling.checks import (
+    check_deliveries,
+    check_orders,
+    check_start,
+    check_targets,
+)
 from stnopt.scheduling.model import Formulation
 from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
@@ -212,6 +217,8 @@ def find_schedule(
             "not both"
         )
     check_problem(network, problem)
+    if start is not None:
+        check_start(network, start, horizon=problem.horizon, date=problem.start)
     kept, known = read_kept(keep)
     tell = progress if callable(progress) else None
     silent = time_limit is not None or tell is not None

@@ -16,6 +16,7 @@ from stnopt.plant.tolerance import size_tolerance, time_tolerance
 from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
+from stnopt.scheduling.violation import BEYOND_HELP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,22 +28,6 @@ if TYPE_CHECKING:
 
 #: Of what counts as the same time or amount, what a kept batch may be off by: for rounding.
 _SLACK = 0.1
-#: Rules that no further batch can mend.
-_BEYOND_HELP = frozenset(
-    {
-        "unknown_task",
-        "unsuitable_unit",
-        "batch_size",
-        "duration",
-        "horizon",
-        "overlap",
-        "unit_unavailable",
-        "clean_after",
-        "over_utility",
-        "unattended",
-        "paused",
-    }
-)
 
 
 def read_kept(keep: Schedule | Iterable[Batch]) -> tuple[tuple[Batch, ...], Schedule | None]:
@@ -93,7 +78,7 @@ def check_kept(
     problems += [
         violation.message
         for violation in find_violations(alone, network)
-        if violation.kind in _BEYOND_HELP
+        if violation.kind in BEYOND_HELP
         or (violation.kind == "changeover" and _leaves_no_room(violation.element, dated))
         or (
             violation.kind == "stock_below_zero"

@@ -13,7 +13,12 @@ from stnopt.plant.calendar import with_calendars
 from stnopt.plant.reachability import soonest_times
 from stnopt.plant.state import PlantState
 from stnopt.plant.tolerance import time_tolerance
-from stnopt.scheduling.movements import batches_before_start, release_times, unloaded_at
+from stnopt.scheduling.movements import (
+    batches_before_start,
+    held_until,
+    release_times,
+    unloaded_at,
+)
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -123,7 +128,8 @@ def open_with_amounts(
             amount = recipe.produces[name] * batch.size
             comings.append(Coming(state=name, amount=amount, time=time, unit=unit))
     for unit, row in state.held.items():
-        comings += [Coming(state=n, amount=a, time=0.0, unit=unit) for n, a in row.items()]
+        ready = held_until(unit, network, horizon)
+        comings += [Coming(state=n, amount=a, time=ready, unit=unit) for n, a in row.items()]
     return Opening(
         network=network,
         start=state,

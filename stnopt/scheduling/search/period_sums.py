@@ -17,6 +17,8 @@ import numpy as np
 
 from stnopt.plant.calendar import merge_periods
 from stnopt.scheduling.search.opening import open_with_amounts
+from stnopt.scheduling.search.period_sizes import limit_sizes_by_time
+from stnopt.scheduling.search.unstored import add_waits, find_waits
 from stnopt.scheduling.search.worth import (
     Improve,
     batch_worth,
@@ -404,7 +406,8 @@ def _add_durations(sums: _Sums) -> None:
 
     ended[k] <= started[j] for the first point j >= k - shortest duration;
     ended[k] >= started[j] for the last point j <= k - longest duration;
-    started[k] = 0 before the task can start at all, ended[k] = 0 up to the shortest duration.
+    started[k] = 0 before the task can start at all, ended[k] = 0 up to the shortest duration;
+    where a duration grows with the size, between the two (`limit_sizes_by_time`).
     """
     rows, points = sums.rows, sums.points
     for number, fit in enumerate(sums.fits):
@@ -428,12 +431,17 @@ def _add_durations(sums: _Sums) -> None:
                 rows.row([(begun[firsts[k]], 1.0), (done[k], -1.0)], lower=0.0)
                 if longest_ago[k] >= 0:
                     rows.row([(done[k], 1.0), (begun[longest_ago[k]], -1.0)], lower=0.0)
+        if not sums.periods(fit.unit, "paused"):
+            columns = (sums.started, sums.ended, sums.n_started, sums.n_ended)
+            each = tuple(of[number] for of in columns)
+            limit_sizes_by_time(rows, fit, points, each, earliest=earliest, same=sums.same)
 
 
 def _add_unit_hours(sums: _Sums) -> None:
     """Limit a unit's hours up to, from and between points; one batch runs at each point.
 
-    Batches that start at or after point i and end by point j: at least ended[j] - started[i].
+    Batches that start at or after point i and end by point j: at least ended[j] - started[i]. All
+    that end by j have waited until they were out (`find_waits`), but for the last on each unit.
     """
     rows, points, last = sums.rows, sums.points.tolist(), sums.last
     ended, n_ended = sums.ended.tolist(), sums.n_ended.tolist()
@@ -443,7 +451,10 @@ def _add_unit_hours(sums: _Sums) -> None:
     while width < last:
         spans += [(i, i + width) for i in range(1, last - width, max(1, width // 2))]
         width *= 2
+    waits = find_waits(sums.network, sums.problem)
     for unit in sums.network.units:
+        waiting = [wait for wait in waits if sums.fits[wait.number].unit == unit]
+        last_wait = max((wait.longest for wait in waiting), default=0.0)
         on_unit = [
             (n, fit.fixed_time, fit.time_per_amount)
             for n, fit in enumerate(sums.fits)
@@ -457,7 +468,11 @@ def _add_unit_hours(sums: _Sums) -> None:
                 terms += [(n_ended[n][j], fixed), (ended[n][j], slope)]
                 if i:
                     terms += [(n_started[n][i], -fixed), (started[n][i], -slope)]
-            rows.row(terms, upper=sums.hours(unit, begin, points[j]))
+            hours = sums.hours(unit, begin, points[j])
+            rows.row(terms, upper=hours)
+            if i == 0 and waiting:
+                columns = (sums.ended[:, j], sums.n_ended[:, j])
+                add_waits(sums.rows, waiting, terms, *columns, hours=hours + last_wait)
         for k in range(last):
             terms = [(n_started[n][k], 1.0) for n, *_ in on_unit]
             terms += [(n_ended[n][k], -1.0) for n, *_ in on_unit]

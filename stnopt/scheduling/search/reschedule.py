@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import pyomo.environ as pyo
@@ -22,12 +22,12 @@ from stnopt.arguments import (
     optional,
 )
 from stnopt.errors import InvalidInputError, InvalidScheduleError
-from stnopt.plant.calendar import merge_periods, parse_instant, with_calendars
+from stnopt.plant.calendar import parse_instant
 from stnopt.plant.checks import checked_number
 from stnopt.plant.network import Network
 from stnopt.plant.orders import ServedOrder
 from stnopt.plant.problem import Delivery, Problem
-from stnopt.plant.state import PlantState, RunningBatch, state_problems
+from stnopt.plant.state import RunningBatch, state_problems
 from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.cut import from_time
 from stnopt.scheduling.model import extract_schedule, set_objective
@@ -65,7 +65,7 @@ _NO_GAIN = 1e-6
 _CHANGES = ("late", "lost", "kept", "moved", "dropped", "new")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Rescheduling(ScheduleSearch):
     """A schedule that continues one that was under way, and what it changes.
 
@@ -214,8 +214,15 @@ def reschedule(
             "reschedule: the old schedule breaks rules of the plant:\n  - "
             + "\n  - ".join(violation.message for violation in broken[:10])
         )
-    problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     problems: list[str] = []
+    same = time_tolerance(schedule.horizon)
+    asked = schedule.horizon if problem.objective == "makespan" else problem.horizon
+    if asked is not None and abs(asked - schedule.horizon) > same:
+        problems.append(
+            f"reschedule: the problem's horizon, {asked:g}, is not that of the old schedule, "
+            f"{schedule.horizon:g}"
+        )
+    problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     move_cost = checked_number(move_cost, "reschedule: move_cost", problems, least=0.0)
     now = read_time(at, "reschedule: at", problem, network, problems)
     until = now
@@ -226,10 +233,11 @@ def reschedule(
             f"reschedule: at must lie from 0 to before the horizon ({schedule.horizon:g}), "
             f"got {now:g}"
         )
+    if not problems and keep_until is not None and until < now - same:
+        problems.append(f"reschedule: keep_until, {until:g}, lies before at, {now:g}")
     if problems:
         raise InvalidInputError(problems)
     changes = tuple(changes)
-    same = time_tolerance(schedule.horizon)
     under_way = apply_changes(schedule, network, problem, now, changes)
     old = tuple(batch for batch in schedule.batches if batch.start > now + same)
     rest = _rest(under_way, problem, old, now, until, move_cost)
@@ -286,9 +294,7 @@ def _rest(
         objective = "profit"  # nothing can be late any more
     asked = replace(problem, objective="profit", orders=())
     horizon = under_way.past.horizon
-    whole = with_calendars(under_way.plant, start=problem.start, horizon=horizon)
-    plant, asked = from_time(whole, asked, now)
-    plant = _keep_idle(plant, whole, under_way.state, now, time_tolerance(horizon))
+    plant, asked = from_time(under_way.plant, asked, now)
     asked = replace(asked, objective=objective, orders=orders)
     misfits = state_problems(under_way.state, plant)
     if misfits:
@@ -301,26 +307,6 @@ def _rest(
         must=tuple(n for n, batch in enumerate(old) if batch.start < until - same),
         move_cost=move_cost,
     )
-
-
-def _keep_idle(
-    rest: Network, whole: Network, state: PlantState, now: float, same: float
-) -> Network:
-    """Have empty units stay so until the end of an unattended or paused period that has begun.
-
-    In the rest such a period begins at time 0, and at its begin a batch may start.
-    """
-    busy = {batch.unit for batch in state.running} | set(state.held)
-    units = dict(rest.unit_rules)
-    for name, rules in whole.unit_rules.items():
-        for kind in ("unattended", "paused") if name not in busy else ():
-            begun = [p for p in getattr(rules, kind) if p[0] < now - same and p[1] > now + same]
-            for _, end in begun:
-                unit = units[name]
-                away = merge_periods([*unit.unavailable, (0.0, end - now)])
-                left: dict[str, Any] = {kind: tuple(p for p in getattr(unit, kind) if p[0] > same)}
-                units[name] = replace(unit, unavailable=away, **left)
-    return replace(rest, unit_rules=units)
 
 
 def _continued(rest: _Rest, schedule: Schedule, now: float) -> Schedule:

@@ -106,6 +106,19 @@ class ScheduleSearch:
     missing: float | None = None
     missing_bound: float | None = None
 
+    def __repr__(self) -> str:
+        found = "no schedule" if self.schedule is None else repr(self.schedule)
+        numbers = {"objective": self.result.objective, "bound": self.bound, "gap": self.gap}
+        told = [f"{what} {value:.6g}" for what, value in numbers.items() if value is not None]
+        facts = ", ".join([self.result.status.value, *told, f"stopped: {self.stopped}"])
+        return f"{type(self).__name__}({found}, {facts})"
+
+    def _repr_html_(self) -> str:
+        """Return the schedule and what is proven of it, as notebooks show it."""
+        from stnopt.page.notebook import show_search
+
+        return show_search(self)
+
     @property
     def bound(self) -> float | None:
         """What no schedule at all is better than; None if nothing was proven."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from stnopt.plant.objective import OBJECTIVES, Quantities
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 #: Under "tardiness": the missing share, the lateness, or one before the other.
 Improve = Literal["objective", "missing share", "both"]
 
-MAXIMISED = ("profit", "production")
+MAXIMISED = frozenset(kind for kind, row in OBJECTIVES.items() if row.maximised)
 #: Where missing comes before late: its weight beside all lateness that there can be.
 _BEFORE_LATE = 1.1
 #: In programs an order that is missing is as bad as one that is late by so many horizons: weights
@@ -34,42 +38,50 @@ def batch_worth(network: Network, kind: str) -> tuple[NDArray[np.float64], NDArr
     -------
     per_amount, per_batch : (n,) arrays
         Per pair of task and unit; for what is minimised their negative, so that more is better
-        throughout; zeros for "makespan" and "tardiness".
+        throughout; zeros for what no sum over batches is, such as "makespan" and "tardiness".
     """
     fits = network.suitabilities
     per_amount, per_batch = np.zeros(len(fits)), np.zeros(len(fits))
-    if kind == "batches":
-        per_batch[:] = -1.0
-    if kind not in ("profit", "production", "cost"):
-        return per_amount, per_batch
-    worth = _prices(network, kind)
     for number, fit in enumerate(fits):
         task = network.tasks[fit.task]
-        gain = sum(q * worth.get(s, 0.0) for s, q in task.produces.items())
-        gain -= sum(q * worth.get(s, 0.0) for s, q in task.consumes.items())
-        if kind != "production":
-            gain -= fit.cost_per_amount
-            gain -= sum(q * network.states[s].cost for s, q in task.consumes.items())
-            per_batch[number] = -fit.fixed_cost
-        per_amount[number] = gain
+        left = {name: task.produces.get(name, 0.0) for name in network.states}
+        for name, share in task.consumes.items():
+            left[name] -= share
+        raw_cost = sum(q * network.states[s].cost for s, q in task.consumes.items())
+        per_amount[number] = _worth(
+            kind, raw_cost=raw_cost, task_cost=fit.cost_per_amount, **_of_stock(network, left)
+        )
+        per_batch[number] = _worth(kind, task_cost=fit.fixed_cost, n_batches=1.0)
     return per_amount, per_batch
 
 
 def worth_without_batches(opening: Opening, kind: str) -> float:
     """Return what is worth something without any batch: stocks, and what comes."""
-    if kind not in ("profit", "production"):
-        return 0.0
-    worth = _prices(opening.network, kind)
-    stock = sum(w * opening.network.states[s].initial for s, w in worth.items())
-    return stock + sum(worth.get(c.state, 0.0) * c.amount for c in opening.comings)
+    states = opening.network.states
+    left = {name: state.initial for name, state in states.items() if not state.unlimited}
+    for coming in opening.comings:
+        if coming.state in left:
+            left[coming.state] += coming.amount
+    return _worth(kind, **_of_stock(opening.network, left))
 
 
-def _prices(network: Network, kind: str) -> dict[str, float]:
+def _of_stock(network: Network, left: Mapping[str, float]) -> dict[str, float]:
+    """Return the quantities that follow from what is left of the states."""
+    stocked = [
+        (network.states[s].price, a) for s, a in left.items() if not network.states[s].unlimited
+    ]
     return {
-        s.name: (float(s.price > 0) if kind == "production" else s.price)
-        for s in network.states.values()
-        if not s.unlimited and kind != "cost"
+        "revenue": sum(price * amount for price, amount in stocked),
+        "produced": sum(amount for price, amount in stocked if price > 0),
     }
+
+
+def _worth(kind: str, **quantities: float) -> float:
+    """Return an objective of some quantities, all others 0; more is better."""
+    objective = OBJECTIVES[kind]
+    zeros = dict.fromkeys((field.name for field in fields(Quantities)), 0.0)
+    value = objective.value(Quantities(**(zeros | quantities)))
+    return float(value if objective.maximised else -value) + 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +116,9 @@ def order_worth(
             weight = _MISSING_IS_LATE * horizon
         return OrderWorth(late=late, missing=weight * order.priority / order.amount, must=False)
     must = order.missing_cost is None
-    if problem.objective in ("profit", "cost"):
-        return OrderWorth(late=order.late_cost, missing=order.missing_cost or 0.0, must=must)
-    return OrderWorth(late=0.0, missing=0.0, must=must)
+    weight = -_worth(problem.objective, order_cost=1.0) + 0.0
+    missing = weight * (order.missing_cost or 0.0)
+    return OrderWorth(late=weight * order.late_cost, missing=missing, must=must)
 
 
 def missing_weight(problem: Problem, horizon: float) -> float:

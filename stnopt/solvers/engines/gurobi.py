@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _GUROBI = PyomoInterface(
     name="gurobi_direct_minlp",
-    extra="bench",
+    extra="gurobi",
     node_limit="NodeLimit",
     seed="Seed",
     no_presolve={"Presolve": 0},

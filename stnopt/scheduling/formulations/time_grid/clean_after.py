@@ -11,7 +11,7 @@ from stnopt.scheduling.formulations.time_grid.points import unloaded_point
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stnopt.plant.rules import CleanAfter
+    from stnopt.plant.unit_rules.clean_after import CleanAfter
     from stnopt.scheduling.formulations.time_grid.tables import GridTables
 
 RULES = ("clean_after",)

@@ -44,7 +44,7 @@ def unloaded_point(tables: GridTables, batch: BatchKey) -> int:
     point = release_point(tables, batch, None)
     held = batch[0] in tables.at_start and point == 0 and batch[0] not in tables.empty
     periods = tables.unattended.get(batch[1], ())
-    return next((end for start, end in periods if held and start == 0), point)
+    return next((end for start, end in periods if held and start <= 0), point)
 
 
 def release_point(tables: GridTables, batch: BatchKey, steps: int | None) -> int:
@@ -57,7 +57,7 @@ def release_point(tables: GridTables, batch: BatchKey, steps: int | None) -> int
         pauses = batch[0] in tables.at_start  # of one that runs at 0, the state says when
         point = batch[2] + steps if pauses else finish_point(tables, batch[1], batch[2], steps)
     for start, end in tables.unattended.get(batch[1], ()):
-        late = steps is not None and batch[0] in tables.at_start and point == start == 0
+        late = steps is not None and batch[0] in tables.at_start and point == 0 and start <= 0
         if start < point < end or late:
             point = end
     return point

@@ -93,7 +93,7 @@ def make_tables(network: Network, given: Given, horizon: float, n_events: int) -
     def on_grid(kind: str) -> Periods:
         return {
             unit: [
-                (round(start / width), round(min(end, horizon) / width))
+                (round(start / width) if start >= 0 else -1, round(min(end, horizon) / width))
                 for start, end in getattr(rule, kind)
                 if start < horizon * (1 - SAME_TIME)
             ]

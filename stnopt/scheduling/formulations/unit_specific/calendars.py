@@ -2,101 +2,166 @@
 
 A binary per event point and period says that what starts there starts after it. In a pause a batch
 that has begun stops: one more says so, and its duration grows by the pause. A batch that ends while
-its unit is unattended releases what it makes when somebody is back.
+its unit is unattended releases what it makes when somebody is back. What leaves a batch early comes
+later in the same ways, with binaries of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyomo.environ as pyo
 
-from stnopt.errors import UnsupportedModelError
+from stnopt.plant.tolerance import time_tolerance
+from stnopt.scheduling.formulations.unit_specific.tables import leaves_early
 
 if TYPE_CHECKING:
-    from stnopt.plant.network import Network
-    from stnopt.scheduling.formulations.unit_specific.tables import BatchKey, EventTables
+    from collections.abc import Iterator, Mapping
+
+    from stnopt.scheduling.formulations.unit_specific.tables import BatchKey, EventTables, Period
 
 RULES = ("unattended", "paused")
-#: A batch that is said to run into a pause does so by this share of the horizon.
-_INTO_PAUSE = 1e-5
+#: A batch that is said to run into a period does so by this share of the horizon.
+_INTO_PERIOD = 1e-5
+#: What is in a unit at time 0 leaves it before this share of the horizon.
+_AT_ONCE = 1e-9
+
+#: A batch, or a batch and a state that leaves it early.
+Key = tuple[Any, ...]
 
 
-def refuse_calendars(network: Network) -> None:
-    """Refuse by name what these equations do not express of units that are unattended or paused.
+class _Milestone(NamedTuple):
+    """What a batch gives out: after how much work, pauses not counted.
 
-    Raises
-    ------
-    UnsupportedModelError
-        Such a unit that runs tasks with release times; a paused one with draws, which stop with it;
-        an unattended one that makes a state of limited capacity, which may have to leave it
-        beforehand.
+    Attributes
+    ----------
+    batch : BatchKey
+    work : expression
+    exact : bool
+        Whether it may not come later than it does, either.
     """
-    problems = []
-    for fit in network.suitabilities:
-        rules = network.unit_rules.get(fit.unit)
-        kinds = [kind for kind in ("unattended", "paused") if rules and getattr(rules, kind)]
-        for kind in kinds:
-            what = f"unit {fit.unit!r} is {kind} at times, and its task {fit.task!r}"
-            if fit.release_time:
-                problems.append(f"{what} releases states early")
-            if fit.utilities and kind == "paused":  # it draws nothing while it stops
-                problems.append(f"{what} draws on {', '.join(map(repr, fit.utilities))}")
-        if "unattended" in kinds:
-            problems += [
-                f"unit {fit.unit!r} is unattended at times, and makes {state!r}, whose storage is "
-                "limited"
-                for state in network.tasks[fit.task].produces
-                if network.states[state].capacity < float("inf")
-                and not network.states[state].zero_wait
-            ]
-    if problems:
-        raise UnsupportedModelError(
-            "formulation 'unit_events' cannot express:\n  - "
-            + "\n  - ".join(dict.fromkeys(problems))
-            + "\nuse formulation='time_grid', which can"
-        )
+
+    batch: BatchKey
+    work: Any
+    exact: bool
 
 
 def declare(m: pyo.ConcreteModel, tables: EventTables) -> None:
-    """Declare which pauses a batch runs into, and how long its release is delayed.
+    """Declare which pauses a batch runs into, and how long what it gives out is delayed.
 
-    That is `paused_in[task, unit, event, span, number]` and `delay[task, unit, event, span]`.
+    That is `paused_in[task, unit, event, span, number]` and `delay[task, unit, event, span]`; with
+    a state behind the span, `early_release.paused_in` and `early_release.delay`. A period that has
+    begun at 0 is over before anything starts.
     """
     rules = tables.network.unit_rules
-    refuse_calendars(tables.network)
     fixed = {batch.task for batch in tables.given.batches}
-    empty = {batch.task for batch in tables.given.batches if batch.empty}
-    tables.pauses = {unit: rule.paused for unit, rule in rules.items() if rule.paused}
-    m.paused_in = pyo.Var(
-        [
-            (*b, number)
-            for b in m.BATCHES
-            if b[1] in tables.pauses and b[0] not in fixed
-            for number in range(len(tables.pauses[b[1]]))
-        ],
+    tables.pauses = {u: _to_come(rule.paused) for u, rule in rules.items() if rule.paused}
+    tables.unattended = {
+        u: _to_come(rule.unattended) for u, rule in rules.items() if _to_come(rule.unattended)
+    }
+    _delay_what_is_given(m, tables)
+    ends = [b for b in m.BATCHES if b[0] not in fixed]
+    _declare_delays(m, tables, ends)
+    early = [
+        (*b, state)
+        for b in ends
+        if b[1] in tables.pauses or b[1] in tables.unattended
+        for state in tables.fits[b[:2]].release_time
+        if leaves_early(tables.fits[b[:2]], state)
+    ]
+    if early:
+        m.early_release = pyo.Block()
+        _declare_delays(m.early_release, tables, early)
+
+
+def _to_come(periods: tuple[Period, ...]) -> tuple[Period, ...]:
+    return tuple(period for period in periods if period[0] >= 0)
+
+
+def _declare_delays(block: pyo.Block, tables: EventTables, keys: list[Key]) -> None:
+    block.paused_in = pyo.Var(
+        [(*k, number) for k in keys for number in range(len(tables.pauses.get(k[1], ())))],
         domain=pyo.Binary,
     )
-    m.delay = pyo.Var(
-        [b for b in m.BATCHES if b[1] in rules and rules[b[1]].unattended and b[0] not in empty],
-        domain=pyo.NonNegativeReals,
+    block.delay = pyo.Var(
+        [k for k in keys if k[1] in tables.unattended], domain=pyo.NonNegativeReals
     )
+
+
+def _delay_what_is_given(m: pyo.ConcreteModel, tables: EventTables) -> None:
+    """Work out how long nobody unloads what is in a unit at time 0, as the replay does.
+
+    What is held may still leave at the begin of a period, at 0; to be empty the unit has to wait.
+    """
+    rules = tables.network.unit_rules
+    for given in tables.given.batches:
+        if given.outside or given.unit not in rules or not rules[given.unit].unattended:
+            continue
+        fit = tables.fits[given.task, given.unit]
+        held = fit.fixed_time <= _AT_ONCE * tables.horizon
+        last = fit.fixed_time
+        for batch in (b for b in m.BATCHES if b[:2] == (given.task, given.unit)):
+            for state, time in fit.release_time.items():
+                overdue = time <= _AT_ONCE * tables.horizon
+                late = _delay_at(tables, given.unit, time, since_before=overdue)
+                tables.given_delay[(*batch, state)] = late
+            if held and given.empty:
+                continue
+            emptied = _delay_at(tables, given.unit, last, since_before=held)
+            tables.given_unloading[batch] = emptied
+            tables.given_delay[batch] = _delay_at(tables, given.unit, last, since_before=False)
+
+
+def _delay_at(tables: EventTables, unit: str, time: float, *, since_before: bool) -> float:
+    same = time_tolerance(tables.horizon)
+    for start, end in tables.network.unit_rules[unit].unattended:
+        if (start - same if since_before else start + same) < time < end - same:
+            return end - time
+    return 0.0
 
 
 def pause_time(m: pyo.ConcreteModel, tables: EventTables, batch: BatchKey) -> pyo.Expression:
     """Return how long a batch stops in all."""
+    return _stopped(m, tables, batch)
+
+
+def _stopped(block: pyo.Block, tables: EventTables, key: Key, up_to: int = -1) -> pyo.Expression:
+    pauses = tables.pauses.get(key[1], ())
     return sum(
-        (end - start) * m.paused_in[(*batch, number)]
-        for number, (start, end) in enumerate(tables.pauses.get(batch[1], ()))
-        if (*batch, number) in m.paused_in
+        (end - start) * block.paused_in[(*key, number)]
+        for number, (start, end) in enumerate(pauses if up_to < 0 else pauses[:up_to])
+        if (*key, number) in block.paused_in
     )
 
 
-def release_delay(m: pyo.ConcreteModel, batch: BatchKey) -> pyo.Expression:
+def release_delay(m: pyo.ConcreteModel, tables: EventTables, batch: BatchKey) -> pyo.Expression:
     """Return how long after its end a batch releases what it makes."""
-    if batch not in m.delay:
-        return 0.0
-    return m.delay[batch]
+    if batch in m.delay:
+        return m.delay[batch]
+    return tables.given_delay.get(batch, 0.0)
+
+
+def unloading_delay(m: pyo.ConcreteModel, tables: EventTables, batch: BatchKey) -> pyo.Expression:
+    """Return how long after a batch's end its unit can be empty."""
+    if batch in tables.given_unloading:
+        return tables.given_unloading[batch]
+    return release_delay(m, tables, batch)
+
+
+def time_to_release(
+    m: pyo.ConcreteModel, tables: EventTables, state: str, batch: BatchKey
+) -> pyo.Expression:
+    """Return the time from a batch's start until it releases a state; 0 if it does not run."""
+    fit = tables.fits[batch[:2]]
+    if not leaves_early(fit, state):
+        return m.duration[batch] + release_delay(m, tables, batch)
+    key = (*batch, state)
+    after = (fit.release_time[state] + tables.given_delay.get(key, 0.0)) * m.run[batch]
+    early = m.component("early_release")
+    if early is None:
+        return after
+    delay = early.delay[key] if key in early.delay else 0.0  # noqa: SIM401 (it has no get)
+    return after + _stopped(early, tables, key) + delay
 
 
 def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
@@ -110,8 +175,40 @@ def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
     if not (closed or len(m.delay) or len(m.paused_in)):
         return  # no empty components: they take a fifth of the time to build a small model
     _add_starts(m, tables, closed)
-    _add_pause_rows(m, tables)
-    _add_delays(m, tables)
+    ends = dict(_ends(m, tables))
+    _add_pause_rows(m, m, tables, ends)
+    _add_delays(m, m, tables, ends)
+    early = m.component("early_release")
+    if early is not None:
+        releases = dict(_early_releases(m, tables))
+        _add_pause_rows(early, m, tables, releases)
+        _add_delays(early, m, tables, releases)
+
+
+def _ends(m: pyo.ConcreteModel, tables: EventTables) -> Iterator[tuple[Key, _Milestone]]:
+    """Pair each batch that is not given with its end."""
+    fixed = {batch.task for batch in tables.given.batches}
+    states = tables.network.states
+    for batch in m.BATCHES:
+        if batch[0] in fixed:
+            continue
+        fit = tables.fits[batch[:2]]
+        work = fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
+        exact = any(states[s].zero_wait for s in tables.network.tasks[batch[0]].produces)
+        yield batch, _Milestone(batch, work, exact)
+
+
+def _early_releases(m: pyo.ConcreteModel, tables: EventTables) -> Iterator[tuple[Key, _Milestone]]:
+    """Pair each batch and state that leaves it early with that release.
+
+    Material that cannot wait, in its unit or in storage without a limit, may not be said to come
+    later than it does.
+    """
+    for key in dict.fromkeys((*m.early_release.delay, *(k[:5] for k in m.early_release.paused_in))):
+        batch, state = key[:4], tables.network.states[key[4]]
+        work = tables.fits[batch[:2]].release_time[state.name] * m.run[batch]
+        exact = state.zero_wait or state.capacity < float("inf")
+        yield key, _Milestone(batch, work, exact)
 
 
 def _add_starts(
@@ -120,6 +217,7 @@ def _add_starts(
     """Let what starts at an event start before a period begins or after it has ended."""
     horizon = tables.horizon
     keys = [(number, event) for number in range(len(closed)) for event in m.EVENTS]
+    past = {batch.task for batch in tables.given.batches}
     m.started_after = pyo.Var(keys, domain=pyo.Binary)
 
     @m.Constraint(keys)
@@ -130,7 +228,7 @@ def _add_starts(
     @m.Constraint(keys)
     def start_before_closed(m, number, event):
         unit, start, _ = closed[number]
-        started = tables.started(unit, event)
+        started = [b for b in tables.started(unit, event) if b[0] not in past]
         if not started:
             return pyo.Constraint.Skip
         idle = 1 - sum(m.run[b] for b in started)
@@ -138,106 +236,100 @@ def _add_starts(
         return m.unit_time[unit, event] <= start + loose
 
 
-def _add_pause_rows(m: pyo.ConcreteModel, tables: EventTables) -> None:
+def _add_pause_rows(
+    block: pyo.Block, m: pyo.ConcreteModel, tables: EventTables, stops: Mapping[Key, _Milestone]
+) -> None:
     """Have a batch that begins before a pause end before it, or stop in it.
 
     With the pauses before it counted: end of work <= start where it neither stops in this one nor
     starts after it; end of work >= start where it stops in it.
     """
-    network, horizon, pauses = tables.network, tables.horizon, tables.pauses
-    keys = list(m.paused_in)
-    zero_wait = {s.name for s in network.states.values() if s.zero_wait}
+    horizon, pauses = tables.horizon, tables.pauses
+    keys = list(block.paused_in)
 
-    def worked(m: pyo.ConcreteModel, batch: BatchKey, number: int) -> pyo.Expression:
-        fit = network.tasks[batch[0]].units[batch[1]]
-        earlier = sum(
-            (end - start) * m.paused_in[(*batch, k)]
-            for k, (start, end) in enumerate(pauses[batch[1]][:number])
-        )
-        work = fit.fixed_time * m.run[batch] + fit.time_per_amount * m.size[batch]
-        return m.unit_time[batch[1], batch[2]] + work + earlier
+    def worked(key: Key) -> pyo.Expression:
+        batch, work, _ = stops[key[:-1]]
+        return m.unit_time[batch[1:3]] + work + _stopped(block, tables, key[:-1], key[-1])
 
-    m.begun_after = pyo.Var(keys, domain=pyo.Binary)
+    block.begun_after = pyo.Var(keys, domain=pyo.Binary)
 
-    @m.Constraint(keys)
-    def stop_only_if_run(m, *key):
-        return m.paused_in[key] + m.begun_after[key] <= m.run[key[:4]]
+    @block.Constraint(keys)
+    def stop_only_if_run(b, *key):
+        return b.paused_in[key] + b.begun_after[key] <= m.run[key[:4]]
 
-    @m.Constraint(keys)
-    def begun_after_pause(m, *key):
-        _, end = pauses[key[1]][key[4]]
-        return m.unit_time[key[1], key[2]] >= min(end, horizon) * m.begun_after[key]
+    @block.Constraint(keys)
+    def begun_after_pause(b, *key):
+        _, end = pauses[key[1]][key[-1]]
+        return m.unit_time[key[1], key[2]] >= min(end, horizon) * b.begun_after[key]
 
-    @m.Constraint(keys)
-    def begun_before_pause(m, *key):
-        start, _ = pauses[key[1]][key[4]]
-        loose = max(0.0, horizon - start) * (1 - m.paused_in[key])
+    @block.Constraint(keys)
+    def begun_before_pause(b, *key):
+        start, _ = pauses[key[1]][key[-1]]
+        loose = max(0.0, horizon - start) * (1 - b.paused_in[key])
         return m.unit_time[key[1], key[2]] <= start + loose
 
-    @m.Constraint(keys)
-    def ends_before_pause(m, *key):
-        start, _ = pauses[key[1]][key[4]]
-        loose = 2 * horizon * (1 - m.run[key[:4]] + m.paused_in[key] + m.begun_after[key])
-        return worked(m, key[:4], key[4]) <= start + loose
+    @block.Constraint(keys)
+    def ends_before_pause(b, *key):
+        start, _ = pauses[key[1]][key[-1]]
+        loose = 2 * horizon * (1 - m.run[key[:4]] + b.paused_in[key] + b.begun_after[key])
+        return worked(key) <= start + loose
 
-    @m.Constraint(keys)
-    def runs_into_pause(m, *key):
-        start, _ = pauses[key[1]][key[4]]
-        exact = not zero_wait.isdisjoint(network.tasks[key[0]].produces)
-        by = _INTO_PAUSE * horizon if exact else 0.0
-        return worked(m, key[:4], key[4]) >= (start + by) * m.paused_in[key]
+    @block.Constraint(keys)
+    def runs_into_pause(b, *key):
+        start, _ = pauses[key[1]][key[-1]]
+        by = _INTO_PERIOD * horizon if stops[key[:-1]].exact else 0.0
+        return worked(key) >= (start + by) * b.paused_in[key]
 
 
-def _add_delays(m: pyo.ConcreteModel, tables: EventTables) -> None:
+def _add_delays(
+    block: pyo.Block, m: pyo.ConcreteModel, tables: EventTables, stops: Mapping[Key, _Milestone]
+) -> None:
     """Release at a period's end what ends in it, while its unit is unattended.
 
     ends_in: start <= finish, finish + delay = end;  ends_after: finish >= end; neither: finish <=
     start;  delay <= sum of lengths * ends_in.
     """
-    periods = {
-        unit: rules.unattended
-        for unit, rules in tables.network.unit_rules.items()
-        if rules.unattended
-    }
-    keys = [(*b, number) for b in m.delay for number in range(len(periods[b[1]]))]
-    m.ends_in = pyo.Var(keys, domain=pyo.Binary)
-    m.ends_after = pyo.Var(keys, domain=pyo.Binary)
-    longest = tables.horizon + max((end for row in periods.values() for _, end in row), default=0.0)
+    periods, horizon = tables.unattended, tables.horizon
+    keys = [(*k, number) for k in block.delay for number in range(len(periods[k[1]]))]
+    block.ends_in = pyo.Var(keys, domain=pyo.Binary)
+    block.ends_after = pyo.Var(keys, domain=pyo.Binary)
+    longest = horizon + max((end for row in periods.values() for _, end in row), default=0.0)
 
-    def finish(m: pyo.ConcreteModel, batch: BatchKey) -> pyo.Expression:
-        return m.unit_time[batch[1], batch[2]] + m.duration[batch]
+    def finish(key: Key) -> pyo.Expression:
+        batch, work, _ = stops[key]
+        return m.unit_time[batch[1:3]] + work + _stopped(block, tables, key)
 
-    @m.Constraint(list(m.delay))
-    def delayed_in_period(m, *batch):
+    @block.Constraint(list(block.delay))
+    def delayed_in_period(b, *key):
         lengths = sum(
-            (end - start) * m.ends_in[(*batch, k)]
-            for k, (start, end) in enumerate(periods[batch[1]])
+            (end - start) * b.ends_in[(*key, k)] for k, (start, end) in enumerate(periods[key[1]])
         )
-        return m.delay[batch] <= lengths
+        return b.delay[key] <= lengths
 
-    @m.Constraint(keys)
-    def ends_in_or_after(m, *key):
-        return m.ends_in[key] + m.ends_after[key] <= m.run[key[:4]]
+    @block.Constraint(keys)
+    def ends_in_or_after(b, *key):
+        return b.ends_in[key] + b.ends_after[key] <= m.run[key[:4]]
 
-    @m.Constraint(keys)
-    def end_in_period(m, *key):
-        return finish(m, key[:4]) >= periods[key[1]][key[4]][0] * m.ends_in[key]
+    @block.Constraint(keys)
+    def end_in_period(b, *key):
+        by = _INTO_PERIOD * horizon if stops[key[:-1]].exact else 0.0
+        return finish(key[:-1]) >= (periods[key[1]][key[-1]][0] + by) * b.ends_in[key]
 
-    @m.Constraint(keys)
-    def released_not_before(m, *key):
-        released = finish(m, key[:4]) + m.delay[key[:4]]
-        return released >= periods[key[1]][key[4]][1] * m.ends_in[key]
+    @block.Constraint(keys)
+    def released_not_before(b, *key):
+        released = finish(key[:-1]) + b.delay[key[:-1]]
+        return released >= periods[key[1]][key[-1]][1] * b.ends_in[key]
 
-    @m.Constraint(keys)
-    def released_not_after(m, *key):
-        released = finish(m, key[:4]) + m.delay[key[:4]]
-        return released <= periods[key[1]][key[4]][1] + longest * (1 - m.ends_in[key])
+    @block.Constraint(keys)
+    def released_not_after(b, *key):
+        released = finish(key[:-1]) + b.delay[key[:-1]]
+        return released <= periods[key[1]][key[-1]][1] + longest * (1 - b.ends_in[key])
 
-    @m.Constraint(keys)
-    def end_after_period(m, *key):
-        return finish(m, key[:4]) >= periods[key[1]][key[4]][1] * m.ends_after[key]
+    @block.Constraint(keys)
+    def end_after_period(b, *key):
+        return finish(key[:-1]) >= periods[key[1]][key[-1]][1] * b.ends_after[key]
 
-    @m.Constraint(keys)
-    def end_before_period(m, *key):
-        loose = longest * (1 - m.run[key[:4]] + m.ends_in[key] + m.ends_after[key])
-        return finish(m, key[:4]) <= periods[key[1]][key[4]][0] + loose
+    @block.Constraint(keys)
+    def end_before_period(b, *key):
+        loose = longest * (1 - m.run[key[:4]] + b.ends_in[key] + b.ends_after[key])
+        return finish(key[:-1]) <= periods[key[1]][key[-1]][0] + loose

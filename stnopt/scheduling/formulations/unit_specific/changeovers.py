@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import unloading_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,7 @@ def _add_times(m: pyo.ConcreteModel, tables: EventTables, changing: _Changing) -
             return pyo.Constraint.Skip
         ended = [b for b in tables.started(unit, event) if b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
-        busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
+        busy = sum(m.duration[b] + unloading_delay(m, tables, b) for b in ended)
         return gap >= busy + m.changeover_time[unit, following]
 
     @m.Constraint(units, m.EVENTS)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import unloading_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stnopt.plant.rules import CleanAfter
+    from stnopt.plant.unit_rules.clean_after import CleanAfter
     from stnopt.scheduling.formulations.unit_specific.tables import EventTables
 
 RULES = ("clean_after",)
@@ -88,12 +88,16 @@ def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
             return pyo.Constraint.Skip
         ended = [b for b in tables.started(unit, event) if b[3] <= span]
         gap = m.unit_time[unit, following] - m.unit_time[unit, event]
-        busy = sum(m.duration[b] + release_delay(m, b) for b in ended)
+        busy = sum(m.duration[b] + unloading_delay(m, tables, b) for b in ended)
         return gap >= busy + rules[unit].duration * m.clean[unit, following]
 
     @m.Constraint(list(rules), m.EVENTS)
     def cleaning_after_opening(m, unit, event):
-        return m.unit_time[unit, event] >= rules[unit].duration * m.clean[unit, event]
+        # The unit is there from then on: it cannot be cleaned in a period before its first batch.
+        soonest = m.unit_time[unit, event].lb
+        passed = [end for _, end in network.unit_rules[unit].unavailable if end <= soonest]
+        cleaning = rules[unit].duration * m.clean[unit, event]
+        return m.unit_time[unit, event] >= max(passed, default=0.0) + cleaning
 
     @m.Constraint([(*key, e) for key in tables.periods for e in m.EVENTS if key[0] in rules])
     def cleaning_after_period(m, unit, number, event):

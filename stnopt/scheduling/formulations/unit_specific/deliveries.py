@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import time_to_release
 from stnopt.scheduling.formulations.unit_specific.tables import (
     Taking,
     Takings,
@@ -256,17 +256,12 @@ def _add_released_amounts(m: pyo.ConcreteModel, tables: EventTables, releases: _
     """
     block, horizon, due = m.deliveries, tables.horizon, tables.takings.due
 
-    def release(batch: BatchKey, state: str) -> pyo.Expression:
-        fit = tables.fits[batch[:2]]
-        if state in fit.release_time:
-            return fit.release_time[state] * m.run[batch]
-        return m.duration[batch] + release_delay(m, batch)
-
     @block.Constraint(releases.slots)
     def released_in_time(b, state, j, unit, event):
         time = due[state, j].time
         # One batch starts at an event: the sum has one term.
-        after = sum(release(c, state) for c in tables.producing(unit, event, state))
+        making = tables.producing(unit, event, state)
+        after = sum(time_to_release(m, tables, state, c) for c in making)
         longest = horizon - time if due[state, j].fixed else horizon
         loose = longest * (1 - b.released_by[state, j, unit, event])
         return m.unit_time[unit, event] + after <= time + loose

@@ -17,7 +17,7 @@ from stnopt.scheduling.formulations import unit_specific
 from stnopt.scheduling.formulations.contract import Formulation
 from stnopt.scheduling.formulations.features import find_rule_files, rules_of
 from stnopt.scheduling.formulations.given import Given
-from stnopt.scheduling.formulations.unit_specific.calendars import pause_time, release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import pause_time, time_to_release
 from stnopt.scheduling.formulations.unit_specific.deliveries import add_takings, read_parts
 from stnopt.scheduling.formulations.unit_specific.tables import (
     BatchKey,
@@ -197,6 +197,13 @@ def _add_given(m: pyo.ConcreteModel, tables: EventTables) -> None:
     def given_at_its_time(m, *batch):
         return m.unit_time[batch[1], batch[2]] <= horizon * (1 - m.run[batch])
 
+    of = {b.unit: b.task for b in given.batches if b.anywhere and not b.outside}
+
+    @m.Constraint([b for b in m.BATCHES if b[1] in of and b[0] != of[b[1]]])
+    def nothing_before_given(m, *batch):
+        unit = batch[1]
+        return m.run[batch] <= sum(m.run[of[unit], unit, n, 0] for n in range(batch[2]))
+
 
 def _add_unit_times(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Next point of a unit >= end of its batch; all it does fits before and after (eq. U3-U6)."""
@@ -243,16 +250,6 @@ def _add_unit_times(m: pyo.ConcreteModel, tables: EventTables) -> None:
         return m.idle_until[unit] <= longest * (1 - sum(m.run[b] for b in started))
 
 
-def _release(
-    m: pyo.ConcreteModel, tables: EventTables, state: str, batch: BatchKey
-) -> pyo.Expression:
-    """Time from a batch's start until it releases a state: its duration, or its release time."""
-    fit = tables.fits[batch[:2]]
-    if state in fit.release_time:
-        return fit.release_time[state] * m.run[batch]
-    return m.duration[batch] + release_delay(m, batch)
-
-
 def _add_sequencing(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Start of a consumer >= release by every batch that made the state earlier (eq. U7).
 
@@ -267,7 +264,9 @@ def _add_sequencing(m: pyo.ConcreteModel, tables: EventTables) -> None:
     def consume_after_release(m, state, producer, event, span, consumer, later):
         made = _made(tables, state, producer, event, span)
         taken = tables.consuming(consumer, later, state)
-        released = m.unit_time[producer, event] + sum(_release(m, tables, state, b) for b in made)
+        released = m.unit_time[producer, event] + sum(
+            time_to_release(m, tables, state, b) for b in made
+        )
         soonest = m.unit_time[consumer, later].lb
         not_made = 1 - sum(m.run[b] for b in made)
         not_taken = 1 - sum(m.run[b] for b in taken)
@@ -291,7 +290,8 @@ def _sequences(
                 continue
             else:
                 # With a longer span still possible, the next row covers the later events.
-                longest = span == spans[-1] or event + span + 1 == end
+                longer = [b for b in _made(tables, state, producer, event, end) if b[3] > span]
+                longest = not longer or event + span + 1 == end
                 followed = range(event + span + 1, end if longest else event + span + 2)
             for consumer, later in product(units, followed):
                 if consumer != producer and (consumer, later) in taking:
@@ -352,7 +352,7 @@ def _add_zero_wait(m: pyo.ConcreteModel, tables: EventTables) -> None:
     takes = [(s, *b) for s in unstable for b in m.BATCHES if s in network.tasks[b[0]].consumes]
 
     def released_at(m, state, *batch):
-        return m.unit_time[batch[1], batch[2]] + _release(m, tables, state, batch)
+        return m.unit_time[batch[1], batch[2]] + time_to_release(m, tables, state, batch)
 
     @m.Constraint(makes)
     def handover_not_before_release(m, state, *batch):

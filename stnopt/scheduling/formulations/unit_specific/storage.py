@@ -8,77 +8,27 @@ is followed from unloading to consumption, and none leaves more than the capacit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
 
+from stnopt.scheduling.formulations.unit_specific.calendars import time_to_release
 from stnopt.scheduling.formulations.unit_specific.changeovers import cleaning_time
+from stnopt.scheduling.formulations.unit_specific.limited_store import LEAVES_PLANT, Store
 from stnopt.scheduling.formulations.unit_specific.tables import leaves_early, tables_of
+from stnopt.scheduling.formulations.unit_specific.unattended_storage import (
+    add_locked_units,
+    declare_stowing,
+    stowed_at,
+)
 from stnopt.scheduling.formulations.unit_specific.unavailable import period_begins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from stnopt.scheduling.formulations.unit_specific.limited_store import Consumption, Unloading
     from stnopt.scheduling.formulations.unit_specific.tables import BatchKey, EventTables, Taking
 
 RULES = ("storage",)
-#: In the place of the unit that takes a state: it leaves the plant, in a delivery.
-_LEAVES_PLANT = -1
-
-Consumption = tuple[Any, int]  # unit or `_LEAVES_PLANT`, event or number of the taking
-Unloading = tuple[str, int, str]  # unit, point or event, "start" or "early"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Store:
-    """A state whose storage is limited at every instant, and what happens to it.
-
-    Attributes
-    ----------
-    name : str
-    tables : EventTables
-    made, used : mapping of str to float
-        The state's share in a batch, by task.
-    early : frozenset of (task, unit)
-        Whose batches it leaves before they end.
-    producers, consumers : tuple of str
-        Units, sorted.
-    most_made, most_used : mapping of unit to float
-        The most that one batch makes or takes; for `_LEAVES_PLANT` the largest taking.
-    ruled : frozenset of str
-        Producers that have to be empty before a period or a cleaning.
-    due : mapping of int to Taking
-    when, amount : mapping of Unloading to expression
-        Of each unloading; `limit` is the most of it.
-    consumed_at : mapping of Consumption to expression
-        The time of each.
-    after_earlier : set of Consumption
-        That come after the one before them on the same unit.
-    """
-
-    name: str
-    tables: EventTables
-    made: Mapping[str, float]
-    used: Mapping[str, float]
-    early: frozenset[tuple[str, str]]
-    producers: tuple[str, ...]
-    consumers: tuple[str, ...]
-    most_made: Mapping[str, float]
-    most_used: Mapping[Any, float]
-    ruled: frozenset[str]
-    due: Mapping[int, Taking]
-    when: dict[Unloading, Any] = field(default_factory=dict)
-    amount: dict[Unloading, Any] = field(default_factory=dict)
-    limit: dict[Unloading, float] = field(default_factory=dict)
-    consumed_at: dict[Consumption, Any] = field(default_factory=dict)
-    after_earlier: set[Consumption] = field(default_factory=set)
-
-    @property
-    def away(self) -> frozenset[str]:
-        """Units with periods of unavailability."""
-        return frozenset(unit for unit, _ in self.tables.periods)
 
 
 def add_storage_in_time(m: pyo.ConcreteModel, state: str) -> None:
@@ -94,12 +44,13 @@ def add_storage_in_time(m: pyo.ConcreteModel, state: str) -> None:
     _add_events(block, m, store)
     _add_rules_of_waiting(block, m, store)
     _add_deliveries_from_units(block, m, store)
+    add_locked_units(block, m, store)
     _add_order(block, store)
     _add_flows(block, store)
     _add_levels(block, store)
 
 
-def _describe(tables: EventTables, state: str) -> _Store:
+def _describe(tables: EventTables, state: str) -> Store:
     """Say who makes and takes a state, and how much of it at the most."""
     tasks, fits = tables.network.tasks.values(), tables.fits
     made = {t.name: t.produces[state] for t in tasks if state in t.produces}
@@ -115,9 +66,9 @@ def _describe(tables: EventTables, state: str) -> _Store:
 
     most_used: dict[Any, float] = {unit: most(unit, used) for unit in consumers}
     if due:
-        most_used[_LEAVES_PLANT] = max(taking.amount for taking in due.values())
+        most_used[LEAVES_PLANT] = max(taking.amount for taking in due.values())
     ruled = tables.cleaned | {unit for unit, _ in tables.periods}
-    return _Store(
+    return Store(
         name=state,
         tables=tables,
         made=made,
@@ -132,7 +83,7 @@ def _describe(tables: EventTables, state: str) -> _Store:
     )
 
 
-def _add_amounts(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_amounts(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """Declare what waits in units, and what leaves them how.
 
     Every amount has a bound: HiGHS 1.15 loses optima, or calls a feasible model infeasible, where
@@ -161,6 +112,8 @@ def _add_amounts(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
         bounds=lambda b, unit, number, _: (0, min(most_made[unit], store.due[number].amount)),
     )
 
+    declare_stowing(block, store)
+
     @block.Expression(producers, m.EVENTS)
     def starts(b, unit, event):
         return sum(m.run[k] for k in store.tables.started(unit, event))
@@ -171,7 +124,7 @@ def _add_amounts(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
         return sum(store.used[k[0]] * m.size[k] for k in started if k[0] in store.used)
 
 
-def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """Account for what waits in a unit: consumed from it, or unloaded when it starts again.
 
     waiting[p, k] = kept[p, k-1] + released[p, k]
@@ -195,6 +148,7 @@ def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
             waiting -= sum(b.direct[unit, consumer, point] for consumer in consumers)
         if (unit, point) in b.unloaded:
             waiting -= b.unloaded[unit, point]
+        waiting -= stowed_at(b, store, unit, point)
         return b.kept[unit, point] == waiting
 
     @block.Constraint(list(block.unloaded))
@@ -209,7 +163,7 @@ def _add_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
         return b.kept[unit, event] <= store.most_made[unit] * (1 - b.starts[unit, event])
 
 
-def _add_direct_in_time(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_direct_in_time(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """Consume from a unit directly only before it is emptied for its next start (eq. U16)."""
     producers, consumers, tables = store.producers, store.consumers, store.tables
 
@@ -234,7 +188,7 @@ def _add_direct_in_time(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -
         return m.unit_time[consumer, event] <= empty + loose
 
 
-def _add_events(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_events(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """List the unloadings and consumptions that have to be put in order of time."""
     keys = [k for k in block.unloaded if k[0] in store.ruled]
     block.emptied = pyo.Var(keys, bounds=(0, store.tables.horizon))
@@ -251,7 +205,7 @@ def _add_events(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
             if leaving:
                 x = (unit, event, "early")
                 store.when[x] = m.unit_time[unit, event] + sum(
-                    store.tables.fits[k[:2]].release_time[store.name] * m.run[k] for k in leaving
+                    time_to_release(m, store.tables, store.name, k) for k in leaving
                 )
                 store.amount[x] = sum(store.made[k[0]] * m.size[k] for k in leaving)
                 store.limit[x] = store.most_made[unit]
@@ -259,16 +213,14 @@ def _add_events(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
         for event in m.EVENTS:
             store.consumed_at[consumer, event] = m.unit_time[consumer, event]
     for number, taking in store.due.items():
-        store.consumed_at[_LEAVES_PLANT, number] = taking.time
+        store.consumed_at[LEAVES_PLANT, number] = taking.time
     # A given one comes after those given before it; an order's part may come anywhere.
     store.after_earlier.update(
-        c
-        for c in store.consumed_at
-        if c[0] != _LEAVES_PLANT or (c[1] > 0 and store.due[c[1]].fixed)
+        c for c in store.consumed_at if c[0] != LEAVES_PLANT or (c[1] > 0 and store.due[c[1]].fixed)
     )
 
 
-def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """Empty a unit before it is cleaned, and before an unavailable period starts.
 
     release <= emptied <= unit_time - changeover;  emptied <= start of a period that lies before the
@@ -310,7 +262,7 @@ def _add_rules_of_waiting(block: pyo.Block, m: pyo.ConcreteModel, store: _Store)
         return m.unit_time[consumer, event] <= start + loose
 
 
-def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, store: _Store) -> None:
+def _add_deliveries_from_units(block: pyo.Block, m: pyo.ConcreteModel, store: Store) -> None:
     """Deliver what waits in a unit: after its release, before the unit is emptied.
 
     delivered_direct <= M * taken_by_delivery, which is 1 only if what has ended by that point is
@@ -364,7 +316,7 @@ def _latest(taking: Taking, horizon: float) -> float:
     return taking.time if taking.fixed else horizon
 
 
-def _add_order(block: pyo.Block, store: _Store) -> None:
+def _add_order(block: pyo.Block, store: Store) -> None:
     """first[c, x] = 1: consumption c is no later than unloading x; 0: no earlier (eq. U17-U19).
 
     later[y, x] = 1: unloading y is no earlier than x; 0: no later. At one instant either may hold,
@@ -372,7 +324,10 @@ def _add_order(block: pyo.Block, store: _Store) -> None:
     together[c, x] = 1: c happens at the instant of x, consumes from it and leaves it less to store.
     Only what leaves its batch early needs that: other material is consumed from its unit.
     """
-    horizon, when = store.tables.horizon, store.when
+    when = store.when
+    # What leaves an unattended unit may do so after the horizon.
+    ends = [end for row in store.tables.unattended.values() for _, end in row]
+    horizon = max(store.tables.horizon, *ends) if ends else store.tables.horizon
     unloadings = list(when)
     pairs = [
         (c, x) for c in store.consumed_at for x in unloadings if not _fixed_order(store, c, x)[0]
@@ -439,7 +394,7 @@ def _add_ranks(block: pyo.Block, unloadings: list[Unloading]) -> None:
         return b.rank[pair[3:]] >= b.rank[pair[:3]] + 1 - n_unloadings * b.later[pair]
 
 
-def _fixed_order(store: _Store, consumption: Consumption, unloading: Unloading) -> tuple[bool, int]:
+def _fixed_order(store: Store, consumption: Consumption, unloading: Unloading) -> tuple[bool, int]:
     """Whether one unit's own points already order the two, and then the value of `first`.
 
     A unit with rules may be emptied well before it starts again.
@@ -451,7 +406,7 @@ def _fixed_order(store: _Store, consumption: Consumption, unloading: Unloading) 
 
 
 def _first(
-    block: pyo.Block, store: _Store, consumption: Consumption, unloading: Unloading
+    block: pyo.Block, store: Store, consumption: Consumption, unloading: Unloading
 ) -> pyo.Var | int:
     known, value = _fixed_order(store, consumption, unloading)
     return value if known else block.first[(*consumption, *unloading)]
@@ -462,7 +417,7 @@ def _together(block: pyo.Block, consumption: Consumption, unloading: Unloading) 
     return block.together[pair] if pair in block.AT_RELEASE else 0
 
 
-def _add_flows(block: pyo.Block, store: _Store) -> None:
+def _add_flows(block: pyo.Block, store: Store) -> None:
     """Consumption = taken from units + from earlier unloadings + from initial stock (eq. U20)."""
     limit, most_used, due = store.limit, store.most_used, store.due
     routes = [
@@ -491,7 +446,7 @@ def _add_flows(block: pyo.Block, store: _Store) -> None:
     @block.Constraint(list(store.consumed_at))
     def supply(b, consumer, event):
         stored = b.from_storage[consumer, event]
-        if consumer == _LEAVES_PLANT:
+        if consumer == LEAVES_PLANT:
             direct = sum(b.delivered_direct[key] for key in b.delivered_direct if key[1] == event)
             return direct + stored == due[event].quantity
         direct = sum(b.direct[unit, consumer, event] for unit in b.PRODUCERS)
@@ -514,7 +469,7 @@ def _add_flows(block: pyo.Block, store: _Store) -> None:
         return sum(b.from_initial.values()) <= initial
 
 
-def _add_levels(block: pyo.Block, store: _Store) -> None:
+def _add_levels(block: pyo.Block, store: Store) -> None:
     """Limit: initial + unloadings - consumption from storage so far <= capacity (eq. U21-U22)."""
     state = store.tables.network.states[store.name]
     unloadings, limit, amount = list(store.when), store.limit, store.amount

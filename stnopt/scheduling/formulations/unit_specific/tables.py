@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stnopt.scheduling.formulations.given import Given
 
 BatchKey = tuple[str, str, int, int]  # task, unit, event, span
+Slot = tuple[str, int]  # unit, event
 Period = tuple[float, float]
 
 
@@ -93,8 +94,12 @@ class EventTables:
         That occur, increasing.
     periods : mapping of (unit, number) to Period
         Unavailable periods that batches have to pass.
-    pauses : mapping of str to tuple of Period
-        By unit.
+    pauses, unattended : mapping of str to tuple of Period
+        By unit, those that have not begun at 0.
+    given_delay : mapping of BatchKey, or of BatchKey and state, to float
+        How long after its end, or its early release, a given batch gives out what it makes.
+    given_unloading : mapping of BatchKey to float
+        How long after its end its unit can be empty.
     cleaned : frozenset of str
         Units that must be empty for a while before a batch: changeovers, or cleanings.
     takings : Takings
@@ -109,6 +114,9 @@ class EventTables:
     spans: tuple[int, ...]
     periods: Mapping[tuple[str, int], Period] = field(default_factory=dict)
     pauses: Mapping[str, tuple[Period, ...]] = field(default_factory=dict)
+    unattended: Mapping[str, tuple[Period, ...]] = field(default_factory=dict)
+    given_delay: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    given_unloading: dict[BatchKey, float] = field(default_factory=dict)
     cleaned: frozenset[str] = frozenset()
     takings: Takings = field(default_factory=Takings)
 
@@ -156,9 +164,10 @@ def tables_of(m: BlockData) -> EventTables:
 
 def leaves_early(fit: Suitability, state: str) -> bool:
     """Whether a state leaves its unit before the batch ends, so that it cannot wait there."""
-    shortest = fit.duration(fit.min_batch)
+    if state not in fit.release_time:
+        return False
     varies = fit.time_per_amount > 0
-    return state in fit.release_time and (varies or fit.release_time[state] < shortest)
+    return varies or fit.release_time[state] < fit.duration(fit.min_batch)
 
 
 def available_at(network: Network, state: str, batch: BatchKey) -> int:

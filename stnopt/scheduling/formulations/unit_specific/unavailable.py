@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.calendars import release_delay
+from stnopt.scheduling.formulations.unit_specific.calendars import unloading_delay
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -38,7 +38,8 @@ def _merge_periods(
         return soonest, periods
     shortest = _shortest_batch(network, unit)
     same = _SAME_TIME * horizon
-    for start, end in network.unit_rules[unit].unavailable:
+    for begin, end in network.unit_rules[unit].unavailable:
+        start = max(0.0, begin)
         if start >= horizon - same or end <= soonest:
             continue
         if periods and start - periods[-1][1] < shortest - same:
@@ -106,7 +107,9 @@ def _add_before_or_after(m: pyo.ConcreteModel, tables: EventTables) -> None:
         start = periods[unit, number][0]
         later = (horizon - start) * m.after_period[unit, event, number]
         # What nobody can unload is still in the unit.
-        busy = sum(m.duration[b] + release_delay(m, b) for b in tables.started(unit, event))
+        busy = sum(
+            m.duration[b] + unloading_delay(m, tables, b) for b in tables.started(unit, event)
+        )
         return m.unit_time[unit, event] + busy <= start + later
 
     @m.Constraint(m.after_period.index_set())

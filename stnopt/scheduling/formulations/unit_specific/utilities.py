@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyomo.environ as pyo
 
-from stnopt.scheduling.formulations.unit_specific.tables import tables_of
+from stnopt.scheduling.formulations.unit_specific.calendars import pause_time
+from stnopt.scheduling.formulations.unit_specific.paused_draws import (
+    add_ends_at_pauses,
+    apart_in_window,
+    windows_of,
+)
+from stnopt.scheduling.formulations.unit_specific.tables import Slot, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +41,6 @@ _MOST_CLIQUES = 3000
 _TANGENTS = 4
 
 Key = tuple[str, str]  # task, unit
-Slot = tuple[str, int]  # unit, event
 ClassKey = tuple[str, str, int]  # task, unit, range of sizes
 
 
@@ -43,13 +48,15 @@ def add(m: pyo.ConcreteModel, tables: EventTables) -> None:
     """Add cuts over the whole horizon; of a utility that is lacking at times few of them hold."""
     if not tables.network.utilities:
         return
+    paused = {unit for unit, rules in tables.network.unit_rules.items() if rules.paused}
     lacking = {
         utility
         for batch in tables.given.batches
-        if batch.outside
+        if batch.outside or batch.unit in paused
         for utility in tables.fits[batch.task, batch.unit].utilities
     }
-    # What is not there at times is drawn by units that run beyond the latest finish: no sums then.
+    # What is not there at times is drawn by units that run beyond the latest finish, and what runs
+    # at 0 may draw nothing for a part of its time: no sums then.
     whole = [name for name in tables.network.utilities if name not in lacking]
     _add_energy(m, tables, whole)
     _add_turns(m, tables, whole)
@@ -116,7 +123,8 @@ def _add_turns(m: pyo.ConcreteModel, tables: EventTables, whole: Collection[str]
     @m.Constraint(in_turn)
     def large_draws_in_turn(m, name, k):
         drawing = [b for b in m.BATCHES if b[:2] in large(name, k)]
-        return sum(m.duration[b] for b in drawing) <= k * m.latest_finish
+        working = sum(m.duration[b] - pause_time(m, tables, b) for b in drawing)
+        return working <= k * m.latest_finish
 
     shortest = {key: fit.duration(fit.min_batch) for key, fit in fits.items()}
     longest = m.latest_finish.ub
@@ -303,6 +311,7 @@ def add_utility_in_time(m: pyo.ConcreteModel, name: str) -> None:
     cliques = _cliques(tables.network, name, starting)
     if cliques is not None:
         _add_separations(block, m, tables, starting)
+        add_ends_at_pauses(block, m, tables, starting)
         _add_cliques(block, m, tables, name, starting, cliques)
         return
     block.UNITS = pyo.Set(initialize=_units_drawing(tables.network, name))
@@ -324,8 +333,11 @@ def _cliques(
 ) -> list[tuple[Slot, ...]] | None:
     """List the sets of slots, one per unit, whose batches may exceed the capacity together.
 
-    None if there are too many. A set is left out if a part of it exceeds the capacity anyway.
+    None if there are too many, unless a unit's draws stop in pauses: in one order of all points
+    they would go on. A set is left out if a part of it exceeds the capacity anyway.
     """
+    rules = network.unit_rules
+    paused = any(unit in rules and rules[unit].paused for unit, _ in starting)
     capacity = network.utilities[name].capacity
     slots = {
         unit: [slot for slot in starting if slot[0] == unit]
@@ -344,7 +356,8 @@ def _cliques(
                 continue
             if sum(draws) - min(draws) > capacity * (1 + _SAME_DRAW):
                 continue
-            if len(cliques) + math.prod(len(slots[unit]) for unit in units) > _MOST_CLIQUES:
+            n_more = math.prod(len(slots[unit]) for unit in units)
+            if len(cliques) + n_more > _MOST_CLIQUES and not paused:
                 return None
             cliques += product(*(slots[unit] for unit in units))
     return cliques
@@ -415,7 +428,7 @@ def _add_cliques(
 ) -> None:
     """Keep what runs together within the capacity, if no two of it are apart (eq. U59).
 
-    sum of draws <= capacity + M * (pairs that are apart)
+    sum of draws <= capacity + M * (pairs that are apart), between any two pauses of its units
     """
     network, fits = tables.network, tables.fits
     capacity = network.utilities[name].capacity
@@ -425,12 +438,19 @@ def _add_cliques(
         before = block.ends_before
         return sum(before[*a, *b] + before[*b, *a] for a, b in combinations(clique, 2))
 
-    @block.Constraint(range(len(cliques)))
-    def draws_together(_, number):
+    windows = [
+        (number, *window)
+        for number, clique in enumerate(cliques)
+        for window in windows_of([unit for unit, _ in clique], tables)
+    ]
+
+    @block.Constraint(windows)
+    def draws_together(b, number, begin, end):
         clique = cliques[number]
         drawn = sum(_draw(m, fits[c[:2]], name, c) for slot in clique for c in starting[slot])
         loose = sum(most[unit] for unit, _ in clique) - capacity
-        return drawn <= capacity + loose * apart(clique)
+        outside = apart_in_window(b, clique, begin, end)
+        return drawn <= capacity + loose * (apart(clique) + outside)
 
 
 def _add_order(block: pyo.Block, m: pyo.ConcreteModel, horizon: float) -> None:

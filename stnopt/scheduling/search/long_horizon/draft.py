@@ -83,7 +83,7 @@ class UnitSteps:
         """Periods away in steps, from outside."""
         return [
             (
-                math.floor(begin / self.width + ROUNDING),
+                max(0, math.floor(begin / self.width + ROUNDING)),
                 math.ceil(end / self.width - ROUNDING),
             )
             for begin, end in self.away
@@ -94,7 +94,7 @@ class UnitSteps:
         """How many steps up to each point have no part in a pause, (n_steps + 1,) array."""
         works = np.ones(self.n_steps, dtype=int)
         for begin, end in self.paused:
-            first = math.floor(begin / self.width + ROUNDING)
+            first = max(0, math.floor(begin / self.width + ROUNDING))
             works[first : math.ceil(end / self.width - ROUNDING)] = 0
         return np.concatenate([[0], np.cumsum(works)])
 
@@ -103,7 +103,7 @@ class UnitSteps:
         """Whether a batch may draw on a utility in a step, (n_steps,) array."""
         draws = np.ones(self.n_steps, dtype=bool)
         for begin, end in self.paused:
-            first = math.ceil(begin / self.width - ROUNDING)
+            first = max(0, math.ceil(begin / self.width - ROUNDING))
             draws[first : max(first, math.floor(end / self.width + ROUNDING))] = False
         return draws
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from stnopt.errors import UnsupportedModelError
 from stnopt.plant.demands import demanded_rules
+from stnopt.plant.objective import OBJECTIVES
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
@@ -21,6 +22,7 @@ from stnopt.scheduling.search.capacity_bound import (
 from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
 from stnopt.scheduling.search.long_horizon.construct import choose_window, construct, do_nothing
+from stnopt.scheduling.search.long_horizon.cycle import repeat_cycle
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
 from stnopt.scheduling.search.question import missing_share
@@ -50,6 +52,9 @@ _BOUND_SHARE, _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.1, 0.2, 0.08
 _BEYOND_PATH, _NEXT_TO_NOTHING = (None, 0.75, 1.5), 0.05
 #: Constructing may take so many seconds per window instead, up to this share of the time.
 _PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
+#: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
+#: makes this share of what there is to gain is as good as constructed.
+_CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
 #: Free batches of a window while constructing.
 _WINDOW_BATCHES = 250
 #: One window of the search gets this share of the time, within these limits in seconds.
@@ -329,9 +334,9 @@ class _Search:
             )
         else:
             hopeless = set()
-        if not hopeless:
-            return self.problem
         left = tuple(order for order in self.problem.orders if order.id not in hopeless)
+        if not (hopeless and left):
+            return self.problem
         return replace(self.problem, orders=left)
 
     def shorten(self) -> None:
@@ -392,7 +397,7 @@ class _Search:
             improve=self.measured,
             most_missing=self.most_missing,
             time_limit=_BOUND_SHARE * self.time_limit,
-            whole_batches=self.problem.objective in ("cost", "makespan", "batches"),
+            whole_batches=OBJECTIVES[self.problem.objective].needs == "demand",
             tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
             known=self.bound or 0.0,
         )
@@ -430,6 +435,9 @@ class _Search:
         worth = abs(nothing)
         if grid.problem.objective in MAXIMISED and self.bound is not None:
             worth = max(worth, self.bound - nothing)
+        repeated = self.repeat(grid)
+        if repeated is not None and self.gain(grid, repeated, nothing) > _GOOD_CYCLE * worth:
+            return repeated
         tried = 0
         while True:
             beyond = _BEYOND_PATH[min(tried, len(_BEYOND_PATH) - 1)]
@@ -438,8 +446,7 @@ class _Search:
             if grid.orders and not makespan:  # what is late is mended by windows around it
                 share = _CONSTRUCT_SHARE
             elif not makespan:
-                enough = _PER_WINDOW * grid.n_steps / (step * self.time_limit)
-                share = min(max(_CONSTRUCT_SHARE, enough), _MOST_CONSTRUCT)
+                share = min(max(_CONSTRUCT_SHARE, self.wanted(grid, step)), _MOST_CONSTRUCT)
             x = construct(
                 grid,
                 window=window,
@@ -448,10 +455,36 @@ class _Search:
                 clock=self.clock,
             )
             tried += 1
-            gain = float(program.cost @ x) + program.offset - nothing
+            gain = self.gain(grid, x, nothing)
             longest = window == grid.n_steps or tried == len(_BEYOND_PATH)
             if gain > _NEXT_TO_NOTHING * worth or longest or self.over:
+                if repeated is not None and self.gain(grid, repeated, nothing) > gain:
+                    return repeated
                 return x
+
+    def gain(self, grid: Grid, x: NDArray[np.float64], nothing: float) -> float:
+        """Return how much better than doing nothing a solution is."""
+        return float(grid.program.cost @ x) + grid.program.offset - nothing
+
+    def wanted(self, grid: Grid, step: int) -> float:
+        """Return the share of the time that constructing in such steps would take."""
+        return _PER_WINDOW * grid.n_steps / (step * self.time_limit)
+
+    def repeat(self, grid: Grid) -> NDArray[np.float64] | None:
+        """Repeat a pattern, where constructing has too little time and nothing has its date."""
+        problem = grid.problem
+        demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
+        if problem.objective not in MAXIMISED or problem.targets or demanded & _CHANGES_IN_TIME:
+            return None
+        _, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
+        if self.wanted(grid, step) <= _MOST_CONSTRUCT:
+            return None
+        return repeat_cycle(
+            grid,
+            seconds=min(_CYCLE_SHARE * self.time_limit, self.left),
+            clock=self.clock,
+            random=self.random,
+        )
 
     def improve(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> None:
         """Free window after window; retime what was gained now and then, and at the end."""

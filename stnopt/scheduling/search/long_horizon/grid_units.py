@@ -12,7 +12,7 @@ from stnopt.scheduling.search.long_horizon.draft import ROUNDING
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stnopt.plant.rules import CleanAfter
+    from stnopt.plant.unit_rules.clean_after import CleanAfter
     from stnopt.scheduling.search.long_horizon.draft import Draft
 
 

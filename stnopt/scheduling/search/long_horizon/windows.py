@@ -33,6 +33,9 @@ _WHOLE, _WHOLE_SHARE = 4.0, 0.3
 _SHARE_OF_UNITS = 0.3
 #: Share of windows that lie around an order that is late, where there is one.
 _SHARE_OF_LATE = 0.5
+#: Share of windows that free all that leads to the demand, as long as some of it is missed, and how
+#: much longer than others they may take. It is missed where more than this of a batch is.
+_SHARE_OF_DEMAND, _LONGER_FOR_DEMAND, _MISSED = 0.5, 3.0, 1e-6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,11 +85,17 @@ class WindowSearch:
 
     def improve(self, *, seconds: float) -> bool:
         """Free one window; say whether something better was found."""
-        begin, end, units = self._choose()
-        free = self._free(begin, end, units)
+        grid = self.grid
+        missed = grid.missed_amount(self.x) > _MISSED * grid.largest
+        to_demand = missed and self.random.random() < _SHARE_OF_DEMAND
+        if to_demand:
+            begin, end, free = 0, grid.n_steps, self._free_towards_demand()
+        else:
+            begin, end, units = self._choose()
+            free = self._free(begin, end, units)
         whole = bool(free.all())
         part = self._part(free, begin, end)
-        limit = min(seconds, self.seconds)
+        limit = min(seconds, self.seconds * (_LONGER_FOR_DEMAND if to_demand else 1.0))
         if whole:
             limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
         answer = solve_program(
@@ -101,7 +110,8 @@ class WindowSearch:
         if whole:
             self.exhausted = done
             self.bound = answer.bound
-        self._adapt(done)
+        if not to_demand:
+            self._adapt(done)
         if answer.x is None or answer.objective is None:
             self.idle += 1
             return False
@@ -167,6 +177,18 @@ class WindowSearch:
         if units is not None:
             free &= np.isin(grid.unit_of, units)
         return free
+
+    def _free_towards_demand(self) -> NDArray[np.bool_]:
+        """Free the tasks that lead to what must be made, at any time; others may only give way."""
+        network, problem = self.grid.network, self.grid.problem
+        states = [*problem.targets, *(due.state for due in problem.deliveries)]
+        tasks: set[str] = set()
+        while states:
+            for task in set(network.producers(states.pop())) - tasks:
+                tasks.add(task)
+                states += network.tasks[task].consumes
+        leads = np.array([mode.suitability.task in tasks for mode in self.grid.modes], dtype=bool)
+        return leads[self.grid.mode_of] | (self.x[self.grid.run] > 0.5)
 
     def _part(self, free: NDArray[np.bool_], begin: int, end: int) -> Part:
         """Free the batches, and the sizes of those that run a while longer."""

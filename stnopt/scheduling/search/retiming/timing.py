@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stnopt.plant.tolerance import SHARE
+from stnopt.scheduling.cleanings import cleaning_time
 from stnopt.solvers.linear_program import ProgramBuilder
 
 if TYPE_CHECKING:
@@ -171,9 +172,9 @@ class Timing:
     # --- what units allow --------------------------------------------------------------------
 
     def periods(self, unit: str, kind: str) -> tuple[tuple[float, float], ...]:
-        """Periods of a unit, by kind."""
+        """Periods of a unit from 0 on, by kind."""
         rule = self.network.unit_rules.get(unit)
-        return getattr(rule, kind) if rule else ()
+        return tuple((max(0.0, begin), end) for begin, end in getattr(rule, kind)) if rule else ()
 
     def gap_before(self, number: int, following: int) -> float:
         """Return how long a unit must be empty between two batches in turn."""
@@ -187,10 +188,7 @@ class Timing:
     def cleaning_before(self, number: int) -> float:
         """Return how long the cleaning right before a batch takes; 0 without one."""
         placed = self.placed[number]
-        rule = self.network.unit_rules.get(placed.suitability.unit)
-        if not placed.cleaned or rule is None or rule.clean_after is None:
-            return 0.0
-        return rule.clean_after.duration
+        return cleaning_time(placed.suitability.unit, self.network) if placed.cleaned else 0.0
 
     # --- order -------------------------------------------------------------------------------
 
