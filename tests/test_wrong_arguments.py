@@ -375,7 +375,6 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "reschedule": NO_LIMIT,
     "solve": NO_LIMIT,
     "solve_over_region": NO_LIMIT,
-    "trace_regions": {"store": FILE_NAME},
     "verify_plan": {"store": FILE_NAME},
     "write_tables": {"path": {"two lines": "a folder may be called so"}},
 }  # fmt: skip

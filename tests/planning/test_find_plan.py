@@ -12,7 +12,6 @@ import one_reactor
 import pytest
 
 import stnopt
-from stnopt.planning import refine as refine_module
 from stnopt.planning import schedule_period as schedule_period_module
 from stnopt.planning.store import PlanStore
 
@@ -220,24 +219,6 @@ def test_a_period_whose_plant_goes_without_a_raw_material():
     search = stnopt.find_plan(one_reactor.problem((10, 10), (10, 10), facility=facility))
     # A in each period, both periods' B in the first, half of it kept for one
     assert search.cost == pytest.approx(2 * 13 + 20 * 3 + 2 * 3 + 10 * 0.1, rel=1e-4)
-
-
-def test_a_traced_plant_is_asked_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    problem, store = one_reactor.problem(*AMOUNTS), tmp_path / "plans.jsonl"
-    asked: list[object] = []
-    plain = refine_module.prove_limit
-
-    def counted(*arguments: object, **options: object) -> object:
-        asked.append(arguments)
-        return plain(*arguments, **options)
-
-    regions = stnopt.trace_regions(problem, store=store)
-    monkeypatch.setattr(refine_module, "prove_limit", counted)
-    search = stnopt.find_plan(problem, regions=regions, store=store)
-    check(search, problem, one_reactor.cheapest(*AMOUNTS))
-    n_asked = len(asked)
-    stnopt.find_plan(problem, regions=regions)
-    assert n_asked < len(asked) - n_asked
 
 
 def test_costs_of_a_period_are_those_of_its_schedules(staircase: stnopt.CertifiedRegion):
