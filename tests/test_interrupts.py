@@ -38,6 +38,14 @@ POINTS = ["--events", "4", "--span", "0"]
 PATIENCE = 600.0
 
 
+@pytest.fixture(autouse=True)
+def what_is_started_hears_ctrl_c():
+    """Whoever runs the tests in the background has them ignore Ctrl-C, and all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def each_signal(calls, quick):
     """Each call with each signal; some of them at once, those that are left with the long tests."""
     return [

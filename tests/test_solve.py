@@ -305,7 +305,7 @@ def test_unknown_solver_names_the_known_ones():
         solve(knapsack(), solver="cplux")
 
 
-@pytest.mark.parametrize(("solver", "extra"), [("scip", "minlp"), ("gurobi", "bench")])
+@pytest.mark.parametrize(("solver", "extra"), [("scip", "minlp"), ("gurobi", "gurobi")])
 def test_missing_solver_names_the_extra(solver, extra, monkeypatch):
     class Absent:
         def available(self):

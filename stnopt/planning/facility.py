@@ -163,6 +163,7 @@ class Facility:
                 capacity=max(plant.states[name].capacity, value_in(amounts, index)),
             )
             for name, amounts in self.supply.items()
+            if name in plant.states  # another plant may go without it
         }
         return replace(plant, states={**plant.states, **limited}) if limited else plant
 
@@ -173,6 +174,7 @@ class Facility:
         priced = {
             name: replace(plant.states[name], cost=value_in(costs, index))
             for name, costs in self.raw_cost.items()
+            if name in plant.states
         }
         return replace(plant, states={**plant.states, **priced}) if priced else plant
 

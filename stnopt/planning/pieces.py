@@ -109,6 +109,8 @@ def outer_pieces(limits: Sequence[Limit], upper: NDArray[np.float64]) -> list[Pi
         most = [limit.bound / limit.weights[0] for limit in limits if limit.lower[0] <= 0]
         return [np.array([[max(0.0, min([float(upper[0]), *most]))]])]
     breaks = _breaks(limits, upper)
+    if breaks[-1] <= _SAME:  # nothing of the first product can be made
+        return [np.array([[0.0, max(0.0, _open_to(limits, 0.0, float(upper[1])))]])]
     pieces = []
     for low, high in itertools.pairwise(breaks):
         if high - low <= _SAME * max(1.0, float(upper[0])):

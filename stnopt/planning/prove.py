@@ -124,7 +124,9 @@ def prove_limit(
             bound = found.bound if bound is None else min(bound, found.bound)
     if bound is None or not math.isfinite(bound):
         return Reach(limit=None, schedule=schedule)
-    limit = Limit(**where, bound=float(bound + _ROUNDING * abs(bound)))
+    # an amount that counts as none must not become a steep line
+    slack = float(np.array(weights) @ question.tolerance)
+    limit = Limit(**where, bound=float(bound + _ROUNDING * abs(bound) + slack))
     made = (
         0.0
         if schedule is None
@@ -157,10 +159,11 @@ def prove_cost(
     if bound is None or not math.isfinite(bound):
         return None, schedule
     paid = float(np.array(prices) @ np.array(lower))
+    slack = float(np.array(prices) @ question.tolerance)
     cut = CostCut(
         products=question.products,
         lower=tuple(map(float, lower)),
         weights=tuple(map(float, prices)),
-        base=-float(bound) - _ROUNDING * max(abs(bound), paid),
+        base=-float(bound) - _ROUNDING * max(abs(bound), paid) - slack,
     )
     return cut, schedule

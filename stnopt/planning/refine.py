@@ -247,7 +247,11 @@ def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np
     from stnopt.feasibility.refinement import halfspaces_below
 
     p = len(amounts)
-    even = 1 / np.maximum(knowledge.upper, 1e-9)
+    # of what cannot be made nothing is asked: it would outweigh all else
+    made = knowledge.upper > knowledge.question.tolerance
+    even = np.where(made, 1 / np.maximum(knowledge.upper, 1e-9), 0.0)
+    if not made.any():
+        return np.ones(p) / p
     points = np.vstack([np.zeros((1, p)), *knowledge.inner()])
     if p == 1 or not np.all(points.max(axis=0) > 0):
         return even / even.sum()

@@ -1,11 +1,11 @@
 """Drawn planning problems and their least cost, by one integer program without the library's code.
 
 Plants have one or two reactors that make A and B from raw materials in batches of a least and a
-most size; a batch takes so many hours, and more per amount. Any batches whose hours fit into
-a reactor's period can be run one after the other, so that numbers and total sizes say it all. Drawn
-are unequal periods, closures, initial stocks, storage limits, safety stocks, receipts, material
-cost and supply per period, prices, backlog, lost sales, one or two sites, and transport with cost,
-capacity and lead.
+most size; a batch takes so many hours, and more per amount. Any batches whose hours fit into a
+reactor's period can be run one after the other, so that numbers and total sizes say it all. Drawn
+are unequal periods, closures, initial stocks, storage limits, safety stocks, receipts, cost and
+supply of raw material per period, prices, backlog, lost sales, one or two sites, and transport with
+cost, capacity and lead.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _facility(rng: Random, name: str, n: int) -> dict[str, Any]:
         }
         for p in PRODUCTS
     }
-    states: dict[str, Any] = {f"Raw{p}": {"initial": "unlimited", "cost": 1} for p in PRODUCTS}
+    states: dict[str, dict[str, Any]] = {
+        f"Raw{p}": {"initial": "unlimited", "cost": 1} for p in PRODUCTS
+    }
     states |= {p: {} for p in PRODUCTS}
     plant = {"name": name, "states": states, "tasks": tasks}
     site: dict[str, Any] = {"plant": plant, "horizon": [rng.choice((5, 8)) for _ in range(n)]}
@@ -88,7 +90,7 @@ def _facility(rng: Random, name: str, n: int) -> dict[str, Any]:
     if rng.random() < 0.5:
         site["raw_cost"] = {"RawA": [rng.choice((1, 2)) for _ in range(n)]}
     if rng.random() < 0.3:
-        site["supply"] = {"RawB": [rng.choice((8, 25)) for _ in range(n)]}
+        site["supply"] = {rng.choice(("RawA", "RawB")): [rng.choice((0, 8, 25)) for _ in range(n)]}
     return site
 
 
@@ -97,7 +99,7 @@ def _lanes(rng: Random, names: tuple[str, ...], customers: tuple[str, ...]) -> l
     ends = [(a, b) for a in names for b in (*names, *customers) if a != b]
     for source, to in ends:
         if rng.random() < 0.6:
-            lane = {"from": source, "to": to, "cost": rng.choice((0, 0.3))}
+            lane: dict[str, Any] = {"from": source, "to": to, "cost": rng.choice((0, 0.3))}
             if rng.random() < 0.5:
                 lane["capacity"] = rng.choice((0, 12, 30))
             if rng.random() < 0.4:

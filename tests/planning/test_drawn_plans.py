@@ -8,7 +8,7 @@ import pytest
 import stnopt
 
 
-@pytest.mark.parametrize("seed", [2, 4, 10, 14])
+@pytest.mark.parametrize("seed", [2, 4, 7, 10])
 def test_a_drawn_problem(seed: int):
     content = drawn_plans.draw(seed)
     best = drawn_plans.least_cost(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -201,6 +202,23 @@ def test_a_single_product_needs_no_region():
     assert search.verified
     assert search.cost == pytest.approx(33 + 4 * 3, rel=1e-4)
     assert search.bound == pytest.approx(33 + 4 * 3, rel=6e-3)
+
+
+def test_a_product_without_raw_material_leaves_the_others():
+    # all 10 of A are lost; two batches of 10 of B
+    problem = one_reactor.problem((10, 10), (10, 10), facility={"supply": {"RawA": 0}})
+    search = stnopt.find_plan(problem)
+    assert search.cost == pytest.approx(2 * (10 * 30 + 10 * 2 + 3), rel=1e-4)
+    assert search.bound <= 646 + 1e-3
+
+
+def test_a_period_whose_plant_goes_without_a_raw_material():
+    plant = copy.deepcopy(one_reactor.PLANT)
+    del plant["states"]["B"], plant["states"]["RawB"], plant["tasks"]["MakeB"]
+    facility = {"plants": {"2": plant}, "raw_cost": {"RawB": 3}, "supply": {"RawB": 30}}
+    search = stnopt.find_plan(one_reactor.problem((10, 10), (10, 10), facility=facility))
+    # A in each period, both periods' B in the first, half of it kept for one
+    assert search.cost == pytest.approx(2 * 13 + 20 * 3 + 2 * 3 + 10 * 0.1, rel=1e-4)
 
 
 def test_costs_of_a_period_are_those_of_its_schedules(staircase: stnopt.CertifiedRegion):
