@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Branch-and-bound nodes of one attempt: more event points that take longer are not looked at. In
 #: nodes, so that what is chosen does not depend on the machine's load.
-_NODES = 20_000
+_NODES = 10_000
 _GAP = 1e-4
 #: Up to so many typical batches, one after the other, event points can be expected to close.
 _MOST_BATCHES = 6.0

@@ -80,3 +80,16 @@ def test_without_anything_to_repeat_there_is_no_pattern(why):
         network = chain(price=-1)
     _, x = repeated(network, 20 if why == "short" else 240)
     assert x is None
+
+
+def test_where_what_is_left_over_has_nowhere_to_go_nothing_repeats():
+    network = plant(
+        {
+            "A": {"initial": "unlimited"},
+            "P": {"price": 2},
+            "Left": {"capacity": 50},
+        },
+        {"Make": task("A", {"P": 0.5, "Left": 0.5}, U1=run(2, 4))},
+    )
+    _, x = repeated(network, 240)
+    assert x is None

@@ -53,9 +53,18 @@ def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
     -------
     n_events, max_span : int
     """
-    batches = schedule.batches
-    if not batches:
+    places = place_on_events(schedule, network)
+    if not places:
         return 1, 0
+    return max(event for event, _ in places) + 1, max(span for _, span in places)
+
+
+def place_on_events(schedule: Schedule, network: Network) -> list[tuple[int, int]]:
+    """Return the event point at which each batch of a schedule starts, and its span.
+
+    Parameters as in `number_events`, which says what they keep.
+    """
+    batches = schedule.batches
     same = _SAME_TIME * schedule.horizon
     least: dict[Mark, list[tuple[Mark, int]]] = defaultdict(list)
     for number, following in _along_units(batches):
@@ -78,8 +87,7 @@ def number_events(schedule: Schedule, network: Network) -> tuple[int, int]:
     else:
         place = _number_by_start(batches, same)
     starts = [place["start", n] for n in range(len(batches))]
-    spans = [place["end", n] - starts[n] - 1 for n in range(len(batches))]
-    return max(starts) + 1, max(spans)
+    return [(starts[n], place["end", n] - starts[n] - 1) for n in range(len(batches))]
 
 
 def _number_by_start(batches: tuple[Batch, ...], same: float) -> dict[Mark, int]:

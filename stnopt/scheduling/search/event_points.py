@@ -30,7 +30,7 @@ from stnopt.solvers.result import SolveResult, Status, relative_gap_between, sta
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from stnopt.plant.problem import Problem
     from stnopt.scheduling.schedule import Schedule
@@ -287,6 +287,55 @@ class EventPointSearch:
         limited = self.node_limit is not None and self._n_nodes >= self.node_limit
         self.cut = limited and not gains and self.best is not None
         return gains
+
+    def solve_window(
+        self,
+        n_events: int,
+        max_span: int,
+        *,
+        kept: Collection[tuple[str, str, int, int]],
+        window: tuple[int, int],
+        time_limit: float,
+    ) -> tuple[bool, bool]:
+        """Solve with the batches outside a window of event points as they are, for a better value.
+
+        Parameters
+        ----------
+        n_events, max_span : int
+        kept : collection of (task, unit, event point, span)
+            The batches that run; those that lie outside the window do, and no others there.
+        window : (first, last)
+            Event points.
+        time_limit : float
+            Seconds.
+
+        Returns
+        -------
+        better, ended : bool
+            Whether something better was found, and whether the solve came to its end.
+        """
+        first, last = window
+        self.report(f"{n_events} event points, span {max_span}: {first} to {last} free")
+        started = self.limits.clock()
+        model = self._build(n_events, max_span, self.incumbent.next_value)
+        for key in model.BATCHES:
+            task, _, event, span = key
+            outside = event + span < first or event > last
+            if outside and task in self.question.network.tasks:
+                model.run[key].fix(int(key in kept))
+        result = solve(model, time_limit=time_limit, relative_gap=self.limits.relative_gap)
+        ended = result.status in (Status.INFEASIBLE, Status.OPTIMAL)
+        result, schedule = self._value(result, model)
+        if schedule is None or not self.incumbent.improves(result.objective or 0.0):
+            return False, ended
+        valued = (schedule, result.objective or 0.0)
+        status = status_of(result.objective, self.bound.value, relative_gap=0.0)
+        self.adopt(*valued, replace(result, bound=self.bound.value, status=status))
+        seconds = self.limits.clock() - started
+        self.tried.append(
+            Attempt(n_events, max_span, result.status, valued[1], seconds, self.formulation)
+        )
+        return True, ended
 
     def _seconds_left(self) -> float | None:
         if self.limits.remaining is None or self.pause_after == math.inf:

@@ -41,6 +41,7 @@ from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
 from stnopt.scheduling.search.bounds import lies_on_short_grid
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
+from stnopt.scheduling.search.event_windows import improve_in_windows
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
@@ -76,6 +77,8 @@ _MANY_BATCHES = 10.0
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
 _EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
+#: Of what is left then, unless the horizon is long, windows of event points have this at the end.
+_WINDOWS_SHARE = 0.4
 
 
 _KEPT = Kind(
@@ -459,14 +462,20 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     else:
         points.add_events(start, None, first_span=span)
     if engine and not (points.settled or limits.reached):
-        _search_long(points, n_jobs)
+        windows = not is_long and points.question.start is None
+        _search_long(points, n_jobs, share=1.0 - _WINDOWS_SHARE if windows else 1.0)
+        left = limits.remaining
+        if windows and left is not None and not (points.settled or limits.reached):
+            improve_in_windows(points, seconds=left)
+            if points.best is not None and not (points.settled or limits.reached):
+                _search_long(points, n_jobs)
     points.pause_after = math.inf
     if points.best is None or not engine:
         points.add_events(start, None, first_span=span)
 
 
-def _search_long(points: EventPointSearch, n_jobs: int) -> None:
-    """Give the rest of the time to the search for long horizons, from the best so far."""
+def _search_long(points: EventPointSearch, n_jobs: int, *, share: float = 1.0) -> None:
+    """Give a share of what is left to the search for long horizons, from the best so far."""
     limits, incumbent, report = points.limits, points.incumbent, points.report
     remaining = limits.remaining
     assert remaining is not None
@@ -488,7 +497,7 @@ def _search_long(points: EventPointSearch, n_jobs: int) -> None:
         "most_missing": question.most_missing,
         "relative_gap": limits.relative_gap,
         "warm": incumbent.schedule,
-        "time_limit": remaining,
+        "time_limit": share * remaining,
     }
     if n_jobs == 1:
         schedule, bound = search_long_horizon(

@@ -451,7 +451,8 @@ def _add_unit_hours(sums: _Sums) -> None:
     while width < last:
         spans += [(i, i + width) for i in range(1, last - width, max(1, width // 2))]
         width *= 2
-    waits = find_waits(sums.network, sums.problem)
+    # Sums that guide a search (`missed_cost`) are solved many times: without these rows.
+    waits = [] if sums.missed_cost is not None else find_waits(sums.network, sums.problem)
     for unit in sums.network.units:
         waiting = [wait for wait in waits if sums.fits[wait.number].unit == unit]
         last_wait = max((wait.longest for wait in waiting), default=0.0)

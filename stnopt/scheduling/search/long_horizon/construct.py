@@ -34,6 +34,8 @@ _FUTURE_PERIODS = 4
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
 _FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
+#: Share of the time by which the windows together may be late.
+_LATE = 0.5
 #: Gap at which a window is good enough.
 _GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
@@ -71,7 +73,7 @@ def construct(
     grid : Grid
     window, step : int
     seconds : float
-        Time for all windows together, by `clock`.
+        Time for all windows together, by `clock`; at most half as much again is used.
     clock : callable
 
     Returns
@@ -81,6 +83,7 @@ def construct(
     """
     x = do_nothing(grid)
     deadline = clock() + seconds
+    latest = deadline + _LATE * seconds
     bound = bound_by_capacity(grid.network, grid.problem, start=grid.opening.start, improve="both")
     urgency = 0.0 if bound is None or math.isinf(bound) else _URGENCY * abs(bound)
     begin = 0
@@ -88,7 +91,8 @@ def construct(
     while True:
         end = min(grid.n_steps, begin + window)
         left = 1 + math.ceil((grid.n_steps - end) / step)
-        limit = max(1.5 * (deadline - clock()), 0.5 * seconds) / left
+        limit = max(1.5 * (deadline - clock()), _LATE * seconds) / left
+        limit = min(limit, latest - clock())
         found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
         if found is not None:
             x, solved = found

@@ -13,7 +13,6 @@ schedules on a grid that wraps around).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -191,11 +190,15 @@ def _solve(
 ) -> NDArray[np.float64] | None:
     """Solve the whole ring for a while, then free parts of it in turn; None for no gain."""
     deadline, program = clock() + seconds, ring.program
+    nothing = _NOTHING * np.abs(program.cost).max()
+    relaxed = solve_program(replace(program, integer=np.zeros_like(program.integer)))
+    if relaxed.bound is None or relaxed.bound <= nothing:
+        return None
     answer = solve_program(
         program, time_limit=_WHOLE_SHARE * seconds, relative_gap=_GAP, heuristic_effort=0.3
     )
     x = answer.x
-    while x is not None and clock() < deadline and (answer.bound or math.inf) > 0:
+    while x is not None and clock() < deadline:
         moving = _choose_part(ring, random)
         kept = np.ones(len(x), dtype=bool)
         kept[ring.run], kept[ring.size] = moving, moving | (x[ring.run] > 0.5)
@@ -210,11 +213,7 @@ def _solve(
         best = float(program.cost @ x)
         if found.x is not None and (found.objective or 0.0) > best + _NOTHING * abs(best):
             x = part.expand(settle_integers(part.program, found.x))
-    if x is None or program.cost @ x <= _NOTHING * np.abs(program.cost).max() * program.upper.max(
-        initial=1.0, where=np.isfinite(program.upper)
-    ):
-        return None
-    return x
+    return None if x is None or program.cost @ x <= nothing else x
 
 
 def _choose_part(ring: _Ring, random: np.random.Generator) -> NDArray[np.bool_]:

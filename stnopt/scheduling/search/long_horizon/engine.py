@@ -451,7 +451,7 @@ class _Search:
                 grid,
                 window=window,
                 step=step,
-                seconds=min(share * self.time_limit, self.left),
+                seconds=min(share * self.time_limit, self.left / 1.5),
                 clock=self.clock,
             )
             tried += 1
