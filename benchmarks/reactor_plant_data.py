@@ -51,6 +51,8 @@ def draw_history(kind: str, seed: int) -> pd.DataFrame:
     lot = rng.choice(3, n, p=[0.5, 0.3, 0.2])
     if kind == "lots in campaigns, a new one last":
         lot = np.minimum(np.arange(n) // 300, 4)
+    if kind == "lots in campaigns":
+        lot = np.arange(n) // 120 % 3
     age = np.arange(n) % 250
     life = 300 if kind == "fast ageing" else 900
     warm = 1 / 351 - 1 / (t + 273.15)
@@ -98,6 +100,7 @@ KINDS = (
     "many gaps",
     "noise that lasts",
     "lots in campaigns, a new one last",
+    "lots in campaigns",
 )
 
 

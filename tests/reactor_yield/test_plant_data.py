@@ -135,6 +135,33 @@ def test_folds_split_no_group_and_no_stretch_of_time():
                 assert (np.diff(times) == 1).all()
 
 
+def test_lots_in_campaigns_choose_and_calibrate_no_guess():
+    """Four lots in campaigns of 150: the stretch of time that holds a lot alone has no like."""
+    table = make_history(750, seed=6).dropna(subset=["yield_pct"])
+    lot = np.minimum(np.arange(len(table)) // 150, 3)
+    moved = table["cat_lot"].map({"K7": 0.0, "K8": -1.0, "M1": 1.5})
+    table["yield_pct"] += np.array([0.0, -6.0, 5.0, -3.0])[lot] - moved
+    table["cat_lot"] = np.array(["K7", "K8", "M1", "M2"])[lot]
+    train, test = table.iloc[:520], table.iloc[520:]
+    model = fit_yield_model(train, model="ridge", **OPTIONS)
+    found = evaluate_yield_model(model, test).loc["all"]
+    # Of the last lot 70 batches were learned from; the noise alone has 0.64.
+    assert found["mae"] < 0.64 * 1.25
+    assert 0.85 <= found["coverage"] <= 0.97
+    # A lot that nobody saw is predicted as a guess, and said to be out of range.
+    unknown = model.predict_interval(test.assign(cat_lot="N5"))
+    assert not unknown["in_range"].any()
+
+
+def test_a_group_of_its_own_lot_is_judged_as_new(history):
+    """Where every left-out row has a new lot, all of them are tested: errors of new lots."""
+    lots = "L" + pd.Series(np.arange(len(history)) // 30).astype(str)
+    offset = 3 * np.random.default_rng(1).standard_normal(30)[np.arange(len(history)) // 30]
+    data = history.assign(cat_lot=lots, yield_pct=history["yield_pct"] + offset)
+    model = fit_yield_model(data, model="ridge", groups="cat_lot", **(OPTIONS | {"time": None}))
+    assert model.report.calibration_error > 1.8
+
+
 def test_text_gaps_and_unknown_levels_are_told(history):
     model = fit_yield_model(history, model="ridge", **OPTIONS)
     row = history.dropna().iloc[:3].copy()
