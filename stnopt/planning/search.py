@@ -19,14 +19,18 @@ from stnopt.solvers.result import Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from stnopt.planning.asked_plan import AskedPlan
     from stnopt.planning.book import KnowledgeBook
+    from stnopt.planning.cost_cut import CostCut
     from stnopt.planning.plan import Stopped
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
+    from stnopt.scheduling.schedule import Schedule
 
 #: Gap of a planning model, as a share of the gap that is wanted.
 _SHARE = 0.1
@@ -34,6 +38,8 @@ _SHARE = 0.1
 _MODEL_LIMIT = 60.0
 #: Rounds without a better bound or cost after which nothing more is to be gained.
 _PATIENCE = 3
+#: Plans that are made of what is known before anything more is asked.
+_STEERED = 6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +138,7 @@ class PlanSearcher:
                 return "gap closed"
             if self.remaining() <= 0:
                 return "time limit"
-            if self.max_rounds is not None and self.rounds >= self.max_rounds:
+            if self._are_all_made():
                 return "no further gain"
             asked = inner is not None and self._ask_costs(inner)
             asked |= outer is not None and self._ask(outer)
@@ -142,6 +148,10 @@ class PlanSearcher:
             idle = 0 if asked or before != (self.bound, self.cost) else idle + 1
             if idle >= _PATIENCE or (not asked and before == (self.bound, self.cost)):
                 return "no further gain"
+
+    def _are_all_made(self) -> bool:
+        """Whether no more plans may be made."""
+        return self.max_rounds is not None and self.rounds >= self.max_rounds
 
     def _follow_learned(self) -> None:
         """Follow learned regions until one of their plans holds; what fails is cut off."""
@@ -183,13 +193,29 @@ class PlanSearcher:
         return plan
 
     def _try_inner(self) -> Verification | None:
-        """Make the best plan of what is known to be feasible, and schedule it."""
-        limits: dict[tuple[str, str], list[ProductionLimit]] = {
-            key: [BelowPieces(pieces=self.book.of(question).inner(), products=question.products)]
-            for key, question in self.questions.items()
-        }
-        plan, _ = self._solve(limits)
-        return None if plan is None else self._verify(plan)
+        """Make the best plan of what is known to be feasible, and schedule it.
+
+        Where its schedules are dearer than what is proven, another plan is made in which they cost
+        what they do: what costs less elsewhere is found before anything has to be proven.
+        """
+        best: Verification | None = None
+        seen: dict[str, list[CostCut]] = {}
+        for _ in range(_STEERED):
+            limits: dict[tuple[str, str], list[ProductionLimit]] = {
+                key: [BelowPieces(pieces=self.book.of(q).inner(), products=q.products)]
+                for key, q in self.questions.items()
+            }
+            plan, _ = self._solve(limits, seen=seen)
+            if plan is None:
+                break
+            verified = self._verify(plan)
+            if best is None or (verified.cost or math.inf) < (best.cost or math.inf):
+                best = verified
+            if self.gap <= self.relative_gap or self.remaining() <= 0 or self._are_all_made():
+                break
+            if not self.costs.see(self._made(verified), seen):
+                break
+        return best
 
     def _outer_limit(self, question: PeriodQuestion, *, by_events: bool = False) -> ProductionLimit:
         known = self.book.of(question)
@@ -201,12 +227,16 @@ class PlanSearcher:
         limits: Mapping[tuple[str, str], list[ProductionLimit]],
         *,
         proven: bool = False,
+        seen: Mapping[str, Sequence[CostCut]] | None = None,
     ) -> tuple[Plan | None, float | None]:
-        """Solve a planning model; return its plan and what no plan of it is below."""
+        """Solve a planning model; return its plan and what no plan of it is below.
+
+        What schedules were `seen` to cost steers a plan; with it the bound means nothing.
+        """
         cuts = {}
         for key, question in self.questions.items():
             known = self.book.of(question)
-            found = known.cuts_of(question)
+            found = [*known.cuts_of(question), *(seen or {}).get(question.cost_key, ())]
             if found:
                 little = np.zeros(len(known.upper)) if proven else known.little
                 cuts[key] = (found, known.upper, little)
@@ -249,13 +279,19 @@ class PlanSearcher:
 
     def _ask_costs(self, verified: Verification) -> bool:
         """Ask what production costs at least where schedules are dearer than that."""
+        return self.costs.refine(self._made(verified), report=self.report)
+
+    def _made(
+        self, verified: Verification
+    ) -> list[tuple[PeriodQuestion, NDArray[np.float64], Schedule]]:
+        """Return what is planned and scheduled in every period that holds."""
         made = []
         for check in verified.checks:
             if check.schedule is not None and check.holds:
                 question = self.questions[check.facility, check.period]
                 amounts = np.array([check.planned.get(p, 0.0) for p in question.products])
                 made.append((question, amounts, check.schedule))
-        return self.costs.refine(made, report=self.report)
+        return made
 
     def _ask(self, outer: Plan) -> bool:
         """Ask the plants about the outer plan where it goes beyond what is known."""
