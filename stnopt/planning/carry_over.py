@@ -23,7 +23,7 @@ from stnopt.planning.model import extract_plan
 from stnopt.planning.plan import PeriodCheck, Plan, PlanSearch, Verification
 from stnopt.planning.plan_sums import other_costs, sum_problems
 from stnopt.planning.production_limits import WithinLimits, add_sums
-from stnopt.planning.prove import limit_by_sums, most_by_sums, prove_limit
+from stnopt.planning.prove import limits_by_sums, most_by_sums, prove_limit
 from stnopt.planning.question import PeriodQuestion, cost_of, period_questions
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.search.find_schedule import find_schedule
@@ -94,10 +94,7 @@ class CarriedSearch:
             self.limits[name], self.upper[name] = [], []
             for question in questions:
                 upper = most_by_sums(question)
-                axes = list(np.eye(len(upper)))
-                weights = [*axes, 1 / upper] if len(upper) > 1 else axes
-                found = [limit_by_sums(question, list(w / w.sum())) for w in weights]
-                self.limits[name].append([limit for limit in found if limit is not None])
+                self.limits[name].append(limits_by_sums(question, upper))
                 self.upper[name].append(upper)
 
     def run(self) -> PlanSearch:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stnopt.feasibility.certified_region import CertifiedRegion
+from stnopt.planning.pieces import outer_pieces
 from stnopt.planning.plan import Plan, PlanSearch, Verification
 from stnopt.planning.production_limits import BelowPieces, WithinLimits
 from stnopt.planning.refine import Refiner
@@ -19,7 +20,7 @@ from stnopt.solvers.result import Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -161,10 +162,9 @@ class PlanSearcher:
             limits = {}
             for key, question in self.questions.items():
                 region = self.regions.get(key)
-                known = self.book.of(question)
                 rows: list[ProductionLimit] = [self._outer_limit(question, by_events=True)]
                 if isinstance(region, CertifiedRegion):
-                    rows = [BelowPieces(pieces=known.inner(), products=question.products)]
+                    rows = [self._inner_limit(question)]
                 elif region is not None:
                     rows += region_limits(region, question, self.form)
                 limits[key] = rows
@@ -185,9 +185,8 @@ class PlanSearcher:
 
     def _solve_outer(self) -> Plan | None:
         """Solve the model in which only what is proven is excluded: a bound for every plan."""
-        limits = {key: [self._outer_limit(q)] for key, q in self.questions.items()}
         self.report("bound")
-        plan, bound = self._solve(limits, proven=True)
+        plan, bound = self._solve(self._for_all(self._outer_limit), proven=True)
         if bound is not None and (self.bound is None or bound > self.bound):
             self.bound = bound
         return plan
@@ -201,11 +200,7 @@ class PlanSearcher:
         best: Verification | None = None
         seen: dict[str, list[CostCut]] = {}
         for _ in range(_STEERED):
-            limits: dict[tuple[str, str], list[ProductionLimit]] = {
-                key: [BelowPieces(pieces=self.book.of(q).inner(), products=q.products)]
-                for key, q in self.questions.items()
-            }
-            plan, _ = self._solve(limits, seen=seen)
+            plan, _ = self._solve(self._for_all(self._inner_limit), seen=seen)
             if plan is None:
                 break
             verified = self._verify(plan)
@@ -217,9 +212,25 @@ class PlanSearcher:
                 break
         return best
 
+    def _for_all(
+        self, limit_of: Callable[[PeriodQuestion], ProductionLimit]
+    ) -> dict[tuple[str, str], list[ProductionLimit]]:
+        """Return the limits of all periods, each made once for periods that ask the same."""
+        made = {question.key: [limit_of(question)] for question in self._distinct()}
+        return {key: made[question.key] for key, question in self.questions.items()}
+
+    def _distinct(self) -> Iterable[PeriodQuestion]:
+        return {question.key: question for question in self.questions.values()}.values()
+
+    def _inner_limit(self, question: PeriodQuestion) -> ProductionLimit:
+        return BelowPieces(pieces=self.book.of(question).inner(), products=question.products)
+
     def _outer_limit(self, question: PeriodQuestion, *, by_events: bool = False) -> ProductionLimit:
         known = self.book.of(question)
         limits = [*known.limits, *(known.event_limits if by_events else ())]
+        if len(question.products) <= 2:
+            pieces = outer_pieces(limits, known.upper)
+            return BelowPieces(pieces=pieces, products=question.products)
         return WithinLimits(limits=limits, upper=known.upper, products=question.products)
 
     def _solve(

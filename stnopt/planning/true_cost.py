@@ -10,10 +10,9 @@ import numpy as np
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
 from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.fewer_batches import costs_in_steps
-from stnopt.planning.prove import prove_cost
+from stnopt.planning.prove import cost_by_sums, prove_cost
 from stnopt.planning.question import cost_of
 from stnopt.planning.schedule_period import schedule_period
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.improve import improve_schedule
 
@@ -100,7 +99,7 @@ class CostRefiner:
         """Add planes below what schedules were seen to cost near by; whether there is a new one.
 
         With the order of its batches kept, a schedule's cost is convex in what it makes: the plane
-        of its marginal costs is below it. Other schedules may be cheaper, so that nothing is proven.
+        of its marginal costs is below it. Other schedules may be cheaper, so nothing is proven.
         """
         is_new = False
         for question, amounts, schedule in made:
@@ -125,8 +124,7 @@ class CostRefiner:
 
     def least_cost(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
         """Return what some amounts are known to cost at least."""
-        sums = bound_by_capacity(question.network, question.problem(amounts))
-        least = 0.0 if sums is None or not np.isfinite(sums) else sums
+        least = cost_by_sums(question, amounts)
         cuts = self.book.of(question).cuts_of(question)
         return max([least, *(cut.at(amounts) for cut in cuts)])
 
