@@ -99,18 +99,16 @@ class CarriedSearch:
 
     def run(self) -> PlanSearch:
         """Bound, plan with what prefixes allow, and schedule as much of it as is found."""
-        self._prove_prefixes()
+        plan, verified, cost = self.base.plan, self.base.verification, self.base.cost
+        # sums may do: what prefixes make is proven only where they do not
         wished, bound = self._solve()
-        plan, verified = self.base.plan, self.base.verification
-        cost = self.base.cost
+        if not self._is_closed(cost, bound):
+            self._prove_prefixes()
+            wished, bound = self._solve()
         for share in _SHARES:
             if wished is None or plan is None or self.remaining() <= 0:
                 break
-            if (
-                cost is not None
-                and bound is not None
-                and cost - bound <= self.relative_gap * abs(cost)
-            ):
+            if self._is_closed(cost, bound):
                 break
             found = self._try(wished, share)
             if found is not None and found[1].cost is not None:
@@ -118,10 +116,8 @@ class CarriedSearch:
                     plan, verified = found
                     cost = verified.cost
                 break
-        closed = (
-            cost is not None and bound is not None and cost - bound <= self.relative_gap * abs(cost)
-        )
         late = self.remaining() <= 0
+        closed = self._is_closed(cost, bound)
         return replace(
             self.base,
             plan=plan,
@@ -133,6 +129,11 @@ class CarriedSearch:
             n_scheduled=self.base.n_scheduled + self.n_scheduled,
             stopped="gap closed" if closed else "time limit" if late else "no further gain",
         )
+
+    def _is_closed(self, cost: float | None, bound: float | None) -> bool:
+        """Whether the gap that is wanted is reached."""
+        known = cost is not None and bound is not None
+        return known and cost - bound <= self.relative_gap * abs(cost)
 
     def _prove_prefixes(self) -> None:
         """Bound what the first periods make in one, beside what sums say of it."""
