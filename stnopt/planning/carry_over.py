@@ -105,8 +105,9 @@ class CarriedSearch:
         if not self._is_closed(cost, bound):
             self._prove_prefixes()
             wished, bound = self._solve()
-        for share in _SHARES:
-            if wished is None or plan is None or self.remaining() <= 0:
+        # what no plan can do without carrying over may be possible with it
+        for share in _SHARES if plan is not None else _SHARES[:1]:
+            if wished is None or self.remaining() <= 0:
                 break
             if self._is_closed(cost, bound):
                 break
@@ -132,8 +133,9 @@ class CarriedSearch:
 
     def _is_closed(self, cost: float | None, bound: float | None) -> bool:
         """Whether the gap that is wanted is reached."""
-        known = cost is not None and bound is not None
-        return known and cost - bound <= self.relative_gap * abs(cost)
+        if cost is None or bound is None:
+            return False
+        return cost - bound <= self.relative_gap * abs(cost)
 
     def _prove_prefixes(self) -> None:
         """Bound what the first periods make in one, beside what sums say of it."""
@@ -188,13 +190,11 @@ class CarriedSearch:
 
     def _try(self, wished: Plan, share: float) -> tuple[Plan, Verification] | None:
         """Schedule a mean of the plan without carrying over and the one that is wished for."""
-        assert self.base.plan is not None
         self.rounds += 1
-        keys = {**wished.production, **self.base.plan.production}
+        apart = {} if self.base.plan is None else self.base.plan.production
         production = {
-            key: share * wished.production.get(key, 0.0)
-            + (1 - share) * self.base.plan.production.get(key, 0.0)
-            for key in keys
+            key: share * wished.production.get(key, 0.0) + (1 - share) * apart.get(key, 0.0)
+            for key in {**wished.production, **apart}
         }
         try:
             plan = complete_plan(Plan(production=production), self.problem)
