@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reactor_yield.cli.common import FOUND, OK, S3, OwnColumns, add_own_columns, read_own_columns
+from reactor_yield.cli.common import (
+    FOUND,
+    OK,
+    S3,
+    OwnColumns,
+    add_own_columns,
+    not_empty,
+    read_own_columns,
+    read_path,
+)
 from reactor_yield.data.columns import Column
 from reactor_yield.files import check_output, read_csv, write_text
 
@@ -19,8 +27,8 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("check", help="report everything wrong with a data set")
-    command.add_argument("data", help=f"CSV, {S3}")
-    command.add_argument("--summary", type=Path, help="HTML page about the data")
+    command.add_argument("data", type=not_empty, help=f"CSV, {S3}")
+    command.add_argument("--summary", type=read_path, help="HTML page about the data")
     add_own_columns(command)
     command.set_defaults(run=_check)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reactor_yield.data.columns import COLUMNS, FEATURES, TARGET, Column
@@ -12,8 +14,6 @@ from reactor_yield.files import read_csv
 from reactor_yield.tables import numbers
 
 if TYPE_CHECKING:
-    import argparse
-
     import pandas as pd
 
 OK, BAD_INPUT, FOUND, BROKEN_PIPE = 0, 2, 3, 141
@@ -55,15 +55,47 @@ class OwnColumns:
             raise InvalidConditionsError(message)
 
 
+def not_empty(text: str) -> str:
+    """Read the name of a file or column; an empty one, such as an unset variable's, is none.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name, got ''")
+    return text
+
+
+def read_path(text: str) -> Path:
+    """Read an option that is a local file or folder; raises as `not_empty` does."""
+    return Path(not_empty(text))
+
+
+def count(text: str) -> int:
+    """Read a number of things, 0 or more; raises as `not_empty` does."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
 def add_own_columns(command: argparse.ArgumentParser, *, target: bool = True) -> None:
     """Add `--features --target --columns --group --time` to a command."""
     own = command.add_argument_group("your own columns")
-    own.add_argument("--features", help="columns to learn from: a,b,c (default: the reactor's)")
+    own.add_argument(
+        "--features", type=not_empty, help="columns to learn from: a,b,c (default: the reactor's)"
+    )
     if target:
-        own.add_argument("--target", help=f"column to predict (default: {TARGET})")
-    own.add_argument("--columns", help="CSV with name, unit, low, high and meaning per column")
-    own.add_argument("--group", help="column whose equal values belong together, such as a lot")
-    own.add_argument("--time", help="column of time stamps")
+        own.add_argument("--target", type=not_empty, help=f"column to predict (default: {TARGET})")
+    own.add_argument(
+        "--columns",
+        type=not_empty,
+        help="CSV with name, unit, low, high and meaning per column",
+    )
+    own.add_argument(
+        "--group", type=not_empty, help="column whose equal values belong together, such as a lot"
+    )
+    own.add_argument("--time", type=not_empty, help="column of time stamps")
 
 
 def read_own_columns(options: argparse.Namespace) -> OwnColumns:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.cli.common import OK, S3, OwnColumns, add_own_columns, read_own_columns
+from reactor_yield.cli.common import (
+    OK,
+    S3,
+    OwnColumns,
+    add_own_columns,
+    not_empty,
+    read_own_columns,
+    read_path,
+)
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.files import check_output, files_together, read_csv
 
@@ -18,13 +25,13 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("train", help="fit a yield model")
-    command.add_argument("data", help=f"training CSV, {S3}")
-    command.add_argument("output", help=f"model file to write, {S3}")
+    command.add_argument("data", type=not_empty, help=f"training CSV, {S3}")
+    command.add_argument("output", type=not_empty, help=f"model file to write, {S3}")
     command.add_argument("--model", default="best", help="best, or one kind (default: best)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--points", type=int, default=2_500, help="of the Gaussian process")
-    command.add_argument("--test", help=f"CSV to measure the model on, {S3}")
-    command.add_argument("--report", type=Path, help="JSON with fit, test and importances")
+    command.add_argument("--test", type=not_empty, help=f"CSV to measure the model on, {S3}")
+    command.add_argument("--report", type=read_path, help="JSON with fit, test and importances")
     command.add_argument(
         "--gaps",
         choices=("refuse", "impute", "keep"),
@@ -32,7 +39,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "impute for your own columns, refuse for the reactor's",
     )
     command.add_argument(
-        "--limits", help="smallest and largest value the target can have, such as 0,100"
+        "--limits",
+        type=not_empty,
+        help="smallest and largest value the target can have, such as 0,100",
     )
     add_own_columns(command)
     command.set_defaults(run=_train)

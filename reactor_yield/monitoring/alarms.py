@@ -120,6 +120,10 @@ def low_yield_alarm(
         coverage=(coverage, SHARE),
         set_points=(set_points, NAMES),
     )
+    unknown = sorted(set(set_points) - set(model.features))
+    if unknown:
+        message = f"set_points: {unknown} are no conditions of the model: {list(model.features)}"
+        raise InvalidConditionsError(message)
     normal = _read_baseline(model, baseline)
     if target is None:
         target = float(model.predict(pd.DataFrame([normal]))[model.target].iloc[0])
