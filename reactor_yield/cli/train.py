@@ -57,6 +57,7 @@ def _train(options: argparse.Namespace) -> int:
     own = read_own_columns(options)
     data = read_csv(options.data)
     own.check_present(data, name=options.data)
+    test = read_csv(options.test) if options.test else None
     if own.given:
         said_gaps = [f"{c}: {n} gaps" for c in own.features if (n := int(data[c].isna().sum()))]
     else:
@@ -81,8 +82,8 @@ def _train(options: argparse.Namespace) -> int:
         f"  cross-validation {name:9s} mean absolute error {sum(errors) / len(errors):.5f}"
         for name, errors in model.report.cross_validation.items()
     ]
-    if options.test:
-        said += _measure(model, read_csv(options.test), options.seed, report)
+    if test is not None:
+        said += _measure(model, test, options.seed, report)
     with files_together() as outputs:
         outputs.write_by(options.output, model.save)
         if options.report:
