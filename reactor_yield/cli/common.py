@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 from reactor_yield.data.columns import COLUMNS, FEATURES, TARGET, Column
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.files import read_csv
-from reactor_yield.tables import numbers
+from reactor_yield.tables import numbers, place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 OK, BAD_INPUT, FOUND, BROKEN_PIPE = 0, 2, 3, 141
@@ -98,6 +101,18 @@ def add_own_columns(command: argparse.ArgumentParser, *, target: bool = True) ->
     own.add_argument("--time", type=not_empty, help="column of time stamps")
 
 
+@contextlib.contextmanager
+def naming(location: str | None) -> Iterator[None]:
+    """Name the file that an error is about, where it does not do so itself."""
+    try:
+        yield
+    except InvalidConditionsError as problem:
+        if location is None or location in str(problem):
+            raise
+        message = f"{location}: {problem}"
+        raise InvalidConditionsError(message) from problem
+
+
 def read_own_columns(options: argparse.Namespace) -> OwnColumns:
     """Read the options of `add_own_columns`."""
     features = _names(options.features)
@@ -128,17 +143,19 @@ def read_column_table(location: str) -> tuple[Column, ...]:
         c: table[c].fillna("").astype(str) if c in table.columns else None
         for c in ("unit", "meaning", "role")
     }
-    return tuple(
-        Column(
-            name=str(table["name"].iloc[i]),
-            unit=_cell(text["unit"], i, ""),
-            low=float(low.iloc[i]),
-            high=float(high.iloc[i]),
-            meaning=_cell(text["meaning"], i, ""),
-            role=_cell(text["role"], i, "condition"),
-        )
-        for i in range(len(table))
-    )
+    columns = []
+    for i in range(len(table)):
+        with naming(place(table, i)):
+            column = Column(
+                name=str(table["name"].iloc[i]),
+                unit=_cell(text["unit"], i, ""),
+                low=float(low.iloc[i]),
+                high=float(high.iloc[i]),
+                meaning=_cell(text["meaning"], i, ""),
+                role=_cell(text["role"], i, "condition"),
+            )
+        columns.append(column)
+    return tuple(columns)
 
 
 def name_list(text: str | None) -> tuple[str, ...] | None:

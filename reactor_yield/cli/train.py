@@ -9,6 +9,7 @@ from reactor_yield.cli.common import (
     S3,
     OwnColumns,
     add_own_columns,
+    naming,
     not_empty,
     read_own_columns,
     read_path,
@@ -63,17 +64,22 @@ def _train(options: argparse.Namespace) -> int:
     else:
         check_dataset(data).raise_if_bad()
         said_gaps = []
-    model = fit_yield_model(
-        data,
-        model=options.model,
-        seed=options.seed,
-        n_points=options.points,
-        progress=True,
-        limits=_read_limits(options.limits),
-        **_own_arguments(own, options.gaps),
-    )
+    limits = _read_limits(options.limits)
+    with naming(options.data):
+        model = fit_yield_model(
+            data,
+            model=options.model,
+            seed=options.seed,
+            n_points=options.points,
+            progress=True,
+            limits=limits,
+            **_own_arguments(own, options.gaps),
+        )
     report: dict[str, object] = {"fit": model.report.to_dict()}
     said = [f"{model.report.kind} fitted to {model.report.n_rows} rows, saved to {options.output}"]
+    said += [
+        f"  {c} is the same in all rows: nothing is learned from it" for c in _constant(own, data)
+    ]
     if said_gaps:
         said.append(f"  {'; '.join(said_gaps)} ({model.encoding.gaps})")
     if model.report.n_without_target:
@@ -83,13 +89,18 @@ def _train(options: argparse.Namespace) -> int:
         for name, errors in model.report.cross_validation.items()
     ]
     if test is not None:
-        said += _measure(model, test, options.seed, report)
+        with naming(options.test):
+            said += _measure(model, test, options.seed, report)
     with files_together() as outputs:
         outputs.write_by(options.output, model.save)
         if options.report:
             outputs.write_json(options.report, report)
     print("\n".join(said))
     return OK
+
+
+def _constant(own: OwnColumns, data: pd.DataFrame) -> list[str]:
+    return [c for c in own.features if c in data.columns and data[c].nunique() == 1]
 
 
 def _read_limits(text: str | None) -> tuple[float, float] | None:
