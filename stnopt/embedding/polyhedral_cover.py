@@ -11,10 +11,8 @@ import heapq
 import itertools
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from stnopt.feasibility.decision_bounds import bound_decision
 from stnopt.progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections import OrderedDict
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -124,10 +123,6 @@ class _Watch:
 
 
 _NOWHERE = np.empty((0, 1))
-#: What was divided of a region, for as long as that region lives: copies in a model share it.
-_divided: WeakKeyDictionary[KernelRegion, OrderedDict[tuple[object, ...], Pieces]] = (
-    WeakKeyDictionary()
-)
 
 
 def divide_region(
@@ -184,9 +179,7 @@ def divide_region(
             f"{MAX_INPUTS} inputs; use solve_over_region, or form='algebraic' with a global "
             "nonlinear solver such as solver='scip' (extra: minlp)"
         )
-    # Under the region that asks: an equal one, which may be gone any moment, would take it along.
-    known = _divided.pop(region, None) or OrderedDict()
-    _divided[region] = known
+    known: OrderedDict[tuple[object, ...], Pieces] = region.worked_out
     exact: tuple[object, ...] = (low.tobytes(), high.tobytes(), keep, admit, back_off)
     for key in (exact, (*exact, coarser)):
         if key in known:

@@ -7,6 +7,7 @@ means feasible. It knows no solver and no estimator: `stnopt.embedding` writes i
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -36,8 +37,16 @@ _UNSET = cast("FloatArray", None)  # an array left out, until __post_init__ fill
 _CHUNK_ENTRIES = 1 << 20  # kernel matrix entries held at once (8 MB)
 
 
+class _Memory:
+    """What was worked out of a region lives as long as it does; it is no part of its value."""
+
+    __slots__ = ("worked_out",)
+
+    worked_out: OrderedDict[tuple[object, ...], Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
-class _Region:
+class _Region(_Memory):
     """What every region has: names of its inputs, training box, and where it came from."""
 
     inputs: tuple[str, ...]
@@ -64,6 +73,7 @@ class _Region:
                     f"training box of {name!r}: expected lower <= upper, got {low} and {high}"
                 )
         object.__setattr__(self, "origin", MappingProxyType(checked_scalars(self.origin, "origin")))
+        object.__setattr__(self, "worked_out", OrderedDict())
 
     def decision(self, points: Points) -> FloatArray:
         """Value of the decision function; at most 0 is feasible.

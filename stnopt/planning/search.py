@@ -277,8 +277,8 @@ class PlanSearcher:
         if self._is_better(verified):
             self.plan, self.verification = plan, verified
         cost, gap = self.cost, self.gap
-        said = "-" if cost is None else f"{cost:.6g}"
-        self.report(f"plan {self.rounds}: cost {said}, bound {self.bound}, gap {gap:.2%}")
+        said, bound = ("-" if v is None else f"{v:.6g}" for v in (cost, self.bound))
+        self.report(f"plan {self.rounds}: cost {said}, bound {bound}, gap {gap:.2%}")
         return verified
 
     def _is_better(self, verified: Verification) -> bool:

@@ -135,6 +135,63 @@ CASES = {
         10,
         PlantState(since_cleaning={"U": 1}),
     ),
+    # V takes the 10 at 0, so that R runs from 0 to 3, and V again: 20. (Nothing held: 10.)
+    "held and taken at once": AtWork(
+        plant({"I": {"capacity": 0}} | P, CHAIN),
+        profit(4),
+        20,
+        PlantState(held={"R": {"I": 10}}),
+    ),
+    # The tank takes 4 of the 10; R is locked by the 6 until V is back at 2. (All in stock: 20.)
+    "held beside a small tank": AtWork(
+        plant({"I": {"capacity": 4}} | P, CHAIN, units={"V": {"unavailable": [(0, 2)]}}),
+        profit(5),
+        10,
+        PlantState(held={"R": {"I": 10}}),
+    ),
+    # The changeover of 2 h was over at 0: 3 h of Blue.
+    "last task long ago": AtWork(
+        plant(
+            {"R": {}} | {"B": {"price": 1}},
+            TWO,
+            units={"U": {"changeovers": {("Red", "Blue"): 2}}},
+        ),
+        profit(3),
+        30,
+        PlantState(last={"U": LastTask("Red", -2)}),
+    ),
+    # Blue is worth 4 an hour, from 2 on: 40, against 3 h of Red for 30. (Nothing ran last: 120.)
+    "last task, worth a changeover": AtWork(
+        plant(
+            {"R": {"price": 1}, "B": {"price": 4}},
+            TWO,
+            units={"U": {"changeovers": {("Red", "Blue"): 2}}},
+        ),
+        profit(3),
+        40,
+        PlantState(last={"U": LastTask("Red", 0)}),
+    ),
+    # It must be cleaned from 0 to 1 before anything: 1 to 2 and 2 to 3. (Clean: 30, two and two.)
+    "since cleaning, one is owed": AtWork(
+        plant(units={"U": {"clean_after": CleanAfter(batches=2, duration=1)}}),
+        profit(3),
+        20,
+        PlantState(since_cleaning={"U": 2}),
+    ),
+    # The plant file's 5 are not there.
+    "stock is gone": AtWork(
+        plant({"S": {"initial": 5}, "Q": {}} | P, FROM_S),
+        profit(2),
+        0,
+        PlantState(stocks={"S": 0}),
+    ),
+    # 3 of P are there, and 25 of S make three batches of 10, 10 and 5. (Empty: 5 of `initial`.)
+    "stock for some batches": AtWork(
+        plant({"S": {"initial": 5}, "Q": {}} | P, FROM_S),
+        profit(3),
+        28,
+        PlantState(stocks={"S": 25, "P": 3}),
+    ),
     # 7 are in stock, whatever the plant's `initial` says.
     "stock": AtWork(
         plant({"S": {"initial": 5}, "Q": {}} | P, FROM_S),
@@ -366,6 +423,31 @@ CASES = {
         ),
         profit(5, start="2026-01-05T06:00"),
         30,
+    ),
+    # From Sunday 23:00 to Monday 01:00, across the end of the week: away from 1 to 3.
+    "every week, across its end": AtWork(
+        plant(
+            units={"U": {"weekly": {"unavailable": (WeeklyPeriod(start=10020, length=120),)}}},
+        ),
+        profit(4, start="2026-01-11T22:00"),
+        20,
+    ),
+    # In the night of 29 March the clock goes from 02:00 to 03:00: Sunday 03:00 to 05:00 is 2 to 4.
+    # (Without the zone 3 to 5: 30.)
+    "every week, a short night": AtWork(
+        plant(
+            units={"U": {"weekly": {"unavailable": (WeeklyPeriod(start=8820, length=120),)}}},
+        ),
+        profit(4, start="2026-03-29T00:00 Europe/Berlin"),
+        20,
+    ),
+    # In the night of 25 October it goes from 03:00 to 02:00: it is away from 4 on. (Else: 30.)
+    "every week, a long night": AtWork(
+        plant(
+            units={"U": {"weekly": {"unavailable": (WeeklyPeriod(start=8820, length=120),)}}},
+        ),
+        profit(4, start="2026-10-25T00:00 Europe/Berlin"),
+        40,
     ),
     # Three batches, an hour each: at 1, 2 and 3.
     "late": AtWork(
