@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.cli.common import OK, S3, OwnColumns, add_own_columns, read_own_columns
-from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.cli.common import (
+    OK,
+    S3,
+    OwnColumns,
+    add_own_columns,
+    read_limits,
+    read_own_columns,
+)
 from reactor_yield.files import check_output, files_together, read_csv
 
 if TYPE_CHECKING:
@@ -59,7 +65,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         n_points=options.points,
         progress=True,
-        limits=_read_limits(options.limits),
+        limits=read_limits(options.limits, what="--limits"),
         **_own_arguments(own, options.gaps),
     )
     report: dict[str, object] = {"fit": model.report.to_dict()}
@@ -80,17 +86,6 @@ def _train(options: argparse.Namespace) -> int:
             outputs.write_json(options.report, report)
     print("\n".join(said))
     return OK
-
-
-def _read_limits(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        message = f"--limits takes two numbers, such as 0,100; got {text!r}"
-        raise InvalidConditionsError(message) from None
-    return low, high
 
 
 def _own_arguments(own: OwnColumns, gaps: str | None) -> dict[str, Any]:
