@@ -126,7 +126,7 @@ def reachable_corners(
     return np.concatenate([reachable, on_edge], axis=1)
 
 
-def reach_along(
+def extent_along(
     bounds: DecisionBounds,
     lower: FloatArray,
     upper: FloatArray,

@@ -125,7 +125,7 @@ def unit_rows(rows: FloatArray) -> FloatArray:
     return rows[norm > 0] / norm[norm > 0, None]
 
 
-def spread_out(rows: FloatArray, count: int) -> FloatArray:
+def most_different(rows: FloatArray, count: int) -> FloatArray:
     """Choose up to so many unit vectors that differ most, the first one first."""
     if len(rows) <= count:
         return rows

@@ -17,9 +17,9 @@ from stnopt.embedding.cells import (
     border_points,
     cells_to_divide,
     divide_cells,
+    extent_along,
     grid_of,
     outermost_corners,
-    reach_along,
     reachable_corners,
 )
 from stnopt.embedding.half_spaces import (
@@ -31,8 +31,8 @@ from stnopt.embedding.half_spaces import (
     few_cuts,
     hull_facets,
     largest_products,
+    most_different,
     nearest_in_hull,
-    spread_out,
     unit_rows,
     widths_of,
 )
@@ -263,7 +263,7 @@ def _approximate_along(
             break
         if directions is None:  # these keep the scaling they were chosen in
             middle = bounds.center.mean(axis=0)
-            reach = reach_along(bounds, cell_lower, cell_upper, margin, axes, middle).max(axis=0)
+            reach = extent_along(bounds, cell_lower, cell_upper, margin, axes, middle).max(axis=0)
             box_lower = middle - reach[n:]
             width = widths_of(box_lower, middle + reach[:n])
         corners = reachable_corners(bounds, cell_lower, cell_upper, margin) if n == 3 else None
@@ -282,7 +282,7 @@ def _approximate_along(
         excess = np.full(len(cell_lower), np.inf)
         if len(inner_points):
             known = largest_products(rows, inner_points - box_lower)
-            reach = reach_along(bounds, cell_lower, cell_upper, margin, rows, box_lower, known)
+            reach = extent_along(bounds, cell_lower, cell_upper, margin, rows, box_lower, known)
             excess = (reach - known).max(axis=1)
         allowed = _allowed_excess(bounds, cell_lower, cell_upper, width, focus, tolerance)
         divide = cells_to_divide(
@@ -308,7 +308,7 @@ def _approximate_along(
     if len(inner_points):
         reach = largest_products(rows, inner_points - box_lower)
     if out.any():
-        beyond = reach_along(bounds[out], low[out], high[out], margin, rows, box_lower, reach)
+        beyond = extent_along(bounds[out], low[out], high[out], margin, rows, box_lower, reach)
         reach = np.maximum(reach, beyond.max(axis=0))
     lower, upper = box_lower - reach[n : 2 * n], box_lower + reach[:n]
     limits = reach[2 * n :] + rows[2 * n :] @ (box_lower - lower)
@@ -356,13 +356,13 @@ def _directions(
     else:
         signs = np.empty((0, n))
     crossing = (bounds.lower <= -margin) & (bounds.upper > -margin)
-    normals = [signs, spread_out(unit_rows(bounds.gradient[crossing] * width), 40)]
+    normals = [signs, most_different(unit_rows(bounds.gradient[crossing] * width), 40)]
     if focus is not None and len(inner_points):
         apart = np.min(
             [(((inner_points - spot) / width) ** 2).sum(axis=1) for spot in focus], axis=0
         )
         near = inner_points[apart.argsort()[:100]]
-        normals.append(spread_out(unit_rows(region.gradient(near) * width), 30))
+        normals.append(most_different(unit_rows(region.gradient(near) * width), 30))
         outward = (focus[0] - nearest_in_hull(inner_points, focus[0], width)) / width
         normals.append(unit_rows(np.vstack([outward, region.gradient(focus) * width])))
     return unit_rows(np.concatenate(normals))

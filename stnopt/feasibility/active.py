@@ -232,8 +232,8 @@ def _choose_by_asking(
     work.exclude_beyond_relaxation()
     while len(work.open) and work.n_solves < n_solves:
         row = _most_open(points / scale, work.labels, work.open)
-        _, answer, spread, limited = ask(oracle, row, points[row], (), {})
-        record.add_answer(points[row], answer, spread, limited)
+        _, answer, extreme_points, limited = ask(oracle, row, points[row], (), {})
+        record.add_answer(points[row], answer, extreme_points, limited)
         work.n_solves += answer.n_solves
         work.learn(points[row])
     decided = np.flatnonzero(work.labels != UNDECIDED)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stnopt.feasibility.oracle import Reach, TargetOracle
+    from stnopt.feasibility.oracle import AchievedPoint, TargetOracle
     from stnopt.progress import ProgressLine
 
 #: Gap of every solve that proves a piece of the boundary.
@@ -38,7 +38,7 @@ class BoundaryWalk:
         self.max_solves = np.inf if max_solves is None else max_solves
         self.segments: list[NDArray[np.float64]] = []
         self.limits: list[Limit] = []
-        self.corners: list[Reach] = []
+        self.corners: list[AchievedPoint] = []
         self.n_solves = 0
         self.upper = np.zeros(2)
         self.sliver = np.zeros(2)
@@ -65,7 +65,7 @@ class BoundaryWalk:
             self._arrive(self.corners[-1], ends.pop())
         self._add_segment(right.amounts, np.array([right.amounts[0], 0.0]))
 
-    def _go(self, here: Reach, ends: list[Reach], line: ProgressLine) -> None:
+    def _go(self, here: AchievedPoint, ends: list[AchievedPoint], line: ProgressLine) -> None:
         """Walk from point to point until the last end is reached, or the budget spent."""
         while ends and self.n_solves + 2 <= self.max_solves:
             line.move(
@@ -87,7 +87,7 @@ class BoundaryWalk:
             else:
                 ends += self._detour(here, onward, beyond)
 
-    def _extreme(self, axis: int) -> Reach:
+    def _extreme(self, axis: int) -> AchievedPoint:
         """Most of one product, and then of the other."""
         weights = np.eye(2)[axis]
         first = self._prove(np.zeros(2), weights)
@@ -96,11 +96,14 @@ class BoundaryWalk:
         return self._prove(lower, 1 - weights, keep=first)
 
     def _prove(
-        self, lower: NDArray[np.float64], weights: NDArray[np.float64], keep: Reach | None = None
-    ) -> Reach:
+        self,
+        lower: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        keep: AchievedPoint | None = None,
+    ) -> AchievedPoint:
         """Maximise ``weights @ amounts`` above `lower` and remember the limit that this proves."""
         names = self.oracle.products
-        result, reach = self.oracle.maximise(
+        result, achieved = self.oracle.maximise(
             dict(zip(names, weights, strict=True)),
             dict(zip(names, lower, strict=True)),
             relative_gap=_PROOF_GAP,
@@ -110,19 +113,19 @@ class BoundaryWalk:
         if keep is not None and (result.status is Status.INFEASIBLE or result.bound is None):
             return keep
         if (
-            keep is not None and reach is None
+            keep is not None and achieved is None
         ):  # a limit came first, and this is proven all the same
             self._add_limit(lower, weights, result)
             return keep
-        if reach is None or result.bound is None:
+        if achieved is None or result.bound is None:
             raise InvalidInputError(
                 f"no schedule makes at least {dict(zip(names, lower, strict=True))} "
                 f"within {self.oracle.horizon}: {result.message}"
             )
-        if not self.oracle.is_valid(reach):
-            raise AssertionError(f"the replay refuses a schedule of the model: {reach.runs}")
+        if not self.oracle.is_valid(achieved):
+            raise AssertionError(f"the replay refuses a schedule of the model: {achieved.runs}")
         self._add_limit(lower, weights, result)
-        return reach
+        return achieved
 
     def _add_limit(
         self, lower: NDArray[np.float64], weights: NDArray[np.float64], result: SolveResult
@@ -132,7 +135,9 @@ class BoundaryWalk:
             Limit(lower=tuple(lower), weights=tuple(weights), bound=float(result.bound))
         )
 
-    def _beyond(self, here: Reach, onward: Reach, end: Reach) -> Reach | None:
+    def _beyond(
+        self, here: AchievedPoint, onward: AchievedPoint, end: AchievedPoint
+    ) -> AchievedPoint | None:
         """Look for a schedule beyond the line from here onward; without one, the line is proven."""
         run, drop = (onward.amounts - here.amounts) * (1, -1)
         weights = np.array([drop, run]) / (drop + run)
@@ -142,7 +147,9 @@ class BoundaryWalk:
         found = weights @ (best.amounts - here.amounts) > 10 * _PROOF_GAP * self.upper.max()
         return best if found else None
 
-    def _detour(self, here: Reach, onward: Reach, beyond: Reach) -> list[Reach]:
+    def _detour(
+        self, here: AchievedPoint, onward: AchievedPoint, beyond: AchievedPoint
+    ) -> list[AchievedPoint]:
         """Return the points to visit before the present end, the nearest last.
 
         The structure beyond the line is followed backwards: if it starts beyond the line as well,
@@ -160,14 +167,16 @@ class BoundaryWalk:
         share = height / (height - normal @ (beyond.amounts - here.amounts))
         return [beyond, self.oracle.combine([back, beyond], np.array([1 - share, share]))]
 
-    def _next_corner(self, here: Reach, axis: int, lower: Sequence[float]) -> Reach | None:
+    def _next_corner(
+        self, here: AchievedPoint, axis: int, lower: Sequence[float]
+    ) -> AchievedPoint | None:
         """Return the end of the straight line along which the structure of `here` reaches."""
         corner = self.oracle.follow(here, axis, np.array(lower), float(self.sliver[axis]))
         if corner is None or not self._clean_between(here, corner):
             return None
         return corner
 
-    def _jump(self, here: Reach, end: Reach) -> Reach:
+    def _jump(self, here: AchievedPoint, end: AchievedPoint) -> AchievedPoint:
         """Find the next point of the boundary where no line leads on."""
         lower = np.array([here.amounts[0] + self.sliver[0] / 2, end.amounts[1]])
         best = self._prove(lower, np.array([0.0, 1.0]), keep=end)
@@ -178,7 +187,7 @@ class BoundaryWalk:
         self._add_segment(np.array([here.amounts[0], best.amounts[1]]), best.amounts)
         return best
 
-    def _arrive(self, here: Reach, end: Reach) -> Reach:
+    def _arrive(self, here: AchievedPoint, end: AchievedPoint) -> AchievedPoint:
         """Close the last sliver before a point that was found ahead."""
         self._add_segment(np.array([here.amounts[0], end.amounts[1]]), end.amounts)
         self.corners.append(end)
@@ -187,7 +196,7 @@ class BoundaryWalk:
     def _add_segment(self, start: NDArray[np.float64], stop: NDArray[np.float64]) -> None:
         self.segments.append(np.array([start, stop], dtype=float))
 
-    def _clean_between(self, a: Reach, b: Reach) -> bool:
+    def _clean_between(self, a: AchievedPoint, b: AchievedPoint) -> bool:
         """Whether every convex combination of two schedules of one structure passes the replay.
 
         Between two schedules every time and amount changes linearly. As long as the order of their
@@ -195,7 +204,7 @@ class BoundaryWalk:
         so that a stretch is clean if its ends are: it is enough to replay just inside the ends of
         every stretch between changes of order.
         """
-        times = [self.oracle.moments(reach) for reach in (a, b)]
+        times = [self.oracle.event_times(achieved) for achieved in (a, b)]
         apart = [t[:, None] - t[None, :] for t in times]
         upper = np.triu_indices(len(times[0]), 1)
         first, last = apart[0][upper], apart[1][upper]

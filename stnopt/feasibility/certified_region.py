@@ -429,8 +429,10 @@ def _refine(
         upper=work.upper,
         gap=1.0,
         n_solves=work.n_solves,
-        points=pd.DataFrame([r.amounts for r in work.reaches], columns=list(oracle.products)),
-        schedules=tuple(oracle.schedule(r) for r in work.reaches),
+        points=pd.DataFrame(
+            [r.amounts for r in work.achieved_points], columns=list(oracle.products)
+        ),
+        schedules=tuple(oracle.schedule(r) for r in work.achieved_points),
         scope=scope | ({"stopped": "interrupted"} if work.interrupted else {}),
     )
     return _with_estimated_gap(region, seed)

@@ -29,7 +29,7 @@ from stnopt.errors import InvalidInputError
 from stnopt.feasibility.any_schedule import AnySchedule, why_not_any_schedule
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.directions import directions, directions_towards_more
-from stnopt.feasibility.oracle import Answer, Reach, Rule, Sense, TargetOracle
+from stnopt.feasibility.oracle import AchievedPoint, Answer, Rule, Sense, TargetOracle
 from stnopt.feasibility.samples import FEASIBLE, INFEASIBLE, UNDECIDED, TargetSamples
 from stnopt.feasibility.scope import ask_about, scope_of
 from stnopt.feasibility.store import LabelStore
@@ -276,10 +276,10 @@ def _label_on_events(
             while len(wave := work.next_wave()):
                 waiting = [i for i in wave if tuple(points[i].tolist()) not in record.answers]
                 try:
-                    for i, answer, spread, limited in ask_all(
+                    for i, answer, extreme_points, limited in ask_all(
                         (i, points[i], work.limited) for i in waiting
                     ):
-                        record.add_answer(points[i], answer, spread, limited)
+                        record.add_answer(points[i], answer, extreme_points, limited)
                         work.n_solves += answer.n_solves
                         line.move(work.n_settled, lambda: f"{work.n_solves} solves")
                 finally:
@@ -314,19 +314,19 @@ def ask(
     target: NDArray[np.float64],
     limited: tuple[str, ...],
     limits: dict[str, Any],
-) -> tuple[int, Answer, list[Reach], tuple[str, ...]]:
+) -> tuple[int, Answer, list[AchievedPoint], tuple[str, ...]]:
     """Ask about one target, and how far the structure of its schedule reaches."""
     oracle.start_from(limited)
     answer = oracle.ask(target, **limits)
-    spread = []
-    if answer.reach is not None:
-        spread = oracle.spread(_directions_for(oracle))
-    return row, answer, spread, oracle.limited
+    extreme_points = []
+    if answer.achieved is not None:
+        extreme_points = oracle.extreme_points(_directions_for(oracle))
+    return row, answer, extreme_points, oracle.limited
 
 
 def _ask_in_worker(
     recipe: bytes, *question: Any
-) -> tuple[int, Answer, list[Reach], tuple[str, ...]]:
+) -> tuple[int, Answer, list[AchievedPoint], tuple[str, ...]]:
     """Ask in a worker process."""
     return ask(TargetOracle.from_recipe(pickle.loads(recipe)), *question)
 
@@ -346,7 +346,7 @@ class Labelling:
         self.oracle, self.points, self.record = oracle, points, record
         self.labels = np.full(len(points), UNDECIDED)
         self.asked = np.zeros(len(points), dtype=bool)
-        self.structures: dict[tuple, list[Reach]] = {}
+        self.structures: dict[tuple, list[AchievedPoint]] = {}
         self.limited: tuple[str, ...] = ()
         self.unfinished: list[int] = []
         self.n_solves = 0
@@ -422,19 +422,22 @@ class Labelling:
 
     def learn(self, target: NDArray[np.float64]) -> None:
         """Use the answer about one target for it and for every other that it settles."""
-        answer, spread, limited = self.record.answers[tuple(target.tolist())]
+        answer, extreme_points, limited = self.record.answers[tuple(target.tolist())]
         self.limited += tuple(s for s in limited if s not in self.limited)
         same = np.all(self.points == target, axis=1)
         self.asked |= same
-        if answer.reach is not None:
+        if answer.achieved is not None:
             if np.any(self.labels[same] == INFEASIBLE):
                 raise AssertionError(f"target {target} proven both ways")
             self._settle(same, FEASIBLE)
-            group = self.structures.setdefault(answer.reach.structure, [])
-            group += [answer.reach, *(r for r in spread if r.structure == answer.reach.structure)]
+            group = self.structures.setdefault(answer.achieved.structure, [])
+            group += [
+                answer.achieved,
+                *(r for r in extreme_points if r.structure == answer.achieved.structure),
+            ]
             if self.is_free:
-                for reach in (answer.reach, *spread):
-                    self._decide_below(reach)
+                for achieved in (answer.achieved, *extreme_points):
+                    self._decide_below(achieved)
             self._decide_by_combinations(group)
         elif answer.missed_by is not None:
             # Strictly closer than the proven distance: a target there would miss this one by less.
@@ -443,10 +446,10 @@ class Labelling:
             settled = away.max(axis=1) < answer.missed_by * (1 - 1e-9)
             self._settle(settled, INFEASIBLE)
 
-    def _decide_below(self, reach: Reach) -> None:
-        self._settle(np.all(self.points <= reach.amounts + self.slack, axis=1), FEASIBLE)
+    def _decide_below(self, achieved: AchievedPoint) -> None:
+        self._settle(np.all(self.points <= achieved.amounts + self.slack, axis=1), FEASIBLE)
 
-    def _decide_by_combinations(self, group: list[Reach]) -> None:
+    def _decide_by_combinations(self, group: list[AchievedPoint]) -> None:
         """Label what a combination of one structure's schedules makes, if the replay accepts it.
 
         A target outside their hull gives the direction in which it lies outside, and with it all

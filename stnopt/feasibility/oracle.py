@@ -88,7 +88,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class AchievedPoint:
     """A checked schedule and the amounts of the products that it makes.
 
     Attributes
@@ -119,20 +119,20 @@ class Answer:
     missed_by : float or None
         Proven: every schedule misses the target by at least this in some product: an amount for one
         that the plant's largest batches make, in proportion to its own largest for another.
-    reach : Reach or None
+    achieved : AchievedPoint or None
         A schedule that meets the target.
     n_solves : int
         MILPs solved for it.
     """
 
     missed_by: float | None
-    reach: Reach | None
+    achieved: AchievedPoint | None
     n_solves: int = 1
 
     @property
     def is_undecided(self) -> bool:
         """Whether a limit came before anything was shown."""
-        return self.reach is None and not self.missed_by
+        return self.achieved is None and not self.missed_by
 
 
 class TargetOracle:
@@ -259,15 +259,15 @@ class TargetOracle:
         result = self._solve(_DISTANCE_GAP, solve_limit, time_limit)
         n_solves = result.n_solves
         if result.status is Status.INFEASIBLE:  # even the rule alone cannot be met
-            return Answer(missed_by=np.inf, reach=None, n_solves=n_solves)
+            return Answer(missed_by=np.inf, achieved=None, n_solves=n_solves)
         missed_by = None if result.bound is None else max(result.bound, 0.0) * self.scale
         if result.objective is not None and result.objective <= SHARE:
-            reach = self._read_reach()
-            if self.meets(reach, target):
-                return Answer(missed_by=None, reach=reach, n_solves=n_solves)
+            achieved = self._read_achieved()
+            if self.meets(achieved, target):
+                return Answer(missed_by=None, achieved=achieved, n_solves=n_solves)
         if missed_by is not None and missed_by <= SHARE * self.scale:
             missed_by = None  # no farther than what counts as met: nothing is shown
-        return Answer(missed_by=missed_by, reach=None, n_solves=n_solves)
+        return Answer(missed_by=missed_by, achieved=None, n_solves=n_solves)
 
     def maximise(
         self,
@@ -276,14 +276,14 @@ class TargetOracle:
         *,
         relative_gap: float,
         solve_limit: int | None = None,
-    ) -> tuple[SolveResult, Reach | None]:
+    ) -> tuple[SolveResult, AchievedPoint | None]:
         """Maximise a weighted sum of final stocks with lower limits on some of them."""
         for product in self.products:
             self.model.asked[product] = float(lower.get(product, -self.scale))
         self.model.missed.fix(0.0)
         self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
         result = self._solve(relative_gap, solve_limit)
-        return result, self._read_reach() if result.has_solution else None
+        return result, self._read_achieved() if result.has_solution else None
 
     @contextmanager
     def same_structure(self) -> Iterator[None]:
@@ -299,14 +299,14 @@ class TargetOracle:
             for var in fixed:
                 var.unfix()
 
-    def spread(self, directions: NDArray[np.float64]) -> list[Reach]:
+    def extreme_points(self, directions: NDArray[np.float64]) -> list[AchievedPoint]:
         """Find how far the incumbent's structure reaches in each direction (LPs, nothing else).
 
         Parameters
         ----------
         directions : (k, p) array
         """
-        found: list[Reach] = []
+        found: list[AchievedPoint] = []
         self.model.missed.fix(0.0)
         with self._without_target(), self.same_structure():
             for direction in directions:
@@ -314,14 +314,14 @@ class TargetOracle:
                 self._aim(sum(float(w) * self.model.final_stock[s] for s, w in pairs), pyo.maximize)
                 result = self._solve(1e-9)
                 if result.status is Status.OPTIMAL:
-                    reach = self._read_reach()
-                    if self.is_valid(reach):
-                        found.append(reach)
+                    achieved = self._read_achieved()
+                    if self.is_valid(achieved):
+                        found.append(achieved)
         return found
 
     def follow(
-        self, start: Reach, axis: int, lower: NDArray[np.float64], least: float
-    ) -> Reach | None:
+        self, start: AchievedPoint, axis: int, lower: NDArray[np.float64], least: float
+    ) -> AchievedPoint | None:
         """Follow the boundary of one structure from a point on it, to more of one of two products.
 
         Returns the end of the first straight line, or `None` where the structure reaches no further
@@ -350,10 +350,10 @@ class TargetOracle:
                 far = closer
         return None
 
-    def _corner(self, weights: Mapping[str, float]) -> Reach | None:
+    def _corner(self, weights: Mapping[str, float]) -> AchievedPoint | None:
         self._aim(sum(w * self.model.final_stock[s] for s, w in weights.items()), pyo.maximize)
         result = self._solve(1e-9)
-        return self._read_reach() if result.status is Status.OPTIMAL else None
+        return self._read_achieved() if result.status is Status.OPTIMAL else None
 
     def relaxed_limit(self, direction: NDArray[np.float64]) -> float:
         """Return a bound on a weighted sum of the products from the relaxation without integers."""
@@ -374,18 +374,21 @@ class TargetOracle:
             return -np.inf
         return np.inf if result.bound is None else result.bound
 
-    def combine(self, reaches: list[Reach], weights: NDArray[np.float64]) -> Reach:
+    def combine(
+        self, achieved_points: list[AchievedPoint], weights: NDArray[np.float64]
+    ) -> AchievedPoint:
         """Mix schedules of one structure: starts, sizes and amounts are the weighted means."""
         runs = {
-            batch: _mean([r.runs[batch] for r in reaches], weights) for batch in reaches[0].runs
+            batch: _mean([r.runs[batch] for r in achieved_points], weights)
+            for batch in achieved_points[0].runs
         }
         served = tuple(
             tuple(_mean(parts, weights) for parts in zip(*each, strict=True))
-            for each in zip(*(r.served for r in reaches), strict=True)
+            for each in zip(*(r.served for r in achieved_points), strict=True)
         )
-        return self._reach_of(runs, served)
+        return self._achieved_with(runs, served)
 
-    def moments(self, reach: Reach) -> NDArray[np.float64]:
+    def event_times(self, achieved: AchievedPoint) -> NDArray[np.float64]:
         """Return the times of a schedule whose order decides what combinations with it are worth.
 
         Batches start, end, release something early and may need their unit empty before; orders are
@@ -393,7 +396,7 @@ class TargetOracle:
         """
         rules = self.dated.unit_rules
         times: list[float] = []
-        for (task, unit, *_), (start, size) in sorted(reach.runs.items()):
+        for (task, unit, *_), (start, size) in sorted(achieved.runs.items()):
             if task not in self.network.tasks:
                 continue  # what was given stands among the fixed times
             fit = self.network.tasks[task].units[unit]
@@ -403,7 +406,7 @@ class TargetOracle:
             times += [time_of_work(start, w, pauses, horizon=self.horizon) for w in works]
             if unit in rules:
                 times += [start - time for time in times_before(rules[unit], task)]
-        times += [time for parts in reach.served for time, _ in parts]
+        times += [time for parts in achieved.served for time, _ in parts]
         return np.array([*times, *self._fixed_times()])
 
     def _fixed_times(self) -> list[float]:
@@ -425,22 +428,22 @@ class TargetOracle:
             times += [batch.finish, *batch.releases(self.dated).values()]
         return times
 
-    def is_valid(self, reach: Reach) -> bool:
+    def is_valid(self, achieved: AchievedPoint) -> bool:
         """Replay a schedule, and check the rule on it."""
-        schedule = self.schedule(reach)
+        schedule = self.schedule(achieved)
         if find_violations(schedule, self.network):
             return False
         return self.rule is None or self.rule.holds(schedule, self.network)
 
-    def meets(self, reach: Reach, target: NDArray[np.float64]) -> bool:
+    def meets(self, achieved: AchievedPoint, target: NDArray[np.float64]) -> bool:
         """Whether a valid schedule makes a target, to the replay's tolerance."""
-        short = np.asarray(target) - reach.amounts
+        short = np.asarray(target) - achieved.amounts
         off = short if self.sense == "at_least" else np.abs(short)
-        return bool((off <= 2 * self.slack).all()) and self.is_valid(reach)
+        return bool((off <= 2 * self.slack).all()) and self.is_valid(achieved)
 
-    def schedule(self, reach: Reach) -> Schedule:
+    def schedule(self, achieved: AchievedPoint) -> Schedule:
         """Return the schedule behind a reach."""
-        return self._schedule_of(reach.runs, reach.served)
+        return self._schedule_of(achieved.runs, achieved.served)
 
     def _schedule_of(
         self, runs: Runs, served: tuple[tuple[tuple[float, float], ...], ...]
@@ -485,16 +488,16 @@ class TargetOracle:
             self.model, relative_gap=relative_gap, node_limit=node_limit, time_limit=time_limit
         )
 
-    def _read_reach(self) -> Reach:
+    def _read_achieved(self) -> AchievedPoint:
         served = tuple(each.parts for each in read_orders(self.model))
-        return self._reach_of(read_runs(self.model), served)
+        return self._achieved_with(read_runs(self.model), served)
 
-    def _reach_of(
+    def _achieved_with(
         self, runs: Runs, served: tuple[tuple[tuple[float, float], ...], ...] = ()
-    ) -> Reach:
+    ) -> AchievedPoint:
         stock = self._schedule_of(runs, served).final_stock
         amounts = np.array([stock[s] for s in self.products])
-        return Reach(amounts=amounts, runs=runs, served=served)
+        return AchievedPoint(amounts=amounts, runs=runs, served=served)
 
 
 def _mean(

@@ -15,7 +15,7 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.stats import qmc
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.oracle import Reach, TargetOracle
+from stnopt.feasibility.oracle import AchievedPoint, TargetOracle
 from stnopt.feasibility.samples import wilson_interval
 from stnopt.solvers.solve import Status
 
@@ -88,27 +88,27 @@ def is_below(
     return np.asarray(np.all(points @ normals.T <= offsets, axis=1))
 
 
-def combinations_are_clean(oracle: TargetOracle, reaches: list[Reach]) -> bool:
+def combinations_are_clean(oracle: TargetOracle, achieved_points: list[AchievedPoint]) -> bool:
     """Whether every convex combination of some schedules of one structure passes the replay.
 
     Times and amounts are linear in the weights. While no two events swap their order, stocks and
     draws are linear and stored amounts convex in them, so that all combinations are clean if the
     mean of all is and those next to every single one are.
     """
-    if len(reaches) == 1:
-        return oracle.is_valid(reaches[0])
-    times = [oracle.moments(reach) for reach in reaches]
+    if len(achieved_points) == 1:
+        return oracle.is_valid(achieved_points[0])
+    times = [oracle.event_times(achieved) for achieved in achieved_points]
     pairs = np.triu_indices(len(times[0]), 1)
     apart = np.array([(flat[:, None] - flat[None, :])[pairs] for flat in times])
     rounding = 1e-7 * oracle.horizon
     if np.any((apart.max(axis=0) > rounding) & (apart.min(axis=0) < -rounding)):
         return False
-    k = len(reaches)
+    k = len(achieved_points)
     mean = np.full(k, 1 / k)
     shares = [mean]
     for row in np.eye(k):
         shares += [row, (1 - 1e-5) * row + 1e-5 * mean, (1 - 1e-2) * row + 1e-2 * mean]
-    return all(oracle.is_valid(oracle.combine(reaches, share)) for share in shares)
+    return all(oracle.is_valid(oracle.combine(achieved_points, share)) for share in shares)
 
 
 class Refinement:
@@ -121,7 +121,7 @@ class Refinement:
         self.max_solves = np.inf if max_solves is None else max_solves
         self.seed, self.rng = (seed, 2), np.random.default_rng(seed)
         self.p = len(oracle.products)
-        self.reaches: list[Reach] = []
+        self.achieved_points: list[AchievedPoint] = []
         self.pieces: list[NDArray[np.float64]] = []
         self.halfspaces: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self.limits: list[Limit] = []
@@ -146,9 +146,9 @@ class Refinement:
         """Ask until the undecided share is below the tolerance, or the budget is spent."""
         line.move(0, lambda: "the most of each product")
         for j, axis in enumerate(np.eye(self.p)):
-            limit, reach = self._maximise(np.zeros(self.p), axis)
-            most = 0.0 if reach is None else float(reach.amounts[j])
-            if reach is None or most <= 0:
+            limit, achieved = self._maximise(np.zeros(self.p), axis)
+            most = 0.0 if achieved is None else float(achieved.amounts[j])
+            if achieved is None or most <= 0:
                 proven = limit is not None and limit.bound <= self.slack
                 raise InvalidInputError(
                     f"product {self.oracle.products[j]!r}: "
@@ -160,7 +160,7 @@ class Refinement:
                     + f" within {self.oracle.horizon}"
                 )
             self.upper[j] = most
-            self._include(reach)
+            self._include(achieved)
         sequence = qmc.Sobol(self.p, scramble=True, rng=self.rng)
         self.cloud = self.upper * sequence.random_base2(int(np.log2(_CLOUD)))
         self.labels = np.zeros(_CLOUD, dtype=np.int64)
@@ -203,17 +203,17 @@ class Refinement:
     def ask(self, lower: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
         """Maximise a weighted sum above a lower corner; take over limit and schedule."""
         self.asked.add((*lower, *weights))
-        limit, reach = self._maximise(lower, weights)
+        limit, achieved = self._maximise(lower, weights)
         if limit is not None:
             self._exclude(limit)
-        if reach is not None:
-            self._include(reach)
+        if achieved is not None:
+            self._include(achieved)
 
     def _maximise(
         self, lower: NDArray[np.float64], weights: NDArray[np.float64]
-    ) -> tuple[Limit | None, Reach | None]:
+    ) -> tuple[Limit | None, AchievedPoint | None]:
         names = self.oracle.products
-        result, reach = self.oracle.maximise(
+        result, achieved = self.oracle.maximise(
             dict(zip(names, weights, strict=True)),
             dict(zip(names, lower, strict=True)),
             relative_gap=_GAP,
@@ -232,21 +232,21 @@ class Refinement:
             )
         if limit is not None:
             self.limits.append(limit)
-        if reach is not None and not self.oracle.is_valid(reach):
-            reach = None
-        return limit, reach
+        if achieved is not None and not self.oracle.is_valid(achieved):
+            achieved = None
+        return limit, achieved
 
     def _exclude(self, limit: Limit) -> None:
         self.labels[(self.labels == 0) & limit.excludes(self.cloud, self.slack)] = 1
 
-    def _include(self, reach: Reach) -> None:
+    def _include(self, achieved: AchievedPoint) -> None:
         """Add what a structure makes, as groups of schedules whose combinations are all clean."""
-        base = Reach(amounts=np.maximum(reach.amounts, 0.0), runs=reach.runs)
-        self.reaches.append(base)
+        base = AchievedPoint(amounts=np.maximum(achieved.amounts, 0.0), runs=achieved.runs)
+        self.achieved_points.append(base)
         random = np.abs(self.rng.normal(size=(_N_DIRECTIONS, self.p)))
         scale = np.where(self.upper > 0, self.upper, 1.0)  # the first ones come before the box
         directions = np.vstack([np.eye(self.p), np.ones((1, self.p)), random]) / scale
-        found = [self._at_times_of(base, other) for other in self.oracle.spread(directions)]
+        found = [self._at_times_of(base, other) for other in self.oracle.extreme_points(directions)]
         group = [base]
         for other in found:
             if other.structure != base.structure or any(
@@ -257,18 +257,18 @@ class Refinement:
                 group.append(other)
             else:
                 self._add_piece([other])
-            self.reaches.append(other)
+            self.achieved_points.append(other)
         self._add_piece(group)
 
-    def _at_times_of(self, base: Reach, other: Reach) -> Reach:
+    def _at_times_of(self, base: AchievedPoint, other: AchievedPoint) -> AchievedPoint:
         """Run the other batch sizes at the times of the base where that is valid."""
         if other.structure != base.structure:
             return other
         runs = {batch: (base.runs[batch][0], size) for batch, (_, size) in other.runs.items()}
-        moved = Reach(amounts=np.maximum(other.amounts, 0.0), runs=runs)
+        moved = AchievedPoint(amounts=np.maximum(other.amounts, 0.0), runs=runs)
         return moved if self.oracle.is_valid(moved) else other
 
-    def _add_piece(self, group: list[Reach]) -> None:
+    def _add_piece(self, group: list[AchievedPoint]) -> None:
         piece = np.array([np.maximum(r.amounts, 0.0) for r in group])
         self.pieces.append(piece)
         self.halfspaces.append(halfspaces_below(piece))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from stnopt.errors import InvalidInputError
-from stnopt.feasibility.oracle import Answer, Reach
+from stnopt.feasibility.oracle import AchievedPoint, Answer
 from stnopt.files import RecordLog, lock_file, record_check
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class LabelStore:
     def _load(self) -> None:
         """Learn what the file holds, and nothing else."""
         self.labels: dict[Target, int] = {}
-        self.answers: dict[Target, tuple[Answer, list[Reach], tuple[str, ...]]] = {}
+        self.answers: dict[Target, tuple[Answer, list[AchievedPoint], tuple[str, ...]]] = {}
         self.waves: list[list[Target]] = []
         self._good = 0
         self._limits = {key: self._scope[key] for key in _LIMITS if key in self._scope}
@@ -162,14 +162,18 @@ class LabelStore:
         if "wave" in record:
             self.waves.append([tuple(target) for target in record["wave"]])
             return
-        reaches = [_read_reach(each) for each in record["reaches"]]
+        achieved_points = [_read_achieved(each) for each in record["reaches"]]
         missed_by = record["missed_by"]
         answer = Answer(
             missed_by=None if missed_by is None else float(missed_by),
-            reach=reaches[0] if reaches else None,
+            achieved=achieved_points[0] if achieved_points else None,
             n_solves=record["n_solves"],
         )
-        self.answers[tuple(record["asked"])] = (answer, reaches[1:], tuple(record["limited"]))
+        self.answers[tuple(record["asked"])] = (
+            answer,
+            achieved_points[1:],
+            tuple(record["limited"]),
+        )
 
     def __enter__(self) -> Self:
         """Open and lock the file for appending, without what was cut off at its end."""
@@ -212,12 +216,12 @@ class LabelStore:
         self,
         target: NDArray[np.float64],
         answer: Answer,
-        spread: list[Reach],
+        spread: list[AchievedPoint],
         limited: tuple[str, ...],
     ) -> None:
         """Keep one answer and the schedules behind it."""
         self.answers[tuple(target.tolist())] = (answer, spread, limited)
-        reaches = [] if answer.reach is None else [answer.reach, *spread]
+        achieved_points = [] if answer.achieved is None else [answer.achieved, *spread]
         missed_by = answer.missed_by
         self._write(
             {
@@ -225,7 +229,7 @@ class LabelStore:
                 "missed_by": "inf" if missed_by == math.inf else missed_by,
                 "n_solves": answer.n_solves,
                 "limited": list(limited),
-                "reaches": [_write_reach(each) for each in reaches],
+                "reaches": [_write_achieved(each) for each in achieved_points],
             }
         )
 
@@ -246,17 +250,17 @@ def _as_number(limit: float | None) -> float:
     return math.inf if limit is None else limit
 
 
-def _write_reach(reach: Reach) -> dict[str, Any]:
+def _write_achieved(achieved: AchievedPoint) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "amounts": reach.amounts.tolist(),
-        "runs": [[*batch, *values] for batch, values in reach.runs.items()],
+        "amounts": achieved.amounts.tolist(),
+        "runs": [[*batch, *values] for batch, values in achieved.runs.items()],
     }
-    if reach.served:
-        record["served"] = reach.served
+    if achieved.served:
+        record["served"] = achieved.served
     return record
 
 
-def _read_reach(record: dict[str, Any]) -> Reach:
+def _read_achieved(record: dict[str, Any]) -> AchievedPoint:
     runs = {
         (task, unit, event, span): (start, size)
         for task, unit, event, span, start, size in record["runs"]
@@ -265,4 +269,4 @@ def _read_reach(record: dict[str, Any]) -> Reach:
         tuple((float(time), float(amount)) for time, amount in parts)
         for parts in record.get("served", ())
     )
-    return Reach(amounts=np.array(record["amounts"], dtype=float), runs=runs, served=served)
+    return AchievedPoint(amounts=np.array(record["amounts"], dtype=float), runs=runs, served=served)

@@ -148,15 +148,15 @@ class CarriedSearch:
                 if not np.all(np.isfinite(weights)):
                     continue
                 limit = min(self.period_limit, max(self.remaining() / 4, 0.5))
-                reach = prove_limit(
+                extent = prove_limit(
                     question,
                     [0.0] * p,
                     list(weights / weights.sum()),
                     time_limit=limit,
                     search=False,
                 )
-                if reach.limit is not None:
-                    self.limits[name][k].append(reach.limit)
+                if extent.limit is not None:
+                    self.limits[name][k].append(extent.limit)
 
     def _solve(self) -> tuple[Plan | None, float | None]:
         """Solve the model in which totals over the first k periods are limited."""

@@ -39,7 +39,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Extent:
     """How much a plant can make in a direction.
 
     Attributes
@@ -90,7 +90,7 @@ def prove_limit(
     *,
     time_limit: float,
     search: bool,
-) -> Reach:
+) -> Extent:
     """Find the most of a weighted production above a corner, for any schedule.
 
     Parameters
@@ -112,18 +112,18 @@ def prove_limit(
     schedule, bound = None, None
     if answer is not None:
         if answer.result.status is Status.INFEASIBLE:
-            return Reach(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
+            return Extent(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
         schedule, bound = answer.schedule, answer.result.bound
     if schedule is None and search:
         found = find_schedule(network, problem, time_limit=time_limit, proof_limit=time_limit / 2)
         schedule = found.schedule
         if found.schedule is None and found.result.status is Status.INFEASIBLE:
             if found.proof.scope == "any schedule":
-                return Reach(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
+                return Extent(limit=Limit(**where, bound=-1.0), schedule=None, closed=True)
         elif found.bound is not None:
             bound = found.bound if bound is None else min(bound, found.bound)
     if bound is None or not math.isfinite(bound):
-        return Reach(limit=None, schedule=schedule)
+        return Extent(limit=None, schedule=schedule)
     # an amount that counts as none must not become a steep line
     slack = float(np.array(weights) @ question.tolerance)
     limit = Limit(**where, bound=float(bound + _ROUNDING * abs(bound) + slack))
@@ -133,7 +133,7 @@ def prove_limit(
         else float(np.array(weights) @ question.amounts(schedule.final_stock))
     )
     closed = schedule is not None and made >= bound * (1 - 10 * _GAP)
-    return Reach(limit=limit, schedule=schedule, closed=closed)
+    return Extent(limit=limit, schedule=schedule, closed=closed)
 
 
 def prove_cost(

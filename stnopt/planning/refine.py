@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stnopt.planning.book import KnowledgeBook
     from stnopt.planning.knowledge import Knowledge
-    from stnopt.planning.prove import Reach
+    from stnopt.planning.prove import Extent
     from stnopt.planning.question import PeriodQuestion
 
 #: Questions that are asked between two plans.
@@ -102,8 +102,8 @@ class Refiner:
             for question, hint in tasks.values()
         )
         learned = False
-        for (question, _), reach in zip(tasks.values(), found, strict=True):
-            learned |= _remember(self.book.of(question), reach)
+        for (question, _), extent in zip(tasks.values(), found, strict=True):
+            learned |= _remember(self.book.of(question), extent)
             self.book.save(question)
         return learned
 
@@ -122,7 +122,7 @@ class Refiner:
                 return True
             if self.remaining() <= 0:
                 return learned
-        return self._settle_unknown(knowledge, amounts) or learned
+        return self._decide_unknown(knowledge, amounts) or learned
 
     def cut_off(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> bool:
         """Exclude a point that could not be scheduled from the plans that follow.
@@ -146,17 +146,17 @@ class Refiner:
         self.book.save(question)
         return True
 
-    def _settle_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
+    def _decide_unknown(self, knowledge: Knowledge, amounts: NDArray[np.float64]) -> bool:
         """First a plane through the known points near by, then one product beyond the others."""
         learned = False
         weights = _direction(knowledge, amounts)
         if knowledge.question.key in self.hard:
             return self._approach(knowledge, amounts, weights)
-        reach = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
-        learned |= reach is not None
+        extent = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
+        learned |= extent is not None
         if self._is_settled(knowledge, amounts) or len(amounts) == 1 or self.remaining() <= 0:
             return learned
-        if reach is not None and not reach.closed:
+        if extent is not None and not extent.closed:
             # proofs are hard to come by here: schedules near by are worth more
             self.hard.add(knowledge.question.key)
             return self._approach(knowledge, amounts, weights) or learned
@@ -165,9 +165,9 @@ class Refiner:
             for _ in range(_TRIES):
                 corner = _lowest_corner(knowledge, amounts, j)
                 weights = _mostly(knowledge.upper, j)
-                reach = self._prove(knowledge, corner, weights, search=True)
-                learned |= reach is not None
-                if reach is None or self._is_settled(knowledge, amounts) or self.remaining() <= 0:
+                extent = self._prove(knowledge, corner, weights, search=True)
+                learned |= extent is not None
+                if extent is None or self._is_settled(knowledge, amounts) or self.remaining() <= 0:
                     break
             if self._is_settled(knowledge, amounts) or self.remaining() <= 0:
                 break
@@ -213,7 +213,7 @@ class Refiner:
         weights: Sequence[float] | NDArray[np.float64],
         *,
         search: bool,
-    ) -> Reach | None:
+    ) -> Extent | None:
         """Ask for a limit once; None where it was asked before, or nothing came of it."""
         question = knowledge.question
         key = _asked_key(question, lower, weights)
@@ -221,8 +221,8 @@ class Refiner:
             return None
         self.asked.add(key)
         limit = min(self.period_limit, max(self.remaining(), 0.5))
-        reach = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
-        return reach if _remember(knowledge, reach) else None
+        extent = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
+        return extent if _remember(knowledge, extent) else None
 
 
 def _asked_key(
@@ -233,13 +233,13 @@ def _asked_key(
     return (question.key, *np.round([*lower, *weights], 6))
 
 
-def _remember(knowledge: Knowledge, reach: Reach) -> bool:
+def _remember(knowledge: Knowledge, extent: Extent) -> bool:
     """Add what came of a question; whether anything did."""
-    if reach.limit is not None:
-        knowledge.limits.append(reach.limit)
-    if reach.schedule is not None:
-        knowledge.add_schedule(reach.schedule)
-    return reach.limit is not None or reach.schedule is not None
+    if extent.limit is not None:
+        knowledge.limits.append(extent.limit)
+    if extent.schedule is not None:
+        knowledge.add_schedule(extent.schedule)
+    return extent.limit is not None or extent.schedule is not None
 
 
 def _direction(knowledge: Knowledge, amounts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -91,7 +91,7 @@ def checked_number(
     return math.nan
 
 
-def settle_number(
+def store_number(
     noun: Any,
     name: str,
     owner: str,
@@ -110,7 +110,7 @@ def settle_number(
     return value
 
 
-def settle_steps(
+def store_steps(
     noun: Any, name: str, owner: str, problems: list[str], *, least: float, strictly: bool = True
 ) -> tuple[tuple[float, float], ...]:
     """Check a noun's list of (time, amount) pairs and store it; empty if it is bad.
@@ -142,7 +142,7 @@ def settle_steps(
     return settled
 
 
-def settle_tuple(
+def store_tuple(
     noun: Any, name: str, kind: type[V], owner: str, problems: list[str]
 ) -> tuple[V, ...]:
     """Check a noun's list of things of one kind and store it as a tuple, without what is none."""
@@ -159,7 +159,7 @@ def settle_tuple(
     return settled
 
 
-def settle_mapping(noun: Any, name: str, owner: str, problems: list[str]) -> dict[str, Any]:
+def copy_mapping(noun: Any, name: str, owner: str, problems: list[str]) -> dict[str, Any]:
     """Copy a noun's mapping without the keys that are not text; empty if it is no mapping."""
     given = getattr(noun, name)
     if not isinstance(given, Mapping):

@@ -16,10 +16,10 @@ from stnopt.files import write_text
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     changed_fields,
+    copy_mapping,
     did_you_mean,
     name_problems,
     refuse,
-    settle_mapping,
 )
 from stnopt.plant.recipe import State, Suitability, Task
 from stnopt.plant.rules import Unit, Utility, rule_problems, written_rules
@@ -75,12 +75,12 @@ class Network:
         for label in _LABELS:
             if not isinstance(getattr(self, label), str):
                 problems.append(f"{label} must be text, got {getattr(self, label)!r}")
-        states: dict[str, State] = self._settle_parts("states", State, problems)
-        tasks: dict[str, Task] = self._settle_parts("tasks", Task, problems)
+        states: dict[str, State] = self._store_parts("states", State, problems)
+        tasks: dict[str, Task] = self._store_parts("tasks", Task, problems)
         recipes = {name: (task.consumes, task.produces) for name, task in tasks.items()}
         problems.extend(reference_problems(states, recipes))
-        rules: dict[str, Unit] = self._settle_parts("unit_rules", Unit, problems)
-        utilities: dict[str, Utility] = self._settle_parts("utilities", Utility, problems)
+        rules: dict[str, Unit] = self._store_parts("unit_rules", Unit, problems)
+        utilities: dict[str, Utility] = self._store_parts("utilities", Utility, problems)
         terms = [entry for task in tasks.values() for entry in task.units.values()]
         problems.extend(rule_problems(rules, utilities, terms))
         refuse(problems)
@@ -90,11 +90,11 @@ class Network:
         for label in ("amount_unit", "time_unit", "citation", "description"):
             object.__setattr__(self, label, getattr(self, label).strip())  # as tables keep them
 
-    def _settle_parts(
+    def _store_parts(
         self, label: str, kind: type[State | Task | Unit | Utility], problems: list[str]
     ) -> dict[str, Any]:
         """Check that a mapping holds parts of that kind, each under its own name."""
-        given = settle_mapping(self, label, "the plant", problems)
+        given = copy_mapping(self, label, "the plant", problems)
         object.__setattr__(self, label, ReadOnlyMapping(given))
         parts = {}
         for name, part in given.items():

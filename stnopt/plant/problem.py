@@ -116,9 +116,9 @@ class Problem:
         if self.horizon is not None:
             horizon = checked_number(self.horizon, "horizon", problems, above=0.0)
             object.__setattr__(self, "horizon", horizon)
-        self._settle_targets(problems)
-        self._settle_deliveries(horizon, problems)
-        self._settle_orders(horizon, problems)
+        self._store_targets(problems)
+        self._store_deliveries(horizon, problems)
+        self._store_orders(horizon, problems)
         if self.start is not None:
             try:
                 object.__setattr__(self, "start", parse_start(self.start))
@@ -155,7 +155,7 @@ class Problem:
             written["orders"] = [order.to_dict() for order in self.orders]
         return written
 
-    def _settle_targets(self, problems: list[str]) -> None:
+    def _store_targets(self, problems: list[str]) -> None:
         if not isinstance(self.targets, Mapping):
             problems.append(f"targets must map states to amounts, got {self.targets!r}")
             return
@@ -165,7 +165,7 @@ class Problem:
             targets[state] = checked_number(amount, f"target of {state!r}", problems, least=0.0)
         object.__setattr__(self, "targets", ReadOnlyMapping(targets))
 
-    def _settle_deliveries(self, horizon: float, problems: list[str]) -> None:
+    def _store_deliveries(self, horizon: float, problems: list[str]) -> None:
         given: Any = self.deliveries
         if not is_listed(given):
             problems.append(f"deliveries must be a list, got {given!r}")
@@ -181,7 +181,7 @@ class Problem:
                 )
         object.__setattr__(self, "deliveries", deliveries)
 
-    def _settle_orders(self, horizon: float, problems: list[str]) -> None:
+    def _store_orders(self, horizon: float, problems: list[str]) -> None:
         given: Any = self.orders
         if not is_listed(given):
             problems.append(f"orders must be a list, got {given!r}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
 
 
-class Reach(NamedTuple):
+class Reachability(NamedTuple):
     """The least for each task (until it can start) and each state (until it is there); inf: never.
 
     Attributes
@@ -27,7 +27,7 @@ class Reach(NamedTuple):
     states: dict[str, float]
 
 
-def batches_before(network: Network) -> Reach:
+def batches_before(network: Network) -> Reachability:
     """Count the batches in a row that must come before each task, and that make each state."""
     there = {
         s.name: 0.0 if s.initial > 0 or s.arrivals else math.inf for s in network.states.values()
@@ -38,10 +38,10 @@ def batches_before(network: Network) -> Reach:
             first[task.name] = max((there[s] for s in task.consumes), default=0.0)
             for state in task.produces:
                 there[state] = min(there[state], first[task.name] + 1)
-    return Reach(first, there)
+    return Reachability(first, there)
 
 
-def batches_after(network: Network, wanted: Collection[str]) -> Reach:
+def batches_after(network: Network, wanted: Collection[str]) -> Reachability:
     """Count the batches in a row that must follow each task, and that turn each state into one.
 
     Parameters
@@ -57,10 +57,10 @@ def batches_after(network: Network, wanted: Collection[str]) -> Reach:
             last[task.name] = min(after[s] for s in task.produces)
             for state in task.consumes:
                 after[state] = min(after[state], last[task.name] + 1)
-    return Reach(last, after)
+    return Reachability(last, after)
 
 
-def soonest_times(network: Network) -> Reach:
+def soonest_times(network: Network) -> Reachability:
     """Return the earliest start of each task, and when each state can first be made (inf: never).
 
     What is in stock at the start is not made: its state's time is that of the first batch.
@@ -80,4 +80,4 @@ def soonest_times(network: Network) -> Reach:
                     for fit in task.units.values()
                 )
                 made[state] = min(made[state], starts[task.name] + quickest)
-    return Reach(starts, made)
+    return Reachability(starts, made)

@@ -10,12 +10,12 @@ from stnopt.arguments import NUMBER, TEXT, check_arguments
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     checked_number,
+    copy_mapping,
     did_you_mean,
     name_problems,
     refuse,
-    settle_mapping,
-    settle_number,
-    settle_steps,
+    store_number,
+    store_steps,
 )
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class State:
     def __post_init__(self) -> None:
         owner = f"state {self.name!r}"
         problems = name_problems("a state", self.name)
-        initial = settle_number(self, "initial", owner, problems, least=0.0, finite=False)
-        capacity = settle_number(self, "capacity", owner, problems, least=0.0, finite=False)
-        settle_number(self, "price", owner, problems)
-        settle_number(self, "cost", owner, problems, least=0.0)
+        initial = store_number(self, "initial", owner, problems, least=0.0, finite=False)
+        capacity = store_number(self, "capacity", owner, problems, least=0.0, finite=False)
+        store_number(self, "price", owner, problems)
+        store_number(self, "cost", owner, problems, least=0.0)
         if not isinstance(self.zero_wait, bool):
             problems.append(f"{owner}: zero_wait must be true or false, got {self.zero_wait!r}")
         elif self.zero_wait and initial > 0:
@@ -87,7 +87,7 @@ class State:
             )
         elif initial > capacity:
             problems.append(f"{owner}: initial {initial:g} exceeds capacity {capacity:g}")
-        arrivals = settle_steps(self, "arrivals", owner, problems, least=0.0, strictly=False)
+        arrivals = store_steps(self, "arrivals", owner, problems, least=0.0, strictly=False)
         if arrivals and initial == math.inf:
             problems.append(
                 f"{owner}: an unlimited supply needs no arrivals; leave out one of them"
@@ -194,12 +194,12 @@ class Suitability:
     def __post_init__(self) -> None:
         owner = f"task {self.task!r} on unit {self.unit!r}"
         problems = name_problems("a task", self.task) + name_problems("a unit", self.unit)
-        smallest = settle_number(self, "min_batch", owner, problems, least=0.0)
-        largest = settle_number(self, "max_batch", owner, problems, above=0.0)
-        fixed_time = settle_number(self, "fixed_time", owner, problems, least=0.0)
-        slope = settle_number(self, "time_per_amount", owner, problems, least=0.0)
-        settle_number(self, "fixed_cost", owner, problems, least=0.0)
-        settle_number(self, "cost_per_amount", owner, problems, least=0.0)
+        smallest = store_number(self, "min_batch", owner, problems, least=0.0)
+        largest = store_number(self, "max_batch", owner, problems, above=0.0)
+        fixed_time = store_number(self, "fixed_time", owner, problems, least=0.0)
+        slope = store_number(self, "time_per_amount", owner, problems, least=0.0)
+        store_number(self, "fixed_cost", owner, problems, least=0.0)
+        store_number(self, "cost_per_amount", owner, problems, least=0.0)
         if smallest > largest:
             problems.append(f"{owner}: min_batch {smallest:g} exceeds max_batch {largest:g}")
         shortest = fixed_time + smallest * slope
@@ -208,7 +208,7 @@ class Suitability:
                 f"{owner}: a batch of {smallest:g} would take no time; give a positive fixed_time"
                 " (or both a positive min_batch and time_per_amount)"
             )
-        releases = settle_mapping(self, "release_time", owner, problems)
+        releases = copy_mapping(self, "release_time", owner, problems)
         for state, release in releases.items():
             where = f"release_time of {state!r}"
             time = checked_number(release, f"{owner}: {where}", problems, above=0.0)
@@ -224,7 +224,7 @@ class Suitability:
                 utility: checked_number(
                     value, f"{owner}: {words} of {utility!r}", problems, least=0.0
                 )
-                for utility, value in settle_mapping(self, key, owner, problems).items()
+                for utility, value in copy_mapping(self, key, owner, problems).items()
             }
             nonzero = {utility: value for utility, value in draws.items() if value}
             object.__setattr__(self, key, ReadOnlyMapping(nonzero))
@@ -273,9 +273,9 @@ class Task:
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}"
         problems = name_problems("a task", self.name)
-        self._settle_fractions("consumes", owner, problems)
-        self._settle_fractions("produces", owner, problems)
-        units = settle_mapping(self, "units", owner, problems)
+        self._store_fractions("consumes", owner, problems)
+        self._store_fractions("produces", owner, problems)
+        units = copy_mapping(self, "units", owner, problems)
         if not units:
             problems.append(f"{owner}: units is empty; name at least one unit that can run it")
         for unit, suitability in units.items():
@@ -297,10 +297,10 @@ class Task:
         object.__setattr__(self, "units", ReadOnlyMapping(units))
         refuse(problems)
 
-    def _settle_fractions(self, side: str, owner: str, problems: list[str]) -> None:
+    def _store_fractions(self, side: str, owner: str, problems: list[str]) -> None:
         """Check that `consumes` or `produces` are positive fractions that sum to 1."""
         n_before = len(problems)
-        shares = settle_mapping(self, side, owner, problems)
+        shares = copy_mapping(self, side, owner, problems)
         for state, share in shares.items():
             where = f"{owner}: {side} fraction of {state!r}"
             shares[state] = checked_number(share, where, problems, above=0.0)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import NUMBER, check_arguments
-from stnopt.plant.checks import did_you_mean, name_problems, refuse, settle_number, settle_steps
+from stnopt.plant.checks import did_you_mean, name_problems, refuse, store_number, store_steps
 from stnopt.plant.unit_rules.changeovers import ChangeoversRule
 from stnopt.plant.unit_rules.clean_after import CleanAfter, CleanAfterRule
-from stnopt.plant.unit_rules.periods import PeriodsRule, settle_weekly
+from stnopt.plant.unit_rules.periods import PeriodsRule, store_weekly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -83,7 +83,7 @@ class Unit:
     def __post_init__(self) -> None:
         owner = f"unit {self.name!r}"
         problems = name_problems("a unit", self.name)
-        settle_weekly(self, owner, problems)
+        store_weekly(self, owner, problems)
         for rule in UNIT_RULES.values():
             rule.settle(self, owner, problems)
         refuse(problems)
@@ -137,14 +137,14 @@ class Utility:
                 problems.append(f"{owner}: capacity needs at least one step")
             object.__setattr__(self, "steps", self.capacity)
             object.__setattr__(self, "capacity", 0.0)
-        steps = settle_steps(self, "steps", f"{owner}: capacity", problems, least=0.0)
+        steps = store_steps(self, "steps", f"{owner}: capacity", problems, least=0.0)
         if steps and steps[0][0] > 0:
             problems.append(
                 f"{owner}: capacity needs a step at time 0, the first is at {steps[0][0]:g}"
             )
         if steps:
             object.__setattr__(self, "capacity", max(level for _, level in steps))
-        settle_number(self, "capacity", f"utility {self.name!r}", problems, least=0.0)
+        store_number(self, "capacity", f"utility {self.name!r}", problems, least=0.0)
         refuse(problems)
 
     def capacity_at(self, time: float) -> float:

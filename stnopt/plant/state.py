@@ -19,7 +19,7 @@ from stnopt.plant.checks import (
     checked_number,
     did_you_mean,
     name_problems,
-    settle_tuple,
+    store_tuple,
 )
 from stnopt.plant.orders import Order
 from stnopt.plant.tolerance import SHARE, amount_tolerance, size_tolerance, time_tolerance
@@ -74,7 +74,7 @@ class RunningBatch:
         for name, value in (("started", started), ("size", size), ("remaining", remaining)):
             object.__setattr__(self, name, value)
         if self.released is not None:
-            settle_tuple(self, "released", str, owner, problems)
+            store_tuple(self, "released", str, owner, problems)
         if problems:
             raise InvalidInputError(problems)
 
@@ -212,8 +212,8 @@ class PlantState:
                 problems.append(f"{what} must be a whole number, got {number:g}")
             elif number == number:
                 counts[unit] = int(number)
-        running = settle_tuple(self, "running", RunningBatch, "the state", problems)
-        settle_tuple(self, "open_orders", Order, "the state", problems)
+        running = store_tuple(self, "running", RunningBatch, "the state", problems)
+        store_tuple(self, "open_orders", Order, "the state", problems)
         busy = [batch.unit for batch in running]
         problems += [
             f"unit {unit!r} runs {busy.count(unit)} batches at once"

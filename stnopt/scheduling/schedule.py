@@ -17,9 +17,9 @@ from stnopt.files import write_text
 from stnopt.plant.checks import (
     ReadOnlyMapping,
     checked_number,
-    settle_mapping,
-    settle_number,
-    settle_tuple,
+    copy_mapping,
+    store_number,
+    store_tuple,
 )
 from stnopt.plant.network import Network
 from stnopt.plant.objective import OBJECTIVES, ObjectiveKind, Quantities
@@ -67,7 +67,7 @@ class Batch:
         problems: list[str] = []
         owner = f"batch {self.task!r} on {self.unit!r}"
         for field in ("start", "finish", "size"):
-            settle_number(self, field, owner, problems)
+            store_number(self, field, owner, problems)
         if problems:
             raise InvalidInputError(problems[0] if len(problems) == 1 else problems)
 
@@ -111,11 +111,11 @@ class Schedule:
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        settle_number(self, "horizon", "schedule", problems, above=0.0)
-        settle_tuple(self, "batches", Batch, "schedule", problems)
-        settle_tuple(self, "deliveries", Delivery, "schedule", problems)
-        settle_tuple(self, "orders", ServedOrder, "schedule", problems)
-        stock = settle_mapping(self, "final_stock", "schedule", problems)
+        store_number(self, "horizon", "schedule", problems, above=0.0)
+        store_tuple(self, "batches", Batch, "schedule", problems)
+        store_tuple(self, "deliveries", Delivery, "schedule", problems)
+        store_tuple(self, "orders", ServedOrder, "schedule", problems)
+        stock = copy_mapping(self, "final_stock", "schedule", problems)
         for state, amount in stock.items():
             checked_number(amount, f"schedule: final_stock of {state!r}", problems)
         if problems:

@@ -252,7 +252,7 @@ def solve_program(
     return _read(highs, program, has_integers)
 
 
-def settle_integers(
+def fix_integers(
     program: Program, x: NDArray[np.float64], *, time_limit: float | None = None
 ) -> NDArray[np.float64]:
     """Round a solution's integers and solve for the rest, without the rounding of a MIP.

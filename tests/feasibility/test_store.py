@@ -284,9 +284,9 @@ def test_a_question_does_not_depend_on_earlier_ones():
     target = np.array([190.0])
     first, second = (oracle.ask(target, solve_limit=2) for oracle in (fresh, used))
     assert first.missed_by == second.missed_by
-    assert (first.reach is None) == (second.reach is None)
-    if first.reach is not None:
-        assert first.reach.runs == second.reach.runs
+    assert (first.achieved is None) == (second.achieved is None)
+    if first.achieved is not None:
+        assert first.achieved.runs == second.achieved.runs
 
 
 def test_an_interrupt_leaves_a_valid_store(network, few, few_undisturbed, tmp_path, monkeypatch):

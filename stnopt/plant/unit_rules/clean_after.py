@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stnopt.plant.checks import changed_fields, checked_number, refuse, settle_number
+from stnopt.plant.checks import changed_fields, checked_number, refuse, store_number
 from stnopt.plant.tables.sheet import Column, Sheet
 from stnopt.plant.unit_rules.contract import Row, UnitRule
 from stnopt.plant.values import known_entries, made, read_number
@@ -47,7 +47,7 @@ class CleanAfter:
             problems.append(f"clean_after: batches must be a whole number, got {batches:g}")
         elif batches == batches:
             object.__setattr__(self, "batches", int(batches))
-        settle_number(self, "duration", "clean_after", problems, above=0.0)
+        store_number(self, "duration", "clean_after", problems, above=0.0)
         refuse(problems)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stnopt.arguments import is_listed
 from stnopt.plant.calendar import KINDS, WeeklyPeriod
-from stnopt.plant.checks import ReadOnlyMapping, checked_number, settle_mapping
+from stnopt.plant.checks import ReadOnlyMapping, checked_number, copy_mapping
 from stnopt.plant.read_calendar import read_periods
 from stnopt.plant.tables.sheet import Column, Sheet
 from stnopt.plant.unit_rules.contract import Row, UnitRule
@@ -137,9 +137,9 @@ class PeriodsRule(UnitRule):
         entry.setdefault(str(row["kind"]), []).append(period)
 
 
-def settle_weekly(unit: Unit, owner: str, problems: list[str]) -> None:
+def store_weekly(unit: Unit, owner: str, problems: list[str]) -> None:
     """Check that a unit's weekly periods are of a kind, and do not overlap themselves."""
-    given = settle_mapping(unit, "weekly", owner, problems)
+    given = copy_mapping(unit, "weekly", owner, problems)
     settled: dict[str, tuple[WeeklyPeriod, ...]] = {}
     for kind, patterns in given.items():
         if kind not in KINDS:

@@ -15,7 +15,7 @@ import pyomo.environ as pyo
 from stnopt.errors import InvalidInputError
 from stnopt.plant.calendar import merge_periods, with_calendars
 from stnopt.plant.problem import Delivery
-from stnopt.plant.reachability import Reach, soonest_times
+from stnopt.plant.reachability import Reachability, soonest_times
 from stnopt.plant.rules import Unit
 from stnopt.plant.tolerance import SHARE, amount_tolerance
 from stnopt.scheduling.checks import check_targets
@@ -144,7 +144,7 @@ def plant_at_rest(network: Network, problem: Problem, start: PlantState | None) 
     return replace(network, states=states, unit_rules=rules)
 
 
-def soonest_with_absence(network: Network) -> Reach:
+def soonest_with_absence(network: Network) -> Reachability:
     """Return the earliest start of each task, and when each state can first be made (inf: never).
 
     As `soonest_times`, and no batch overlaps a period in which its unit is away.
@@ -172,7 +172,7 @@ def soonest_with_absence(network: Network) -> Reach:
                     ends[state] = min(ends[state], first[unit] + lasts)
             starts[task.name] = min(first.values())
         made = ends
-    return Reach(starts, made)
+    return Reachability(starts, made)
 
 
 def _first_fit(network: Network, unit: str, ready: float, lasts: float) -> float:

@@ -17,7 +17,7 @@ from scipy.sparse import block_array, csc_array
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
 from stnopt.scheduling.search.period_sums import build_period_sums
-from stnopt.solvers.linear_program import Program, ProgramStatus, settle_integers, solve_program
+from stnopt.solvers.linear_program import Program, ProgramStatus, fix_integers, solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +153,7 @@ def _fill(
     )
     if answer.x is None:
         return None
-    settled = settle_integers(program, answer.x, time_limit=time_limit)
+    settled = fix_integers(program, answer.x, time_limit=time_limit)
     found = part.expand(settled[: len(part.program.cost)])
     found[grid.run] = np.round(found[grid.run])
     return found, answer.status is ProgramStatus.OPTIMAL

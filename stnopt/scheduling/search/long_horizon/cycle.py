@@ -22,7 +22,7 @@ from scipy.sparse import csc_array
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import Grid, build_grid
 from stnopt.scheduling.search.long_horizon.restrict import restrict
-from stnopt.solvers.linear_program import Program, settle_integers, solve_program
+from stnopt.solvers.linear_program import Program, fix_integers, solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +212,7 @@ def _solve(
         )
         best = float(program.cost @ x)
         if found.x is not None and (found.objective or 0.0) > best + _NOTHING * abs(best):
-            x = part.expand(settle_integers(part.program, found.x))
+            x = part.expand(fix_integers(part.program, found.x))
     return None if x is None or program.cost @ x <= nothing else x
 
 
@@ -253,6 +253,6 @@ def _lay_out(
     )
     if answer.x is None:
         return None
-    found = part.expand(settle_integers(part.program, answer.x))
+    found = part.expand(fix_integers(part.program, answer.x))
     found[grid.run] = np.round(found[grid.run])
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
-from stnopt.solvers.linear_program import ProgramStatus, settle_integers, solve_program
+from stnopt.solvers.linear_program import ProgramStatus, fix_integers, solve_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +118,7 @@ class WindowSearch:
         if answer.objective <= self.value + _GAIN * max(1.0, abs(self.value)):
             self.idle += 1
             return False
-        self._keep(part.expand(settle_integers(part.program, answer.x, time_limit=seconds)))
+        self._keep(part.expand(fix_integers(part.program, answer.x, time_limit=seconds)))
         self.idle = 0
         return True
 
