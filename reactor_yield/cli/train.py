@@ -11,10 +11,10 @@ from reactor_yield.cli.common import (
     add_own_columns,
     naming,
     not_empty,
+    read_limits,
     read_own_columns,
     read_path,
 )
-from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.files import check_output, files_together, read_csv
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _train(options: argparse.Namespace) -> int:
     else:
         check_dataset(data).raise_if_bad()
         said_gaps = []
-    limits = _read_limits(options.limits)
+    limits = read_limits(options.limits, what="--limits")
     with naming(options.data):
         model = fit_yield_model(
             data,
@@ -99,21 +99,6 @@ def _train(options: argparse.Namespace) -> int:
     return OK
 
 
-def _constant(own: OwnColumns, data: pd.DataFrame) -> list[str]:
-    return [c for c in own.features if c in data.columns and data[c].nunique() == 1]
-
-
-def _read_limits(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        message = f"--limits takes two numbers, such as 0,100; got {text!r}"
-        raise InvalidConditionsError(message) from None
-    return low, high
-
-
 def _own_arguments(own: OwnColumns, gaps: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {"features": own.features, "target": own.target}
     found["gaps"] = gaps or ("impute" if own.given else "refuse")
@@ -133,3 +118,7 @@ def _measure(model: Any, test: pd.DataFrame, seed: int, report: dict[str, object
     report["test"] = table.to_dict(orient="index")
     report["importance"] = importance.to_dict(orient="records")
     return [table.round(5).to_string(), importance.round(5).to_string(index=False)]
+
+
+def _constant(own: OwnColumns, data: pd.DataFrame) -> list[str]:
+    return [c for c in own.features if c in data.columns and data[c].nunique() == 1]

@@ -156,7 +156,10 @@ def _verify(problem: PlanningProblem, options: argparse.Namespace) -> int:
 
     plan = read_plan(options.verify)
     if not plan.shipments:
-        plan = complete_plan(plan, problem)
+        try:
+            plan = complete_plan(plan, problem)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{options.verify}: {error}") from error
     found = verify_plan(plan, problem, time_limit=options.period_limit, store=options.store)
     state(options, verified=found.verified, cost=found.cost, plan=json.loads(plan.to_json()))
     _print_plan(plan, found, problem)
