@@ -167,9 +167,9 @@ def compare(
         scale = np.maximum(np.abs(exact), 0.0)
         scale[amounts] = np.max(np.abs(exact[amounts]))
         picked = exact[: len(columns)]
-        worst = max(
-            worst, float(np.min(np.max(np.abs(states - picked) / scale[: len(columns)], 1)))
-        )
+        apart = np.max(np.abs(states - picked) / scale[: len(columns)], axis=1)
+        # A state without numbers is infinitely far away.
+        worst = max(worst, float(np.min(np.where(np.isfinite(apart), apart, np.inf))))
         if not np.isfinite(states).any():
             print(f"  row {i} has no result")
     above = int((found["status"] == "runaway").sum())

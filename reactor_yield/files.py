@@ -99,6 +99,32 @@ def check_output(location: Path | str) -> None:
         raise StorageError(message)
 
 
+def check_folder(location: Path | str) -> None:
+    """Refuse a folder that cannot be made or written to, before the work; nothing is made yet.
+
+    Raises
+    ------
+    StorageError
+        When it, or what should hold it, is a file or not writable; of S3, when there is no bucket.
+    """
+    if is_s3(location):
+        check_output(f"{str(location).rstrip('/')}/x")
+        return
+    nearest = Path(location).absolute()
+    try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+    except OSError as problem:  # such as a name that is too long
+        message = f"cannot make the folder {location}: {problem.strerror}"
+        raise StorageError(message) from problem
+    if not nearest.is_dir():
+        message = f"cannot make the folder {location}: {nearest} is a file"
+        raise StorageError(message)
+    if not os.access(nearest, os.W_OK):
+        message = f"cannot write into {location}: no permission to write into {nearest}"
+        raise StorageError(message)
+
+
 class FilesTogether:
     """Outputs of one command, kept aside until all are there; made by `files_together`.
 

@@ -23,10 +23,12 @@ def hostile_files(
         [head.replace(",", ";"), *(x.replace(",", ";").replace(".", ",") for x in lines)]
     )
     units = "\n".join([head, ",".join("K" for _ in head.split(",")), *lines])
-    long = "\n".join([head, *lines[:5], lines[5] + ",9,9", *lines[6:]])
-    short = "\n".join([head, *lines[:5], lines[5].rpartition(",")[0], *lines[6:]])
+    at = min(5, len(lines) - 1)
+    before, line, after = lines[:at], lines[at], lines[at + 1 :]
+    long = "\n".join([head, *before, line + ",9,9", *after])
+    short = "\n".join([head, *before, line.rpartition(",")[0], *after])
     twice = text.replace(second, first, 1)
-    quote = "\n".join([head, *lines[:5], '"' + lines[5], *lines[6:]])
+    quote = "\n".join([head, *before, '"' + line, *after])
     return {
         "plain": (text.encode(), True),
         "bom": (b"\xef\xbb\xbf" + text.encode(), True),

@@ -47,15 +47,37 @@ def test_imports_keep_the_contract():
     ("module", "line", "contract"),
     [
         ("stnopt/plant/network.py", "import stnopt.scheduling", "Data goes one way"),
-        ("stnopt/errors.py", "import stnopt.solvers.solve", "Data goes one way"),
-        ("stnopt/plot/style.py", "import stnopt.cli", "Data goes one way"),
-        ("stnopt/unlisted_room.py", "", "Data goes one way"),
+        pytest.param(
+            "stnopt/errors.py",
+            "import stnopt.solvers.solve",
+            "Data goes one way",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "stnopt/plot/style.py", "import stnopt.cli", "Data goes one way", marks=pytest.mark.long
+        ),
+        pytest.param("stnopt/unlisted_room.py", "", "Data goes one way", marks=pytest.mark.long),
         ("stnopt/plant/network.py", "import reactor_yield", "The two packages meet"),
-        ("reactor_yield/__init__.py", "import stnopt", "The two packages meet"),
+        pytest.param(
+            "reactor_yield/__init__.py",
+            "import stnopt",
+            "The two packages meet",
+            marks=pytest.mark.long,
+        ),
         ("reactor_yield/__init__.py", "import pyomo.environ", "Pyomo only"),
-        ("stnopt/feasibility/samples.py", "import pyomo.environ", "Pyomo only"),
+        pytest.param(
+            "stnopt/feasibility/samples.py",
+            "import pyomo.environ",
+            "Pyomo only",
+            marks=pytest.mark.long,
+        ),
         ("stnopt/scheduling/schedule.py", "import stnopt.solvers.solve", "Nouns know no model"),
-        ("stnopt/feasibility/region.py", "import sklearn.svm", "Nouns know no model"),
+        pytest.param(
+            "stnopt/feasibility/region.py",
+            "import sklearn.svm",
+            "Nouns know no model",
+            marks=pytest.mark.long,
+        ),
         ("stnopt/feasibility/labelling.py", "import highspy", "Only solve names a solver"),
         ("stnopt/embedding/constraint.py", "import sklearn.svm", "scikit-learn in stnopt"),
         ("stnopt/solvers/solve.py", "import matplotlib.pyplot", "Matplotlib only"),

@@ -165,7 +165,9 @@ def undisturbed():
     return so.label_targets(EX2, TARGETS, **LABELS)
 
 
-@pytest.mark.parametrize("question", [1, 2, 4, 6])
+@pytest.mark.parametrize(
+    "question", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 6))]
+)
 def test_labels_that_were_decided_are_kept(question, undisturbed, monkeypatch, tmp_path):
     whole, n_solves = undisturbed.labels, undisturbed.scope["n_solves"]
     store = tmp_path / "labels.jsonl"

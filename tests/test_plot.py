@@ -533,7 +533,13 @@ def test_every_figure_is_drawn_on_the_axes_it_is_given(
     ax.figure.savefig(tmp_path / "figure.svg")
 
 
-@pytest.mark.parametrize("name", ["$", "US$ per $", "a$^$b", "$x_{", r"\$5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "$x_{",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("$", "US$ per $", "a$^$b", r"\$5")),
+    ],
+)
 def test_a_dollar_in_a_name_is_no_formula(name, tmp_path):
     states = {
         f"A{name}": State(name=f"A{name}", initial=math.inf),

@@ -24,7 +24,7 @@ _COMMANDS = (generate, check, train, predict, monitor, alarm, serve)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         code = run(options)
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser with all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="reactor-yield",
         description="Predict a reactor's yield and hot spot, and warn when they drift.",

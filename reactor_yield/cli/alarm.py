@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.cli.common import BAD_INPUT, FOUND, OK, S3, name_list
+from reactor_yield.cli.common import BAD_INPUT, FOUND, OK, S3, count, name_list, not_empty
 from reactor_yield.files import check_output, files_together, local_copy, read_csv
 from reactor_yield.tables import place
 
@@ -21,22 +21,36 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("alarm", help="low yield, or a hot spot about to run away")
     kinds = command.add_subparsers(required=True, metavar="KIND")
     low = kinds.add_parser("yield", help="predicted yield below target by more than its error")
-    low.add_argument("model", help=f"model file, {S3}")
-    low.add_argument("conditions", help=f"CSV with the current conditions, {S3}")
-    low.add_argument("--baseline", help=f"CSV of good operation, {S3}; default: training medians")
+    low.add_argument("model", type=not_empty, help=f"model file, {S3}")
+    low.add_argument("conditions", type=not_empty, help=f"CSV with the current conditions, {S3}")
+    low.add_argument(
+        "--baseline",
+        type=not_empty,
+        help=f"CSV of good operation, {S3}; default: training medians",
+    )
     low.add_argument("--target", type=float, help="default: the yield predicted for the baseline")
-    low.add_argument("--causes", help=f"CSV of the conditions that explain each alarm, {S3}")
-    low.add_argument("--top", type=int, default=3, help="causes to print for each alarm")
-    low.add_argument("--handles", help="conditions an operator can set: a,b; prints mending moves")
-    low.add_argument("--moves", help=f"CSV of the moves that mend each alarm, {S3}")
-    low.add_argument("--set-points", help="conditions that may stand still for long: a,b")
+    low.add_argument(
+        "--causes", type=not_empty, help=f"CSV of the conditions that explain each alarm, {S3}"
+    )
+    low.add_argument("--top", type=count, default=3, help="causes to print for each alarm")
+    low.add_argument(
+        "--handles",
+        type=not_empty,
+        help="conditions an operator can set: a,b; prints mending moves",
+    )
+    low.add_argument("--moves", type=not_empty, help=f"CSV of the moves that mend each alarm, {S3}")
+    low.add_argument(
+        "--set-points", type=not_empty, help="conditions that may stand still for long: a,b"
+    )
     low.set_defaults(run=_alarm_yield)
     hot = kinds.add_parser("hot-spot", help="forecast T_max from a time series")
-    hot.add_argument("history", help=f"CSV with minute and T_max to learn from, {S3}")
-    hot.add_argument("recent", help=f"CSV of the same kind to forecast, {S3}")
+    hot.add_argument(
+        "history", type=not_empty, help=f"CSV with minute and T_max to learn from, {S3}"
+    )
+    hot.add_argument("recent", type=not_empty, help=f"CSV of the same kind to forecast, {S3}")
     hot.add_argument("--lead", type=int, default=1, help="samples ahead")
     hot.add_argument("--above", type=float, default=740.0, help="K, alarm when forecast above")
-    hot.add_argument("--output", help=f"CSV of forecasts and alarms, {S3}")
+    hot.add_argument("--output", type=not_empty, help=f"CSV of forecasts and alarms, {S3}")
     hot.set_defaults(run=_alarm_hot_spot)
 
 
@@ -95,7 +109,7 @@ def _print_rows(found: LowYieldAlarms, moves: pd.DataFrame | None, top: int) -> 
     for label, causes in found.causes.groupby("row", sort=False):
         row = found.rows.loc[label]
         print(f"row {label}: predicted {row['predicted']:.4f}, at most {row['upper']:.4f}")
-        for cause in causes.head(max(0, top)).itertuples():
+        for cause in causes.head(top).itertuples():
             print(
                 f"  {cause.rank}. {cause.condition} {_text(cause.baseline)} -> "
                 f"{_text(cause.current)}: yield {cause.effect:+.4f}"

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reactor_yield.cli.common import FOUND, OK, S3, OwnColumns, add_own_columns, read_own_columns
+from reactor_yield.cli.common import (
+    FOUND,
+    OK,
+    S3,
+    OwnColumns,
+    add_own_columns,
+    not_empty,
+    read_own_columns,
+    read_path,
+)
 from reactor_yield.data.columns import Column
 from reactor_yield.files import check_output, read_csv, write_text
 
@@ -19,8 +27,8 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("check", help="report everything wrong with a data set")
-    command.add_argument("data", help=f"CSV, {S3}")
-    command.add_argument("--summary", type=Path, help="HTML page about the data")
+    command.add_argument("data", type=not_empty, help=f"CSV, {S3}")
+    command.add_argument("--summary", type=read_path, help="HTML page about the data")
     add_own_columns(command)
     command.set_defaults(run=_check)
 
@@ -33,9 +41,12 @@ def _check(options: argparse.Namespace) -> int:
     own = read_own_columns(options)
     data = read_csv(options.data)
     if own.given:
+        columns = _columns_to_check(own, data)
+        if not columns:
+            own.check_present(data, name=options.data)
         report = check_dataset(
             data,
-            columns=_columns_to_check(own, data),
+            columns=columns,
             required=(*own.features, own.target),
             kinetics=None,
         )
@@ -46,8 +57,8 @@ def _check(options: argparse.Namespace) -> int:
     if options.summary:
         from reactor_yield.report import data_summary
 
-        columns = (*own.features, own.target) if own.given else None
-        write_text(options.summary, data_summary(data, report, columns=columns))
+        shown = (*own.features, own.target) if own.given else None
+        write_text(options.summary, data_summary(data, report, columns=shown))
         print(f"summary written to {options.summary}")
     for kind, message in problems:
         print(f"{kind}: {message}")
@@ -88,6 +99,9 @@ def _check_labels(own: OwnColumns, data: pd.DataFrame) -> list[str]:
         gaps = data[name].isna()
         if gaps.any():
             said.append(f"column {name!r}: {int(gaps.sum())} of {len(data)} values are missing")
+    for name in (*own.features, own.target) if own.given else ():
+        if name in data.columns and data[name].nunique() == 1:
+            said.append(f"column {name!r}: {data[name].dropna().iloc[0]!r} in all rows")
     if own.time is not None and own.time in data.columns:
         times = read_times(data, own.time, what="the data")
         steps = times.diff().dropna()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reactor_yield.data.columns import COLUMNS, FEATURES, TARGET, Column
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.files import read_csv
-from reactor_yield.tables import numbers
+from reactor_yield.tables import numbers, place
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -55,15 +58,59 @@ class OwnColumns:
             raise InvalidConditionsError(message)
 
 
+def not_empty(text: str) -> str:
+    """Read the name of a file or column; an empty one, such as an unset variable's, is none.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name, got ''")
+    return text
+
+
+def read_path(text: str) -> Path:
+    """Read an option that is a local file or folder; raises as `not_empty` does."""
+    return Path(not_empty(text))
+
+
+def count(text: str) -> int:
+    """Read a number of things, 0 or more; raises as `not_empty` does."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
 def add_own_columns(command: argparse.ArgumentParser, *, target: bool = True) -> None:
     """Add `--features --target --columns --group --time` to a command."""
     own = command.add_argument_group("your own columns")
-    own.add_argument("--features", help="columns to learn from: a,b,c (default: the reactor's)")
+    own.add_argument(
+        "--features", type=not_empty, help="columns to learn from: a,b,c (default: the reactor's)"
+    )
     if target:
-        own.add_argument("--target", help=f"column to predict (default: {TARGET})")
-    own.add_argument("--columns", help="CSV with name, unit, low, high and meaning per column")
-    own.add_argument("--group", help="column whose equal values belong together, such as a lot")
-    own.add_argument("--time", help="column of time stamps")
+        own.add_argument("--target", type=not_empty, help=f"column to predict (default: {TARGET})")
+    own.add_argument(
+        "--columns",
+        type=not_empty,
+        help="CSV with name, unit, low, high and meaning per column",
+    )
+    own.add_argument(
+        "--group", type=not_empty, help="column whose equal values belong together, such as a lot"
+    )
+    own.add_argument("--time", type=not_empty, help="column of time stamps")
+
+
+@contextlib.contextmanager
+def naming(location: str | None) -> Iterator[None]:
+    """Name the file that an error is about, where it does not do so itself."""
+    try:
+        yield
+    except InvalidConditionsError as problem:
+        if location is None or location in str(problem):
+            raise
+        message = f"{location}: {problem}"
+        raise InvalidConditionsError(message) from problem
 
 
 def read_own_columns(options: argparse.Namespace) -> OwnColumns:
@@ -96,22 +143,36 @@ def read_column_table(location: str) -> tuple[Column, ...]:
         c: table[c].fillna("").astype(str) if c in table.columns else None
         for c in ("unit", "meaning", "role")
     }
-    return tuple(
-        Column(
-            name=str(table["name"].iloc[i]),
-            unit=_cell(text["unit"], i, ""),
-            low=float(low.iloc[i]),
-            high=float(high.iloc[i]),
-            meaning=_cell(text["meaning"], i, ""),
-            role=_cell(text["role"], i, "condition"),
-        )
-        for i in range(len(table))
-    )
+    columns = []
+    for i in range(len(table)):
+        with naming(place(table, i)):
+            column = Column(
+                name=str(table["name"].iloc[i]),
+                unit=_cell(text["unit"], i, ""),
+                low=float(low.iloc[i]),
+                high=float(high.iloc[i]),
+                meaning=_cell(text["meaning"], i, ""),
+                role=_cell(text["role"], i, "condition"),
+            )
+        columns.append(column)
+    return tuple(columns)
 
 
 def name_list(text: str | None) -> tuple[str, ...] | None:
     """Names from `a,b,c`, or `None`."""
     return _names(text) or None
+
+
+def read_limits(text: str | None, *, what: str) -> tuple[float, float] | None:
+    """Smallest and largest value from `0,100`, or `None`."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        message = f"{what} takes two numbers, such as 0,100; got {text!r}"
+        raise InvalidConditionsError(message) from None
+    return low, high
 
 
 def _names(text: str | None) -> tuple[str, ...]:

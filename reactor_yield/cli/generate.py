@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reactor_yield.cli.common import OK, S3
-from reactor_yield.files import check_output, files_together
+from reactor_yield.cli.common import OK, S3, not_empty, read_path
+from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.files import check_folder, check_output, files_together
 
 if TYPE_CHECKING:
     import argparse
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("generate", help="simulate a data set, and split it")
-    command.add_argument("output", help=f"CSV file to write, {S3}")
+    command.add_argument("output", type=not_empty, help=f"CSV file to write, {S3}")
     command.add_argument("--rows", type=int, default=10_000)
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--new", action="store_true", help="the drifted plant")
     command.add_argument("--frozen", action="store_true", help="the old data set's mistake")
-    command.add_argument("--summary", type=Path, help="HTML page about the data")
-    command.add_argument("--split", type=Path, help="folder for train.csv and test.csv")
+    command.add_argument("--summary", type=read_path, help="HTML page about the data")
+    command.add_argument("--split", type=read_path, help="folder for train.csv and test.csv")
     command.add_argument("--test-size", type=float, default=0.4)
     command.add_argument("--standardise", action="store_true", help="the features in the split")
     command.set_defaults(run=_generate)
@@ -35,6 +35,11 @@ def _generate(options: argparse.Namespace) -> int:
     for output in (options.output, options.summary):
         if output:
             check_output(output)
+    if options.split:
+        check_folder(options.split)
+    if not 0 < options.test_size < 1:
+        message = f"--test-size must be between 0 and 1, got {options.test_size}"
+        raise InvalidConditionsError(message)
     data = generate_dataset(
         options.rows, seed=options.seed, new=options.new, frozen=options.frozen, progress=True
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reactor_yield.cli.common import (
@@ -12,9 +11,11 @@ from reactor_yield.cli.common import (
     S3,
     add_own_columns,
     name_list,
+    not_empty,
     read_own_columns,
+    read_path,
 )
-from reactor_yield.files import check_output, files_together, local_copy, read_csv
+from reactor_yield.files import check_folder, check_output, files_together, local_copy, read_csv
 
 if TYPE_CHECKING:
     import argparse
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("monitor", help="compare current data with a reference")
-    command.add_argument("reference", help=f"CSV, {S3}")
-    command.add_argument("current", help=f"CSV, {S3}")
-    command.add_argument("--model", help=f"watch its predictions and errors too; {S3}")
-    command.add_argument("--level", type=float, default=0.01, help="chance of any false alarm")
-    command.add_argument("--json", type=Path, help="report as JSON")
-    command.add_argument("--html", type=Path, help="report as one page")
+    command.add_argument("reference", type=not_empty, help=f"CSV, {S3}")
+    command.add_argument("current", type=not_empty, help=f"CSV, {S3}")
     command.add_argument(
-        "--folder", help="folder or s3://bucket/prefix for this run's report and the history"
+        "--model", type=not_empty, help=f"watch its predictions and errors too; {S3}"
+    )
+    command.add_argument("--level", type=float, default=0.01, help="chance of any false alarm")
+    command.add_argument("--json", type=read_path, help="report as JSON")
+    command.add_argument("--html", type=read_path, help="report as one page")
+    command.add_argument(
+        "--folder",
+        type=not_empty,
+        help="folder or s3://bucket/prefix for this run's report and the history",
     )
     add_own_columns(command, target=False)
     command.set_defaults(run=_monitor)
@@ -45,6 +50,8 @@ def _monitor(options: argparse.Namespace) -> int:
     for output in (options.json, options.html):
         if output:
             check_output(output)
+    if options.folder:
+        check_folder(options.folder)
     model = None
     if options.model:
         with local_copy(options.model) as path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reactor_yield.cli.common import BAD_INPUT, OK, S3
+from reactor_yield.cli.common import BAD_INPUT, OK, S3, not_empty
 from reactor_yield.files import check_output, files_together, local_copy, read_csv
 from reactor_yield.tables import place
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("predict", help="predict the yield of conditions")
-    command.add_argument("model", help=f"model file, {S3}")
-    command.add_argument("conditions", help=f"CSV, {S3}")
-    command.add_argument("output", help=f"CSV to write, {S3}")
+    command.add_argument("model", type=not_empty, help=f"model file, {S3}")
+    command.add_argument("conditions", type=not_empty, help=f"CSV, {S3}")
+    command.add_argument("output", type=not_empty, help=f"CSV to write, {S3}")
     command.add_argument("--coverage", type=float, default=0.9)
     command.set_defaults(run=_predict)
 

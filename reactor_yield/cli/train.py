@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reactor_yield.cli.common import OK, S3, OwnColumns, add_own_columns, read_own_columns
-from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.cli.common import (
+    OK,
+    S3,
+    OwnColumns,
+    add_own_columns,
+    naming,
+    not_empty,
+    read_limits,
+    read_own_columns,
+    read_path,
+)
 from reactor_yield.files import check_output, files_together, read_csv
 
 if TYPE_CHECKING:
@@ -18,13 +26,13 @@ if TYPE_CHECKING:
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("train", help="fit a yield model")
-    command.add_argument("data", help=f"training CSV, {S3}")
-    command.add_argument("output", help=f"model file to write, {S3}")
+    command.add_argument("data", type=not_empty, help=f"training CSV, {S3}")
+    command.add_argument("output", type=not_empty, help=f"model file to write, {S3}")
     command.add_argument("--model", default="best", help="best, or one kind (default: best)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--points", type=int, default=2_500, help="of the Gaussian process")
-    command.add_argument("--test", help=f"CSV to measure the model on, {S3}")
-    command.add_argument("--report", type=Path, help="JSON with fit, test and importances")
+    command.add_argument("--test", type=not_empty, help=f"CSV to measure the model on, {S3}")
+    command.add_argument("--report", type=read_path, help="JSON with fit, test and importances")
     command.add_argument(
         "--gaps",
         choices=("refuse", "impute", "keep"),
@@ -32,7 +40,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "impute for your own columns, refuse for the reactor's",
     )
     command.add_argument(
-        "--limits", help="smallest and largest value the target can have, such as 0,100"
+        "--limits",
+        type=not_empty,
+        help="smallest and largest value the target can have, such as 0,100",
     )
     add_own_columns(command)
     command.set_defaults(run=_train)
@@ -48,22 +58,28 @@ def _train(options: argparse.Namespace) -> int:
     own = read_own_columns(options)
     data = read_csv(options.data)
     own.check_present(data, name=options.data)
+    test = read_csv(options.test) if options.test else None
     if own.given:
         said_gaps = [f"{c}: {n} gaps" for c in own.features if (n := int(data[c].isna().sum()))]
     else:
         check_dataset(data).raise_if_bad()
         said_gaps = []
-    model = fit_yield_model(
-        data,
-        model=options.model,
-        seed=options.seed,
-        n_points=options.points,
-        progress=True,
-        limits=_read_limits(options.limits),
-        **_own_arguments(own, options.gaps),
-    )
+    limits = read_limits(options.limits, what="--limits")
+    with naming(options.data):
+        model = fit_yield_model(
+            data,
+            model=options.model,
+            seed=options.seed,
+            n_points=options.points,
+            progress=True,
+            limits=limits,
+            **_own_arguments(own, options.gaps),
+        )
     report: dict[str, object] = {"fit": model.report.to_dict()}
     said = [f"{model.report.kind} fitted to {model.report.n_rows} rows, saved to {options.output}"]
+    said += [
+        f"  {c} is the same in all rows: nothing is learned from it" for c in _constant(own, data)
+    ]
     if said_gaps:
         said.append(f"  {'; '.join(said_gaps)} ({model.encoding.gaps})")
     if model.report.n_without_target:
@@ -72,25 +88,15 @@ def _train(options: argparse.Namespace) -> int:
         f"  cross-validation {name:9s} mean absolute error {sum(errors) / len(errors):.5f}"
         for name, errors in model.report.cross_validation.items()
     ]
-    if options.test:
-        said += _measure(model, read_csv(options.test), options.seed, report)
+    if test is not None:
+        with naming(options.test):
+            said += _measure(model, test, options.seed, report)
     with files_together() as outputs:
         outputs.write_by(options.output, model.save)
         if options.report:
             outputs.write_json(options.report, report)
     print("\n".join(said))
     return OK
-
-
-def _read_limits(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        message = f"--limits takes two numbers, such as 0,100; got {text!r}"
-        raise InvalidConditionsError(message) from None
-    return low, high
 
 
 def _own_arguments(own: OwnColumns, gaps: str | None) -> dict[str, Any]:
@@ -112,3 +118,7 @@ def _measure(model: Any, test: pd.DataFrame, seed: int, report: dict[str, object
     report["test"] = table.to_dict(orient="index")
     report["importance"] = importance.to_dict(orient="records")
     return [table.round(5).to_string(), importance.round(5).to_string(index=False)]
+
+
+def _constant(own: OwnColumns, data: pd.DataFrame) -> list[str]:
+    return [c for c in own.features if c in data.columns and data[c].nunique() == 1]

@@ -23,6 +23,7 @@ from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.sensors import SensorFault, find_sensor_faults
 from reactor_yield.monitoring.shapley import plan_shapley
 from reactor_yield.prediction import predict_table
+from reactor_yield.tables import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -120,6 +121,10 @@ def low_yield_alarm(
         coverage=(coverage, SHARE),
         set_points=(set_points, NAMES),
     )
+    unknown = sorted(set(set_points) - set(model.features))
+    if unknown:
+        message = f"set_points: {unknown} are no conditions of the model: {list(model.features)}"
+        raise InvalidConditionsError(message)
     normal = _read_baseline(model, baseline)
     if target is None:
         target = float(model.predict(pd.DataFrame([normal]))[model.target].iloc[0])
@@ -195,8 +200,11 @@ def _read_baseline(
     needed = players(model)
     if baseline is None:
         return dict(model.baseline)
+    called = "the baseline"
     given: dict[str, Any] = {}
     if isinstance(baseline, pd.DataFrame):
+        if isinstance(origin := baseline.attrs.get("origin"), Origin):
+            called += f" {origin.name}"
         for c in (c for c in needed if c in baseline.columns):
             values = pd.to_numeric(baseline[c], errors="coerce")
             if values.notna().any():
@@ -208,8 +216,15 @@ def _read_baseline(
         given = {c: baseline[c] for c in needed if c in baseline}
     missing = [c for c in needed if c not in given]
     if missing:
-        message = f"the baseline lacks {missing}; it needs {needed}"
+        message = f"{called} lacks {missing}; it needs {needed}"
         raise InvalidConditionsError(message)
+    problems = [
+        f"{called}: {c!r} must be a finite number, got {given[c]!r}"
+        for c in needed
+        if c in model.training_range and not NUMBER.fits(given[c])
+    ]
+    if problems:
+        raise InvalidConditionsError(*problems)
     return given
 
 

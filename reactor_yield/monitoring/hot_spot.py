@@ -66,8 +66,8 @@ def watch_hot_spot(
         When a series lacks a column, holds text or time stamps, has unequal steps, or is in another
         unit than the history. File, line and column are named where they are known.
     """
-    if not np.isfinite(above):
-        message = f"the alarm level must be a finite temperature in K, got {above}"
+    if not 0 < above < np.inf:
+        message = f"above: the alarm level must be a finite temperature in K, got {above}"
         raise InvalidConditionsError(message)
     tables = {"history": history, "recent": recent}
     problems = [

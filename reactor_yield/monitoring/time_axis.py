@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from reactor_yield.data.times import parse_times
-from reactor_yield.errors import InvalidFileError
+from reactor_yield.errors import InvalidConditionsError, InvalidFileError
 from reactor_yield.monitoring.correlation import find_correlation_time
 from reactor_yield.tables import place
 
@@ -32,7 +32,12 @@ def read_times(table: pd.DataFrame, column: str, *, what: str) -> pd.Series:
     ------
     InvalidFileError
         Naming file, line and value of the first row that is no time.
+    InvalidConditionsError
+        When there is no such column.
     """
+    if column not in table.columns:
+        message = f"{what} lack the column {column!r} of times; found {list(table.columns)}"
+        raise InvalidConditionsError(message)
     raw = table[column]
     found = pd.to_numeric(raw, errors="coerce")
     if found.isna().mean() > 0.5:

@@ -103,7 +103,7 @@ def aws_client(service: str) -> Any:
     MissingDependencyError
         Without boto3.
     StorageError
-        Without a region.
+        Without a region, or when a setting of AWS is none, such as an address.
     """
     try:
         import boto3  # type: ignore[import-untyped]
@@ -111,4 +111,10 @@ def aws_client(service: str) -> Any:
         message = 'AWS needs boto3: pip install "stnopt[aws]"'
         raise MissingDependencyError(message) from error
     with aws_errors("use", service):
-        return boto3.client(service)
+        try:
+            return boto3.client(service)
+        except ValueError as problem:  # as botocore calls an address or a number that is none
+            message = (
+                f"cannot use {service}: {problem}; see the AWS_... variables and ~/.aws/config"
+            )
+            raise StorageError(message) from problem

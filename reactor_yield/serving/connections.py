@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from typing import TYPE_CHECKING, Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reactor_yield.errors import StorageError
+
 if TYPE_CHECKING:
     import asyncio
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be served on, before a model is read for it.
+
+    Raises
+    ------
+    StorageError
+        When there is no such host or port, it is another machine's, or something serves there.
+    """
+    if not 0 <= port <= 65535:
+        message = f"port {port}: a port is a number from 0 to 65535"
+        raise StorageError(message)
+    try:
+        kind, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][::4]
+        with socket.socket(kind, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(place)
+    except (OSError, UnicodeError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        message = f"cannot serve on host {host!r}, port {port}: {reason}"
+        raise StorageError(message) from problem
 
 
 def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> type[H11Protocol]:

@@ -38,6 +38,7 @@ _READERS: dict[str, Any] = {
     "groups": str,
     "time": str,
     "gaps": str,
+    "limits": str,
 }
 
 
@@ -189,6 +190,10 @@ def _read_hyperparameters(path: Path) -> dict[str, Any]:
     if "features" in settings:
         settings["features"] = [n.strip() for n in settings["features"].split(",")]
         settings.setdefault("gaps", "impute")
+    if "limits" in settings:
+        from reactor_yield.cli.common import read_limits
+
+        settings["limits"] = read_limits(settings["limits"], what="limits")
     return {"model": "best", "seed": 0, "test_size": 0.4} | settings
 
 

@@ -49,6 +49,8 @@ Indices = NDArray[np.int64]
 
 CANDIDATES = ("forest", "boosting", "gp", "ridge")
 _MIN_ROWS = 60
+#: Measured values may lie this share of the limits' width beyond those of a column of `COLUMNS`.
+_NOISE_BEYOND = 0.05
 _SELECTION_FOLDS, _CALIBRATION_FOLDS = 3, 5
 
 _ROWS_OR_COLUMN = Kind(
@@ -192,7 +194,9 @@ def fit_yield_model(
         message = f"model must be one of {(*CANDIDATES, 'best')}, got {model!r}"
         raise InvalidConditionsError(message)
     bounds = _read_limits(limits, target)
-    known, outputs = _read_target(data, features, target, bounds)
+    # A share that was measured may be a little more than 1; limits that were given are limits.
+    slack = _NOISE_BEYOND if limits is None else 1e-6
+    known, outputs = _read_target(data, features, target, bounds, slack)
     usable = data[known]
     blocks = read_blocks(data, groups, time).take(np.flatnonzero(known))
     encoding = learn_encoding(usable, features, gaps)
@@ -263,7 +267,11 @@ def _read_limits(limits: tuple[float, float] | None, target: str) -> tuple[float
 
 
 def _read_target(
-    data: pd.DataFrame, features: Sequence[str], target: str, limits: tuple[float, float]
+    data: pd.DataFrame,
+    features: Sequence[str],
+    target: str,
+    limits: tuple[float, float],
+    slack: float,
 ) -> tuple[NDArray[np.bool_], Array]:
     """Which rows have a target, and its values there."""
     missing = [c for c in (*features, target) if c not in data.columns]
@@ -286,7 +294,8 @@ def _read_target(
             f"{len(data)}"
         )
         raise InvalidConditionsError(message)
-    slack = 1e-6 * max(1.0, limits[1] - limits[0])
+    width = limits[1] - limits[0]
+    slack *= width if np.isfinite(width) else 1.0
     beyond = known & ((values < limits[0] - slack) | (values > limits[1] + slack))
     if beyond.any():
         message = (

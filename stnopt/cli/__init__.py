@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_process = arguments is None
     try:
         with _stopped_by_signals(is_process=is_process):
-            options = _build_parser().parse_args(arguments)
+            options = build_parser().parse_args(arguments)
             options.answer = {}
             with telling(options):
                 code = run_as_json(options) if options.json else run_with_input(options)
@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser with all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="stnopt",
         description="Schedule a batch plant, and learn which targets it can meet.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,6 @@ from stnopt.files import parse_number
 from stnopt.plant.read import load_example, read_network
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -30,6 +31,23 @@ def add_events(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--span", "--max-span", type=int, help="further points that a batch may span"
     )
+
+
+def not_empty(text: str) -> str:
+    """Read a name, of a file or else; an empty one, such as an unset variable's, is none.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name, got ''")
+    return text
+
+
+def read_path(text: str) -> Path:
+    """Read an option that is a path; raises as `not_empty` does."""
+    return Path(not_empty(text))
 
 
 def is_file(plant: str) -> bool:
@@ -79,6 +97,8 @@ def read_numbers(texts: Sequence[str], option: str, form: str) -> dict[str, list
             values = [parse_number(number) for number in given.split(":")]
         except ValueError as error:
             raise InvalidInputError(f"{option} {text!r}: expected {form}") from error
+        if not all(map(math.isfinite, values)):
+            raise InvalidInputError(f"{option} {text!r}: expected finite numbers")
         if not state or len(values) != form.count(":") + 1:
             raise InvalidInputError(f"{option} {text!r}: expected {form}")
         if state in numbers:

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from stnopt.cli.arguments import is_file, read_numbers
+from stnopt.cli.arguments import is_file, not_empty, read_numbers
 from stnopt.cli.messages import warn
 from stnopt.plant.problem import ObjectiveKind, Problem, Sense
 from stnopt.plant.read import read_problem, read_state
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_problem(command: argparse.ArgumentParser) -> None:
     """Add the options that say what is asked."""
-    command.add_argument("--problem", help="problem file; default: the plant file's own section")
+    command.add_argument(
+        "--problem", type=not_empty, help="problem file; default: the plant file's own section"
+    )
     command.add_argument("--horizon", type=float, help="in the plant's time unit")
     command.add_argument("--objective", choices=get_args(ObjectiveKind))
     command.add_argument(

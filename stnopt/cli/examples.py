@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.cli.answer import state
+from stnopt.cli.arguments import read_path
 from stnopt.cli.exit_codes import OK
 from stnopt.files import check_file, write_text
 
@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     command = commands.add_parser("examples", help="the plants that ship with the library")
     command.add_argument("name", nargs="?", help="print this one as a plant file")
-    command.add_argument("-o", "--out", type=Path, help="write it there instead")
+    command.add_argument("-o", "--out", type=read_path, help="write it there instead")
     command.set_defaults(run=run)
 
 

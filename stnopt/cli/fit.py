@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.cli.answer import state
+from stnopt.cli.arguments import read_path
 from stnopt.cli.exit_codes import OK
 from stnopt.errors import InvalidInputError
 from stnopt.feasibility.kernels.registry import KERNELS
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     command = commands.add_parser("fit", help="learn a region from labelled targets")
-    command.add_argument("samples", type=Path, help="CSV of `stnopt region`, or records")
-    command.add_argument("region", type=Path, help="JSON file to write")
+    command.add_argument("samples", type=read_path, help="CSV of `stnopt region`, or records")
+    command.add_argument("region", type=read_path, help="JSON file to write")
     command.add_argument("--inputs", nargs="+", help="columns of records that hold the targets")
     command.add_argument("--label", help="column of records that says whether a target was met")
     command.add_argument("--kernel", choices=("linear", *KERNELS), default="rbf")
@@ -27,9 +27,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--penalty", type=float, default=1.0, metavar="C")
     command.add_argument("--test-size", type=float, default=0.25)
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--certified", type=Path, help="region.json of `stnopt region`")
+    command.add_argument("--certified", type=read_path, help="region.json of `stnopt region`")
     command.add_argument("--margin", choices=("none", "certified"), default="none")
-    command.add_argument("--report", type=Path, help="text file for the report as well")
+    command.add_argument("--report", type=read_path, help="text file for the report as well")
     command.set_defaults(run=run)
 
 

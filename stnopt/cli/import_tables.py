@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from stnopt.cli.arguments import not_empty, read_path
 from stnopt.cli.exit_codes import OK
 from stnopt.errors import InvalidInputError
 from stnopt.files import check_file, write_text
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -18,12 +19,15 @@ def add(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser(
         "import", help="recipes, orders and stocks from a spreadsheet to a plant file"
     )
-    command.add_argument("tables", type=Path, help="Excel workbook (.xlsx), or folder of CSV files")
-    command.add_argument("-o", "--out", type=Path, help="plant file to write (.yaml)")
+    command.add_argument(
+        "tables", type=read_path, help="Excel workbook (.xlsx), or folder of CSV files"
+    )
+    command.add_argument("-o", "--out", type=read_path, help="plant file to write (.yaml)")
     command.add_argument(
         "--template",
         nargs="?",
-        const="",
+        const=False,  # empty tables
+        type=not_empty,
         metavar="PLANT",
         help="write the tables instead: empty ones, or those of a plant file or example",
     )
@@ -58,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _write_template(path: Path, plant: str) -> int:
+def _write_template(path: Path, plant: str | Literal[False]) -> int:
     from stnopt.cli.arguments import is_file
     from stnopt.plant.read import load_example, read_plant_file
     from stnopt.plant.source import EXAMPLES

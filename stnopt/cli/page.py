@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from stnopt.cli.arguments import PLANT_HELP
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError(
             "the page needs the package nicegui: pip install 'stnopt[page]'"
         ) from error
+    _check_address(options.host, options.port)
     if options.host in ("127.0.0.1", "localhost", "::1"):
         note(f"serving http://127.0.0.1:{options.port}/ on this machine only; Ctrl-C ends it")
     else:
@@ -44,3 +46,19 @@ def run(options: argparse.Namespace) -> int:
         )
     serve(options.plant, port=options.port, show=not options.no_browser, host=options.host)
     return OK
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be served on, before anything else is done."""
+    if not 0 <= port <= 65535:
+        raise InvalidInputError(f"--port {port}: a port is a number from 0 to 65535")
+    try:
+        kind, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][::4]
+        with socket.socket(kind, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(place)
+    except (OSError, UnicodeError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise InvalidInputError(
+            f"cannot serve on --host {host!r}, --port {port}: {reason}"
+        ) from problem

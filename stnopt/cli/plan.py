@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stnopt.cli.answer import state
+from stnopt.cli.arguments import read_path
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.messages import note, shows_progress
 from stnopt.errors import InvalidInputError
@@ -27,9 +28,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         "plan", help="the best plan over many periods and sites, with a schedule for each"
     )
     command.add_argument("problem", help="planning file (.yaml, .yml or .json)")
-    command.add_argument("--demand", type=Path, help="table (CSV or Excel) instead of the file's")
     command.add_argument(
-        "--verify", type=Path, metavar="TABLE", help="check this plan or production table instead"
+        "--demand", type=read_path, help="table (CSV or Excel) instead of the file's"
+    )
+    command.add_argument(
+        "--verify",
+        type=read_path,
+        metavar="TABLE",
+        help="check this plan or production table instead",
     )
     command.add_argument(
         "--region",
@@ -47,8 +53,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--period-limit", type=float, default=60.0, help="seconds per question put to a plant"
     )
     command.add_argument("--jobs", "--n-jobs", type=int, default=1, help="workers for proofs")
-    command.add_argument("--store", type=Path, help="file that keeps schedules and proofs")
-    command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.add_argument("--store", type=read_path, help="file that keeps schedules and proofs")
+    command.add_argument("--out", type=read_path, help="folder for tables (CSV) and figures (PNG)")
     command.add_argument("--excel", action="store_true", help="also one Excel file of all tables")
     command.add_argument("--gantt", action="store_true", help="also a Gantt chart per period")
     command.set_defaults(run=run)
@@ -150,7 +156,10 @@ def _verify(problem: PlanningProblem, options: argparse.Namespace) -> int:
 
     plan = read_plan(options.verify)
     if not plan.shipments:
-        plan = complete_plan(plan, problem)
+        try:
+            plan = complete_plan(plan, problem)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{options.verify}: {error}") from error
     found = verify_plan(plan, problem, time_limit=options.period_limit, store=options.store)
     state(options, verified=found.verified, cost=found.cost, plan=json.loads(plan.to_json()))
     _print_plan(plan, found, problem)

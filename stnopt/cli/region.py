@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from stnopt.cli.answer import state
@@ -13,6 +12,7 @@ from stnopt.cli.arguments import (
     add_events,
     is_file,
     read_numbers,
+    read_path,
     read_plant,
     read_together,
 )
@@ -27,6 +27,7 @@ from stnopt.plant.read import read_problem
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
 
@@ -53,12 +54,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--bounds", nargs="+", metavar="STATE=LOW:HIGH", help="of the samples")
     command.add_argument("--method", choices=("sobol", "uniform", "grid"), default="sobol")
-    command.add_argument("--targets", type=Path, help="label the targets of a CSV instead")
+    command.add_argument("--targets", type=read_path, help="label the targets of a CSV instead")
     command.add_argument("--sense", choices=get_args(Sense), default="at_least")
     command.add_argument("--require", help="rule for labels, such as 'profit >= 200'")
     command.add_argument("--time-limit", type=float, help="seconds per solve of a label")
     command.add_argument("--jobs", "--n-jobs", type=int, default=1, help="workers for labels")
-    command.add_argument("--out", type=Path, required=True, help="folder to write to")
+    command.add_argument("--out", type=read_path, required=True, help="folder to write to")
     command.set_defaults(run=run)
 
 

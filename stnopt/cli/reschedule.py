@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.cli.answer import facts_of_search, state
-from stnopt.cli.arguments import PLANT_HELP, read_plant, read_together
+from stnopt.cli.arguments import PLANT_HELP, not_empty, read_path, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.messages import note
@@ -16,6 +15,7 @@ from stnopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("plant", help=PLANT_HELP)
     command.add_argument(
         "schedule",
-        type=Path,
+        type=read_path,
         help="the old one: schedule.json or schedule.csv, as `stnopt schedule --out` writes them",
     )
     command.add_argument(
@@ -63,7 +63,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="id=...,state=...,amount=...,due=...",
         help="one more order",
     )
-    command.add_argument("--changes", help="file with the section `changes:`")
+    command.add_argument("--changes", type=not_empty, help="file with the section `changes:`")
     command.add_argument(
         "--keep-until", help="batches that start before stay, where they can; default: none"
     )
@@ -74,7 +74,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="for each announced batch that is moved, in the objective's unit",
     )
     command.add_argument("--time-limit", type=float, default=60.0, help="seconds")
-    command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.add_argument("--out", type=read_path, help="folder for tables (CSV) and figures (PNG)")
     command.add_argument(
         "--excel", action="store_true", help="also shift.xlsx: a shift sheet to print"
     )

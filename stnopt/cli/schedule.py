@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stnopt.cli.answer import content_of, facts_of_search, state
-from stnopt.cli.arguments import PLANT_HELP, add_events, read_plant, read_together
+from stnopt.cli.arguments import PLANT_HELP, add_events, read_path, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
 from stnopt.cli.messages import note, shows_progress, warn
@@ -43,7 +42,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--start",
         help="clock time at which the schedule starts, such as 06:00; default: the problem's",
     )
-    command.add_argument("--out", type=Path, help="folder for tables (CSV) and figures (PNG)")
+    command.add_argument("--out", type=read_path, help="folder for tables (CSV) and figures (PNG)")
     command.add_argument(
         "--excel", action="store_true", help="also shift.xlsx: a shift sheet to print"
     )

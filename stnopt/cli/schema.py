@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stnopt.cli.arguments import read_path
 from stnopt.cli.exit_codes import OK
 from stnopt.files import check_file, write_text
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     command = commands.add_parser("schema", help="the plant file's JSON Schema, for editors")
-    command.add_argument("-o", "--out", type=Path, help="write it there instead of printing it")
+    command.add_argument(
+        "-o", "--out", type=read_path, help="write it there instead of printing it"
+    )
     command.set_defaults(run=run)
 
 

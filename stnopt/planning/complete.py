@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -39,6 +40,8 @@ def read_production(source: Path | str | pd.DataFrame) -> Plan:
     """
     check_arguments(source=(source, pd.DataFrame if isinstance(source, pd.DataFrame) else PATH))
     name, rows = read_rows(source, required=_COLUMNS, name="production")
+    if not rows:
+        raise InvalidInputError("there is no row below the header", source=name)
     problems: list[str] = []
     amounts: dict[tuple[str, str, str], float] = {}
     for where, row in rows:
@@ -48,8 +51,9 @@ def read_production(source: Path | str | pd.DataFrame) -> Plan:
         except ValueError:
             problems.append(f"{where}: amount must be a number, got {row['amount']!r}")
             continue
-        if amount < 0 or key in amounts:
-            what = f"amount must be at least 0, got {amount:g}" if amount < 0 else "given twice"
+        if not 0 <= amount < math.inf or key in amounts:
+            what = "given twice" if key in amounts else "amount must be finite and at least 0"
+            what += "" if key in amounts else f", got {amount:g}"
             problems.append(f"{where}: {' '.join(key)}: {what}")
         amounts[key] = amount
     if problems:

@@ -198,7 +198,8 @@ def _read_demand(
         try:
             return read_demand(folder / given if isinstance(given, str) else given, periods)
         except InvalidInputError as error:
-            problems += error.problems
+            of = f"{error.source}: " if error.source else ""
+            problems += [of + problem for problem in error.problems]
             return ()
     rows = []
     for count, row in enumerate(given, 1):

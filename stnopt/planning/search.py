@@ -196,21 +196,25 @@ class PlanSearcher:
 
         Where its schedules are dearer than what is proven, another plan is made in which they cost
         what they do: what costs less elsewhere is found before anything has to be proven.
+
+        Returns
+        -------
+        Verification or None
+            Of the first plan, whose cost the model knows least of.
         """
-        best: Verification | None = None
+        first: Verification | None = None
         seen: dict[str, list[CostCut]] = {}
         for _ in range(_STEERED):
             plan, _ = self._solve(self._for_all(self._inner_limit), seen=seen)
             if plan is None:
                 break
             verified = self._verify(plan)
-            if best is None or (verified.cost or math.inf) < (best.cost or math.inf):
-                best = verified
+            first = first or verified
             if self.gap <= self.relative_gap or self.remaining() <= 0 or self._are_all_made():
                 break
             if not self.costs.see(self._made(verified), seen):
                 break
-        return best
+        return first
 
     def _for_all(
         self, limit_of: Callable[[PeriodQuestion], ProductionLimit]

@@ -307,7 +307,10 @@ class Task:
         object.__setattr__(self, side, ReadOnlyMapping(shares))
         if len(problems) > n_before:
             return
-        total = math.fsum(shares.values())
+        try:
+            total = math.fsum(shares.values())
+        except OverflowError:
+            total = math.inf
         if not shares:
             problems.append(f"{owner}: {side} is empty; name at least one state and its fraction")
         elif abs(total - 1.0) > FRACTION_TOLERANCE + math.ulp(1.0):  # 3 * 0.333333 is within

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import count
 
@@ -55,6 +56,7 @@ def test_one_long_step_does_not_go_silent_either(monkeypatch, capsys):
         printed = ""
         while "working" not in printed:  # by the thread beside: nothing is said here
             printed += capsys.readouterr().err
+            time.sleep(0.01)  # else this loop keeps the thread beside from its turn
 
 
 def test_a_search_without_a_limit_says_what_it_does(monkeypatch, capsys):

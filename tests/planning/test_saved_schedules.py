@@ -41,10 +41,16 @@ def wrong_with(batches: pd.DataFrame, made: pd.DataFrame) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
+def search() -> stnopt.PlanSearch:
+    return stnopt.find_plan(one_reactor.problem(*AMOUNTS))
+
+
+@pytest.fixture(scope="module")
+def saved(
+    search: stnopt.PlanSearch, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     folder: Path = tmp_path_factory.mktemp("plan")
     problem = one_reactor.problem(*AMOUNTS)
-    search = stnopt.find_plan(problem)
     tables = plan_tables(search.plan, search.verification, problem)
     for name in ("schedules", "balance"):
         tables[name].to_csv(folder / f"{name}.csv", index=False)
@@ -69,9 +75,8 @@ def test_spoilt_ones_are(saved: tuple[pd.DataFrame, pd.DataFrame], spoil: object
     assert any(found in problem for problem in wrong_with(spoil(batches), made))
 
 
-def test_the_library_rejects_a_spoilt_schedule_too():
+def test_the_library_rejects_a_spoilt_schedule_too(search: stnopt.PlanSearch):
     problem = one_reactor.problem(*AMOUNTS)
-    search = stnopt.find_plan(problem)
     network = problem.facilities["main"].network
     schedule = search.verification.checks[0].schedule
     batch = schedule.batches[0]

@@ -50,11 +50,12 @@ def test_own_columns_and_a_test_channel_are_hyperparameters(data, tmp_path):
     own = data.rename(columns={"Fao": "feed", "Yc": "quality"})[["feed", "m", "quality"]]
     own.loc[own.index[::50], "m"] = None
     lay_out(tmp_path, own.iloc[::20], channel="test")
-    names = {"features": "feed,m", "target": "quality", "model": "ridge"}
+    names = {"features": "feed,m", "target": "quality", "model": "ridge", "limits": "0,1"}
     lay_out(tmp_path, own.iloc[1::20], channel="training", **names)
     assert container.main(["train"], root=tmp_path) == 0, (tmp_path / "output/failure").read_text()
     model = load_yield_model(tmp_path / "model" / "model.zip")
     assert (model.features, model.target, model.report.n_rows) == (("feed", "m"), "quality", 500)
+    assert model.limits == (0.0, 1.0)
 
 
 def test_serving_without_a_model_says_so(tmp_path, capsys):

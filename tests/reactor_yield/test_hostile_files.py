@@ -60,3 +60,40 @@ def test_every_command_ends_in_a_sentence(name, folder, capsys):
         elif name in ("column of text", "column of dates", "endless", "gaps", "other columns"):
             silent = command in ("alarm hot-spot",)  # it does not read the column
             assert code != 0 or silent or "could not" in said.out, where
+
+
+#: What the other tables of a command cannot be.
+UNUSABLE = ("column of text", "column of dates", "endless", "gaps", "no header", "other columns")
+OWN = ["--features", "Fao,Fbo,m", "--target", "Yc", "--time", "minute"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["train", "good.csv", "x.zip", "--model", "ridge", "--test", "f.csv"],
+        ["alarm", "yield", "m.zip", "good.csv", "--top", "0", "--baseline", "f.csv"],
+        ["check", "good.csv", "--columns", "f.csv"],
+        ["check", "f.csv", *OWN],
+        ["train", "f.csv", "x.zip", "--model", "ridge", *OWN],
+    ],
+    ids=["test", "baseline", "columns", "check", "own"],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_other_tables_are_refused_by_name(line, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    files = FILES
+    if "--columns" in line:
+        columns = pd.DataFrame({"name": ["Fao", "Fbo"], "low": [0.1, 0.1], "high": [50.5, 50.5]})
+        files = hostile_files(columns, first="name", second="low", number="high")
+    for name in (*(n for n, (_, readable) in files.items() if not readable), *UNUSABLE):
+        (folder / "f.csv").write_bytes(files[name][0])
+        code = main(line)
+        said = capsys.readouterr()
+        if name in UNUSABLE and "Yc" in line:  # constant text is a category that teaches nothing
+            found = "m" in said.out and ("in all rows" in said.out or "missing" in said.out)
+            assert (code, name) == (2, name) or code == 3 or found, (name, said)
+        elif "--columns" in line and name in ("endless", "other columns"):
+            assert code in (0, 3), (name, said)  # no upper limit; the names are these
+        else:
+            assert code == 2, (name, said)
+            assert "f.csv" in said.err, (name, said)

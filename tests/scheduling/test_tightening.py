@@ -57,13 +57,13 @@ def rows_there(model):
 @pytest.mark.parametrize(
     ("example", "horizon", "n_events", "max_span", "kind", "targets"),
     [
-        ("ex2_exact_thirds", 8, 5, 0, "profit", {}),
+        pytest.param("ex2_exact_thirds", 8, 5, 0, "profit", {}, marks=pytest.mark.long),
         ("ex2", 8, 4, 1, "production", {}),
         ("ex1", 12, 5, 0, "profit", {}),
         ("kondili1993", 10, 5, 1, "profit", {}),
         ("mg2003_appendix_a", 6, 5, 0, "profit", {}),
         ("storage_trap", 7, 4, 0, "profit", {}),
-        ("ex2", 20, 5, 0, "makespan", {"S8": 60, "S9": 60}),
+        pytest.param("ex2", 20, 5, 0, "makespan", {"S8": 60, "S9": 60}, marks=pytest.mark.long),
         ("chu2013", 900, 6, 0, "cost", {"P1": 40, "P4": 40}),
     ],
 )
