@@ -253,7 +253,7 @@ def bench_fit(n_repeats: int = 200) -> None:
     print(f"\n## Kinetics: {inside} of {n_repeats} regions at 95 % hold the true four constants")
 
 
-def bench_rows(n_rows: int = 200_000) -> None:
+def bench_rows(n_rows: int = 1_000_000) -> None:
     """Write many rows and watch the memory; CPU seconds per 10,000."""
     print("\n## Many rows")
     with tempfile.TemporaryDirectory() as folder:

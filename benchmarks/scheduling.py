@@ -10,6 +10,7 @@ import argparse
 import statistics
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import pyomo.environ as pyo
 from textbook_model import NotExpressibleError, build_textbook_model
 
 import stnopt as so
+from stnopt.solvers.handle import find_handles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,9 +191,14 @@ def relaxation_bound(case: Case, model: str) -> float | None:
         milp = build(case, model)
     except NotExpressibleError:
         return None
-    milp.refine = None  # a fractional solution is no schedule
     pyo.TransformationFactory("core.relax_integer_vars").apply_to(milp)
-    return so.solve(milp).objective
+    # Not by `so.solve`, which would add storage rows for what is no schedule.
+    with ExitStack() as stack:
+        for _, handle in find_handles(milp):
+            stack.enter_context(handle.tightened())
+        pyo.SolverFactory("appsi_highs").solve(milp)
+    (objective,) = milp.component_data_objects(pyo.Objective, active=True)
+    return float(pyo.value(objective))
 
 
 def main(*, repeats: int = REPEATS, limit: float = TIME_LIMIT, only: str = "") -> str:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from stnopt.planning.plan import Plan as Plan
     from stnopt.planning.plan import PlanSearch as PlanSearch
     from stnopt.planning.plan import Verification as Verification
+    from stnopt.planning.plan_table import read_plan as read_plan
     from stnopt.planning.problem import Demand as Demand
     from stnopt.planning.problem import Lane as Lane
     from stnopt.planning.problem import PlanningProblem as PlanningProblem
@@ -231,6 +232,7 @@ _MODULES = {
     "build_planning_model": "stnopt.planning.model",
     "extract_plan": "stnopt.planning.model",
     "complete_plan": "stnopt.planning.complete",
+    "read_plan": "stnopt.planning.plan_table",
     "read_production": "stnopt.planning.complete",
     "explain_plan": "stnopt.planning.why_not",
     "find_plan": "stnopt.planning.find_plan",

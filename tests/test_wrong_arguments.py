@@ -267,6 +267,8 @@ SPECIAL = {
     "Lane": {"source": "main", "to": "market"},
     "Plan": {"production": PLAN.production, "shipments": {}, "lost": {}},
     "Plan.from_json": {"self": so.Plan, "text": PLAN.to_json()},
+    "Plan.to_csv": {"self": PLAN, "path": Path("plan.csv")},
+    "Plan.to_excel": {"self": PLAN, "path": Path("plan.xlsx")},
     "Plan.to_frame": {"self": PLAN},
     "Plan.to_json": {"self": PLAN},
     "PlanningProblem": {
@@ -299,6 +301,7 @@ SPECIAL = {
     "plot_utility": {"network": STEAMED, "start": None},
     "problem_after": {"problem": TWO_PERIODS, "plan": PLAN, "period": "1"},
     "read_planning_problem": {"source": PLANNING_FILE, "demand": None},
+    "read_plan": {"source": PRODUCTION},
     "read_production": {"source": PRODUCTION},
     "read_schedule": {"source": json.loads(SCHEDULE.to_json())},
     "trace_regions": {"problem": PLANNING},
@@ -339,6 +342,8 @@ LEGAL: dict[str, dict[str, dict[str, str]]] = {
     "Lane": {"capacity": {"inf": "no limit"}, "lead": {"10**400": "it never arrives"}},
     "Network.to_yaml": {"path": FILE_NAME},
     "Plan": {"production": {"{}": "nothing is made"}},
+    "Plan.to_csv": {"path": FILE_NAME},
+    "Plan.to_excel": {"path": FILE_NAME},
     "Plan.to_json": {"path": FILE_NAME},
     "Scenario": {"demand": {"[]": "nobody wants anything", "()": "nobody wants anything"}},
     "Schedule": {
@@ -394,6 +399,7 @@ NAMED: dict[str, dict[str, str]] = {
     "plot_gantt": {"start": "clock time"},
     "plot_stock": {"start": "clock time"},
     "plot_utility": {"start": "clock time"},
+    "read_plan": {"source": "plan|problems in a|cannot be read"},
     "read_production": {"source": "production|problems in a|cannot be read"},
     # What is wrong in a mapping is named by its own keys.
     "read_network": {"source": "key"},

@@ -125,7 +125,7 @@ def learn_local_errors(
     Parameters
     ----------
     error, error_bar : (n,) arrays
-        Of each training row when it was left out.
+        Of each training row when it was left out; NaN where it was not tested.
     neighbourhood
         Of the training rows.
     rows : (r,) int array
@@ -133,10 +133,12 @@ def learn_local_errors(
     blocks
         Which training rows belong together.
     """
+    tested = np.isfinite(error[rows])
+    rows = rows[tested]
     scores = np.abs(error[rows]) / error_bar[rows]
     smallest = 1e-3 * float(np.quantile(scores, _SPREAD)) or 1e-12
     scores = np.maximum(scores, smallest)
-    places = _place(neighbourhood.points, neighbourhood.distances)
+    places = _place(neighbourhood.points[tested], neighbourhood.distances[tested])
     here = blocks.take(rows)
     independent = here.n_independent(len(rows))
     if independent < _FEWEST_FOR_LOCAL:

@@ -33,7 +33,7 @@ class ErrorSplit:
     independent
         Of what each batch has for itself: noise.
     errors : (r,) array
-        On left-out rows, those of the model's neighbourhood.
+        On left-out rows: without blocks, those of the model's neighbourhood.
     by_blocks
         Whether groups or stretches of time told the two apart. Otherwise the shared part is that of
         batches at equal conditions, and at conditions that differ they share less.

@@ -33,7 +33,7 @@ from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.yield_model.conformal import learn_local_errors
 from reactor_yield.yield_model.encoding import learn_encoding
 from reactor_yield.yield_model.error_split import split_errors
-from reactor_yield.yield_model.folds import Blocks, make_folds, read_blocks
+from reactor_yield.yield_model.folds import Blocks, keep_seen_levels, make_folds, read_blocks
 from reactor_yield.yield_model.gaussian_process import GaussianProcess, fit_gaussian_process
 from reactor_yield.yield_model.model import YieldModel
 from reactor_yield.yield_model.neighbourhood import learn_neighbourhood
@@ -92,12 +92,20 @@ class _Training:
                 kernel=kernel if isinstance(kernel, GaussianProcess) else None,
             )
         if kind == "ridge":
-            blocks = self.blocks if rows is None else self.blocks.take(rows)
-            folds = make_folds(len(inputs), blocks, _CALIBRATION_FOLDS, seed=self.seed)
+            folds = self.folds(_CALIBRATION_FOLDS, rows)
             return fit_ridge(inputs, outputs, folds=folds, continuous=self.continuous)
         if kind == "forest":
             return fit_forest(inputs, outputs, seed=self.seed, n_trees=self.n_trees)
         return fit_boosting(inputs, outputs, seed=self.seed)
+
+    def folds(self, n_folds: int, rows: Indices | None = None) -> list[tuple[Indices, Indices]]:
+        """Split all or some of the rows; those in blocks are tested where levels are known."""
+        inputs = self.inputs if rows is None else self.inputs[rows]
+        blocks = self.blocks if rows is None else self.blocks.take(rows)
+        folds = make_folds(len(inputs), blocks, n_folds, seed=self.seed)
+        if blocks.group is None and blocks.order is None:
+            return folds
+        return keep_seen_levels(folds, inputs, self.continuous)
 
 
 #: What fits each argument of `fit_yield_model`.
@@ -204,8 +212,7 @@ def fit_yield_model(
             scores[candidate] = _cross_validate(training, candidate)
             steps.update()
         kind = min(scores, key=lambda name: float(np.mean(scores[name]))) if scores else model
-        folds = make_folds(len(outputs), blocks, _CALIBRATION_FOLDS, seed=seed)
-        predictor, error, error_bar = _fit_and_leave_out(training, kind, folds)
+        predictor, error, error_bar = _fit_and_leave_out(training, kind)
         neighbourhood, points = learn_neighbourhood(
             training.inputs,
             continuous=encoding.continuous,
@@ -215,7 +222,10 @@ def fit_yield_model(
         local_errors = learn_local_errors(
             error, error_bar, neighbourhood=neighbourhood, rows=points, blocks=blocks
         )
-        error_split = split_errors(error[points], neighbourhood.points, blocks.take(points))
+        tested = np.isfinite(error[points])
+        error_split = split_errors(
+            error[points[tested]], neighbourhood.points[tested], blocks.take(points[tested])
+        )
         steps.update()
     return YieldModel(
         features=tuple(features),
@@ -227,7 +237,7 @@ def fit_yield_model(
             n_rows=len(outputs),
             seed=seed,
             cross_validation=scores,
-            calibration_error=float(np.abs(error).mean()),
+            calibration_error=float(np.nanmean(np.abs(error))),
             versions=_versions(),
             n_without_target=len(data) - len(outputs),
             n_blocks=0 if blocks.group is None else int(blocks.group.max()) + 1,
@@ -290,24 +300,24 @@ def _read_target(
 def _cross_validate(training: _Training, kind: str) -> tuple[float, ...]:
     """Mean absolute error on each of three left-out folds."""
     errors = []
-    folds = make_folds(len(training.outputs), training.blocks, _SELECTION_FOLDS, seed=training.seed)
-    for train, test in folds:
+    for train, test in training.folds(_SELECTION_FOLDS):
         predicted, _ = training.fit(kind, train).predict(training.inputs[test])
         errors.append(float(np.abs(predicted - training.outputs[test]).mean()))
     return tuple(errors)
 
 
-def _fit_and_leave_out(
-    training: _Training, kind: str, folds: Sequence[tuple[Indices, Indices]]
-) -> tuple[Predictor, Array, Array]:
-    """Predictor, and each training row's error and error bar when it was left out of the fit."""
+def _fit_and_leave_out(training: _Training, kind: str) -> tuple[Predictor, Array, Array]:
+    """Predictor, and each training row's error and error bar when it was left out of the fit.
+
+    NaN where it was not tested (see `keep_seen_levels`).
+    """
     predictor = training.fit(kind)
     independent = training.blocks.group is None and training.blocks.order is None
     if isinstance(predictor, TreesPredictor) and kind == "forest" and independent:
         error = predictor.estimator.oob_prediction_ - training.outputs
         return predictor, error, np.ones(len(error))
-    error, error_bar = np.empty((2, len(training.outputs)))
-    for train, test in folds:
+    error, error_bar = np.full((2, len(training.outputs)), np.nan)
+    for train, test in training.folds(_CALIBRATION_FOLDS):
         part = training.fit(kind, train, kernel=predictor)
         mean, error_bar[test] = part.predict(training.inputs[test])
         error[test] = mean - training.outputs[test]

@@ -121,6 +121,36 @@ def make_folds(
     return [(np.setdiff1d(everything, test), test) for test in tests if 0 < len(test) < n_rows]
 
 
+def keep_seen_levels(
+    folds: Sequence[tuple[Indices, Indices]],
+    inputs: NDArray[np.float64],
+    continuous: NDArray[np.bool_],
+) -> list[tuple[Indices, Indices]]:
+    """Leave out of the test rows those with a level of which the training rows hold none.
+
+    Their errors are those of a guess: they say nothing about rows whose levels are known, and
+    would choose a model, and widths, for guessing. Rows with unknown levels are out of range. Where
+    half of the rows or more have such levels new ones are the rule, and all rows are tested.
+
+    Parameters
+    ----------
+    folds
+        From `make_folds`.
+    inputs : (n, q) array
+    continuous : (q,) bool array
+        Which inputs are not 0 or 1.
+    """
+    flags = inputs[:, ~continuous]
+    kept = []
+    for train, test in folds:
+        low, high = flags[train].min(axis=0), flags[train].max(axis=0)
+        seen = ((flags[test] >= low) & (flags[test] <= high)).all(axis=1)
+        if seen.any():
+            kept.append((train, test[seen]))
+    n_kept, n_rows = (sum(len(test) for _, test in some) for some in (kept, folds))
+    return kept if 2 * n_kept > n_rows else list(folds)
+
+
 def _spread_groups(group: Indices, n_folds: int, seed: int) -> Indices:
     """Fold of each row: whole groups in random order, each to the fold with the fewest rows."""
     sizes = np.bincount(group)

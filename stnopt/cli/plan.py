@@ -32,7 +32,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--demand", type=read_path, help="table (CSV or Excel) instead of the file's"
     )
     command.add_argument(
-        "--verify", type=read_path, metavar="TABLE", help="check this production table instead"
+        "--verify",
+        type=read_path,
+        metavar="TABLE",
+        help="check this plan or production table instead",
     )
     command.add_argument(
         "--region",
@@ -147,10 +150,13 @@ def _print_proof(search: PlanSearch) -> None:
 
 
 def _verify(problem: PlanningProblem, options: argparse.Namespace) -> int:
-    from stnopt.planning.complete import complete_plan, read_production
+    from stnopt.planning.complete import complete_plan
+    from stnopt.planning.plan_table import read_plan
     from stnopt.planning.verify import verify_plan
 
-    plan = complete_plan(read_production(options.verify), problem)
+    plan = read_plan(options.verify)
+    if not plan.shipments:
+        plan = complete_plan(plan, problem)
     found = verify_plan(plan, problem, time_limit=options.period_limit, store=options.store)
     state(options, verified=found.verified, cost=found.cost, plan=json.loads(plan.to_json()))
     _print_plan(plan, found, problem)
@@ -186,17 +192,21 @@ def _write(
 ) -> None:
     if options.out is None:
         return
+    import pandas as pd
+
     from stnopt import plot
     from stnopt.cli.output import figure, table, write_files
+    from stnopt.planning.plan_table import COLUMNS, plan_rows
     from stnopt.planning.report import plan_tables
 
     tables = plan_tables(plan, verification, problem)
     files: dict[str, Callable[[Path], Any]] = {
         f"{name}.csv": table(frame) for name, frame in tables.items()
     }
-    files["plan.json"] = plan.to_json
+    files |= {"plan.json": plan.to_json, "plan.csv": plan.to_csv}
     if options.excel:
-        files["plan.xlsx"] = _excel(tables)
+        whole = pd.DataFrame(plan_rows(plan), columns=list(COLUMNS))
+        files["plan.xlsx"] = _excel({"plan": whole, **tables})
     for facility in problem.facilities:
         for product in problem.products:
             files[f"plan_{facility}_{product}.png"] = figure(

@@ -9,7 +9,7 @@ import numpy as np
 from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.planning.knowledge import Knowledge
 from stnopt.planning.pieces import region_pieces
-from stnopt.planning.prove import limit_by_sums, most_by_sums
+from stnopt.planning.prove import limits_by_sums, most_by_sums
 from stnopt.planning.region_match import projected_limits
 from stnopt.scheduling.replay import find_violations
 
@@ -37,10 +37,7 @@ class KnowledgeBook:
             upper = most_by_sums(question)
             knowledge = Knowledge(question=question, upper=upper)
             if np.all(np.isfinite(upper)) and np.all(upper > 0):
-                axes = list(np.eye(len(upper)))
-                weights = [*axes, 1 / upper] if len(upper) > 1 else axes
-                limits = [limit_by_sums(question, list(w / w.sum())) for w in weights]
-                knowledge.limits += [limit for limit in limits if limit is not None]
+                knowledge.limits += limits_by_sums(question, upper)
             self._known[question.key] = knowledge
             self.store.load(knowledge)
         return self._known[question.key]

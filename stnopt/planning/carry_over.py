@@ -23,7 +23,7 @@ from stnopt.planning.model import extract_plan
 from stnopt.planning.plan import PeriodCheck, Plan, PlanSearch, Verification
 from stnopt.planning.plan_sums import other_costs, sum_problems
 from stnopt.planning.production_limits import WithinLimits, add_sums
-from stnopt.planning.prove import limit_by_sums, most_by_sums, prove_limit
+from stnopt.planning.prove import limits_by_sums, most_by_sums, prove_limit
 from stnopt.planning.question import PeriodQuestion, cost_of, period_questions
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.search.find_schedule import find_schedule
@@ -94,26 +94,22 @@ class CarriedSearch:
             self.limits[name], self.upper[name] = [], []
             for question in questions:
                 upper = most_by_sums(question)
-                axes = list(np.eye(len(upper)))
-                weights = [*axes, 1 / upper] if len(upper) > 1 else axes
-                found = [limit_by_sums(question, list(w / w.sum())) for w in weights]
-                self.limits[name].append([limit for limit in found if limit is not None])
+                self.limits[name].append(limits_by_sums(question, upper))
                 self.upper[name].append(upper)
 
     def run(self) -> PlanSearch:
         """Bound, plan with what prefixes allow, and schedule as much of it as is found."""
-        self._prove_prefixes()
+        plan, verified, cost = self.base.plan, self.base.verification, self.base.cost
+        # sums may do: what prefixes make is proven only where they do not
         wished, bound = self._solve()
-        plan, verified = self.base.plan, self.base.verification
-        cost = self.base.cost
-        for share in _SHARES:
-            if wished is None or plan is None or self.remaining() <= 0:
+        if not self._is_closed(cost, bound):
+            self._prove_prefixes()
+            wished, bound = self._solve()
+        # what no plan can do without carrying over may be possible with it
+        for share in _SHARES if plan is not None else _SHARES[:1]:
+            if wished is None or self.remaining() <= 0:
                 break
-            if (
-                cost is not None
-                and bound is not None
-                and cost - bound <= self.relative_gap * abs(cost)
-            ):
+            if self._is_closed(cost, bound):
                 break
             found = self._try(wished, share)
             if found is not None and found[1].cost is not None:
@@ -121,10 +117,8 @@ class CarriedSearch:
                     plan, verified = found
                     cost = verified.cost
                 break
-        closed = (
-            cost is not None and bound is not None and cost - bound <= self.relative_gap * abs(cost)
-        )
         late = self.remaining() <= 0
+        closed = self._is_closed(cost, bound)
         return replace(
             self.base,
             plan=plan,
@@ -136,6 +130,12 @@ class CarriedSearch:
             n_scheduled=self.base.n_scheduled + self.n_scheduled,
             stopped="gap closed" if closed else "time limit" if late else "no further gain",
         )
+
+    def _is_closed(self, cost: float | None, bound: float | None) -> bool:
+        """Whether the gap that is wanted is reached."""
+        if cost is None or bound is None:
+            return False
+        return cost - bound <= self.relative_gap * abs(cost)
 
     def _prove_prefixes(self) -> None:
         """Bound what the first periods make in one, beside what sums say of it."""
@@ -190,13 +190,11 @@ class CarriedSearch:
 
     def _try(self, wished: Plan, share: float) -> tuple[Plan, Verification] | None:
         """Schedule a mean of the plan without carrying over and the one that is wished for."""
-        assert self.base.plan is not None
         self.rounds += 1
-        keys = {**wished.production, **self.base.plan.production}
+        apart = {} if self.base.plan is None else self.base.plan.production
         production = {
-            key: share * wished.production.get(key, 0.0)
-            + (1 - share) * self.base.plan.production.get(key, 0.0)
-            for key in keys
+            key: share * wished.production.get(key, 0.0) + (1 - share) * apart.get(key, 0.0)
+            for key in {**wished.production, **apart}
         }
         try:
             plan = complete_plan(Plan(production=production), self.problem)

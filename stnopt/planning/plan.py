@@ -99,6 +99,34 @@ class Plan:
             write_text(path, text + "\n")
         return text
 
+    def to_csv(self, path: Path | str) -> None:
+        """Write one row per amount, exact to the last bit; `read_plan` reads it back.
+
+        Columns are ``part`` (production, shipments or lost), ``facility``, ``to``, ``period``,
+        ``product`` and ``amount``.
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be written.
+        """
+        from stnopt.planning.plan_table import plan_to_csv
+
+        write_text(path, plan_to_csv(self))
+
+    def to_excel(self, path: Path | str) -> None:
+        """Write the same table as the sheet ``plan`` of a workbook (extra `excel`).
+
+        Raises
+        ------
+        InvalidInputError
+            If it cannot be written, or openpyxl is not installed.
+        """
+        from stnopt.planning.plan_table import COLUMNS, plan_rows
+        from stnopt.workbook import write_workbook
+
+        write_workbook(path, {"plan": (COLUMNS, plan_rows(self))})
+
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """Read what `to_json` wrote; nothing in it is executed.

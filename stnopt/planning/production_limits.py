@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyomo.environ as pyo
 from stnopt.embedding.constraint import add_region_constraint
 from stnopt.planning.pieces import outer_pieces
 from stnopt.plant.problem import Problem
-from stnopt.scheduling.search.capacity_bound import build_period_sums
+from stnopt.scheduling.search.period_sums import build_period_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from stnopt.feasibility.region import Region
     from stnopt.planning.pieces import Piece
     from stnopt.planning.question import PeriodQuestion
+    from stnopt.scheduling.search.period_sums import PeriodSums
 
 
 class ProductionLimit(Protocol):
@@ -146,9 +148,7 @@ def add_sums(block: Any, question: PeriodQuestion, make: Mapping[str, Any]) -> A
     product at the end is at least its production.
     """
     network = question.network
-    sums = build_period_sums(
-        network, Problem(objective="cost", horizon=question.horizon), n_periods=1
-    )
+    sums = _sums_of(question)
     program = sums.program
     n = len(program.cost)
     bounds = [
@@ -185,6 +185,13 @@ def add_sums(block: Any, question: PeriodQuestion, make: Mapping[str, Any]) -> A
     # the program maximises minus the cost
     costs = [(i, float(c)) for i, c in enumerate(program.cost) if c]
     return -float(program.offset) - sum(c * block.amount[i] for i, c in costs)
+
+
+@lru_cache(maxsize=64)
+def _sums_of(question: PeriodQuestion) -> PeriodSums:
+    """Build the sums once for all periods and models that ask the same."""
+    asked = Problem(objective="cost", horizon=question.horizon)
+    return build_period_sums(question.network, asked, n_periods=1)
 
 
 def _finite(value: float) -> float | None:

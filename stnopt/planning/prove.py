@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.question import valued
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
-from stnopt.scheduling.search.capacity_bound import bound_by_periods
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.solvers.result import Status
@@ -70,8 +71,28 @@ def most_by_sums(question: PeriodQuestion) -> NDArray[np.float64]:
     return np.array(upper)
 
 
-def limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit | None:
-    """Bound a weighted production by sums, in milliseconds."""
+def limits_by_sums(question: PeriodQuestion, upper: NDArray[np.float64]) -> list[Limit]:
+    """Bound every product, and all of them by what they are of their most, by sums.
+
+    Parameters
+    ----------
+    question : PeriodQuestion
+    upper : (p,) array
+        Of `most_by_sums`.
+    """
+    p = len(upper)
+    limits = [
+        Limit(lower=(0.0,) * p, weights=tuple(map(float, axis)), bound=float(most))
+        for axis, most in zip(np.eye(p), upper, strict=True)
+        if math.isfinite(most)
+    ]
+    if p > 1 and len(limits) == p and np.all(upper > 0):
+        together = _limit_by_sums(question, list(1 / upper / (1 / upper).sum()))
+        limits += [] if together is None else [together]
+    return limits
+
+
+def _limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit | None:
     problem = Problem(objective="profit", horizon=question.horizon)
     network = weigh_products(question.network, dict(zip(question.products, weights, strict=True)))
     if why_not_long_horizon(Question(network=network, problem=problem)) is not None:
@@ -81,6 +102,20 @@ def limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit |
         return None
     p = len(question.products)
     return Limit(lower=(0.0,) * p, weights=tuple(map(float, weights)), bound=float(bound))
+
+
+def cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
+    """Return what no schedule that makes at least some amounts costs less than, by sums; or 0."""
+    return _cost_by_sums(question, tuple(map(float, amounts)))
+
+
+@lru_cache(maxsize=1024)
+def _cost_by_sums(question: PeriodQuestion, amounts: tuple[float, ...]) -> float:
+    wanted = question.problem(amounts)
+    if why_not_long_horizon(Question(network=question.network, problem=wanted)) is not None:
+        return 0.0
+    least = bound_by_capacity(question.network, wanted)
+    return 0.0 if least is None or not math.isfinite(least) else least
 
 
 def prove_limit(

@@ -9,11 +9,10 @@ import numpy as np
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
 from stnopt.planning.fewer_batches import costs_in_steps, leave_out_batches
 from stnopt.planning.knowledge import Answer
+from stnopt.planning.prove import cost_by_sums
 from stnopt.planning.question import cost_of
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.improve import improve_schedule
-from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.solvers.result import Status
 
 if TYPE_CHECKING:
@@ -61,10 +60,9 @@ def schedule_period(
         return knowledge.answers[key], False
     wanted = question.problem(np.maximum(amounts - question.tolerance / 2, 0.0))
     network = question.network
-    least = None
-    if why_not_long_horizon(Question(network=network, problem=wanted)) is None:
-        least = bound_by_capacity(network, wanted)
-    least = max([least or 0.0, *(cut.at(amounts) for cut in knowledge.cuts_of(question))])
+    # half a tolerance less is asked for, and costs hardly less
+    sums = cost_by_sums(question, amounts)
+    least = max([sums, *(cut.at(amounts) for cut in knowledge.cuts_of(question))])
     best = _retime(knowledge, question, amounts, least)
     searched = False
     verdict: Verdict = "undecided"

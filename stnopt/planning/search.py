@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stnopt.feasibility.certified_region import CertifiedRegion
+from stnopt.planning.pieces import outer_pieces
 from stnopt.planning.plan import Plan, PlanSearch, Verification
 from stnopt.planning.production_limits import BelowPieces, WithinLimits
 from stnopt.planning.refine import Refiner
@@ -19,14 +20,18 @@ from stnopt.solvers.result import Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from stnopt.planning.asked_plan import AskedPlan
     from stnopt.planning.book import KnowledgeBook
+    from stnopt.planning.cost_cut import CostCut
     from stnopt.planning.plan import Stopped
     from stnopt.planning.production_limits import ProductionLimit
     from stnopt.planning.question import PeriodQuestion
     from stnopt.planning.region_match import PlanningForm, PlanningRegion
+    from stnopt.scheduling.schedule import Schedule
 
 #: Gap of a planning model, as a share of the gap that is wanted.
 _SHARE = 0.1
@@ -34,6 +39,8 @@ _SHARE = 0.1
 _MODEL_LIMIT = 60.0
 #: Rounds without a better bound or cost after which nothing more is to be gained.
 _PATIENCE = 3
+#: Plans that are made of what is known before anything more is asked.
+_STEERED = 6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +139,7 @@ class PlanSearcher:
                 return "gap closed"
             if self.remaining() <= 0:
                 return "time limit"
-            if self.max_rounds is not None and self.rounds >= self.max_rounds:
+            if self._are_all_made():
                 return "no further gain"
             asked = inner is not None and self._ask_costs(inner)
             asked |= outer is not None and self._ask(outer)
@@ -143,6 +150,10 @@ class PlanSearcher:
             if idle >= _PATIENCE or (not asked and before == (self.bound, self.cost)):
                 return "no further gain"
 
+    def _are_all_made(self) -> bool:
+        """Whether no more plans may be made."""
+        return self.max_rounds is not None and self.rounds >= self.max_rounds
+
     def _follow_learned(self) -> None:
         """Follow learned regions until one of their plans holds; what fails is cut off."""
         if all(isinstance(region, CertifiedRegion) for region in self.regions.values()):
@@ -151,10 +162,9 @@ class PlanSearcher:
             limits = {}
             for key, question in self.questions.items():
                 region = self.regions.get(key)
-                known = self.book.of(question)
                 rows: list[ProductionLimit] = [self._outer_limit(question, by_events=True)]
                 if isinstance(region, CertifiedRegion):
-                    rows = [BelowPieces(pieces=known.inner(), products=question.products)]
+                    rows = [self._inner_limit(question)]
                 elif region is not None:
                     rows += region_limits(region, question, self.form)
                 limits[key] = rows
@@ -175,25 +185,52 @@ class PlanSearcher:
 
     def _solve_outer(self) -> Plan | None:
         """Solve the model in which only what is proven is excluded: a bound for every plan."""
-        limits = {key: [self._outer_limit(q)] for key, q in self.questions.items()}
         self.report("bound")
-        plan, bound = self._solve(limits, proven=True)
+        plan, bound = self._solve(self._for_all(self._outer_limit), proven=True)
         if bound is not None and (self.bound is None or bound > self.bound):
             self.bound = bound
         return plan
 
     def _try_inner(self) -> Verification | None:
-        """Make the best plan of what is known to be feasible, and schedule it."""
-        limits: dict[tuple[str, str], list[ProductionLimit]] = {
-            key: [BelowPieces(pieces=self.book.of(question).inner(), products=question.products)]
-            for key, question in self.questions.items()
-        }
-        plan, _ = self._solve(limits)
-        return None if plan is None else self._verify(plan)
+        """Make the best plan of what is known to be feasible, and schedule it.
+
+        Where its schedules are dearer than what is proven, another plan is made in which they cost
+        what they do: what costs less elsewhere is found before anything has to be proven.
+        """
+        best: Verification | None = None
+        seen: dict[str, list[CostCut]] = {}
+        for _ in range(_STEERED):
+            plan, _ = self._solve(self._for_all(self._inner_limit), seen=seen)
+            if plan is None:
+                break
+            verified = self._verify(plan)
+            if best is None or (verified.cost or math.inf) < (best.cost or math.inf):
+                best = verified
+            if self.gap <= self.relative_gap or self.remaining() <= 0 or self._are_all_made():
+                break
+            if not self.costs.see(self._made(verified), seen):
+                break
+        return best
+
+    def _for_all(
+        self, limit_of: Callable[[PeriodQuestion], ProductionLimit]
+    ) -> dict[tuple[str, str], list[ProductionLimit]]:
+        """Return the limits of all periods, each made once for periods that ask the same."""
+        made = {question.key: [limit_of(question)] for question in self._distinct()}
+        return {key: made[question.key] for key, question in self.questions.items()}
+
+    def _distinct(self) -> Iterable[PeriodQuestion]:
+        return {question.key: question for question in self.questions.values()}.values()
+
+    def _inner_limit(self, question: PeriodQuestion) -> ProductionLimit:
+        return BelowPieces(pieces=self.book.of(question).inner(), products=question.products)
 
     def _outer_limit(self, question: PeriodQuestion, *, by_events: bool = False) -> ProductionLimit:
         known = self.book.of(question)
         limits = [*known.limits, *(known.event_limits if by_events else ())]
+        if len(question.products) <= 2:
+            pieces = outer_pieces(limits, known.upper)
+            return BelowPieces(pieces=pieces, products=question.products)
         return WithinLimits(limits=limits, upper=known.upper, products=question.products)
 
     def _solve(
@@ -201,12 +238,16 @@ class PlanSearcher:
         limits: Mapping[tuple[str, str], list[ProductionLimit]],
         *,
         proven: bool = False,
+        seen: Mapping[str, Sequence[CostCut]] | None = None,
     ) -> tuple[Plan | None, float | None]:
-        """Solve a planning model; return its plan and what no plan of it is below."""
+        """Solve a planning model; return its plan and what no plan of it is below.
+
+        What schedules were `seen` to cost steers a plan; with it the bound means nothing.
+        """
         cuts = {}
         for key, question in self.questions.items():
             known = self.book.of(question)
-            found = known.cuts_of(question)
+            found = [*known.cuts_of(question), *(seen or {}).get(question.cost_key, ())]
             if found:
                 little = np.zeros(len(known.upper)) if proven else known.little
                 cuts[key] = (found, known.upper, little)
@@ -249,13 +290,19 @@ class PlanSearcher:
 
     def _ask_costs(self, verified: Verification) -> bool:
         """Ask what production costs at least where schedules are dearer than that."""
+        return self.costs.refine(self._made(verified), report=self.report)
+
+    def _made(
+        self, verified: Verification
+    ) -> list[tuple[PeriodQuestion, NDArray[np.float64], Schedule]]:
+        """Return what is planned and scheduled in every period that holds."""
         made = []
         for check in verified.checks:
             if check.schedule is not None and check.holds:
                 question = self.questions[check.facility, check.period]
                 amounts = np.array([check.planned.get(p, 0.0) for p in question.products])
                 made.append((question, amounts, check.schedule))
-        return self.costs.refine(made, report=self.report)
+        return made
 
     def _ask(self, outer: Plan) -> bool:
         """Ask the plants about the outer plan where it goes beyond what is known."""

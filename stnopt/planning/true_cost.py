@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import InvalidScheduleError, UnsupportedModelError
+from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.fewer_batches import costs_in_steps
-from stnopt.planning.prove import prove_cost
+from stnopt.planning.prove import cost_by_sums, prove_cost
 from stnopt.planning.question import cost_of
 from stnopt.planning.schedule_period import schedule_period
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.improve import improve_schedule
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stnopt.planning.book import KnowledgeBook
-    from stnopt.planning.cost_cut import CostCut
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
 
@@ -92,10 +91,40 @@ class CostRefiner:
             self.book.save(question)
         return learned
 
+    def see(
+        self,
+        made: Sequence[tuple[PeriodQuestion, NDArray[np.float64], Schedule]],
+        seen: dict[str, list[CostCut]],
+    ) -> bool:
+        """Add planes below what schedules were seen to cost near by; whether there is a new one.
+
+        With the order of its batches kept, a schedule's cost is convex in what it makes: the plane
+        of its marginal costs is below it. Other schedules may be cheaper, so nothing is proven.
+        """
+        is_new = False
+        for question, amounts, schedule in made:
+            planes = seen.setdefault(question.cost_key, [])
+            cost = cost_of(schedule, question)
+            known = max([self.least_cost(question, amounts), *(p.at(amounts) for p in planes)])
+            if cost - known <= _DEARER * abs(cost) + 1e-9:
+                continue
+            beside = _made_beside(question, amounts, schedule)
+            prices = _marginal_costs(question, amounts, schedule, beside)
+            least = np.minimum(self.book.of(question).little, _CORNERS[0] * amounts)
+            planes.append(
+                CostCut(
+                    products=question.products,
+                    lower=tuple(map(float, np.where(beside, least, _CORNERS[0] * amounts))),
+                    weights=tuple(map(float, prices)),
+                    base=cost - float(prices @ amounts),
+                )
+            )
+            is_new = True
+        return is_new
+
     def least_cost(self, question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
         """Return what some amounts are known to cost at least."""
-        sums = bound_by_capacity(question.network, question.problem(amounts))
-        least = 0.0 if sums is None or not np.isfinite(sums) else sums
+        least = cost_by_sums(question, amounts)
         cuts = self.book.of(question).cuts_of(question)
         return max([least, *(cut.at(amounts) for cut in cuts)])
 
@@ -103,8 +132,7 @@ class CostRefiner:
         self, question: PeriodQuestion, amounts: NDArray[np.float64], schedule: Schedule
     ) -> bool:
         """Prove a plane near a schedule's cost, from the lowest corner at which there is one."""
-        made = question.amounts(schedule.final_stock)
-        beside = made > amounts * (1 + 1e-4) + question.tolerance
+        beside = _made_beside(question, amounts, schedule)
         prices = _marginal_costs(question, amounts, schedule, beside)
         cost, known = cost_of(schedule, question), self.least_cost(question, amounts)
         best, most = None, _USEFUL * (cost - known)
@@ -179,6 +207,15 @@ class CostRefiner:
         if schedule is not None:
             self.book.of(question).add_schedule(schedule)
         return cut
+
+
+def _made_beside(
+    question: PeriodQuestion, amounts: NDArray[np.float64], schedule: Schedule
+) -> NDArray[np.bool_]:
+    """Return of which products a schedule makes more than is asked for."""
+    made = question.amounts(schedule.final_stock)
+    beside: NDArray[np.bool_] = made > amounts * (1 + 1e-4) + question.tolerance
+    return beside
 
 
 def _marginal_costs(

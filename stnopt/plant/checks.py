@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import MISSING, fields
 from numbers import Real
 from reprlib import repr as shortened
@@ -39,6 +39,27 @@ class ReadOnlyMapping(Mapping[K, V]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    # those of the base class ask for one key after the other
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return the value of a key, or the default if there is none."""
+        return self._items.get(key, default)
+
+    def keys(self) -> KeysView[K]:
+        """Return the keys in order."""
+        return self._items.keys()
+
+    def values(self) -> ValuesView[V]:
+        """Return the values in order."""
+        return self._items.values()
+
+    def items(self) -> ItemsView[K, V]:
+        """Return the pairs in order."""
+        return self._items.items()
 
     def __hash__(self) -> int:
         return hash(frozenset(self._items.items()))

@@ -72,3 +72,17 @@ def test_it_is_never_dearer():
 def test_what_is_refused_by_name(facility: dict[str, Any], message: str):
     with pytest.raises(stnopt.InvalidInputError, match=message):
         stnopt.find_plan(seven_hours(carry_over=True, **facility))
+
+
+def test_a_demand_that_only_carrying_over_meets():
+    def all_of_it(carry_over: bool) -> stnopt.PlanSearch:
+        content = one_reactor.document((30, 0), (40, 0), (30, 0), facility={"horizon": 7})
+        del content["backlog_cost"], content["lost_cost"]
+        content["demand"] = [row for row in content["demand"] if row["product"] == "A"]
+        problem = stnopt.read_planning_problem({**content, "carry_over": carry_over})
+        return stnopt.find_plan(problem)
+
+    assert all_of_it(carry_over=False).stopped == "infeasible"
+    together = all_of_it(carry_over=True)
+    assert together.verified
+    assert together.cost == pytest.approx(100 + 30, rel=1e-4)

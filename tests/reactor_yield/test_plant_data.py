@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plant_history import make_history
 
 from reactor_yield import (
     evaluate_yield_model,
@@ -29,37 +30,6 @@ OPTIONS = {
     "gaps": "impute",
     "limits": (0.0, 100.0),
 }
-
-
-def make_history(n_rows: int = 900, seed: int = 0) -> pd.DataFrame:
-    """A batch plant's history: smooth in its conditions, noise, lots, gaps, time stamps."""
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "T_degC": rng.normal(78, 2.5, n_rows),
-            "hold_h": rng.normal(4, 0.35, n_rows),
-            "cat_kg": rng.normal(1.2, 0.1, n_rows),
-            "pH": rng.normal(6.8, 0.15, n_rows),
-            "cat_lot": rng.choice(["K7", "K8", "M1"], n_rows),
-            "cat_age": np.arange(n_rows) % 250,
-        }
-    )
-    hours = np.cumsum(rng.uniform(4, 8, n_rows))
-    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(hours, unit="h")
-    table.insert(0, "started", stamps.strftime("%Y-%m-%d %H:%M"))
-    lot = table["cat_lot"].map({"K7": 0.0, "K8": -1.0, "M1": 1.5})
-    table["yield_pct"] = (
-        74
-        - 0.15 * (table["T_degC"] - 80) ** 2
-        + 3 * (table["hold_h"] - 4)
-        - 2 * (table["hold_h"] - 4) * (table["T_degC"] - 78)
-        + lot
-        - 0.006 * table["cat_age"]
-        + rng.normal(0, 0.8, n_rows)
-    )
-    for column, share in (("pH", 0.08), ("T_degC", 0.02), ("yield_pct", 0.05)):
-        table.loc[rng.random(n_rows) < share, column] = np.nan
-    return table
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +133,33 @@ def test_folds_split_no_group_and_no_stretch_of_time():
             else:
                 times = np.sort(table["t"][test])
                 assert (np.diff(times) == 1).all()
+
+
+def test_lots_in_campaigns_choose_and_calibrate_no_guess():
+    """Four lots in campaigns of 150: the stretch of time that holds a lot alone has no like."""
+    table = make_history(750, seed=6).dropna(subset=["yield_pct"])
+    lot = np.minimum(np.arange(len(table)) // 150, 3)
+    moved = table["cat_lot"].map({"K7": 0.0, "K8": -1.0, "M1": 1.5})
+    table["yield_pct"] += np.array([0.0, -6.0, 5.0, -3.0])[lot] - moved
+    table["cat_lot"] = np.array(["K7", "K8", "M1", "M2"])[lot]
+    train, test = table.iloc[:520], table.iloc[520:]
+    model = fit_yield_model(train, model="ridge", **OPTIONS)
+    found = evaluate_yield_model(model, test).loc["all"]
+    # Of the last lot 70 batches were learned from; the noise alone has 0.64.
+    assert found["mae"] < 0.64 * 1.25
+    assert 0.85 <= found["coverage"] <= 0.97
+    # A lot that nobody saw is predicted as a guess, and said to be out of range.
+    unknown = model.predict_interval(test.assign(cat_lot="N5"))
+    assert not unknown["in_range"].any()
+
+
+def test_a_group_of_its_own_lot_is_judged_as_new(history):
+    """Where every left-out row has a new lot, all of them are tested: errors of new lots."""
+    lots = "L" + pd.Series(np.arange(len(history)) // 30).astype(str)
+    offset = 3 * np.random.default_rng(1).standard_normal(30)[np.arange(len(history)) // 30]
+    data = history.assign(cat_lot=lots, yield_pct=history["yield_pct"] + offset)
+    model = fit_yield_model(data, model="ridge", groups="cat_lot", **(OPTIONS | {"time": None}))
+    assert model.report.calibration_error > 1.8
 
 
 def test_text_gaps_and_unknown_levels_are_told(history):

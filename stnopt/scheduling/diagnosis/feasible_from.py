@@ -189,7 +189,9 @@ def _search_windows(
             n_events=n_events,
             max_span=max_span,
             limits=SearchLimits(
-                time_limit=None if left is None else left / n_left, relative_gap=relative_gap
+                time_limit=None if left is None else left / n_left,
+                relative_gap=relative_gap,
+                uses_all=False,
             ),
             report=report,
         )

@@ -77,6 +77,8 @@ _MANY_BATCHES = 10.0
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
 _EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
+#: The same where the search's own rule may end it, and nothing else comes after that.
+_OWN_RULE_SHARE = 0.5
 #: Of what is left then, unless the horizon is long, windows of event points have this at the end.
 _WINDOWS_SHARE = 0.4
 
@@ -367,7 +369,7 @@ def search_question(
         bound=bound,
         may_choose=n_events is None and max_span is None,
         may_ask=limits.proof_limit is not None or not given,
-        keeps_on=limits.time_limit is not None and n_events is None,
+        keeps_on=limits.time_limit is not None and limits.uses_all and n_events is None,
         pause_after=math.inf,
         report=report,
     )
@@ -455,12 +457,17 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
     if engine:
         is_long = _is_long(points.question)
         share = _EVENT_SHARE if problem.horizon <= _FEW_BATCHES * typical else _SHORT_SHARE
+        if not limits.uses_all:  # its own rule may end it, and then the rest is left
+            share = max(share, _OWN_RULE_SHARE)
         points.pause_after = share * limits.time_limit
     if engine and is_long:
         if lies_on_short_grid(points.question):
             points.ask_for_any_schedule()
     else:
         points.add_events(start, None, first_span=span)
+        if points.best is not None and not limits.uses_all:
+            points.pause_after = math.inf
+            return
     if engine and not (points.settled or limits.reached):
         windows = not is_long and points.question.start is None
         _search_long(points, n_jobs, share=1.0 - _WINDOWS_SHARE if windows else 1.0)

@@ -30,6 +30,9 @@ class SearchLimits:
         taken so far, at least 20 s.
     relative_gap : float
         Of each solve, and the least improvement that counts.
+    uses_all : bool
+        Whether the time is used until nothing is left to find or prove. Else a search that has a
+        schedule ends where its own rule sees no further gain, as without a time limit.
     clock : callable
         Returns seconds.
     """
@@ -37,6 +40,7 @@ class SearchLimits:
     time_limit: float | None = None
     proof_limit: float | None = None
     relative_gap: float = 1e-4
+    uses_all: bool = True
     clock: Callable[[], float] = time.perf_counter
     started: float = field(init=False)
     proof_spent: float = field(init=False, default=0.0)

@@ -1,0 +1,226 @@
+"""Yield models on data as plants have them: histories by command, steady holds, a drifted plant.
+
+    python benchmarks/reactor_plant_data.py [history] [holds] [drifted]
+
+**history**: check, train, predict, monitor and alarm, one command each, on drawn histories of
+1,500 batches (and on the file that `PLANT_HISTORY_CSV` names, of the same columns): learned from
+the first two thirds, measured on the last. The reference is scikit-learn's ridge on all squares and
+products, with its own scaling, filling and choice of the penalty; nothing of it is shared.
+
+**holds**: 120 operating points with ten records each; coverage of points never seen, with groups.
+
+**drifted**: rows of the drifted reactor that are called in range, and how many are covered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+
+import reactor_yield as ry
+from reactor_yield.cli import main as command
+
+NUMBERS = ["T_degC", "hold_h", "cat_kg", "pH", "cat_age"]
+FEATURES = [*NUMBERS, "cat_lot"]
+TARGET = "yield_pct"
+CONDITIONS = ["Fao", "Fbo", "P", "To", "m", "Ta"]
+N_ROWS, N_TRAIN = 1_500, 1_000
+
+
+def draw_history(kind: str, seed: int) -> pd.DataFrame:
+    """Draw batches of A -> B -> C, their catalyst ageing; `kind` says what else the plant does."""
+    rng = np.random.default_rng([seed, len(kind)])
+    n = N_ROWS
+    hours = np.cumsum(rng.uniform(4, 8, n))
+    t, hold = rng.normal(78, 2.5, n), rng.normal(4.0, 0.35, n)
+    load, ph = rng.normal(1.2, 0.1, n), rng.normal(6.8, 0.15, n)
+    activity = np.array([1.0, 0.93, 1.12, 0.97, 1.05])
+    lot = rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    if kind == "lots in campaigns, a new one last":
+        lot = np.minimum(np.arange(n) // 300, 4)
+    if kind == "lots in campaigns":
+        lot = np.arange(n) // 120 % 3
+    age = np.arange(n) % 250
+    life = 300 if kind == "fast ageing" else 900
+    warm = 1 / 351 - 1 / (t + 273.15)
+    k1 = 0.55 * np.exp(6_500 * warm) * load * activity[lot] * np.exp(-age / life)
+    k2 = 0.06 * np.exp(9_500 * warm)
+    made = k1 / (k1 - k2) * (np.exp(-k2 * hold) - np.exp(-k1 * hold)) - 0.05 * (ph - 6.8) ** 2
+    noise = 0.008 * rng.standard_normal(n)
+    if kind == "outliers":
+        noise = 0.006 * rng.standard_t(3, n)
+    if kind == "noise that lasts":
+        noise = 0.008 * _ar1(n, 0.8, rng)
+    if kind == "twice the noise":
+        noise *= 2
+    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(hours, unit="h")
+    table = pd.DataFrame(
+        {
+            "started": stamps.strftime("%Y-%m-%d %H:%M"),
+            "T_degC": t.round(1),
+            "hold_h": hold.round(2),
+            "cat_kg": load.round(3),
+            "pH": ph.round(2),
+            "cat_lot": np.array(["K7", "K8", "M1", "M2", "N5"])[lot],
+            "cat_age": age,
+            TARGET: (100 * (made + noise)).round(2),
+        }
+    )
+    gaps = 3 if kind == "many gaps" else 1
+    for column, share in (("pH", 0.08), ("T_degC", 0.02), (TARGET, 0.05)):
+        table.loc[rng.random(n) < gaps * share, column] = np.nan
+    return table
+
+
+def _ar1(n: int, keep: float, rng: np.random.Generator) -> np.ndarray:
+    values = rng.standard_normal(n)
+    for i in range(1, n):
+        values[i] = keep * values[i - 1] + np.sqrt(1 - keep**2) * values[i]
+    return values
+
+
+KINDS = (
+    "as the case",
+    "fast ageing",
+    "twice the noise",
+    "outliers",
+    "many gaps",
+    "noise that lasts",
+    "lots in campaigns, a new one last",
+    "lots in campaigns",
+)
+
+
+def quadratic_ridge(train: pd.DataFrame, test: pd.DataFrame) -> float:
+    """Mean absolute error of scikit-learn's ridge on squares and products."""
+    number = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    model = make_pipeline(
+        make_column_transformer(
+            (number, NUMBERS), (OneHotEncoder(handle_unknown="ignore"), ["cat_lot"])
+        ),
+        PolynomialFeatures(2, include_bias=False),
+        StandardScaler(with_mean=False),
+        RidgeCV(np.logspace(-3, 4, 22)),
+    )
+    train, test = train.dropna(subset=[TARGET]), test.dropna(subset=[TARGET])
+    model.fit(train, train[TARGET])
+    return float(np.abs(model.predict(test) - test[TARGET]).mean())
+
+
+def bench_history() -> None:
+    """Every command on every kind of history."""
+    print("\n## Histories of 1,500 batches by one command each; the last third predicted")
+    print(
+        "| history | best | its MAE | quadratic ridge | ratio | 90 % covers | in range "
+        "| check, train, predict, monitor, alarm | CPU s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    given = os.environ.get("PLANT_HISTORY_CSV")
+    if given:
+        _measure_history("the file given", pd.read_csv(given))
+    for seed, kind in enumerate(KINDS):
+        _measure_history(kind, draw_history(kind, seed))
+
+
+def _measure_history(name: str, history: pd.DataFrame) -> None:
+    train, test = history.iloc[:N_TRAIN], history.iloc[N_TRAIN:]
+    begun = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        train.to_csv(place / "train.csv", index=False)
+        test.to_csv(place / "now.csv", index=False)
+        own = ["--features", ",".join(FEATURES), "--target", TARGET, "--time", "started"]
+        old, now, model = (str(place / f) for f in ("train.csv", "now.csv", "model.zip"))
+        codes, said = [], []
+        for words in (
+            ["check", old, *own],
+            ["train", old, model, *own, "--limits", "0,100"],
+            ["predict", model, now, str(place / "out.csv")],
+            ["monitor", old, now, "--model", model, "--time", "started"],
+            ["alarm", "yield", model, now, "--target", "72", "--handles", "T_degC,hold_h"],
+        ):
+            heard = io.StringIO()
+            with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(io.StringIO()):
+                codes.append(str(command(words)))
+            said.append(heard.getvalue())
+        found = pd.read_csv(place / "out.csv")
+    seconds = time.process_time() - begun
+    truth = found[f"{TARGET}_measured"]
+    known = truth.notna() & found[TARGET].notna()
+    error = float((found[TARGET] - truth)[known].abs().mean())
+    inside = float(truth.between(found["lower"], found["upper"])[known].mean())
+    reference = quadratic_ridge(train, test)
+    kind = said[1].split(maxsplit=1)[0]
+    print(
+        f"| {name} | {kind} | {error:.3f} | {reference:.3f} | {error / reference:.3f} "
+        f"| {100 * inside:.1f} % | {100 * found['in_range'].mean():.0f} % | {' '.join(codes)} "
+        f"| {seconds:.0f} |",
+        flush=True,
+    )
+
+
+def bench_holds(n_seeds: int = 3) -> None:
+    """Coverage of operating points never seen, by kind of model."""
+    print("\n## 120 steady holds of ten records, grouped: coverage of fresh points at 90 %")
+    data = ry.generate_dataset(1_500, seed=0).dropna(subset=["Yc"]).reset_index(drop=True)
+    for kind in ("forest", "boosting", "gp", "ridge"):
+        covered = []
+        for seed in range(n_seeds):
+            points = data.sample(120, random_state=1 + seed)
+            fresh = data.drop(points.index)
+            rows = points.loc[points.index.repeat(10), [*CONDITIONS, "Yc"]].reset_index(drop=True)
+            rng = np.random.default_rng(seed)
+            rows[CONDITIONS] *= 1 + 0.002 * rng.standard_normal(rows[CONDITIONS].shape)
+            rows["Yc"] = (rows["Yc"] + 0.002 * rng.standard_normal(len(rows))).clip(0, 1)
+            rows["hold"] = np.repeat(np.arange(120), 10)
+            model = ry.fit_yield_model(
+                rows, model=kind, features=CONDITIONS, groups="hold", n_trees=50
+            )
+            bounds = model.interval(fresh)
+            covered.append(fresh["Yc"].between(bounds["lower"], bounds["upper"]).mean())
+        print(f"{kind}: " + ", ".join(f"{100 * share:.1f} %" for share in covered), flush=True)
+
+
+def bench_drifted() -> None:
+    """Rows of the drifted plant that are called in range: how many, and how many are covered."""
+    print("\n## Drifted plant, 5,000 rows, 90 %: called in range, and covered among those")
+    train = ry.split_dataset(ry.generate_dataset()).train
+    drifted = ry.generate_dataset(5_000, seed=1, new=True)
+    for kind in ("forest", "boosting", "gp", "ridge"):
+        model = ry.fit_yield_model(train, model=kind, n_points=1_500)
+        found = model.predict_interval(drifted)
+        inside = drifted["Yc"].between(found["lower"], found["upper"])
+        rows = found["in_range"].astype(bool)
+        print(
+            f"{kind}: {int(rows.sum())} in range, {100 * inside[rows].mean():.1f} % covered; "
+            f"all rows {100 * inside.mean():.1f} %",
+            flush=True,
+        )
+
+
+def main(parts: list[str]) -> None:
+    """Run the named parts, or all."""
+    for name, part in {
+        "history": bench_history,
+        "holds": bench_holds,
+        "drifted": bench_drifted,
+    }.items():
+        if name in parts or not parts:
+            part()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
