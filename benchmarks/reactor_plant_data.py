@@ -32,6 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 
 import reactor_yield as ry
 from reactor_yield.cli import main as command
+from reactor_yield.files import csv_bytes, write_bytes
 
 NUMBERS = ["T_degC", "hold_h", "cat_kg", "pH", "cat_age"]
 FEATURES = [*NUMBERS, "cat_lot"]
@@ -140,8 +141,8 @@ def _measure_history(name: str, history: pd.DataFrame) -> None:
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        train.to_csv(place / "train.csv", index=False)
-        test.to_csv(place / "now.csv", index=False)
+        write_bytes(place / "train.csv", csv_bytes(train))
+        write_bytes(place / "now.csv", csv_bytes(test))
         own = ["--features", ",".join(FEATURES), "--target", TARGET, "--time", "started"]
         old, now, model = (str(place / f) for f in ("train.csv", "now.csv", "model.zip"))
         codes, said = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,7 +44,7 @@ def plot_profiles(profiles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axes.plot([], [], color=PLAIN_COLOR, label="gas")
     axes.plot([], [], color=PLAIN_COLOR, linestyle="--", linewidth=1, label="coolant")
     axes.set(xlabel="volume (dm3)", ylabel="temperature (K)")
-    axes.legend(title="conditions", frameon=False)
+    _legend_above(axes, title="conditions")
     return axes
 
 
@@ -61,7 +61,7 @@ def plot_histogram(data: pd.DataFrame, column: str, *, ax: Axes | None = None) -
     )
     axes.set(xlabel=_label(column), ylabel="rows")
     if len(modes) > 1:
-        axes.legend(frameon=False, fontsize="small")
+        _legend_above(axes)
     return axes
 
 
@@ -81,7 +81,7 @@ def plot_scatter(data: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) 
         )
     axes.set(xlabel=_label(x), ylabel=_label(y))
     if len(axes.collections) > 1:
-        axes.legend(frameon=False, fontsize="small", markerscale=3)
+        _legend_above(axes, markerscale=3)
     return axes
 
 
@@ -125,7 +125,7 @@ def plot_parity(
     limits = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
     axes.plot(limits, limits, color=PLAIN_COLOR, linewidth=0.8, label="prediction = truth")
     axes.set(xlabel="true yield", ylabel="predicted yield and interval")
-    axes.legend(frameon=False, fontsize="small")
+    _legend_above(axes)
     return axes
 
 
@@ -149,7 +149,7 @@ def plot_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         label="spread over repeats",
     )
     axes.set(xlabel="mean absolute error grows by")
-    axes.legend(frameon=False, fontsize="small")
+    _legend_above(axes)
     return axes
 
 
@@ -199,7 +199,7 @@ def plot_hot_spot(
                 label="alarm" if i == 0 else None,
             )
     axes.set(xlabel="time (h)", ylabel="T_max (K)")
-    axes.legend(frameon=False, fontsize="small")
+    _legend_above(axes)
     return axes
 
 
@@ -254,7 +254,7 @@ def plot_drift_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes
             axes.scatter(time[rows], distance[rows], s=18, color=color, label=label, zorder=3)
     axes.set(xlabel="run", ylabel="largest Kolmogorov-Smirnov distance", ylim=(0, 1))
     axes.tick_params(axis="x", rotation=30)
-    axes.legend(frameon=False, fontsize="small")
+    _legend_above(axes)
     return axes
 
 
@@ -292,6 +292,22 @@ def _label(column: str) -> str:
 
 def _axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else plt.subplots(layout="constrained")[1]
+
+
+def _legend_above(axes: Axes, **options: Any) -> None:
+    """Put the legend above the axes: to look for the best place inside takes seconds of many rows.
+
+    Matplotlib also warns of that, by the clock: on a busy machine only.
+    """
+    n_columns = min(3, len(axes.get_legend_handles_labels()[0]))
+    axes.legend(
+        frameon=False,
+        fontsize="small",
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=max(1, n_columns),
+        **options,
+    )
 
 
 def _latch(minutes: NDArray[np.float64], rest: float, step: float) -> list[tuple[float, float]]:

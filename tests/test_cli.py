@@ -306,6 +306,17 @@ def test_doctor_solves_with_each_solver_and_names_what_is_missing(capsys, tmp_pa
         (["schedule", "motivating", "--horizon", "12", "--start", "6 am"], "such as 06:00"),
         (["schedule", "motivating", "--objective", "makespan"], "needs targets"),
         (["region", "motivating", "--out", "x"], "region needs --horizon"),
+        (
+            ["region", "ex1", "--horizon", "8", "--out", "x", "--require", "profit >= 200"],
+            "--require is for labels",
+        ),
+        *(
+            (
+                f"region ex1 --horizon 8 --out x --samples 4 --bounds S4=0:9 {option} 2".split(),
+                f"{option} is for the boundary",
+            )
+            for option in ("--products", "--tolerance", "--max-solves")
+        ),
         (["region", "motivating", "--horizon", "8", "--out", "x", "--samples", "4"], "--bounds"),
         (
             ["region", "motivating", "--horizon", "8", "--out", "x", "--bounds", "S4=0:9"],

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from stnopt.plant.state import PlantState
 
 
+#: Options that only one of the two ways of asking knows.
+_OF_THE_BOUNDARY = ("products", "tolerance", "max_solves")
+_OF_LABELS = ("require", "time_limit")
+_TOLERANCE = 1e-3
+
+
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command and its options."""
     command = commands.add_parser(
@@ -46,7 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--horizon", type=float, help="default: the plant file's problem")
     command.add_argument("--products", nargs="+", help="default: all states with a price")
     add_events(command)
-    command.add_argument("--tolerance", type=float, default=1e-3, help="undecided share allowed")
+    command.add_argument("--tolerance", type=float, help="undecided share allowed; default 0.001")
     command.add_argument("--max-solves", type=int, help="MILPs after which the boundary stops")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
@@ -74,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     horizon = problem.horizon
     assert horizon is not None
     targets = _choose_targets(options)
+    _refuse_options_of_the_other(options, labels=targets is not None)
     if targets is not None:
         return _label(network, targets, problem, start, options)
     from stnopt.cli.output import figure, table, write_files
@@ -81,13 +88,14 @@ def run(options: argparse.Namespace) -> int:
     from stnopt.scheduling.diagnosis.wording import write_amount
 
     products = options.products or list(network.products)
+    tolerance = _TOLERANCE if options.tolerance is None else options.tolerance
     note(f"tracing the boundary of {', '.join(products)} ...")
     region = trace_frontier(
         network,
         problem=problem,
         start=start,
         products=products,
-        tolerance=options.tolerance,
+        tolerance=tolerance,
         max_solves=options.max_solves,
         n_events=options.events,
         max_span=options.span,
@@ -116,7 +124,17 @@ def run(options: argparse.Namespace) -> int:
     write_files(options.out, files)
     if interrupted:
         return INTERRUPTED
-    return OK if region.gap <= options.tolerance else UNDECIDED
+    return OK if region.gap <= tolerance else UNDECIDED
+
+
+def _refuse_options_of_the_other(options: argparse.Namespace, *, labels: bool) -> None:
+    """Refuse what is said of the boundary where targets are labelled, and the other way round."""
+    of_the_other = _OF_THE_BOUNDARY if labels else _OF_LABELS
+    for name in of_the_other:
+        if getattr(options, name) is not None:
+            what = "the boundary; --samples and --targets" if labels else "labels; the boundary"
+            option = "--" + name.replace("_", "-")
+            raise InvalidInputError(f"{option} is for {what} would leave it out of account")
 
 
 def _read_problem(options: argparse.Namespace) -> Problem:

@@ -41,7 +41,7 @@ def read_production(source: Path | str | pd.DataFrame) -> Plan:
     check_arguments(source=(source, pd.DataFrame if isinstance(source, pd.DataFrame) else PATH))
     name, rows = read_rows(source, required=_COLUMNS, name="production")
     if not rows:
-        raise InvalidInputError("there is no row below the header", source=name)
+        raise InvalidInputError(["there is no row below the header"], source=name)
     problems: list[str] = []
     amounts: dict[tuple[str, str, str], float] = {}
     for where, row in rows:

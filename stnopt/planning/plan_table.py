@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,8 @@ def read_plan(source: Path | str | pd.DataFrame) -> Plan:
         optional=("part", "facility", "to"),
         name="plan",
     )
+    if not rows:
+        raise InvalidInputError(["there is no row below the header"], source=name)
     problems: list[str] = []
     parts: dict[str, dict[tuple[str, ...], float]] = {part: {} for part in _NEEDED}
     for row in rows:
@@ -97,8 +100,9 @@ def _add_row(row: Row, parts: dict[str, dict[tuple[str, ...], float]], problems:
         return
     if missing:
         problems.append(f"{where}: {part} needs {' and '.join(missing)}")
-    elif amount < 0:
-        problems.append(f"{where}: {' '.join(key)}: amount must be at least 0, got {amount:g}")
+    elif not 0 <= amount < math.inf:
+        what = f"amount must be finite and at least 0, got {amount:g}"
+        problems.append(f"{where}: {' '.join(key)}: {what}")
     elif key in parts[part]:
         problems.append(f"{where}: {part} of {' '.join(key)}: given twice")
     parts[part][key] = amount

@@ -98,6 +98,7 @@ def test_a_loose_bound_is_still_a_bound():
     assert differ > 0  # else the first assertion could not fail
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "seed"), [(3, 5), (4, 4)])
 def test_more_inputs_against_samples(n, seed):
     region = random_region(seed, n=n, gamma=1.5)
@@ -112,6 +113,7 @@ def test_more_inputs_against_samples(n, seed):
     assert result.objective >= best - 1e-4 * abs(best)
 
 
+@pytest.mark.long
 def test_islands():
     """Gamma so large that every vector is an island of its own."""
     rng = np.random.default_rng(3)

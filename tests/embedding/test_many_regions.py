@@ -50,7 +50,7 @@ def copies_of(m, region, n_periods):
     ]
 
 
-@pytest.mark.parametrize("seed", [8, 21])
+@pytest.mark.parametrize("seed", [pytest.param(8, marks=pytest.mark.long), 21])
 def test_pieces_and_boxes_certify_the_same_optimum(seed, monkeypatch):
     region = random_region(seed, n=2)
     objectives = {}

@@ -237,6 +237,7 @@ def test_a_fixed_input_and_a_box_narrower_than_the_region():
         assert_between_levels(region, found, points)
 
 
+@pytest.mark.long
 def test_refined_pieces_keep_as_much_and_admit_less():
     region = random_region(8, n=2)
     coarse = divided(region, "outer", 1.0)

@@ -76,7 +76,7 @@ def test_optimum_over_a_class(chosen, break_ties):
     ("form", "transformation"),
     [
         ("inner", "hull"),
-        ("outer", "bigm"),
+        pytest.param("outer", "bigm", marks=pytest.mark.long),
         pytest.param("inner", "bigm", marks=pytest.mark.long),
         pytest.param("outer", "hull", marks=pytest.mark.long),
     ],

@@ -52,6 +52,7 @@ def label(network, targets, **options):
         return so.label_targets(network, targets, **options)
 
 
+@pytest.mark.long
 def test_labels_of_twenty_batches_are_those_of_a_count(quick, tmp_path):
     targets = so.sample_targets({"P": (0, 230), "Q": (0, 230)}, 200, seed=0)
     store = tmp_path / "labels.jsonl"

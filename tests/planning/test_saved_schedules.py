@@ -15,7 +15,7 @@ from stnopt.planning.report import plan_tables
 if TYPE_CHECKING:
     from pathlib import Path
 
-AMOUNTS = ((12.0, 18.0), (18.0, 15.0))
+AMOUNTS = ((12.0, 18.0), (8.0, 5.0))
 
 
 def wrong_with(batches: pd.DataFrame, made: pd.DataFrame) -> list[str]:

@@ -83,6 +83,7 @@ def test_forecast_beats_persistence_on_the_sorted_series():
     assert len(found) == len(recent) - 5
 
 
+@pytest.mark.long
 def test_forecast_with_conditions_gives_a_risk(series):
     forecaster = fit_hot_spot_forecaster(series.iloc[:9000], lead=10, lags=(1, 5, 20))
     recent = series.iloc[9000:].reset_index(drop=True)

@@ -237,6 +237,7 @@ def test_no_dangerous_row_ends_failed():
     assert (found["status"] == "runaway").sum() > 20
 
 
+@pytest.mark.long
 def test_fitted_constants_lie_in_their_region():
     second = replace(
         FIRST,

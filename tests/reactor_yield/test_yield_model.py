@@ -55,6 +55,7 @@ def test_errors_and_coverage_on_held_out_rows(models, split, kind, largest):
     assert (wide["upper"] >= narrow["upper"]).all()
 
 
+@pytest.mark.long
 def test_forest_meets_its_figure_on_the_old_data(old_data):
     split = split_dataset(old_data)
     model = fit_yield_model(split.train, model="forest", n_trees=40)
@@ -246,6 +247,7 @@ def test_alarm_defaults_and_refusals(models, split):
         )
 
 
+@pytest.mark.long
 def test_the_error_bar_on_fewer_points_is_never_too_small(monkeypatch):
     from reactor_yield.yield_model import gaussian_process as module
 

@@ -44,6 +44,7 @@ def begin(network, seconds=400.0):
     return points
 
 
+@pytest.mark.long
 def test_windows_reach_what_a_grid_proves():
     reached = 0
     for seed in range(3):

@@ -108,7 +108,7 @@ def test_production_and_an_exact_target():
     assert exact.final_stock["P"] == pytest.approx(12.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("horizon", [100, None])
+@pytest.mark.parametrize("horizon", [pytest.param(100, marks=pytest.mark.long), None])
 def test_a_makespan_is_the_shortest(horizon):
     """45 of P: 2 h, then five batches of 3 h."""
     problem = Problem(objective="makespan", horizon=horizon, targets={"P": 45})

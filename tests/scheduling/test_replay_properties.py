@@ -394,6 +394,7 @@ def test_a_batch_moved_into_maintenance_is_rejected(case, data, shared):
     assert batch.unit in {violation.element for violation in told}
 
 
+@pytest.mark.long
 @given(valid_cases(), st.data(), st.sampled_from([1e-3, 0.5]))
 @settings(max_examples=40)
 def test_batches_moved_closer_than_their_changeover_are_rejected(case, data, shortfall):

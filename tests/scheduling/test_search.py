@@ -189,6 +189,7 @@ def test_demand_out_of_reach_is_infeasible_without_a_schedule(sense):
     assert found.proof.bound is None
 
 
+@pytest.mark.long
 def test_demand_that_needs_more_events_is_found():
     found = find_schedule(load_example("motivating"), horizon=12, targets={"S4": 70})
     assert found.n_events == 4
@@ -295,6 +296,7 @@ def test_proof_can_be_switched_off_and_limited():
         find_schedule(network, horizon=12, proof_limit=-1)
 
 
+@pytest.mark.long
 def test_any_schedule_beats_event_points_that_are_too_few():
     # The bound for any schedule stays above what three event points reach, and is not claimed.
     found = find_schedule(

@@ -114,6 +114,7 @@ def test_random_plants_keep_their_optimum():
     assert len(compared) >= 38
 
 
+@pytest.mark.long
 def test_rows_shorten_the_search():
     network = so.load_example("ex2_exact_thirds")
     nodes = [
