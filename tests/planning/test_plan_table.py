@@ -65,7 +65,7 @@ def test_every_bad_row_is_named():
         "row 2: production of main 1 A: given twice",
         "row 3: part must be one of production, shipments, lost, got 'stock'",
         "row 4: shipments needs to",
-        "row 5: market 1 A: amount must be at least 0, got -5",
+        "row 5: market 1 A: amount must be finite and at least 0, got -5",
         "row 6: amount must be a number, got 'much'",
     ):
         assert what in said
