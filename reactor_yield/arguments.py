@@ -171,3 +171,15 @@ PREDICTS = Kind(
     lambda value: not isinstance(value, type) and hasattr(value, "predict_interval"),
 )
 SERIES = Kind("a series, (n,)", lambda value: isinstance(value, pd.Series))
+
+
+def parse_limits(text: str | None, *, what: str) -> tuple[float, float] | None:
+    """Smallest and largest value from `0,100`, or `None`."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        message = f"{what} takes two numbers, such as 0,100; got {text!r}"
+        raise InvalidConditionsError(message) from None
+    return low, high

@@ -163,18 +163,6 @@ def name_list(text: str | None) -> tuple[str, ...] | None:
     return _names(text) or None
 
 
-def read_limits(text: str | None, *, what: str) -> tuple[float, float] | None:
-    """Smallest and largest value from `0,100`, or `None`."""
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        message = f"{what} takes two numbers, such as 0,100; got {text!r}"
-        raise InvalidConditionsError(message) from None
-    return low, high
-
-
 def _names(text: str | None) -> tuple[str, ...]:
     if not text:
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reactor_yield.arguments import parse_limits
 from reactor_yield.cli.common import (
     OK,
     S3,
@@ -11,7 +12,6 @@ from reactor_yield.cli.common import (
     add_own_columns,
     naming,
     not_empty,
-    read_limits,
     read_own_columns,
     read_path,
 )
@@ -64,7 +64,7 @@ def _train(options: argparse.Namespace) -> int:
     else:
         check_dataset(data).raise_if_bad()
         said_gaps = []
-    limits = read_limits(options.limits, what="--limits")
+    limits = parse_limits(options.limits, what="--limits")
     with naming(options.data):
         model = fit_yield_model(
             data,

@@ -21,7 +21,7 @@ from reactor_yield.arguments import (
 )
 from reactor_yield.errors import InvalidConditionsError
 from reactor_yield.monitoring.sensors import SensorFault, find_sensor_faults
-from reactor_yield.monitoring.shapley import plan_shapley
+from reactor_yield.monitoring.shapley import ShapleyPlan, plan_shapley
 from reactor_yield.prediction import predict_table
 from reactor_yield.tables import Origin
 
@@ -245,11 +245,15 @@ def _explain(model: YieldModel, normal: Mapping[str, Any], rows: pd.DataFrame) -
     """Shapley value of each condition for each row, the most negative first."""
     groups = one_hot_groups(model, rows)
     tables = []
+    plans: dict[int, ShapleyPlan] = {}
     for label, row in zip(rows.index, _records(model, rows), strict=True):
         changed = [
             star for star, names in groups.items() if any(row[c] != normal[c] for c in names)
         ]
-        plan = plan_shapley(len(changed))
+        n = len(changed)
+        if n not in plans:
+            plans[n] = plan_shapley(n)
+        plan = plans[n]
         values = _predict_mixed(
             model, normal, row, [groups[star] for star in changed], plan.changed
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 from math import factorial
 from typing import TYPE_CHECKING
@@ -39,7 +38,6 @@ class ShapleyPlan:
     weights: Array
 
 
-@lru_cache(maxsize=32)
 def plan_shapley(n: int) -> ShapleyPlan:
     """Plan the evaluations for `n` changes: all subsets, or sampled orders where they are many.
 

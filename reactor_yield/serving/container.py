@@ -191,9 +191,9 @@ def _read_hyperparameters(path: Path) -> dict[str, Any]:
         settings["features"] = [n.strip() for n in settings["features"].split(",")]
         settings.setdefault("gaps", "impute")
     if "limits" in settings:
-        from reactor_yield.cli.common import read_limits
+        from reactor_yield.arguments import parse_limits
 
-        settings["limits"] = read_limits(settings["limits"], what="limits")
+        settings["limits"] = parse_limits(settings["limits"], what="limits")
     return {"model": "best", "seed": 0, "test_size": 0.4} | settings
 
 

@@ -93,15 +93,15 @@ def _bound_chunk(region: KernelRegion, lower: FloatArray, upper: FloatArray) -> 
     value = terms.value + region.offset
     below = terms.below - rounding
     above = terms.above + rounding
-    achieved = np.einsum("kj,kj->k", np.abs(terms.slope), radius)
+    farthest = np.einsum("kj,kj->k", np.abs(terms.slope), radius)
     return DecisionBounds(
         center=center,
         value=value,
         gradient=terms.slope / region.scale,
         below=below,
         above=above,
-        lower=np.maximum(terms.low + region.offset - rounding, value - achieved + below),
-        upper=np.minimum(terms.high + region.offset + rounding, value + achieved + above),
+        lower=np.maximum(terms.low + region.offset - rounding, value - farthest + below),
+        upper=np.minimum(terms.high + region.offset + rounding, value + farthest + above),
     )
 
 

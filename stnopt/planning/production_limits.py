@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -187,11 +186,14 @@ def add_sums(block: Any, question: PeriodQuestion, make: Mapping[str, Any]) -> A
     return -float(program.offset) - sum(c * block.amount[i] for i, c in costs)
 
 
-@lru_cache(maxsize=64)
 def _sums_of(question: PeriodQuestion) -> PeriodSums:
     """Build the sums once for all periods and models that ask the same."""
-    asked = Problem(objective="cost", horizon=question.horizon)
-    return build_period_sums(question.network, asked, n_periods=1)
+    known = question.worked_out
+    if ("sums",) not in known:
+        asked = Problem(objective="cost", horizon=question.horizon)
+        known["sums",] = build_period_sums(question.network, asked, n_periods=1)
+    sums: PeriodSums = known["sums",]
+    return sums
 
 
 def _finite(value: float) -> float | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,11 +105,13 @@ def _limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit 
 
 def cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
     """Return what no schedule that makes at least some amounts costs less than, by sums; or 0."""
-    return _cost_by_sums(question, tuple(map(float, amounts)))
+    known, asked = question.worked_out, ("cost", *map(float, amounts))
+    if asked not in known:
+        known[asked] = _cost_by_sums(question, amounts)
+    return float(known[asked])
 
 
-@lru_cache(maxsize=1024)
-def _cost_by_sums(question: PeriodQuestion, amounts: tuple[float, ...]) -> float:
+def _cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
     wanted = question.problem(amounts)
     if why_not_long_horizon(Question(network=question.network, problem=wanted)) is not None:
         return 0.0

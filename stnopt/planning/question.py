@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class PeriodQuestion:
         Equal for periods in which the same amounts can be made, whatever anything costs.
     cost_key : str
         Equal for periods in which they also cost the same.
+    worked_out : dict
+        What was worked out of it, by what was asked; it lives as long as the question does.
     """
 
     network: Network
@@ -52,6 +54,7 @@ class PeriodQuestion:
     tolerance: NDArray[np.float64] = field(init=False)
     key: str = field(init=False)
     cost_key: str = field(init=False)
+    worked_out: dict[tuple[object, ...], Any] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         own = [self.horizon, list(self.products)]

@@ -6,22 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from bad_options import bad_lines, each_command
+from right_lines import RIGHT_LINES
 
 from reactor_yield import fit_yield_model, generate_dataset
 from reactor_yield.cli import build_parser, main
 
 COMMANDS = dict(each_command(build_parser()))
-#: A right line of each command, whose values are replaced one by one.
-RIGHT = {
-    ("generate",): ["new.csv", "--rows", "100"],
-    ("check",): ["data.csv"],
-    ("train",): ["data.csv", "new.zip", "--model", "ridge"],
-    ("predict",): ["model.zip", "data.csv", "new.csv"],
-    ("monitor",): ["data.csv", "data.csv"],
-    ("alarm", "yield"): ["model.zip", "data.csv", "--target", "0.8"],
-    ("alarm", "hot-spot"): ["series.csv", "series.csv"],
-    ("serve",): ["model.zip"],
-}
 READ = ("missing.csv", "folder", "text.txt")
 WRITTEN = ("folder", "missing/x.csv")
 NO_SHARE = ("-1", "0", "1", "2", "inf")
@@ -82,17 +72,17 @@ def folder(tmp_path_factory):
 
 
 def test_every_command_has_a_right_line():
-    assert set(RIGHT) == set(COMMANDS)
+    assert set(RIGHT_LINES) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("words", RIGHT, ids=" ".join)
+@pytest.mark.parametrize("words", RIGHT_LINES, ids=" ".join)
 def test_a_wrong_value_is_refused_by_name(words, folder, monkeypatch, capsys):
     if words == ("serve",):
         pytest.importorskip("fastapi")
         pytest.importorskip("uvicorn")
     monkeypatch.chdir(folder)
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    for bad in bad_lines(words, COMMANDS[words], RIGHT[words], WRONG):
+    for bad in bad_lines(words, COMMANDS[words], RIGHT_LINES[words], WRONG):
         try:
             code = main(bad.line)  # an exception that is not ours ends the test
         except SystemExit as stop:

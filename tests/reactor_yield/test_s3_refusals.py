@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bad_options import each_command
+from right_lines import RIGHT_LINES
 
 from reactor_yield import fit_yield_model, generate_dataset
 from reactor_yield.cli import build_parser, main
@@ -15,16 +16,8 @@ pytest.importorskip("boto3")
 exceptions = pytest.importorskip("botocore.exceptions")
 
 WHERE = "s3://plant/a/file.csv"
-RIGHT = {
-    ("generate",): ["new.csv", "--rows", "100"],
-    ("check",): ["data.csv"],
-    ("train",): ["data.csv", "new.zip", "--model", "ridge"],
-    ("predict",): ["model.zip", "data.csv", "new.csv"],
-    ("monitor",): ["data.csv", "data.csv"],
-    ("alarm", "yield"): ["model.zip", "data.csv", "--target", "0.8"],
-    ("alarm", "hot-spot"): ["data.csv", "data.csv"],
-    ("serve",): ["model.zip"],
-}
+#: Without a time series.
+RIGHT = RIGHT_LINES | {("alarm", "hot-spot"): ["data.csv", "data.csv"]}
 
 
 def answer(code, operation="GetObject"):
