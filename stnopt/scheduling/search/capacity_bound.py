@@ -137,7 +137,7 @@ def bound_by_periods(
         return -sign * math.inf
     if answer.bound is None:
         return None
-    return sign * (answer.bound + _ROUNDING * abs(answer.bound))
+    return sign * (answer.bound + _ROUNDING * abs(answer.bound)) + 0.0
 
 
 def orders_beyond_capacity(

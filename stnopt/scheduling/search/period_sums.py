@@ -22,6 +22,7 @@ from stnopt.scheduling.search.unstored import add_waits, find_waits
 from stnopt.scheduling.search.worth import (
     Improve,
     batch_worth,
+    missed_weight,
     order_worth,
     worth_without_batches,
 )
@@ -224,7 +225,7 @@ def build_period_sums(
         improve=improve,
         soonest=soonest,
         origin=after or 0.0,
-        missed=_missed_columns(rows, problem, missed_cost),
+        missed=_missed_columns(rows, network, problem, missed_cost),
         missed_cost=missed_cost,
     )
     _add_value(sums)
@@ -269,13 +270,17 @@ def _columns(
 
 
 def _missed_columns(
-    rows: ProgramBuilder, problem: Problem, cost: float | None
+    rows: ProgramBuilder, network: Network, problem: Problem, cost: float | None
 ) -> list[tuple[str, float, int]]:
     """Add what each delivery may miss, at a cost; nothing where the demand must be met."""
     if cost is None:
         return []
     return [
-        (due.state, due.time, rows.column(upper=due.amount, cost=-cost))
+        (
+            due.state,
+            due.time,
+            rows.column(upper=due.amount, cost=-cost * missed_weight(network, due.state)),
+        )
         for due in problem.deliveries
     ]
 
@@ -317,7 +322,9 @@ def _add_orders(sums: _Sums, most_missing: float | None, *, whole: bool) -> None
         soft = worth.must and sums.missed_cost is not None
         missing = rows.column(
             upper=0.0 if worth.must and not soft else order.amount,
-            cost=-(sums.missed_cost or 0.0) if soft else -worth.missing,
+            cost=-(sums.missed_cost or 0.0) * missed_weight(sums.network, order.state)
+            if soft
+            else -worth.missing,
         )
         upper = np.where(points >= order.earliest - sums.origin - sums.same, order.amount, 0.0)
         upper[-1] = order.amount
@@ -680,7 +687,8 @@ def _add_demand(sums: _Sums) -> None:
         exact = sums.problem.sense == "exactly"
         terms += _not_delivered(sums, name, sums.last)
         if sums.missed_cost is not None:
-            terms.append((sums.rows.column(upper=amount, cost=-sums.missed_cost), 1.0))
+            cost = -sums.missed_cost * missed_weight(sums.network, name)
+            terms.append((sums.rows.column(upper=amount, cost=cost), 1.0))
             if exact:
-                terms.append((sums.rows.column(cost=-sums.missed_cost), -1.0))
+                terms.append((sums.rows.column(cost=cost), -1.0))
         sums.rows.row(terms, lower=needed, upper=needed if exact else math.inf)

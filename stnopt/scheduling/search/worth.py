@@ -55,6 +55,24 @@ def batch_worth(network: Network, kind: str) -> tuple[NDArray[np.float64], NDArr
     return per_amount, per_batch
 
 
+def missed_weight(network: Network, state: str) -> float:
+    """Return how much dearer it is to miss an amount of a state than one of the largest batch.
+
+    Grams that a batch makes beside tonnes are as hard to make as the tonnes are.
+    """
+    made = max(
+        (
+            task.produces[state] * fit.max_batch
+            for task in network.tasks.values()
+            if state in task.produces
+            for fit in task.units.values()
+        ),
+        default=0.0,
+    )
+    largest = max(fit.max_batch for fit in network.suitabilities)
+    return max(1.0, largest / made) if made > 0 else 1.0
+
+
 def worth_without_batches(opening: Opening, kind: str) -> float:
     """Return what is worth something without any batch: stocks, and what comes."""
     states = opening.network.states

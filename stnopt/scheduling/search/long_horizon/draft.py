@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.scheduling.search.worth import missed_weight
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -208,9 +210,10 @@ class Draft:
         """Return the last point that is not after a time."""
         return min(self.n_steps, max(0, math.floor(time / self.width + ROUNDING)))
 
-    def miss(self, point: int, most: float = math.inf) -> int:
-        """Add an amount by which a demand is missed."""
-        column = self.rows.column(upper=most, cost=-self.penalty)
+    def miss(self, state: str, point: int, most: float = math.inf) -> int:
+        """Add an amount by which a demand for a state is missed."""
+        cost = -self.penalty * missed_weight(self.network, state)
+        column = self.rows.column(upper=most, cost=cost)
         self.missed.append(column)
         self.missed_at.append(point)
         return column

@@ -203,8 +203,8 @@ class Grid:
         return first[self.mode_of]
 
     def missed_amount(self, x: NDArray[np.float64]) -> float:
-        """Return how much of the demand a solution misses."""
-        return float(np.sum(x[self.missed]))
+        """Return how much of the demand a solution misses, in what the largest batch makes."""
+        return float(-self.program.cost[self.missed] @ x[self.missed]) / self.penalty
 
     def place(self, x: NDArray[np.float64]) -> list[PlacedBatch]:
         """Read the order of the batches of a solution."""

@@ -33,7 +33,7 @@ def add_orders(draft: Draft) -> None:
         points = _points_of(draft, order)
         most = order.amount
         if worth.must:
-            missing = draft.miss(draft.n_steps + 1, most)
+            missing = draft.miss(order.state, draft.n_steps + 1, most)
         else:
             missing = draft.rows.column(upper=most, cost=-worth.missing)
         if order.partial:
@@ -140,7 +140,10 @@ def add_targets(draft: Draft) -> None:
     """Stock at the end + missed >= target (== for `exactly`, with what is over)."""
     exact = draft.problem.sense == "exactly"
     for state, amount in draft.problem.targets.items():
-        terms = [(int(draft.stock[state][-1]), 1.0), (draft.miss(draft.n_steps + 1, amount), 1.0)]
+        terms = [
+            (int(draft.stock[state][-1]), 1.0),
+            (draft.miss(state, draft.n_steps + 1, amount), 1.0),
+        ]
         if exact:
-            terms.append((draft.miss(draft.n_steps + 1), -1.0))
+            terms.append((draft.miss(state, draft.n_steps + 1), -1.0))
         draft.rows.row(terms, lower=amount, upper=amount if exact else math.inf)

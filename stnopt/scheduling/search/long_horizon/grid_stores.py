@@ -53,7 +53,7 @@ def add_stocks(draft: Draft) -> None:
         rows.put(balance[1:], columns[:-1], -1.0)
         if state.zero_wait:  # what comes of it must be taken then, which nobody may do
             for point in np.flatnonzero(change):
-                rows.put(balance[point], draft.miss(int(point)), 1.0)
+                rows.put(balance[point], draft.miss(state.name, int(point)), 1.0)
         for n, mode in enumerate(draft.modes):
             task = draft.network.tasks[mode.suitability.task]
             share = task.produces.get(state.name)
@@ -74,7 +74,7 @@ def _take_demands(draft: Draft, state: str, balance: NDArray[np.int64]) -> None:
             point = draft.point_until(due.time)
             column = rows.column(lower=due.amount, upper=due.amount)
             rows.put(balance[point], column, 1.0)
-            rows.put(balance[point], draft.miss(point, due.amount), -1.0)
+            rows.put(balance[point], draft.miss(state, point, due.amount), -1.0)
     for order in draft.problem.orders:
         if order.state == state:
             columns = draft.orders[order.id]
@@ -106,7 +106,7 @@ def add_storage(draft: Draft) -> None:
         comes = any(c.state == name for c in draft.opening.comings)
         stored = rows.rows(last + 1, upper=room if comes else np.maximum(room, 0.0))
         if comes:  # what comes may find no room
-            over = [draft.miss(point) for point in range(last + 1)]
+            over = [draft.miss(name, point) for point in range(last + 1)]
             rows.put(stored, np.array(over), -1.0)
         rows.put(stored, draft.stock[name], 1.0)
         there = rows.rows(last + 1, lower=0.0)

@@ -97,9 +97,9 @@ def add_state(timing: Timing, state: State) -> None:
     exact = timing.problem.sense == "exactly"
     level = [term for mark in marks for term in mark.terms]
     have = state.initial / timing.amount_unit + sum(mark.amount for mark in marks)
-    level.append((timing.miss(), 1.0))
+    level.append(timing.miss(state.name))
     if exact:
-        level.append((timing.miss(), -1.0))
+        level.append(timing.miss(state.name, sign=-1.0))
     needed = target / timing.amount_unit - have
     timing.rows.row(level, lower=needed, upper=needed if exact else math.inf)
 
@@ -281,7 +281,7 @@ def _add_unlimited_store(timing: Timing, state: State, marks: list[Mark]) -> Non
             timing.not_before(mark.moment, before.moment)
         before = mark
         if mark.kind == "due":
-            change.append((timing.miss(), 1.0))
+            change.append(timing.miss(state.name))
         on_hand = rows.column()
         rows.row([(on_hand, 1.0), *((c, -f) for c, f in change)], lower=have, upper=have)
         change, have = [(on_hand, 1.0)], 0.0
@@ -319,7 +319,7 @@ def _add_limited_store(timing: Timing, state: State, marks: list[Mark]) -> None:
             after = rows.column(lower=0.0)
             terms = [(after, 1.0), (on_hand, -1.0), *((c, -f) for c, f in mark.terms)]
             if mark.kind == "due":
-                terms.append((timing.miss(), -1.0))
+                terms.append(timing.miss(state.name, sign=-1.0))
             rows.row(terms, lower=mark.amount, upper=mark.amount)
             on_hand = after
         if mark.kind == "release":

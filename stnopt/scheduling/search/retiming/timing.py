@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stnopt.plant.tolerance import SHARE
 from stnopt.scheduling.cleanings import cleaning_time
+from stnopt.scheduling.search.worth import missed_weight
 from stnopt.solvers.linear_program import ProgramBuilder
 
 if TYPE_CHECKING:
@@ -222,8 +223,11 @@ class Timing:
         """Return when a unit can be empty of a batch, and where that stands in the order."""
         return self._released[number, ""]
 
-    def miss(self) -> int:
-        """Add an amount by which a demand is missed; far dearer than any batch."""
+    def miss(self, state: str, *, sign: float = 1.0) -> tuple[int, float]:
+        """Add an amount by which a demand for a state is missed; far dearer than any batch.
+
+        Returns its column, in what the largest batch makes, and the factor that it has in a row.
+        """
         column = self.rows.column(cost=-_MISSED_COST)
         self.missed.append(column)
-        return column
+        return column, sign / missed_weight(self.network, state)
