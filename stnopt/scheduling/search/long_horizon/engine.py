@@ -76,6 +76,9 @@ _WINDOW_BATCHES = 250
 _WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
 #: Retimed again when this share of the time has passed since, and something was gained.
 _RETIME_SHARE = 0.1
+#: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this share
+#: of what is left: good schedules may be far from each other.
+_AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: A makespan is first sought within its bound times this, then within longer horizons.
@@ -558,7 +561,11 @@ class _Search:
         )
         started = self.clock()
         gained, retimed_at = False, started
+        at_once = len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
         while not self.over and not windows.exhausted:
+            if at_once and windows.idle > windows.sweep:
+                at_once = False
+                gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, everything=True)
             if windows.idle > _IDLE_SWEEPS * windows.sweep:
                 break
             if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):

@@ -96,12 +96,14 @@ class WindowSearch:
         """How many windows lie in the grid, half overlapping."""
         return max(1, int(np.ceil(2 * self.grid.n_steps / max(1.0, self.length))))
 
-    def improve(self, *, seconds: float) -> bool:
-        """Free one window; say whether something better was found."""
+    def improve(self, *, seconds: float, everything: bool = False) -> bool:
+        """Free one window, or everything for all of the seconds; say whether that helped."""
         grid = self.grid
         missed = grid.missed_amount(self.x) > _MISSED * grid.largest
-        to_demand = missed and self.random.random() < _SHARE_OF_DEMAND
-        if to_demand:
+        to_demand = missed and not everything and self.random.random() < _SHARE_OF_DEMAND
+        if everything:
+            begin, end, free = 0, grid.n_steps, np.ones(len(grid.run), bool)
+        elif to_demand:
             begin, end, free = 0, grid.n_steps, self._free_towards_demand()
         else:
             begin, end, some = self._choose()
@@ -109,7 +111,9 @@ class WindowSearch:
         whole = bool(free.all())
         part = self._part(free, begin, end)
         limit = min(seconds, self.seconds * (_LONGER_FOR_DEMAND if to_demand else 1.0))
-        if whole:
+        if everything:
+            limit = seconds
+        elif whole:
             limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
         answer = solve_program(
             part.program,
@@ -123,7 +127,7 @@ class WindowSearch:
         if whole:
             self.exhausted = done
             self.bound = answer.bound
-        if not to_demand:
+        if not to_demand and not everything:
             self._adapt(done)
         if answer.x is None or answer.objective is None:
             self.idle += 1
