@@ -1,4 +1,4 @@
-"""Where demand is missed, a window frees all that leads to it; where nothing is gained, everything."""
+"""Where demand is missed a window frees all that leads to it; without a gain, everything."""
 
 from __future__ import annotations
 

@@ -76,8 +76,8 @@ _WINDOW_BATCHES = 250
 _WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
 #: Retimed again when this share of the time has passed since, and something was gained.
 _RETIME_SHARE = 0.1
-#: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this share
-#: of what is left: good schedules may be far from each other.
+#: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this
+#: share of what is left: good schedules may be far from each other.
 _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
