@@ -100,7 +100,7 @@ def test_alarm_hot_spot_reads_two_series(tmp_path, capsys):
     files = [str(tmp_path / "history.csv"), str(tmp_path / "recent.csv")]
     output = ["--output", str(tmp_path / "forecast.csv")]
     assert main(["alarm", "hot-spot", *files, *output]) == 3
-    assert "forecasts above 740 K" in capsys.readouterr().out
+    assert "rows with a forecast are in alarm: above 740 K" in capsys.readouterr().out
     assert {"due_minute", "T_max", "alarm"} <= set(pd.read_csv(tmp_path / "forecast.csv").columns)
     assert main(["alarm", "hot-spot", *files, "--above", "5000"]) == 0
 

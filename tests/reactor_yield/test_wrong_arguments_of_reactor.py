@@ -119,6 +119,7 @@ SPECIAL = {
     "forecast_hot_spot": {"history": SERIES, "recent": SERIES.head(60)},
     "iterate_dataset": {"block": 10},
     "load_yield_model": {"path": "model.zip"},
+    "population_stability_index": {"reference": np.arange(9.0), "current": np.arange(5.0)},
     "recipe_from_yield": {
         "conditions": dict(CONDITIONS.iloc[0]), "disturbances": None, "fixed_time": 1.0,
     },
