@@ -73,6 +73,7 @@ def test_drawn_rules_are_kept(kind):
     assert n_found >= n_possible - 1
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize("name", all_cases())
 def test_known_best_schedules_are_found(name):
     case = all_cases()[name]
