@@ -88,24 +88,24 @@ class ProgressLine:
         with self._one_at_a_time:
             if self._over.is_set() or self._shown_from is None:
                 return
-            line = self._line
-            if line is None:
-                line = tqdm(total=self._total, leave=False, delay=1e-9)
-                line.start_t = time.time() - (self._clock() - self._started)
-                self._line, at_once = line, True
             now = time.perf_counter()
             if not at_once and now - self._drawn < self._interval:
                 return
             self._drawn = now
-            line.unit, line.n = self.unit, self._count
-            line.set_description_str(self._what, refresh=False)
-            line.set_postfix_str(self._text, refresh=False)
             try:
-                # With its own lock tqdm keeps it where standard error takes nothing more (a full
-                # disk, a broken pipe), and every other line then waits for ever.
-                line.refresh(nolock=True)
-            except (OSError, ValueError):
+                self._draw()
+            except (OSError, ValueError):  # standard error takes nothing more
                 self._shown_from = None
+
+    def _draw(self) -> None:
+        """Write the line; without tqdm's own lock, which it keeps where it cannot write."""
+        if self._line is None:
+            self._line = tqdm(total=self._total, leave=False, delay=1e-9)
+            self._line.start_t = time.time() - (self._clock() - self._started)
+        self._line.unit, self._line.n = self.unit, self._count
+        self._line.set_description_str(self._what, refresh=False)
+        self._line.set_postfix_str(self._text, refresh=False)
+        self._line.refresh(nolock=True)
 
     @property
     def _is_due(self) -> bool:
@@ -141,9 +141,7 @@ class ProgressLine:
         if self._beside is not None:
             self._beside.join()
         if self._line is not None:
-            self._line.n = self._count
-            self._line.set_postfix_str(self._text, refresh=False)
             with contextlib.suppress(OSError, ValueError):
                 if self._shown_from is not None:
-                    self._line.refresh(nolock=True)  # how it ended, however soon
+                    self._draw()  # how it ended, however soon
                 self._line.close()
