@@ -6,7 +6,7 @@ They come from models without event points: an exact time grid, a relaxation in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.question import valued
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_prices
+from stnopt.scheduling.search.capacity_bound import bound_by_prices, bound_by_program
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.scheduling.search.period_sums import build_period_sums
 from stnopt.scheduling.search.question import Question, why_not_long_horizon
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.period_sums import PeriodSums
 
 #: Of a proof's solve.
 _GAP = 1e-4
@@ -111,10 +112,23 @@ def cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> floa
 
 
 def _cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
-    wanted = question.problem(amounts)
-    if why_not_long_horizon(Question(network=question.network, problem=wanted)) is not None:
+    # some of everything, for a row of each product that this period's plant knows
+    some = {p: 1.0 for p in question.products if p in question.network.states}
+    wanted = Problem(objective="cost", horizon=question.horizon, targets=some)
+    known = question.worked_out
+    if ("cost sums",) not in known:
+        why_not = why_not_long_horizon(Question(network=question.network, problem=wanted))
+        known["cost sums",] = (
+            build_period_sums(question.network, wanted, n_periods=1) if why_not is None else None
+        )
+    sums: PeriodSums | None = known["cost sums",]
+    if sums is None:
         return 0.0
-    least = bound_by_capacity(question.network, wanted)
+    lower = sums.program.row_lower.copy()
+    targets = question.targets(amounts)
+    for product, row in sums.target_rows.items():
+        lower[row] = targets.get(product, 0.0)
+    least = bound_by_program(replace(sums.program, row_lower=lower), wanted)
     return 0.0 if least is None or not math.isfinite(least) else least
 
 

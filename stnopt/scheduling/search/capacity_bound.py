@@ -137,7 +137,7 @@ def bound_by_periods(
         most_missing=most_missing,
         whole_batches=whole_batches,
     )
-    return _bound_of(sums, sums.program, problem, time_limit)
+    return bound_by_program(sums.program, problem, time_limit=time_limit)
 
 
 def bound_by_prices(
@@ -168,14 +168,23 @@ def bound_by_prices(
         given = open_with_amounts(network, problem, None, horizon=problem.horizon)
         offset = worth_without_batches(given, problem.objective)
         program = replace(sums.program, cost=cost, offset=offset)
-        bounds.append(_bound_of(sums, program, problem, None))
+        bounds.append(bound_by_program(program, problem))
     return bounds
 
 
-def _bound_of(
-    sums: PeriodSums, program: Program, problem: Problem, time_limit: float | None
+def bound_by_program(
+    program: Program, problem: Problem, *, time_limit: float | None = None
 ) -> float | None:
-    """Solve a program of sums; return its bound as the objective's value."""
+    """Solve a program of sums; return its bound as the objective's value.
+
+    Parameters
+    ----------
+    program : Program
+        Of a problem's sums, with other costs or targets perhaps.
+    problem : Problem
+    time_limit : float, optional
+        Seconds.
+    """
     sign = 1.0 if problem.objective in MAXIMISED else -1.0
     many = len(program.cost) > _MANY_COLUMNS and not program.integer.any()
     answer = solve_program(
