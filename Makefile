@@ -11,6 +11,10 @@ JOBS ?= logical
 # Threads of linear algebra in each of them would only take the cores from each other.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 PYTEST := -q -n $(JOBS) --maxprocesses 4 --dist worksteal
+# The quick tests of a file share what they have solved: one process takes all of them.
+BY_FILE := --dist loadfile
+# Compiled once for all processes that tests start, whatever the user's shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 # Two targets must not install into one environment at a time.
@@ -37,7 +41,7 @@ reproduce: $(VENV)/.with-test
 	MPLBACKEND=Agg $(PY) case_studies/kumawat_2021/run.py
 
 test: $(VENV)/.with-test
-	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m "not long"
+	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) $(BY_FILE) -m "not long"
 
 # What takes some CPU seconds and more cases of what quick ones show (marked "long"): `make test`
 # is kept below 5 CPU minutes.

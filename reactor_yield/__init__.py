@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from reactor_yield.monitoring.runaway import forecast_hot_spot as forecast_hot_spot
     from reactor_yield.monitoring.runaway import realistic_series as realistic_series
     from reactor_yield.monitoring.runaway import sorted_series as sorted_series
+    from reactor_yield.monitoring.two_samples import (
+        population_stability_index as population_stability_index,
+    )
     from reactor_yield.simulation.batch import simulate_batch_reactor as simulate_batch_reactor
     from reactor_yield.simulation.fit import KineticsFit as KineticsFit
     from reactor_yield.simulation.fit import fit_kinetics as fit_kinetics
@@ -96,6 +99,7 @@ _HOMES = {
         "realistic_series",
         "sorted_series",
     ),
+    "monitoring.two_samples": ("population_stability_index",),
     "simulation.batch": ("simulate_batch_reactor",),
     "simulation.fit": (
         "KineticsFit",

@@ -135,6 +135,17 @@ def _is_pair(value: object) -> bool:
     )
 
 
+def _are_numbers(value: object) -> bool:
+    if not isinstance(value, list | tuple | np.ndarray | pd.Series):
+        return False
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return False
+    listed = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iuf"
+    return listed and bool(np.isfinite(numbers).all())
+
+
 ANYTHING = Kind("anything", lambda value: True)
 NUMBER = Kind("a finite number", lambda value: math.isfinite(_number(value)))
 POSITIVE = Kind("a positive finite number", lambda value: 0 < _number(value) < math.inf)
@@ -170,6 +181,7 @@ PREDICTS = Kind(
     "a yield model",
     lambda value: not isinstance(value, type) and hasattr(value, "predict_interval"),
 )
+VALUES = Kind("finite numbers, (n,) with n from 1 on", _are_numbers)
 SERIES = Kind("a series, (n,)", lambda value: isinstance(value, pd.Series))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import threading
 import time
@@ -62,6 +63,7 @@ class ProgressLine:
         self._shown_from = None if limited and not progress else self._started + wait
         self._count, self._text = 0, ""
         self._line: Any = None
+        self._drawn = -math.inf
         self._one_at_a_time = threading.Lock()
         self._over = threading.Event()
         self._beside: threading.Thread | None = None
@@ -82,23 +84,28 @@ class ProgressLine:
             self._show(at_once=True)
 
     def _show(self, *, at_once: bool) -> None:
-        """Show what was said last; not more often than tqdm does, unless at once."""
+        """Show what was said last, at once or when the last line has stood for a while."""
         with self._one_at_a_time:
-            if self._over.is_set():
+            if self._over.is_set() or self._shown_from is None:
                 return
-            line = self._line
-            if line is None:
-                line = tqdm(total=self._total, mininterval=self._interval, leave=False, delay=1e-9)
-                line.start_t = time.time() - (self._clock() - self._started)
-                self._line, at_once = line, True
-            line.unit = self.unit
-            line.set_description_str(self._what, refresh=False)
-            line.set_postfix_str(self._text, refresh=False)
-            if at_once:
-                line.n = self._count
-                line.refresh()
-            else:
-                line.update(self._count - line.n)
+            now = time.perf_counter()
+            if not at_once and now - self._drawn < self._interval:
+                return
+            self._drawn = now
+            try:
+                self._draw()
+            except (OSError, ValueError):  # standard error takes nothing more
+                self._shown_from = None
+
+    def _draw(self) -> None:
+        """Write the line; without tqdm's own lock, which it keeps where it cannot write."""
+        if self._line is None:
+            self._line = tqdm(total=self._total, leave=False, delay=1e-9)
+            self._line.start_t = time.time() - (self._clock() - self._started)
+        self._line.unit, self._line.n = self.unit, self._count
+        self._line.set_description_str(self._what, refresh=False)
+        self._line.set_postfix_str(self._text, refresh=False)
+        self._line.refresh(nolock=True)
 
     @property
     def _is_due(self) -> bool:
@@ -109,11 +116,13 @@ class ProgressLine:
         soon = self._shown_from <= self._started  # asked for: what is said shows itself
         wait = _TERMINAL_SECONDS if soon else self._shown_from - self._clock()
         while not self._over.wait(wait):
+            if self._shown_from is None:
+                return
             wait = _FILE_SECONDS
             with contextlib.suppress(OSError, ValueError):  # standard error is gone
                 wait = _TERMINAL_SECONDS if sys.stderr.isatty() else _FILE_SECONDS
-                if self._is_due:
-                    self._show(at_once=True)
+            if self._is_due:
+                self._show(at_once=True)
 
     def __enter__(self) -> Self:
         if self._shown_from is not None:
@@ -132,6 +141,7 @@ class ProgressLine:
         if self._beside is not None:
             self._beside.join()
         if self._line is not None:
-            self._line.n = self._count
-            self._line.set_postfix_str(self._text, refresh=True)  # how it ended, however soon
-            self._line.close()
+            with contextlib.suppress(OSError, ValueError):
+                if self._shown_from is not None:
+                    self._draw()  # how it ended, however soon
+                self._line.close()

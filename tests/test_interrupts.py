@@ -144,7 +144,7 @@ def test_a_reader_that_goes_away_is_no_traceback():
 
 EX2 = load_example("ex2")
 LABELS = {"horizon": 8, "n_events": 4, "max_span": 0}
-TARGETS = so.sample_targets({"S9": (0, 110), "S8": (0, 110)}, 60, seed=3)
+TARGETS = so.sample_targets({"S9": (0, 110), "S8": (0, 110)}, 24, seed=3)
 
 
 def interrupting(monkeypatch, owner, name, call):
@@ -244,7 +244,7 @@ def test_the_best_over_a_region_is_kept(monkeypatch):
     best = so.solve_over_region(model, region, inputs, relative_gap=1e-6)
     assert best.status.name == "OPTIMAL"
     kept = 0
-    for call in range(1, best.n_solves + 1, 7):
+    for call in range(1, best.n_solves + 1, 12):
         model, region, inputs = kernel_problem()
         before = looks(model), [v.value for v in model.component_data_objects(pyo.Var)]
         with monkeypatch.context() as patched:

@@ -151,6 +151,7 @@ def test_the_network_reads_from_left_to_right(network):
     assert x["Split"] < x["B"] < x["Return"] < x["I"] < x["Finish"] < x["P"]
 
 
+@pytest.mark.few_cases(5)
 @pytest.mark.parametrize("name", list_examples())
 def test_marks_of_the_network_do_not_overlap(name):
     ax = plot_network(load_example(name))

@@ -216,6 +216,22 @@ def test_a_table_without_a_horizon_is_refused(chain, tmp_path, capsys):
     assert main([*command, "--horizon", "10", "--keep-until", "10"]) == 0
 
 
+@pytest.mark.parametrize("name", ["schedule.csv", "schedule.json"])
+def test_a_schedule_without_batches_is_taken_for_an_idle_plant_aloud(chain, tmp_path, capsys, name):
+    """A table that was cut off behind its header must not lose what runs without a word."""
+    plant, folder = chain
+    path = tmp_path / name
+    if name == "schedule.csv":
+        path.write_text((folder / name).read_text().splitlines()[0] + "\n")
+    else:
+        stnopt.Schedule(batches=(), final_stock={}, horizon=10).to_json(path)
+    assert main(["reschedule", plant, str(path), "--at", "4", "--quiet"]) == 0
+    err = capsys.readouterr().err
+    assert f"{name}' has no batches: units are taken to be idle at 4" in err
+    assert main(["reschedule", plant, str(folder / "schedule.json"), "--at", "4", "--quiet"]) == 0
+    assert "idle" not in capsys.readouterr().err
+
+
 def test_ctrl_c_gives_the_best_so_far(chain, capsys, monkeypatch):
     """The first model has moved as few as can be; the second is stopped."""
     solved = []

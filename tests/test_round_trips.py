@@ -12,6 +12,7 @@ sys.path += [str(ROOT / "benchmarks"), str(ROOT / "tests" / "scheduling")]
 import round_trips  # noqa: E402
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize("seed", range(10))
 def test_drawn_plants_and_schedules_come_back_as_they_were(seed, tmp_path):
     wrong, schedule, _ = round_trips.check(seed, tmp_path)

@@ -36,9 +36,8 @@ def test_every_public_name_resolves_to_what_type_checkers_are_told():
 
 def test_a_name_that_is_also_a_module_is_the_function():
     loaded = "import stnopt.scheduling.search.find_schedule, stnopt.solvers.solve, stnopt"
-    for name in ("find_schedule", "solve"):
-        code = f"{loaded}\nassert callable(stnopt.{name}), stnopt.{name}"
-        subprocess.run([sys.executable, "-c", code], check=True)
+    code = f"{loaded}\nassert callable(stnopt.find_schedule) and callable(stnopt.solve)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_unknown_name_is_an_attribute_error():

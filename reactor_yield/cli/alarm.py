@@ -149,7 +149,9 @@ def _alarm_hot_spot(options: argparse.Namespace) -> int:
         print(f"alarm: {fault.message}")
     for note in found.notes:
         print(note)
-    print(f"{found.n_alarms} of {found.n_judged} forecasts above {options.above:g} K")
+    n_hot = int((found.rows["alarm"] & found.rows["judged"]).sum())
+    n_judged, level = found.n_judged, f"{options.above:g} K"
+    print(f"{n_hot} of {n_judged} rows with a forecast are in alarm: above {level}")
     if not found.n_judged:
         print("no row could be judged")
         return BAD_INPUT

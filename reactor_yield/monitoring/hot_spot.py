@@ -158,7 +158,7 @@ def _describe(
             f"{silent} of {len(rows)} rows have no forecast: it needs the last 6 readings without "
             "a gap"
         )
-    hot = int((measured > above).sum())
-    if hot and not rows["judged"].any():
-        notes.append(f"{hot} measurements are above {above:g} K themselves")
+    hot = int(((measured > above) & ~rows["judged"]).sum())
+    if hot:
+        notes.append(f"{hot} of them are above {above:g} K by their own reading")
     return tuple(notes)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from reactor_yield.arguments import COUNT, VALUES, check_arguments
 from reactor_yield.monitoring.correlation import find_correlation_time
 
 if TYPE_CHECKING:
@@ -177,7 +178,27 @@ def population_stability_index(reference: Array, current: Array, *, n_bins: int 
     Half a row is added to every bin, so that an empty one gives a large index and not an infinite
     one. A value that fills whole bins by itself, such as a set point, gets a bin of its own, so
     that leaving it shows whichever way it goes.
+
+    Parameters
+    ----------
+    reference, current : (n,), (m,) arrays
+        Values of one column, finite, at least one on each side.
+    n_bins : int
+        How many bins, where no value fills several by itself.
+
+    Returns
+    -------
+    float
+        0 for equal shares; by custom, little changed below 0.1 and much above 0.25.
+
+    Raises
+    ------
+    InvalidConditionsError
+        If an argument does not fit; it is named.
     """
+    check_arguments(
+        reference=(reference, VALUES), current=(current, VALUES), n_bins=(n_bins, COUNT)
+    )
     quantiles = np.quantile(reference, np.linspace(0, 1, n_bins + 1)[1:-1])
     edges, repeats = np.unique(quantiles, return_counts=True)
     held = edges[(repeats > 1) | (np.ptp(reference) == 0)]

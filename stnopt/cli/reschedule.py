@@ -9,7 +9,7 @@ from stnopt.cli.answer import facts_of_search, state
 from stnopt.cli.arguments import PLANT_HELP, not_empty, read_path, read_plant, read_together
 from stnopt.cli.asked import add_problem, choose_problem, read_start
 from stnopt.cli.exit_codes import IMPOSSIBLE, INTERRUPTED, OK, UNDECIDED
-from stnopt.cli.messages import note
+from stnopt.cli.messages import note, warn
 from stnopt.cli.write_schedule import check_out, write_schedule
 from stnopt.errors import InvalidInputError
 
@@ -95,6 +95,11 @@ def run(options: argparse.Namespace) -> int:
     )
     rows = changes_of(options)
     schedule = _read_old(options, network, problem)
+    if not schedule.batches:
+        warn(
+            f"warning: {str(options.schedule)!r} has no batches: units are taken to be idle at "
+            f"{options.at}, but for what the plant's `now:` says; what is under way is lost"
+        )
     problem = replace(problem, horizon=schedule.horizon, start=problem.start or schedule.date)
     problems: list[str] = []
     at = read_time(number_or_text(options.at), "--at", problem, network, problems)

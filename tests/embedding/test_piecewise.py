@@ -104,6 +104,7 @@ def inputs_of(m, region):
     return dict(zip(region.inputs, m.x.values(), strict=True))
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize("transformation", ["hull", "bigm"])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_inner_and_outer_optimum_enclose_the_certified_one(n, transformation):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import count
@@ -136,3 +139,31 @@ def test_forms_of_three_inputs_take_few_boxes(form, monkeypatch):
     inside, decision = pieces.contains(points), region.decision(points)
     assert inside[decision <= keep].all()
     assert (decision[inside] <= admit).all()
+
+
+class Full:
+    """Standard error on a disk that is full."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_behind_standard_error_stops_nothing(monkeypatch):
+    """Tqdm's own lock stays locked in a thread that could not write: nobody else may need it."""
+    monkeypatch.setattr(sys, "stderr", Full())
+    ended = []
+
+    def work():
+        with ProgressLine("working", " boxes", progress=True, limited=False) as line:
+            line.step("one")
+            line.move(2, lambda: "two")
+        ended.append(True)
+
+    for _ in range(2):
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(timeout=60)
+    assert ended == [True, True]

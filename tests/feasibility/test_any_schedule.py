@@ -87,7 +87,8 @@ def test_the_outline_of_a_region_is_true(products, quick):
     assert so.CertifiedRegion.load(region.to_json()).gap == region.gap
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_cases(2)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(8))
 def test_labels_agree_with_the_grid(seed, quick, monkeypatch):
     monkeypatch.setattr(choose_events, "_MOST_BATCHES", 0.0)

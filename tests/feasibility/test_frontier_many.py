@@ -43,18 +43,18 @@ def network(request) -> stnopt.Network:
 @pytest.fixture(scope="module")
 def region(network) -> stnopt.CertifiedRegion:
     return stnopt.trace_frontier(
-        network, products=PRODUCTS, tolerance=0.05, max_solves=25, **SETTINGS
+        network, products=PRODUCTS, tolerance=0.05, max_solves=18, **SETTINGS
     )
 
 
 def test_labels_agree_with_single_solves(network, region):
     targets = stnopt.sample_targets(
-        dict(zip(PRODUCTS, [(0, u) for u in region.upper], strict=True)), 30, seed=4
+        dict(zip(PRODUCTS, [(0, u) for u in region.upper], strict=True)), 20, seed=4
     )
     labels = region.label(targets)
     alone = stnopt.label_targets(network, targets, **SETTINGS).labels
     known = labels != 0
-    assert known.sum() >= 15
+    assert known.sum() >= 10
     assert np.array_equal(labels[known], alone[known])
 
 
@@ -72,7 +72,7 @@ def test_the_gap_is_what_fresh_targets_say(region):
     low, high = region.gap_interval
     assert low <= region.gap <= high
     assert abs(np.mean(region.label(points) == 0) - region.gap) < 0.03
-    assert region.n_solves <= 27  # the last question may be solved again with storage in time
+    assert region.n_solves <= 20  # the last question may be solved again with storage in time
 
 
 def test_it_stops_once_clearly_less_than_the_tolerance_is_undecided(network, region):

@@ -225,6 +225,7 @@ def test_a_wrong_gamma_is_refused(gamma):
         so.fit_region(samples(), kernel="laplacian", gamma=gamma)
 
 
+@pytest.mark.few_cases(2)
 @pytest.mark.parametrize("direction", range(4))
 def test_certified_optimum_of_a_fitted_laplacian_against_a_grid(direction):
     region = so.fit_region(samples(), kernel="laplacian", C=100.0).region

@@ -201,6 +201,7 @@ def test_finished_store_is_read_without_a_solve(run):
     assert run.path.read_bytes() == content
 
 
+@pytest.mark.few_cases(3)
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.999])
 def test_store_that_was_cut_off_goes_on_from_what_is_left(run, share):
     first = run()

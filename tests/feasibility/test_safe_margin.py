@@ -35,6 +35,7 @@ def samples() -> TargetSamples:
     return TargetSamples(targets=targets, labels=labels[keep], scope={"fingerprint": "f"})
 
 
+@pytest.mark.few_cases(3)
 @pytest.mark.parametrize(
     ("kernel", "parameters"),
     [
@@ -52,7 +53,7 @@ def test_nothing_unproven_is_claimed(samples, kernel, parameters):
         samples, kernel=kernel, margin="certified", certified=Staircase(), **parameters
     )
     region, report = fitted.region, fitted.report
-    box = np.linspace(region.lower, region.upper, 501).T
+    box = np.linspace(region.lower, region.upper, 301).T
     points = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, 2)
     claimed = region.contains(points)
     assert np.all(Staircase().label(points[claimed][:, ::-1]) == -1)

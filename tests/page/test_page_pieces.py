@@ -82,6 +82,7 @@ def test_a_search_that_is_stopped_hands_over_what_it_has():
     assert job.state == "stopped" or job.answer.stopped == "interrupted"
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_a_failure_that_is_said():
     job = Job(time.sleep, 600)
     job.close()

@@ -58,6 +58,7 @@ def drawn(seed):
     return network, problem, draw_state(network, seed)
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize("seed", range(12))  # benchmarks/round_trips.py: 200
 def test_drawn_plants_come_back_equal(seed, tmp_path):
     network, problem, state = drawn(seed)

@@ -197,7 +197,7 @@ def test_the_least_move_of_a_formula_is_found():
 
 
 def test_the_command_is_never_silent(mode_1, tmp_path, capsys):
-    model = fit_yield_model(mode_1.iloc[:500], model="gp", n_points=150)
+    model = fit_yield_model(mode_1.iloc[:500], model="ridge")
     model.save(tmp_path / "m.zip")
     now = mode_1[[*CONDITIONS, "Cto"]].iloc[:60]
 

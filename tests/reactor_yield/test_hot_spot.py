@@ -58,6 +58,12 @@ def test_a_ramp_raises_alarms_and_rows_without_a_past_are_counted(history, ramp)
         ),
         (lambda t: t.assign(T_max=t["T_max"].where(t.index % 5 != 4)), 2, "no row could be judged"),
         (lambda t: t.tail(5), 2, "no row could be judged"),
+        (lambda t: t.tail(5), 2, "5 of them are above 740 K by their own reading\n0 of 0 rows"),
+        (
+            lambda t: t.head(40).assign(T_max=t["T_max"].where(t.index > 2, 750.0)),
+            3,
+            "3 of them are above 740 K by their own reading",
+        ),
         (lambda t: t.tail(1), 2, "has 1 rows; a forecast needs a past"),
         (
             lambda t: t.astype(object).assign(

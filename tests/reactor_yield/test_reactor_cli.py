@@ -15,7 +15,7 @@ from reactor_yield.cli import main
 def folder(tmp_path_factory):
     """Data, a split and a trained model, made by the command itself."""
     root = tmp_path_factory.mktemp("command")
-    files = [str(root / "data.csv"), "--rows", "600", "--summary", str(root / "data.html")]
+    files = [str(root / "data.csv"), "--rows", "300", "--summary", str(root / "data.html")]
     assert main(["generate", *files, "--split", str(root / "split")]) == 0
     code = main(
         [
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
             "--model",
             "gp",
             "--points",
-            "200",
+            "80",
             "--test",
             str(root / "split" / "test.csv"),
             "--report",
@@ -37,8 +37,8 @@ def folder(tmp_path_factory):
 
 
 def test_generate_writes_data_summary_and_split(folder):
-    assert len(pd.read_csv(folder / "data.csv")) == 600
-    assert len(pd.read_csv(folder / "split" / "train.csv")) == 360
+    assert len(pd.read_csv(folder / "data.csv")) == 300
+    assert len(pd.read_csv(folder / "split" / "train.csv")) == 180
     page = (folder / "data.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "Nothing found." in page
@@ -48,7 +48,7 @@ def test_generate_writes_data_summary_and_split(folder):
 def test_train_reports_fit_test_and_importance(folder):
     report = json.loads((folder / "report.json").read_text())
     assert report["fit"]["kind"] == "gp"
-    assert report["test"]["all"]["n_rows"] == 240
+    assert report["test"]["all"]["n_rows"] == 120
     assert {r["feature"] for r in report["importance"]} >= {"Fao", "To"}
 
 
@@ -100,7 +100,7 @@ def test_alarm_hot_spot_reads_two_series(tmp_path, capsys):
     files = [str(tmp_path / "history.csv"), str(tmp_path / "recent.csv")]
     output = ["--output", str(tmp_path / "forecast.csv")]
     assert main(["alarm", "hot-spot", *files, *output]) == 3
-    assert "forecasts above 740 K" in capsys.readouterr().out
+    assert "rows with a forecast are in alarm: above 740 K" in capsys.readouterr().out
     assert {"due_minute", "T_max", "alarm"} <= set(pd.read_csv(tmp_path / "forecast.csv").columns)
     assert main(["alarm", "hot-spot", *files, "--above", "5000"]) == 0
 
@@ -113,7 +113,13 @@ def test_check_exits_3_and_names_every_problem(folder, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "missing_column: column 'Ta' is missing" in out
     assert "fit as degC" in out
+    assert main(["check", str(folder / "data.csv")]) == 0
+
+
+@pytest.mark.long
+def test_check_writes_a_summary(folder, tmp_path):
     assert main(["check", str(folder / "data.csv"), "--summary", str(tmp_path / "d.html")]) == 0
+    assert (tmp_path / "d.html").read_text().startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(

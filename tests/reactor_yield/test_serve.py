@@ -44,7 +44,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def model(data):
-    return fit_yield_model(data.iloc[::20], model="gp", n_points=150)
+    return fit_yield_model(data.iloc[::20], model="ridge")
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_bad_input_is_named(entry, message):
         read_network(plant)
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(12))
 def test_drawn_plants_agree_with_a_grid(seed):
     plant = draw_plant(seed + 700)

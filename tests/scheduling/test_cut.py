@@ -25,7 +25,7 @@ def solved(seed):
     return network, problem, found.schedule
 
 
-@pytest.mark.few_seeds(14)
+@pytest.mark.few_seeds(7)
 @pytest.mark.parametrize("seed", range(40))
 def test_the_rest_replays_as_the_whole_one(seed):
     network, problem, schedule = solved(seed)

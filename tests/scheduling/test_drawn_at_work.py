@@ -43,7 +43,7 @@ def drawn(seed):
     return network, start, Problem(objective=objective, horizon=HOURS, orders=orders)
 
 
-@pytest.mark.few_seeds(13)
+@pytest.mark.few_seeds(6)
 @pytest.mark.parametrize("seed", range(40))
 def test_the_time_grid_agrees(seed):
     network, start, problem = drawn(seed)
@@ -59,7 +59,7 @@ def test_the_time_grid_agrees(seed):
     assert not find_violations(found.schedule, network)
 
 
-@pytest.mark.few_seeds(8)
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(24))
 def test_event_points_are_never_better(seed):
     network, start, problem = drawn(seed)
@@ -108,7 +108,7 @@ def mutated(schedule, network, random):
     return replace(schedule, batches=tuple(batches), final_stock=stock)
 
 
-@pytest.mark.few_seeds(13)
+@pytest.mark.few_seeds(6)
 @pytest.mark.parametrize("seed", range(40))
 def test_mutated_schedules_are_judged_alike(seed):
     network, start, problem = drawn(seed)

@@ -11,7 +11,7 @@ from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.solvers import solve
 
 
-@pytest.mark.few_seeds(3)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("kind", ["mixed", "makespan"])
 @pytest.mark.parametrize("seed", range(4))
 def test_searches_by_event_points_say_nothing_wrong(seed, kind):
@@ -21,7 +21,7 @@ def test_searches_by_event_points_say_nothing_wrong(seed, kind):
     assert verdict in ("equal", "below", "nothing found"), why
 
 
-@pytest.mark.few_seeds(3)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(6))
 def test_models_in_larger_ones_are_never_better_than_the_grid(seed):
     pair, best = draw_pair(seed)

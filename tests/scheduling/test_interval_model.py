@@ -35,7 +35,7 @@ def bound(network, horizon, *, deliveries=()):
     return result.bound
 
 
-@pytest.mark.few_seeds(7)
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(40, 60))
 def test_bound_is_never_below_the_best_of_whole_hours(seed):
     network = draw_plant(seed)
@@ -63,7 +63,7 @@ def with_slopes(seed):
     return read_network(entries)
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(10))
 def test_bound_is_never_below_what_event_points_reach(seed):
     network = with_slopes(seed)
@@ -94,7 +94,7 @@ def with_rules(seed):
     return read_network(entries)
 
 
-@pytest.mark.few_seeds(5)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(16))
 def test_bound_is_never_below_the_exact_grid_with_rules(seed):
     network = with_rules(seed)

@@ -130,7 +130,7 @@ def test_what_is_kept_between_the_points_of_the_grid():
     assert found.result.objective == pytest.approx(24)
 
 
-@pytest.mark.few_seeds(6)
+@pytest.mark.few_seeds(3)
 @pytest.mark.parametrize("seed", range(24))
 def test_drawn_plants_beside_what_is_kept(seed):
     """Batches of one schedule are kept under another demand; the grid says what is best then."""

@@ -76,7 +76,7 @@ def test_cases_by_hand(name):
             assert bound <= case.missing + 1e-6
 
 
-@pytest.mark.few_seeds(20)
+@pytest.mark.few_seeds(10)
 @pytest.mark.parametrize("seed", range(60))
 def test_drawn_plants(seed):
     network, start, problem = drawn(seed)

@@ -172,6 +172,7 @@ def nest(model):
     return outer.plant
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize("formulation", ["unit_events", "time_grid"])
 @pytest.mark.parametrize("copied", [clone, copy.deepcopy, nest])
 @pytest.mark.parametrize("asked_before", [True, False])

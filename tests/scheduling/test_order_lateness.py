@@ -20,7 +20,7 @@ def late_by_the_parts(served, horizon):
     return max(0.0, last - served.order.due)
 
 
-@pytest.mark.few_seeds(10)
+@pytest.mark.few_seeds(5)
 @pytest.mark.parametrize("seed", range(30))
 def test_each_is_as_late_as_its_parts_say(seed):
     network, start, _ = drawn(seed)

@@ -387,7 +387,7 @@ def drawn_apart(seed):
     return network, old_schedule(*batches, network=network, problem=profit(9))
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(12))
 def test_moves_what_it_meets_and_nothing_else(seed):
     network, old = drawn_apart(seed)

@@ -319,6 +319,7 @@ def test_deliveries_empty_the_storage_or_the_unit(due, optimum):
     assert_best(network, optimum, horizon=6, n_events=3, deliveries=deliveries)
 
 
+@pytest.mark.few_cases(6)
 @pytest.mark.parametrize("name", all_cases())
 @pytest.mark.parametrize("n_events", [5, 6])
 def test_known_best_schedules(name, n_events):
@@ -348,7 +349,7 @@ SEEDS = {
     "periods+changeovers+utilities+deliveries": (1, 5, 6, 7),
 }
 DRAWN = [
-    pytest.param(kind, seed, marks=pytest.mark.long if place > 1 else [])
+    pytest.param(kind, seed, marks=pytest.mark.long if place > 0 else [])
     for kind, seeds in SEEDS.items()
     for place, seed in enumerate(seeds)
 ]

@@ -61,6 +61,7 @@ def without_limits(network):
     return read_network(entries)
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize(
     ("name", "horizon", "n_events", "optimum"),
     [
@@ -93,7 +94,7 @@ def test_the_papers_plant_as_it_is():
 LADDER = [(2, 0), (4, 0), (5, 1), (6, 2), (8, 3)]
 
 
-@pytest.mark.few_seeds(6)
+@pytest.mark.few_seeds(3)
 @pytest.mark.parametrize("seed", [0, 1, 4, 6, 7, 9, 10, 12, 13, 14, 15, 19, 20, 22, 24, 29, 71])
 def test_equal_to_the_default_and_to_the_grid_where_storage_is_unlimited(seed):
     network, hours = without_limits(draw_plant(seed)), 4 + seed % 4

@@ -36,6 +36,7 @@ def solved(network, *, horizon, n_events, max_span=0, everywhere=False):
     return result.objective, schedule
 
 
+@pytest.mark.few_cases(3)
 @pytest.mark.parametrize("everywhere", [False, True])
 @pytest.mark.parametrize("n_events", [3, 4, 5])
 def test_unit_that_holds_its_batch_cannot_start_another(n_events, everywhere):
@@ -152,7 +153,7 @@ def test_three_units_that_start_again_at_one_instant_unload_together(everywhere)
     assert best_on_grid(network, 2) == pytest.approx(6 * 3 + 2 * 0.5)
 
 
-@pytest.mark.few_seeds(5)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(100, 115))
 def test_limits_from_the_start_lose_nothing_and_allow_nothing_more(seed):
     network, hours = draw_plant(seed, capacities=(0, 2, 4)), 5

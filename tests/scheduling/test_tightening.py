@@ -54,6 +54,7 @@ def rows_there(model):
         return model.component("dominance_rows") is not None
 
 
+@pytest.mark.few_cases(3)
 @pytest.mark.parametrize(
     ("example", "horizon", "n_events", "max_span", "kind", "targets"),
     [

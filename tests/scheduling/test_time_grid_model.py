@@ -37,7 +37,7 @@ def on_grid(network, *, horizon, n_events, objective="profit", targets=None, del
     return result, extract_schedule(model, network) if result.has_solution else None
 
 
-@pytest.mark.few_seeds(8)
+@pytest.mark.few_seeds(4)
 @pytest.mark.parametrize("seed", range(24))
 def test_grid_equals_a_reference_of_its_own_code(seed):
     network = draw_plant(seed)
@@ -45,7 +45,7 @@ def test_grid_equals_a_reference_of_its_own_code(seed):
     assert result.objective == pytest.approx(best_on_grid(network, 6), abs=1e-5)
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", range(0, 24, 2))
 def test_search_over_events_proven_by_the_grid_equals_the_reference(seed):
     # The model of event points, on those that the grid's schedule needs, reaches the same and

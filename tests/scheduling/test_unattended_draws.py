@@ -40,7 +40,7 @@ def drawn(seed):
     return read_network(written)
 
 
-@pytest.mark.few_seeds(4)
+@pytest.mark.few_seeds(2)
 @pytest.mark.parametrize("seed", [*range(3), *range(6, 14)])
 def test_they_reach_the_grid_and_never_more(seed):
     network = drawn(seed)

@@ -37,6 +37,7 @@ def best(network, *, horizon, n_events, max_span=0, objective="profit", gap=1e-6
     return result.objective
 
 
+@pytest.mark.few_cases(4)
 @pytest.mark.parametrize(
     ("name", "horizon", "n_events", "optimum"),
     [
@@ -74,7 +75,7 @@ def test_the_papers_plant():
 LADDER = [(2, 0), (4, 0), (5, 1), (6, 2), (8, 3)]
 
 
-@pytest.mark.few_seeds(12)
+@pytest.mark.few_seeds(6)
 @pytest.mark.parametrize("seed", range(40))
 def test_model_reaches_the_optimum_of_the_time_grid_and_never_more(seed):
     network, hours = draw_plant(seed), 4 + seed % 4

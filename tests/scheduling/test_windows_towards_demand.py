@@ -1,7 +1,10 @@
-"""Where demand is missed, a window frees all that leads to it, at any time."""
+"""Where demand is missed a window frees all that leads to it; without a gain, everything."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from small_plants import plant, run, task
 
@@ -9,6 +12,7 @@ from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
+from stnopt.solvers.linear_program import solve_program
 
 #: Two products share a unit; P takes three steps that last the horizon, Q pays better.
 PLANT = plant(
@@ -56,3 +60,29 @@ def test_one_window_makes_what_takes_the_whole_horizon(draw, missed):
     windows.length = 9.0
     windows.improve(seconds=60.0)
     assert grid.missed_amount(windows.x) == pytest.approx(missed, abs=1e-6)
+
+
+def test_everything_is_freed_where_windows_gain_nothing():
+    """Two batches must go at once before three others fit: no window of 2 h sees that.
+
+    By hand, on one unit for 9 h: Q takes 3 h and pays 50 each, P takes 4 h and pays 60 each.
+    """
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 6}, "Q": {"price": 5}},
+        {"Long": task("A", "P", U=run(4, 10)), "Short": task("A", "Q", U=run(3, 10))},
+    )
+    grid = build_grid(
+        network, Problem(horizon=9), width=1.0, modes=choose_modes(network, 1.0, most=1)
+    )
+    lower, upper = grid.program.lower.copy(), grid.program.upper.copy()
+    long = [grid.modes[n].suitability.task == "Long" for n in grid.mode_of]
+    lower[grid.run] = upper[grid.run] = np.array(long) & np.isin(grid.start_of, (0, 4))
+    x = solve_program(replace(grid.program, lower=lower, upper=upper)).x
+    value = float(grid.program.cost @ x) + grid.program.offset
+    windows = WindowSearch(grid=grid, random=Draws(0.9), seconds=60.0, x=x, value=value)
+    windows.length = 2.0
+    assert value == pytest.approx(120)
+    assert not windows.improve(seconds=60.0)
+    assert windows.improve(seconds=60.0, everything=True)
+    assert windows.value == pytest.approx(150)
+    assert windows.exhausted

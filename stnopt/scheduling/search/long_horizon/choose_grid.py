@@ -38,6 +38,9 @@ _ROUNDING = 1e-7
 _NEAR = 0.01
 #: Share of the worth that halving the number of batches is worth, few or many of them.
 _PER_HALVING, _PER_HALVING_OF_MANY = 0.003, 0.03
+#: From so many batches to choose from within two longest ones, windows are hardly solved: steps may
+#: be wider, and halving that number is worth this share.
+_MANY_IN_WINDOW, _PER_HALVING_IN_WINDOW = 2_200, 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,8 @@ def rank_widths(
     candidates = {d / n for d in durations for n in _PARTS} | {1.0 / n for n in _PARTS}
     shortest = min(fit.duration(max(fit.min_batch, 0.5 * fit.max_batch)) for fit in fits)
     longest = min(1.5 * shortest, horizon)
+    while _in_window(network, longest, most_modes) > _MANY_IN_WINDOW and 1.5 * longest < horizon:
+        longest *= 1.5
     ranked: list[Width] = []
     for width in _least_wasteful(network, [w for w in candidates if w <= longest], horizon):
         n_batches = sum(
@@ -97,6 +102,8 @@ def rank_widths(
     def score(each: Width) -> float:
         too_many = max(0.0, math.log2(each.n_batches / many_batches))
         cost = _PER_HALVING * math.log2(each.n_batches) + _PER_HALVING_OF_MANY * too_many
+        in_window = _in_window(network, each.width, most_modes)
+        cost += _PER_HALVING_IN_WINDOW * max(0.0, math.log2(in_window / _MANY_IN_WINDOW))
         return each.worth / scale - cost
 
     ranked.sort(key=score, reverse=True)
@@ -106,6 +113,12 @@ def rank_widths(
     # Where a grid loses nothing, its widest steps come first; the sums may not see what others do.
     first = max(exact, key=lambda each: each.width)
     return [first, *(each for each in ranked if each is not first)]
+
+
+def _in_window(network: Network, width: float, most_modes: int) -> int:
+    """Count the batches to choose from on as many steps as two of the longest take."""
+    modes = choose_modes(network, width, most=most_modes)
+    return 2 * len(modes) * max(mode.steps for mode in modes)
 
 
 def _is_exact(network: Network, width: float) -> bool:

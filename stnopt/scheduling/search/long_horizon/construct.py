@@ -9,6 +9,7 @@ Comput. Chem. Eng. 21, S1061, doi:10.1016/S0098-1354(97)87643-5.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ _FUTURE_PERIODS = 4
 #: a makespan, what a batch that is left for later costs, as a share of missing a full one.
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 #: Windows are at first so many longest batches; one that is not solved is cut, down to so many.
-_FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
+FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Share of the time by which the windows together may be late.
 _LATE = 0.5
 #: Gap at which a window is good enough.
@@ -62,6 +63,7 @@ def construct(
     step: int,
     seconds: float,
     clock: Callable[[], float],
+    around: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Fill the grid from its start: windows of `window` steps, each `step` after the last.
 
@@ -75,13 +77,16 @@ def construct(
     seconds : float
         Time for all windows together, by `clock`; at most half as much again is used.
     clock : callable
+    around : (n,) array, optional
+        A solution that meets the demand: its batches stay, and others are added between them.
 
     Returns
     -------
     (n,) array
-        A solution; it may miss demand.
+        A solution; it may miss demand that `around` does not meet.
     """
-    x = do_nothing(grid)
+    x = do_nothing(grid) if around is None else around.copy()
+    stays = None if around is None else around[grid.run] > 0.5
     deadline = clock() + seconds
     latest = deadline + _LATE * seconds
     bound = bound_by_capacity(grid.network, grid.problem, start=grid.opening.start, improve="both")
@@ -93,7 +98,15 @@ def construct(
         left = 1 + math.ceil((grid.n_steps - end) / step)
         limit = max(1.5 * (deadline - clock()), _LATE * seconds) / left
         limit = min(limit, latest - clock())
-        found = _fill(grid, x, begin, end, time_limit=max(limit, 0.05), urgency=urgency)
+        found = _fill(
+            grid,
+            x,
+            begin,
+            end,
+            time_limit=max(limit, 0.05),
+            urgency=urgency,
+            stays=stays,
+        )
         if found is not None:
             x, solved = found
             if not solved:
@@ -116,17 +129,21 @@ def _fill(
     *,
     time_limit: float,
     urgency: float,
+    stays: NDArray[np.bool_] | None,
 ) -> tuple[NDArray[np.float64], bool] | None:
-    """Choose the batches from `begin` to `end`; those that start before stay.
+    """Choose the batches from `begin` to `end`; those that start before stay, and those of `stays`.
 
     Returns the solution and whether there was time to come close to the best; None if to nothing.
     """
     inside = (grid.start_of >= begin) & (grid.out_of <= end)
     inside &= grid.in_best_mode | (x[grid.run] > 0.5)
+    if stays is not None:
+        inside &= ~stays
     last = end == grid.n_steps
-    free = [grid.run[inside], grid.size[inside], grid.missed[grid.missed_at <= end]]
-    free.append(grid.missed[grid.missed_at > grid.n_steps])
-    free += [grid.asked_between(x, begin, end), grid.cleaned_between(begin, end)]
+    free = [grid.run[inside], grid.size[inside], grid.cleaned_between(begin, end)]
+    if stays is None:
+        free.append(grid.missed[(grid.missed_at <= end) | (grid.missed_at > grid.n_steps)])
+        free.append(grid.asked_between(x, begin, end))
     groups = []
     for columns in (*grid.stock.values(), *grid.waiting.values()):
         if len(columns) == 1:
@@ -135,13 +152,15 @@ def _fill(
         free.append(columns[begin:end])
         groups.append(columns[end:])
     n_runs = int(inside.sum())
-    if grid.orders:  # the future may deliver any of them
+    if grid.orders and stays is None:  # the future may deliver any of them
         free.append(np.array([each.missing for each in grid.orders.values()], dtype=int))
     columns = np.concatenate(free)
     chosen = np.unique(columns[n_runs:])
     columns = np.concatenate([columns[:n_runs], chosen])
     part = restrict(grid.program, x, columns, groups)
-    program = part.program if last else _with_future(grid, part, x, end, urgency)
+    program = part.program
+    if not last:
+        program = _with_future(grid, part, x, end, urgency, demand_is_met=stays is not None)
     start = np.full(len(program.cost), np.nan)
     start[:n_runs] = x[grid.run[inside]]
     answer = solve_program(
@@ -160,12 +179,21 @@ def _fill(
 
 
 def _with_future(
-    grid: Grid, part: Part, x: NDArray[np.float64], end: int, urgency: float
+    grid: Grid,
+    part: Part,
+    x: NDArray[np.float64],
+    end: int,
+    urgency: float,
+    *,
+    demand_is_met: bool,
 ) -> Program:
     """Add the sums of what may come after a window, which start from the stock at its end."""
+    problem = grid.problem
+    if demand_is_met:
+        problem = replace(problem, targets={}, deliveries=(), orders=())
     future = build_period_sums(
         grid.network,
-        grid.problem,
+        problem,
         start=grid.opening.start,
         improve="both",
         n_periods=_FUTURE_PERIODS,
@@ -179,7 +207,8 @@ def _with_future(
     # What is missed of the targets is for the future to say.
     later = [each.missing for each in grid.orders.values()]
     targets = np.concatenate([grid.missed[grid.missed_at > grid.n_steps], later]).astype(int)
-    cost[: len(part.free)][np.isin(part.free, targets)] = 0.0
+    if not demand_is_met:
+        cost[: len(part.free)][np.isin(part.free, targets)] = 0.0
     links, values = _link_stocks(grid, part, future, x, end)
     opening = {name: c for name, c in future.opening.items() if name not in grid.stock}
     then = future.program
@@ -225,7 +254,8 @@ def _link_stocks(
         here.append(free_of[column] if alone else len(part.free) + group_of[column])
         there.append(future.opening[name])
         values.append(0.0 if alone else x[column])
-    for name, each in grid.orders.items():
+    for name in future.still_open:
+        each = grid.orders[name]
         here.append(free_of[each.missing])
         there.append(future.still_open[name])
         values.append(0.0)
@@ -253,7 +283,7 @@ def choose_window(
     """
     longest = grid.longest
     per_step = max(1.0, len(grid.run) / max(1, grid.n_steps))
-    needed = _FIRST_WINDOW * longest
+    needed = FIRST_WINDOW * longest
     if beyond_path is not None:
         needed = max(needed, grid.path + beyond_path * longest)
     window = max(math.ceil(needed), int(most_batches / per_step))

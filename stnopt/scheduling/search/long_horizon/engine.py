@@ -21,9 +21,18 @@ from stnopt.scheduling.search.capacity_bound import (
 )
 from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
-from stnopt.scheduling.search.long_horizon.construct import choose_window, construct, do_nothing
+from stnopt.scheduling.search.long_horizon.construct import (
+    FIRST_WINDOW,
+    choose_window,
+    construct,
+    do_nothing,
+)
 from stnopt.scheduling.search.long_horizon.cycle import repeat_cycle
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.long_horizon.meet_demand import (
+    MET,
+    build_grid_that_meets_demand,
+)
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
 from stnopt.scheduling.search.question import missing_share
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
@@ -39,10 +48,11 @@ if TYPE_CHECKING:
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
+    #: A grid, and a solution on it that meets the demand.
+    Met = tuple[Grid, NDArray[np.float64]]
+
 #: A priority-weighted share that is missing is rounding below this.
 _NO_SHARE = 1e-6
-#: Share of the largest batch that may be missed of a demand on the grid before times are given.
-_MET = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
 _MODES = 2
 #: Shares of the time: for bounds, for constructing, and for that within one of many horizons.
@@ -55,12 +65,20 @@ _PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
 #: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
 #: makes this share of what there is to gain is as good as constructed.
 _CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
+#: Meeting the demand alone may take this share of the time, and this share of it on one grid.
+_MEET_SHARE, _ONE_GRID = 0.4, 0.15
+#: From so many batches to choose from in a window, it is filled around those that meet the demand
+#: at once; with fewer, windows mostly meet it by themselves.
+_MANY_IN_WINDOW = 1_000
 #: Free batches of a window while constructing.
 _WINDOW_BATCHES = 250
 #: One window of the search gets this share of the time, within these limits in seconds.
 _WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
 #: Retimed again when this share of the time has passed since, and something was gained.
 _RETIME_SHARE = 0.1
+#: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this
+#: share of what is left: good schedules may be far from each other.
+_AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: A makespan is first sought within its bound times this, then within longer horizons.
@@ -272,11 +290,42 @@ class _Search:
         # First without the orders that are likely to be missing, then with all.
         problems = [self.without_hopeless_orders(), self.problem]
         for problem in problems[:1] if problems[0] is self.problem else problems:
-            for each in self.widths(problem):
+            widths = [each.width for each in self.widths(problem)]
+            met = self.meet_demand(problem, widths)
+            for width in [*met, *(width for width in widths if width not in met)]:
                 if self.over:
                     return
-                self.search_grid(problem, each.width)
+                self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
+
+    def meet_demand(self, problem: Problem, widths: list[float]) -> dict[float, Met]:
+        """Make what must be made, and nothing else: on wide steps first, then on promising ones.
+
+        Returns the grids on which that was possible, the most promising first.
+        """
+        demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
+        must = problem.targets or problem.deliveries
+        if not must and not ("orders" in demanded and problem.objective != "tardiness"):
+            return {}
+        met: dict[float, Met] = {}
+        until = self.clock() + _MEET_SHARE * self.left
+        for width in [*sorted(widths, reverse=True), *widths[:1]]:
+            if self.over or self.clock() > until or width in met:
+                break
+            if met and width != widths[0]:
+                continue
+            grid, x = build_grid_that_meets_demand(
+                self.network,
+                problem,
+                width=width,
+                most_modes=_MODES,
+                seconds=_ONE_GRID * self.time_limit,
+                start=self.start,
+            )
+            if x is not None:
+                met[width] = (grid, x)
+                self.retime(grid, x, problem)
+        return dict(sorted(met.items(), key=lambda each: widths.index(each[0])))
 
     def look_within_shorter_horizon(self) -> None:
         """Where raw material or storage limits the value, a shorter horizon holds nearly as much.
@@ -414,24 +463,38 @@ class _Search:
         if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
             self.bound = found
 
-    def search_grid(self, problem: Problem, width: float) -> None:
-        """Construct on one grid and improve until it has no more to give, or the time is used."""
-        modes = choose_modes(self.network, width, most=_MODES)
-        grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
+    def search_grid(self, problem: Problem, width: float, met: Met | None = None) -> None:
+        """Construct on one grid and improve until it has no more to give, or the time is used.
+
+        With `met`, around batches that meet the demand.
+        """
+        if met is not None:
+            grid, around = met
+        else:
+            around = None
+            modes = choose_modes(self.network, width, most=_MODES)
+            grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
         if not len(grid.run):
             self.retime(grid, do_nothing(grid), problem)
             return
-        x = self.fill(grid)
-        if grid.missed_amount(x) <= _MET * grid.largest:
+        x = None
+        many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
+        if around is None or not many or problem.objective not in MAXIMISED:
+            x = self.fill(grid)
+        if around is not None and (x is None or grid.missed_amount(x) > MET * grid.largest):
+            x = self.fill(grid, around)
+        assert x is not None
+        if grid.missed_amount(x) <= MET * grid.largest:
             self.retime(grid, x, problem)
             if problem.objective == "makespan":
                 return
         self.improve(grid, x, problem)
 
-    def fill(self, grid: Grid) -> NDArray[np.float64]:
+    def fill(self, grid: Grid, around: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Construct; with longer windows where next to nothing comes out of short ones."""
         program, makespan = grid.program, grid.problem.objective == "makespan"
-        nothing = float(program.cost @ do_nothing(grid)) + program.offset
+        idle = do_nothing(grid) if around is None else around
+        nothing = float(program.cost @ idle) + program.offset
         worth = abs(nothing)
         if grid.problem.objective in MAXIMISED and self.bound is not None:
             worth = max(worth, self.bound - nothing)
@@ -453,6 +516,7 @@ class _Search:
                 step=step,
                 seconds=min(share * self.time_limit, self.left / 1.5),
                 clock=self.clock,
+                around=around,
             )
             tried += 1
             gain = self.gain(grid, x, nothing)
@@ -497,13 +561,17 @@ class _Search:
         )
         started = self.clock()
         gained, retimed_at = False, started
+        at_once = len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
         while not self.over and not windows.exhausted:
+            if at_once and windows.idle > windows.sweep:
+                at_once = False
+                gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, everything=True)
             if windows.idle > _IDLE_SWEEPS * windows.sweep:
                 break
             if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
                 gained = True
             if problem.objective == "makespan":
-                if grid.missed_amount(windows.x) <= _MET * grid.largest:
+                if grid.missed_amount(windows.x) <= MET * grid.largest:
                     break
                 if self.clock() - started > _LENGTH_SHARE * self.time_limit:
                     return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.scheduling.search.long_horizon.meet_demand import leads_to_demand, tasks_towards
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
 from stnopt.solvers.linear_program import ProgramStatus, fix_integers, solve_program
 
@@ -29,8 +30,12 @@ _FIRST_BATCHES = 250
 _LARGER, _SMALLER = 1.3, 0.8
 #: The whole grid may take so many windows' time, or this share of all that is left.
 _WHOLE, _WHOLE_SHARE = 4.0, 0.3
+#: From so many units or products, some of them can be free alone.
+_MANY = 4
 #: Share of windows that free some units only, for a longer time.
 _SHARE_OF_UNITS = 0.3
+#: Share of windows that free what leads to one product only, for a longer time yet.
+_SHARE_OF_PRODUCTS = 0.3
 #: Share of windows that lie around an order that is late, where there is one.
 _SHARE_OF_LATE = 0.5
 #: Share of windows that free all that leads to the demand, as long as some of it is missed, and how
@@ -73,9 +78,17 @@ class WindowSearch:
     solved: int = 0
     cut: int = 0
     waiting_list: list[int] = field(default_factory=list)
+    routes: list[NDArray[np.bool_]] = field(default_factory=list)  # to each product, of the modes
 
     def __post_init__(self) -> None:
         per_step = max(1.0, len(self.grid.run) / max(1, self.grid.n_steps))
+        network = self.grid.network
+        made = [
+            s.name for s in network.states.values() if s.price > 0 and s.name in network.products
+        ]
+        routes = {tasks_towards(network, [product]) for product in made}
+        tasks = [mode.suitability.task for mode in self.grid.modes]
+        self.routes = [np.array([task in route for task in tasks]) for route in routes]
         self.length = max(_FIRST_BATCHES / per_step, 1.5 * self.grid.longest)
 
     @property
@@ -83,20 +96,24 @@ class WindowSearch:
         """How many windows lie in the grid, half overlapping."""
         return max(1, int(np.ceil(2 * self.grid.n_steps / max(1.0, self.length))))
 
-    def improve(self, *, seconds: float) -> bool:
-        """Free one window; say whether something better was found."""
+    def improve(self, *, seconds: float, everything: bool = False) -> bool:
+        """Free one window, or everything for all of the seconds; say whether that helped."""
         grid = self.grid
         missed = grid.missed_amount(self.x) > _MISSED * grid.largest
-        to_demand = missed and self.random.random() < _SHARE_OF_DEMAND
-        if to_demand:
+        to_demand = missed and not everything and self.random.random() < _SHARE_OF_DEMAND
+        if everything:
+            begin, end, free = 0, grid.n_steps, np.ones(len(grid.run), bool)
+        elif to_demand:
             begin, end, free = 0, grid.n_steps, self._free_towards_demand()
         else:
-            begin, end, units = self._choose()
-            free = self._free(begin, end, units)
+            begin, end, some = self._choose()
+            free = (grid.finish_of > begin) & (grid.start_of < end) & some
         whole = bool(free.all())
         part = self._part(free, begin, end)
         limit = min(seconds, self.seconds * (_LONGER_FOR_DEMAND if to_demand else 1.0))
-        if whole:
+        if everything:
+            limit = seconds
+        elif whole:
             limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
         answer = solve_program(
             part.program,
@@ -110,7 +127,7 @@ class WindowSearch:
         if whole:
             self.exhausted = done
             self.bound = answer.bound
-        if not to_demand:
+        if not to_demand and not everything:
             self._adapt(done)
         if answer.x is None or answer.objective is None:
             self.idle += 1
@@ -144,51 +161,46 @@ class WindowSearch:
         program = self.grid.program
         self.value = float(program.cost @ x) + program.offset
 
-    def _choose(self) -> tuple[int, int, NDArray[np.int64] | None]:
-        """Return begin and end of the next window, and the units that it frees (None: all)."""
-        n_units = len(self.grid.network.units)
-        if n_units >= 4 and self.random.random() < _SHARE_OF_UNITS:
+    def _choose(self) -> tuple[int, int, NDArray[np.bool_] | bool]:
+        """Return begin and end of the next window, and the batches that it frees (True: all)."""
+        grid = self.grid
+        n_units = len(grid.network.units)
+        draw = self.random.random()
+        if n_units >= _MANY and draw < _SHARE_OF_UNITS:
             count = max(2, n_units // 3)
             units = self.random.choice(n_units, size=count, replace=False)
-            length = min(self.grid.n_steps, int(self.length * n_units / count))
-            begin = int(self.random.integers(-length // 2, max(1, self.grid.n_steps - length // 2)))
-            return begin, begin + length, units
+            return *self._longer(n_units / count), np.isin(grid.unit_of, units)
+        if len(self.routes) >= _MANY and draw < _SHARE_OF_UNITS + _SHARE_OF_PRODUCTS:
+            route = self.routes[int(self.random.integers(len(self.routes)))]
+            return *self._longer(len(route) / max(1, int(route.sum()))), route[grid.mode_of]
         length = int(self.length)
         if length >= self.grid.n_steps:
-            return 0, self.grid.n_steps, None
+            return 0, self.grid.n_steps, True
         late = self.grid.late_points(self.x)
         if len(late) and self.random.random() < _SHARE_OF_LATE:
             # What comes late is mended before that, mostly.
             point = int(self.random.choice(late))
             begin = point - int(length * self.random.uniform(0.5, 1.0))
             begin = min(max(begin, 0), self.grid.n_steps - length)
-            return begin, begin + length, None
+            return begin, begin + length, True
         if not self.waiting_list:
             step = max(1, length // 2)
             offset = int(self.random.integers(step))
             begins = np.arange(offset - length // 2, self.grid.n_steps - length // 3, step)
             self.waiting_list = self.random.permutation(begins).tolist()
         begin = int(self.waiting_list.pop())
-        return begin, begin + length, None
+        return begin, begin + length, True
 
-    def _free(self, begin: int, end: int, units: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-        grid = self.grid
-        free = (grid.finish_of > begin) & (grid.start_of < end)
-        if units is not None:
-            free &= np.isin(grid.unit_of, units)
-        return free
+    def _longer(self, times: float) -> tuple[int, int]:
+        """Return begin and end of a window so many times as long as others, anywhere."""
+        length = min(self.grid.n_steps, int(self.length * times))
+        begin = int(self.random.integers(-length // 2, max(1, self.grid.n_steps - length // 2)))
+        return begin, begin + length
 
     def _free_towards_demand(self) -> NDArray[np.bool_]:
         """Free the tasks that lead to what must be made, at any time; others may only give way."""
-        network, problem = self.grid.network, self.grid.problem
-        states = [*problem.targets, *(due.state for due in problem.deliveries)]
-        tasks: set[str] = set()
-        while states:
-            for task in set(network.producers(states.pop())) - tasks:
-                tasks.add(task)
-                states += network.tasks[task].consumes
-        leads = np.array([mode.suitability.task in tasks for mode in self.grid.modes], dtype=bool)
-        return leads[self.grid.mode_of] | (self.x[self.grid.run] > 0.5)
+        leads = leads_to_demand(self.grid)
+        return leads | (self.x[self.grid.run] > 0.5)
 
     def _part(self, free: NDArray[np.bool_], begin: int, end: int) -> Part:
         """Free the batches, and the sizes of those that run a while longer."""
