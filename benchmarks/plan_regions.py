@@ -25,6 +25,7 @@ import yaml
 from plan_replay import problems_of, spoilt
 
 import stnopt
+from stnopt.files import write_text
 from stnopt.planning.asked_plan import OnePlan
 from stnopt.planning.book import KnowledgeBook
 from stnopt.planning.question import period_questions
@@ -120,7 +121,7 @@ class Replays:
     ) -> None:
         """Save a verified plan's tables, read them back, and replay every period."""
         for name, written in plan_tables(plan, verified, problem).items():
-            written.to_csv(folder / f"{name}.csv", index=False)
+            write_text(folder / f"{name}.csv", written.to_csv(index=False))
         schedules = pd.read_csv(folder / "schedules.csv")
         balance = pd.read_csv(folder / "balance.csv")
         for period, batches in schedules.groupby("period"):
