@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 import reactor_yield as ry
+from reactor_yield.files import write_text
 
 CONDITIONS = ["Fao", "Fbo", "P", "To", "m", "Ta"]
 JSON = {"content-type": "application/json", "accept": "application/json"}
@@ -210,7 +211,7 @@ def main(parts: list[str]) -> None:
     rows = split.test.sample(10_000, replace=True, random_state=0)[CONDITIONS].to_dict("records")
     with tempfile.TemporaryDirectory() as folder:
         one, file = Path(folder) / "one.json", Path(folder) / "model.zip"
-        one.write_text(json.dumps(rows[:1]))
+        write_text(one, json.dumps(rows[:1]))
         for kind in ("ridge", "gp"):
             ry.fit_yield_model(split.train, model=kind, n_points=2_500).save(file)
             load = ", ".join(f"{v:.1f}" for v in os.getloadavg())
