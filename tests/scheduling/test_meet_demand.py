@@ -12,6 +12,7 @@ from time_grid import best_on_grid
 
 import stnopt as so
 from stnopt.plant.problem import Delivery, Problem
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
@@ -149,3 +150,17 @@ def _after(calls):
     """Stop after so many questions: steps of the search, not seconds."""
     asked = iter(range(calls))
     return lambda: next(asked, None) is None
+
+
+def test_a_grid_that_loses_nothing_comes_first_only_where_it_is_small():
+    """All of its times are whole hours: nearly 19,000 batches to choose from within 1,848 h."""
+    network = so.load_example("chu2013_large")
+    targets = {"P1": 300, "P2": 300, "P3": 150, "P4": 150}
+    problem = Problem(objective="makespan", horizon=1848, targets=targets)
+
+    def first(many):
+        return rank_widths(network, problem, most_modes=2, many_batches=many)[0]
+
+    assert first(2_400).width == pytest.approx(18)
+    assert first(20_000).width == pytest.approx(1)
+    assert first(20_000).n_batches > 18_000

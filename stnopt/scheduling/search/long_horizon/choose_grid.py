@@ -107,7 +107,9 @@ def rank_widths(
         return each.worth / scale - cost
 
     ranked.sort(key=score, reverse=True)
-    exact = [each for each in ranked if _is_exact(network, each.width)]
+    exact = [
+        each for each in ranked if each.n_batches <= many_batches and _is_exact(network, each.width)
+    ]
     if not exact:
         return ranked
     # Where a grid loses nothing, its widest steps come first; the sums may not see what others do.

@@ -65,6 +65,8 @@ _PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
 #: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
 #: makes this share of what there is to gain is as good as constructed.
 _CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
+#: A makespan's bound says which lengths are worth a look: it may take this share.
+_MAKESPAN_BOUND = 0.25
 #: Meeting the demand alone may take this share of the time, and this share of it on one grid.
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
 #: From so many batches to choose from in a window, it is filled around those that meet the demand
@@ -435,7 +437,8 @@ class _Search:
     def tighten_bound(self) -> None:
         """Sum over more periods, once, if bounds have taken and will take a small share of time."""
         next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
-        if not self.periods or self.over or next_one > _BOUND_SHARE * self.time_limit:
+        share = _MAKESPAN_BOUND if self.problem.objective == "makespan" else _BOUND_SHARE
+        if not self.periods or self.over or next_one > share * self.time_limit:
             return
         started, before = self.clock(), self.bound
         found = bound_by_periods(
