@@ -298,6 +298,7 @@ def test_doctor_solves_with_each_solver_and_names_what_is_missing(capsys, tmp_pa
         (["schedule", "kumawat_2012", "--horizon", "8"], "did you mean 'kumawat_2021'?"),
         (["schedule", "nowhere.yaml"], "nowhere.yaml"),
         (["reschedule", "ex1", "ex1.json", "--at", "1"], "there is no such file\n"),
+        (["import", "-"], "(standard input can be a plant, a problem or changes)"),
         (["plan", str(EXAMPLES / "ex2.yaml")], "this is a plant file; a plan needs"),
         (["schedule", "motivating"], "objective 'profit' needs a horizon"),
         (["schedule", "motivating", "--horizon", "-1"], "horizon must be more than 0"),

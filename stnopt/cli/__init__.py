@@ -132,7 +132,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
     except ImportError:
         parser.add_argument("--print-completion", metavar="SHELL", action=_MissingCompletion)
     else:
-        shtab.add_argument_to(parser, ["--print-completion"], help="for bash, zsh or tcsh")
+        shtab.add_argument_to(parser, ["--print-completion"], help="completion for that shell")
 
 
 class _MissingCompletion(argparse.Action):

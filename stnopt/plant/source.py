@@ -134,6 +134,8 @@ def _not_a_plant_file(path: Path) -> str:
 
 def _neighbour(path: Path) -> str:
     """End a sentence about a missing file with the file beside it that has nearly its name."""
+    if str(path) == "-":
+        return " (standard input can be a plant, a problem or changes)"
     try:
         beside = [each.name for each in path.parent.iterdir() if each.suffix.lower() in _SUFFIXES]
     except OSError:
