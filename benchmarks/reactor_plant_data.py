@@ -45,45 +45,76 @@ def draw_history(kind: str, seed: int) -> pd.DataFrame:
     """Draw batches of A -> B -> C, their catalyst ageing; `kind` says what else the plant does."""
     rng = np.random.default_rng([seed, len(kind)])
     n = N_ROWS
+    row = np.arange(n)
     hours = np.cumsum(rng.uniform(4, 8, n))
     t, hold = rng.normal(78, 2.5, n), rng.normal(4.0, 0.35, n)
     load, ph = rng.normal(1.2, 0.1, n), rng.normal(6.8, 0.15, n)
-    activity = np.array([1.0, 0.93, 1.12, 0.97, 1.05])
-    lot = rng.choice(3, n, p=[0.5, 0.3, 0.2])
-    if kind == "lots in campaigns, a new one last":
-        lot = np.minimum(np.arange(n) // 300, 4)
-    if kind == "lots in campaigns":
-        lot = np.arange(n) // 120 % 3
-    age = np.arange(n) % 250
+    if kind == "seasons":
+        t += 2 * np.sin(2 * np.pi * hours / 8_766)
+    activity, lot = _draw_lots(kind, rng)
+    age = row % 250
     life = 300 if kind == "fast ageing" else 900
     warm = 1 / 351 - 1 / (t + 273.15)
     k1 = 0.55 * np.exp(6_500 * warm) * load * activity[lot] * np.exp(-age / life)
+    if kind == "catalyst drifts unseen":  # 8 % over the history, in no column
+        k1 *= 1 - 0.08 * row / n
     k2 = 0.06 * np.exp(9_500 * warm)
     made = k1 / (k1 - k2) * (np.exp(-k2 * hold) - np.exp(-k1 * hold)) - 0.05 * (ph - 6.8) ** 2
-    noise = 0.008 * rng.standard_normal(n)
-    if kind == "outliers":
-        noise = 0.006 * rng.standard_t(3, n)
-    if kind == "noise that lasts":
-        noise = 0.008 * _ar1(n, 0.8, rng)
-    if kind == "twice the noise":
-        noise *= 2
+    if kind == "seasons":
+        made += 0.006 * np.sin(2 * np.pi * hours / 8_766 + 1)
+    grade = (row // 40 + rng.integers(0, 2, n // 40 + 1)[row // 40]) % 3
+    if kind == "grades in campaigns":
+        made -= np.array([0.0, 0.02, 0.035])[grade]
     stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(hours, unit="h")
+    way = "%d.%m.%Y %H:%M" if kind == "grades in campaigns" else "%Y-%m-%d %H:%M"
     table = pd.DataFrame(
         {
-            "started": stamps.strftime("%Y-%m-%d %H:%M"),
+            "started": stamps.strftime(way),
             "T_degC": t.round(1),
             "hold_h": hold.round(2),
             "cat_kg": load.round(3),
             "pH": ph.round(2),
-            "cat_lot": np.array(["K7", "K8", "M1", "M2", "N5"])[lot],
+            "cat_lot": np.array([f"{'KKMNP'[k % 5]}{k + 4}" for k in range(len(activity))])[lot],
             "cat_age": age,
-            TARGET: (100 * (made + noise)).round(2),
+            TARGET: (100 * (made + _draw_noise(kind, t, rng))).round(2),
         }
     )
+    if kind == "grades in campaigns":
+        table["cat_lot"] = np.array(["A", "B", "C"])[grade]
     gaps = 3 if kind == "many gaps" else 1
     for column, share in (("pH", 0.08), ("T_degC", 0.02), (TARGET, 0.05)):
         table.loc[rng.random(n) < gaps * share, column] = np.nan
+    if kind == "sensors lost for weeks":
+        for column in ("pH", "cat_kg"):
+            for first in rng.integers(0, n - 60, 4):
+                table.loc[first : first + 60, column] = np.nan
     return table
+
+
+def _draw_lots(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Activity of each lot, and the lot of each batch."""
+    n, activity = N_ROWS, np.array([1.0, 0.93, 1.12, 0.97, 1.05])
+    if kind == "lots in campaigns, a new one last":
+        return rng.permutation(activity), np.minimum(np.arange(n) // 300, 4)
+    if kind == "lots in campaigns":
+        return activity, np.arange(n) // 120 % 3
+    if kind == "many lots, each used up":  # a new lot every 40 to 100 batches
+        lot = np.searchsorted(np.cumsum(rng.integers(40, 100, 60)), np.arange(n), side="right")
+        return rng.normal(1.0, 0.06, lot[-1] + 1), lot
+    return activity, rng.choice(3, n, p=[0.5, 0.3, 0.2])
+
+
+def _draw_noise(kind: str, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if kind == "outliers":
+        return 0.006 * rng.standard_t(3, N_ROWS)
+    if kind == "noise that lasts":
+        return 0.008 * _ar1(N_ROWS, 0.8, rng)
+    noise = 0.008 * rng.standard_normal(N_ROWS)
+    if kind == "twice the noise":
+        noise *= 2
+    if kind == "noisy when hot":
+        noise *= np.exp(0.25 * (t - 78) / 2.5)
+    return noise
 
 
 def _ar1(n: int, keep: float, rng: np.random.Generator) -> np.ndarray:
@@ -102,6 +133,12 @@ KINDS = (
     "noise that lasts",
     "lots in campaigns, a new one last",
     "lots in campaigns",
+    "many lots, each used up",
+    "grades in campaigns",
+    "seasons",
+    "sensors lost for weeks",
+    "noisy when hot",
+    "catalyst drifts unseen",
 )
 
 

@@ -21,6 +21,9 @@ import drawn_searches
 import embedding
 import feasibility
 import horizons
+import plan_cases
+import plan_regions
+import planning
 import reactor
 import scheduling
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Only when named: `python benchmarks/run.py four_products`. The drawn searches are run before.
-LONG = ("four_products", "drawn_searches")
+LONG = ("four_products", "drawn_searches", "plan_cases", "plan_regions")
 
 
 def main(names: Sequence[str]) -> None:
@@ -44,6 +47,9 @@ def main(names: Sequence[str]) -> None:
         "drawn_plants": drawn_plants.main,
         "drawn_searches": drawn_searches.table,
         **feasibility.SECTIONS,
+        "plans": planning.table,
+        "plan_cases": plan_cases.table,
+        "plan_regions": plan_regions.table,
         "reactor": time_reactor,
         "constraints": embedding.main,
     }

@@ -24,6 +24,8 @@ MODE_COLORS = ("#4477aa", "#cc6677", "#999933", "#882255")
 ALARM_COLOR = "#cc3311"
 PLAIN_COLOR = "#555555"
 _MOST_POINTS = 3_000
+_LEGEND_WIDTH = 70
+"""Characters of small text beside the axes of a panel."""
 _LABELS = {c.name: f"{c.name} ({c.unit})" if c.unit else c.name for c in COLUMNS}
 
 
@@ -188,11 +190,11 @@ def plot_hot_spot(
     )
     if "alarm" in forecast:
         raised = series.loc[forecast.index[forecast["alarm"].astype(bool)], "minute"].to_numpy()
-        step = float(series["minute"].diff().median()) if len(series) > 1 else 1.0
-        for i, (first, last) in enumerate(_latch(raised, latch_minutes, step)):
+        end = float(series["minute"].max())
+        for i, (first, last) in enumerate(_latch(raised, latch_minutes)):
             axes.axvspan(
                 first / 60,
-                last / 60,
+                min(last, end) / 60,
                 color=ALARM_COLOR,
                 alpha=0.15,
                 linewidth=0,
@@ -215,7 +217,7 @@ def plot_lead_times(counts: Sequence[AlarmCount], *, ax: Axes | None = None) -> 
     axes.set(
         xlabel="warned at least this many minutes ahead", ylabel="share of runaways", ylim=(0, 1.02)
     )
-    axes.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    _legend_above(axes)
     return axes
 
 
@@ -299,7 +301,9 @@ def _legend_above(axes: Axes, **options: Any) -> None:
 
     Matplotlib also warns of that, by the clock: on a busy machine only.
     """
-    n_columns = min(3, len(axes.get_legend_handles_labels()[0]))
+    labels = axes.get_legend_handles_labels()[1]
+    # As wide as the axes and no wider: a legend that is makes a panel's axes narrow.
+    n_columns = min(3, len(labels), _LEGEND_WIDTH // max((len(t) + 5 for t in labels), default=1))
     axes.legend(
         frameon=False,
         fontsize="small",
@@ -310,14 +314,14 @@ def _legend_above(axes: Axes, **options: Any) -> None:
     )
 
 
-def _latch(minutes: NDArray[np.float64], rest: float, step: float) -> list[tuple[float, float]]:
-    """Begin and end of each run of alarms, those at most `rest` apart joined."""
+def _latch(minutes: NDArray[np.float64], rest: float) -> list[tuple[float, float]]:
+    """Begin and end of each alarm: it stands until none has been raised for `rest` minutes."""
     if not len(minutes):
         return []
     breaks = np.flatnonzero(np.diff(minutes) > rest)
     firsts = minutes[np.concatenate([[0], breaks + 1])]
     lasts = minutes[np.concatenate([breaks, [len(minutes) - 1]])]
-    return [(float(a), float(b) + step) for a, b in zip(firsts, lasts, strict=True)]
+    return [(float(a), float(b) + rest) for a, b in zip(firsts, lasts, strict=True)]
 
 
 def _modes(data: pd.DataFrame) -> list[tuple[str, pd.Series]]:

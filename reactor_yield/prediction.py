@@ -37,7 +37,8 @@ def predict_table(
         table = model.predict_interval(conditions, coverage=coverage)
     figures = [model.target, "lower", "upper"]
     unknown = ~np.isfinite(table[model.target].to_numpy(dtype=float))
-    unknown |= table[["lower", "upper"]].isna().to_numpy().any(axis=1)
+    for end in ("lower", "upper"):
+        unknown |= np.isnan(table[end].to_numpy(dtype=float))
     if unknown.any():
         table = table.assign(**{c: table[c].mask(unknown) for c in figures})
-    return table[[*figures, "in_range", "outside"]]
+    return table

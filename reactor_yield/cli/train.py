@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from reactor_yield.arguments import parse_limits
@@ -65,7 +66,8 @@ def _train(options: argparse.Namespace) -> int:
         check_dataset(data).raise_if_bad()
         said_gaps = []
     limits = parse_limits(options.limits, what="--limits")
-    with naming(options.data):
+    with naming(options.data), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said below, as a line of its own
         model = fit_yield_model(
             data,
             model=options.model,
@@ -82,6 +84,8 @@ def _train(options: argparse.Namespace) -> int:
     ]
     if said_gaps:
         said.append(f"  {'; '.join(said_gaps)} ({model.encoding.gaps})")
+    if model.report.warning:
+        said.append(f"  warning: {model.report.warning}")
     if model.report.n_without_target:
         said.append(f"  {model.report.n_without_target} rows without {own.target!r} left out")
     said += [

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 _LARGE_BODY = 20_000
 """Bytes from which a body is parsed, and rows from which an answer is written, off the loop."""
 _LARGE_ANSWER = 200
+_ROWS_WRITTEN_AT_ONCE = 2_000
 
 
 def create_app(
@@ -300,6 +301,7 @@ def serve(
         checksum=loaded.checksum,
     )
     app = create_app(current, limits)
+    metrics: Metrics = app.state.service.metrics
     # What is loaded by now stays: without this each full garbage collection looks through all the
     # packages again and holds every request up by 0.2 s, some ten times a minute under load.
     gc.collect()
@@ -310,7 +312,10 @@ def serve(
             host=host,
             port=port,
             http=protocol_with_timeouts(
-                read_seconds=limits.read_seconds, answer_seconds=limits.answer_seconds
+                read_seconds=limits.read_seconds,
+                answer_seconds=limits.answer_seconds,
+                max_body=limits.max_body,
+                count_late=lambda: metrics.count("late_requests_total"),
             ),
             ws="none",
             log_config=None,
@@ -342,9 +347,14 @@ def _allow_many_connections() -> None:
 
 
 def _write_json(found: dict[str, list[Any]]) -> bytes:
+    """Write some rows at a time: the encoder lets no other thread run."""
     names = list(found)
     rows = [dict(zip(names, row, strict=True)) for row in zip(*found.values(), strict=True)]
-    return json.dumps(rows, allow_nan=False).encode()
+    parts = [
+        json.dumps(rows[first : first + _ROWS_WRITTEN_AT_ONCE], allow_nan=False)[1:-1]
+        for first in range(0, len(rows), _ROWS_WRITTEN_AT_ONCE)
+    ]
+    return f"[{', '.join(parts)}]".encode()
 
 
 def _write_csv(found: dict[str, list[Any]]) -> bytes:

@@ -20,7 +20,7 @@ from reactor_yield.serving.conditions import number_columns
 if TYPE_CHECKING:
     from reactor_yield.yield_model import YieldModel
 
-_PIECE = 250
+_PIECE = 512
 """Rows predicted at once."""
 
 

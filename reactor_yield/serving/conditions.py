@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
+_SCANNED_AT_ONCE = 500_000
 LARGEST = 1e300
 """No condition of a plant is larger; beyond it arithmetic overflows."""
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "utf-16": "utf-16"}
@@ -187,7 +188,7 @@ def _cell(record: dict[str, Any], name: str, row: int, text: bool) -> Any:
 
 def _check_brackets(body: bytes, settings: ServiceSettings) -> None:
     """Nesting and number of records by the brackets alone, before anything is built."""
-    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    brackets = _find_brackets(body)
     depth = 0
     for bracket in brackets[: 4 * settings.max_rows + 100]:
         depth += 1 if bracket in b"[{" else -1
@@ -196,6 +197,24 @@ def _check_brackets(body: bytes, settings: ServiceSettings) -> None:
     n_records = brackets.count(b"{")
     if n_records > settings.max_rows:
         raise RequestProblem(413, f"{n_records} rows; at most {settings.max_rows} at once")
+
+
+def _find_brackets(body: bytes) -> bytes:
+    """All brackets outside strings.
+
+    Some bytes at a time: a regular expression lets no other thread run, and a `/ping` that comes
+    meanwhile would wait for 32 MB.
+    """
+    parts, begun = [], b""
+    for first in range(0, len(body), _SCANNED_AT_ONCE):
+        rest = _STRING.sub(b"", begun + body[first : first + _SCANNED_AT_ONCE])
+        # A quote that is left opens a string that ends later; from it on nothing was taken out.
+        quote = rest.find(b'"')
+        begun = rest[quote:] if quote >= 0 else b""
+        if len(begun) > _SCANNED_AT_ONCE:
+            raise RequestProblem(400, f"a text of more than {_SCANNED_AT_ONCE} bytes")
+        parts.append(rest[: len(rest) - len(begun)].translate(None, _NOT_BRACKETS))
+    return b"".join(parts)
 
 
 def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,15 @@ from reactor_yield.errors import StorageError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+_MOST_HELD = 65_536
+"""Bytes of a request that are kept before it is begun with although it is not there whole."""
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r?\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
+_CONTINUE = re.compile(rb"\nexpect:", re.IGNORECASE)
+_LAST_CHUNK = re.compile(rb"\n0+[ \t]*[;\r\n]")
 
 
 def check_address(host: str, port: int) -> None:
@@ -37,10 +47,38 @@ def check_address(host: str, port: int) -> None:
         raise StorageError(message) from problem
 
 
-def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> type[H11Protocol]:
+def lacks_rest(begun: bytearray, max_body: int) -> bool:
+    """Whether these first bytes of a request are waiting for more, by RFC 9112, section 6.
+
+    False where there is anything to answer: the request is whole, its announced length is more than
+    `max_body`, its client waits to be told to go on, 64 KiB are there, or it is no HTTP.
+    """
+    if len(begun) >= _MOST_HELD or begun[0] <= 0x20:  # no method begins so: TLS, for one
+        return False
+    found = _END_OF_HEAD.search(begun)
+    if found is None:
+        return True
+    head = bytes(begun[: found.end()])
+    if _CONTINUE.search(head):
+        return False
+    if _CHUNKED.search(head):
+        return _LAST_CHUNK.search(begun, found.end() - 1) is None
+    length = _LENGTH.search(head)
+    return length is not None and len(begun) - len(head) < int(length[1]) <= max_body
+
+
+def protocol_with_timeouts(
+    *,
+    read_seconds: float,
+    answer_seconds: float,
+    max_body: int,
+    count_late: Callable[[], None],
+) -> type[H11Protocol]:
     """Uvicorn's HTTP/1.1 protocol, with a time by which a request must be there and answered.
 
-    Uvicorn itself waits for ever for the rest of a request, and lets SIGTERM wait for it too.
+    Uvicorn itself waits for ever for the rest of a request, and lets SIGTERM wait for it too. It
+    also begins with a request once its head is there: a thousand half-sent ones then take a third
+    of a second, and whoever comes after them waits. Here a request is begun with when it is whole.
 
     Parameters
     ----------
@@ -48,11 +86,34 @@ def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> typ
         From connecting, or from the last answer, until a request has arrived whole.
     answer_seconds
         From then until its answer has been taken by the client.
+    max_body
+        Bytes; a request that announces more is answered at once.
+    count_late
+        Called for each connection that is closed since no whole request arrived in time.
     """
     stopping = False
 
     class TimedProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
+        _held: bytearray | None = None
+
+        def data_received(self, data: bytes) -> None:
+            begun = self._held
+            if begun is None and self._is_idle():
+                begun = self._held = bytearray()
+            if begun is not None:
+                begun += data
+                if lacks_rest(begun, max_body):
+                    self._unset_keepalive_if_required()
+                    return
+                self._held, data = None, bytes(begun)
+            super().data_received(data)
+
+        def _is_idle(self) -> bool:
+            """Whether what arrives now is the beginning of a request."""
+            cycle = self.cycle
+            begins = cycle is None or (cycle.response_complete and not cycle.more_body)
+            return begins and not self.conn.trailing_data[0]
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -92,6 +153,8 @@ def protocol_with_timeouts(*, read_seconds: float, answer_seconds: float) -> typ
         def _too_late(self) -> None:
             self._timer = None
             if self._is_receiving():
+                if self._held or self.cycle is None or not self.cycle.response_complete:
+                    count_late()  # a connection that rests between requests is no fault
                 self.transport.close()
             elif getattr(self, "_answering", None) is self.cycle:
                 self.transport.abort()  # an answer that is not taken sits in a buffer: drop it

@@ -13,6 +13,7 @@ _HELP = {
     "rows_not_judged_total": "Rows without a prediction.",
     "alarms_total": "Rows in alarm.",
     "model_reloads_total": "Exchanges of the model, by outcome.",
+    "late_requests_total": "Connections closed since no whole request arrived in time.",
     "captured_rows_total": "Rows kept for monitoring.",
 }
 KNOWN_PATHS = ("/ping", "/invocations", "/execution-parameters", "/metrics", "/openapi.json")

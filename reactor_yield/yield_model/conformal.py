@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from reactor_yield.yield_model.neighbourhood import nearest_elsewhere
+from reactor_yield.yield_model.neighbourhood import LEAF, nearest_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class LocalErrors:
     _tree: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_tree", cKDTree(self.places))
+        object.__setattr__(self, "_tree", cKDTree(self.places, leafsize=LEAF))
 
     def quantile(self, coordinates: Array, distance: Array, coverage: float) -> Array:
         """Score that covers this share, per row; infinite where there are too few rows for it.

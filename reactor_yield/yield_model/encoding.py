@@ -68,12 +68,15 @@ class Encoded:
         Gaps, and values that are beyond the training data; empty where there are none.
     in_range : (n,) bool array
         Rows whose every value lies within the training data; a gap that is filled does not count.
+    new : (n, number of text columns) bool array
+        Where a text was not in the training data; it is encoded as the typical one.
     """
 
     inputs: Array
     usable: NDArray[np.bool_]
     notes: tuple[str, ...]
     in_range: NDArray[np.bool_]
+    new: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +116,25 @@ class Encoding:
         return np.array(flags + [False] * len(self._flagged))
 
     @property
+    def text_columns(self) -> tuple[NDArray[np.int64], ...]:
+        """Of each column of text, where its levels are among the encoded columns."""
+        found, at = [], 0
+        for feature in self.features:
+            width = len(feature.levels) if feature.kind == "text" else 1
+            if feature.kind == "text":
+                found.append(np.arange(at, at + width))
+            at += width
+        return tuple(found)
+
+    @property
     def _flagged(self) -> tuple[Feature, ...]:
         return tuple(f for f in self.features if f.has_gaps) if self.gaps == "keep" else ()
 
     def encode(self, conditions: pd.DataFrame) -> Encoded:
         """Encode any rows; columns that are missing are refused, values never."""
-        conditions = _with_inlet_concentration(conditions, [f.name for f in self.features])
-        missing = [f.name for f in self.features if f.name not in conditions.columns]
+        columns = _derive_inlet_concentration(conditions, [f.name for f in self.features])
+        present = set(conditions.columns) | set(columns)
+        missing = [f.name for f in self.features if f.name not in present]
         if missing:
             message = (
                 f"conditions lack the columns {missing}; the model needs "
@@ -130,12 +145,15 @@ class Encoding:
         notes: list[list[str]] = [[] for _ in range(n_rows)]
         usable, in_range = np.ones(n_rows, dtype=bool), np.ones(n_rows, dtype=bool)
         blocks: list[Array] = []
+        new: list[NDArray[np.bool_]] = []
         gaps: dict[str, NDArray[np.bool_]] = {}
         for feature in self.features:
+            column = columns[feature.name] if feature.name in columns else conditions[feature.name]
             if feature.kind == "text":
-                encoded, gap, unknown = _encode_text(feature, conditions[feature.name], notes)
+                encoded, gap, unknown = _encode_text(feature, column, notes)
+                new.append(unknown)
             else:
-                encoded, gap, unknown = _encode_number(feature, conditions[feature.name], notes)
+                encoded, gap, unknown = _encode_number(feature, column, notes)
             in_range &= ~unknown
             if gap.any():
                 gaps[feature.name] = gap
@@ -153,6 +171,7 @@ class Encoding:
             usable=usable,
             notes=tuple("; ".join(parts) for parts in notes),
             in_range=in_range,
+            new=np.column_stack(new) if new else np.empty((n_rows, 0), dtype=bool),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -302,6 +321,7 @@ def _encode_text(
     unknown = np.asarray(~encoded.any(axis=1))
     for row in np.flatnonzero(unknown):
         notes[row].append(f"{feature.name} {values[row]!r} was not in the training data")
+    encoded[unknown, feature.levels.index(str(feature.typical))] = 1.0
     return encoded, gap, unknown
 
 
@@ -312,11 +332,8 @@ def _encode_number(
     if feature.kind == "time":
         since = _read_time(column) - pd.Timestamp(feature.origin)
         values = since.dt.total_seconds().to_numpy(dtype=float) / 86_400
-    elif column.dtype.kind in "fiu":
-        values = column.to_numpy(dtype=float)
     else:
-        numbers = pd.to_numeric(column, errors="coerce")
-        values = numbers.to_numpy(dtype=float, na_value=np.nan)
+        values = _numbers(column)
     gap = np.asarray(~np.isfinite(values))
     outside = np.asarray(~gap & ~((values >= feature.low) & (values <= feature.high)))
     unit = " days" if feature.kind == "time" else ""
@@ -329,14 +346,22 @@ def _encode_number(
     return values[:, None], gap, outside
 
 
-def _with_inlet_concentration(conditions: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
+def _derive_inlet_concentration(
+    conditions: pd.DataFrame, features: Sequence[str]
+) -> dict[str, pd.Series]:
     """Work `Cto` out from P and To where it is asked for and absent."""
     found = set(conditions.columns)
     if "Cto" not in features or "Cto" in found or not {"P", "To"} <= found:
-        return conditions
-    pressure, temperature = (
-        pd.to_numeric(conditions[c], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        for c in ("P", "To")
-    )
+        return {}
+    pressure, temperature = (_numbers(conditions[c]) for c in ("P", "To"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return conditions.assign(Cto=inlet_concentration(pressure, temperature))
+        values = inlet_concentration(pressure, temperature)
+    return {"Cto": pd.Series(values, index=conditions.index, name="Cto")}
+
+
+def _numbers(column: pd.Series) -> Array:
+    """Values of a column, NaN for what is no number."""
+    if column.dtype.kind in "fiu":
+        return column.to_numpy(dtype=float)
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers.to_numpy(dtype=float, na_value=np.nan)

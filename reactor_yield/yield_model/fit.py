@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm.auto import tqdm
 
@@ -36,12 +36,18 @@ from reactor_yield.yield_model.error_split import split_errors
 from reactor_yield.yield_model.folds import Blocks, keep_seen_levels, make_folds, read_blocks
 from reactor_yield.yield_model.gaussian_process import GaussianProcess, fit_gaussian_process
 from reactor_yield.yield_model.model import YieldModel
+from reactor_yield.yield_model.near_copies import share_of_near_copies
 from reactor_yield.yield_model.neighbourhood import learn_neighbourhood
+from reactor_yield.yield_model.new_levels import find_new_levels, predict_over_levels
 from reactor_yield.yield_model.report import YieldReport
 from reactor_yield.yield_model.ridge import fit_ridge
 from reactor_yield.yield_model.trees import TreesPredictor, fit_boosting, fit_forest
 
 if TYPE_CHECKING:
+    from reactor_yield.yield_model.conformal import LocalErrors
+    from reactor_yield.yield_model.encoding import Encoding
+    from reactor_yield.yield_model.error_split import ErrorSplit
+    from reactor_yield.yield_model.neighbourhood import Neighbourhood
     from reactor_yield.yield_model.predictor import Predictor
 
 Array = NDArray[np.float64]
@@ -74,7 +80,7 @@ class _Training:
     inputs: Array
     outputs: Array
     blocks: Blocks
-    continuous: NDArray[np.bool_]
+    encoding: Encoding
     seed: int
     n_trees: int
     n_points: int
@@ -95,10 +101,43 @@ class _Training:
             )
         if kind == "ridge":
             folds = self.folds(_CALIBRATION_FOLDS, rows)
-            return fit_ridge(inputs, outputs, folds=folds, continuous=self.continuous)
+            return fit_ridge(inputs, outputs, folds=folds, continuous=self.encoding.continuous)
         if kind == "forest":
             return fit_forest(inputs, outputs, seed=self.seed, n_trees=self.n_trees)
         return fit_boosting(inputs, outputs, seed=self.seed)
+
+    def fit_and_predict(
+        self, kind: str, train: Indices, test: Indices, *, kernel: Predictor | None = None
+    ) -> tuple[Array, Array]:
+        """Mean and error bar of rows left out of a fit to others."""
+        known, texts = self.inputs[train], self.encoding.text_columns
+        found = predict_over_levels(
+            self.fit(kind, train, kernel=kernel).predict,
+            self.inputs[test],
+            new=find_new_levels(self.inputs[test], known, texts),
+            text_columns=texts,
+            known=known,
+        )
+        return found.mean, found.bar
+
+    def find_new_level_groups(self) -> Indices | None:
+        """Find each row's level, where most rows have a new one when they are left out.
+
+        Of the column of text that is new most often; None where known levels are the rule.
+        """
+        texts = self.encoding.text_columns
+        n_new = np.zeros(len(texts))
+        for train, test in self.folds(_CALIBRATION_FOLDS):
+            n_new += find_new_levels(self.inputs[test], self.inputs[train], texts).sum(axis=0)
+        if not len(texts) or 2 * n_new.max() <= len(self.inputs):
+            return None
+        return np.asarray(self.inputs[:, texts[int(n_new.argmax())]].argmax(axis=1))
+
+    def share_of_near_copies(self) -> float:
+        """Tell whether rows look independent, where nothing says which belong together."""
+        if self.blocks.group is not None or self.blocks.order is not None:
+            return 0.0
+        return share_of_near_copies(self.inputs, self.encoding.continuous)
 
     def folds(self, n_folds: int, rows: Indices | None = None) -> list[tuple[Indices, Indices]]:
         """Split all or some of the rows; those in blocks are tested where levels are known."""
@@ -107,7 +146,7 @@ class _Training:
         folds = make_folds(len(inputs), blocks, n_folds, seed=self.seed)
         if blocks.group is None and blocks.order is None:
             return folds
-        return keep_seen_levels(folds, inputs, self.continuous)
+        return keep_seen_levels(folds, inputs, self.encoding.continuous)
 
 
 #: What fits each argument of `fit_yield_model`.
@@ -183,6 +222,11 @@ def fit_yield_model(
         When columns are missing, features have gaps that are refused or cannot be encoded, or there
         are fewer than 60 usable rows.
 
+    Warns
+    -----
+    UserWarning
+        When rows look like near copies of others and neither `groups` nor `time` is given.
+
     Notes
     -----
     Intervals come from errors on rows left out of a fit: out-of-bag rows of the forest (folds,
@@ -204,7 +248,7 @@ def fit_yield_model(
         inputs=encoding.encode(usable).inputs,
         outputs=outputs,
         blocks=blocks,
-        continuous=encoding.continuous,
+        encoding=encoding,
         seed=seed,
         n_trees=n_trees,
         n_points=n_points,
@@ -217,41 +261,33 @@ def fit_yield_model(
             steps.update()
         kind = min(scores, key=lambda name: float(np.mean(scores[name]))) if scores else model
         predictor, error, error_bar = _fit_and_leave_out(training, kind)
-        neighbourhood, points = learn_neighbourhood(
-            training.inputs,
-            continuous=encoding.continuous,
-            blocks=blocks,
-            seed=seed,
-        )
-        local_errors = learn_local_errors(
-            error, error_bar, neighbourhood=neighbourhood, rows=points, blocks=blocks
-        )
-        tested = np.isfinite(error[points])
-        error_split = split_errors(
-            error[points[tested]], neighbourhood.points[tested], blocks.take(points[tested])
-        )
+        calibration = _calibrate(training, error, error_bar)
         steps.update()
+    report = YieldReport(
+        kind=kind,
+        n_rows=len(outputs),
+        seed=seed,
+        cross_validation=scores,
+        calibration_error=float(np.nanmean(np.abs(error))),
+        versions=_versions(),
+        n_without_target=len(data) - len(outputs),
+        n_blocks=0 if blocks.group is None else int(blocks.group.max()) + 1,
+        new_levels_left_out=calibration.of_new_levels,
+        near_copies=training.share_of_near_copies(),
+    )
+    if report.warning:
+        warnings.warn(report.warning, UserWarning, stacklevel=2)
     return YieldModel(
         features=tuple(features),
         target=target,
         training_range={f.name: (f.low, f.high) for f in encoding.features if f.kind != "text"},
         baseline={f.name: f.typical for f in encoding.features},
-        report=YieldReport(
-            kind=kind,
-            n_rows=len(outputs),
-            seed=seed,
-            cross_validation=scores,
-            calibration_error=float(np.nanmean(np.abs(error))),
-            versions=_versions(),
-            n_without_target=len(data) - len(outputs),
-            n_blocks=0 if blocks.group is None else int(blocks.group.max()) + 1,
-            near_copies=_near_copies(training.inputs) if blocks.group is None else 0.0,
-        ),
+        report=report,
         encoding=encoding,
-        neighbourhood=neighbourhood,
+        neighbourhood=calibration.neighbourhood,
         predictor=predictor,
-        local_errors=local_errors,
-        error_split=error_split,
+        local_errors=calibration.local_errors,
+        error_split=calibration.error_split,
         limits=bounds,
     )
 
@@ -310,7 +346,7 @@ def _cross_validate(training: _Training, kind: str) -> tuple[float, ...]:
     """Mean absolute error on each of three left-out folds."""
     errors = []
     for train, test in training.folds(_SELECTION_FOLDS):
-        predicted, _ = training.fit(kind, train).predict(training.inputs[test])
+        predicted, _ = training.fit_and_predict(kind, train, test)
         errors.append(float(np.abs(predicted - training.outputs[test]).mean()))
     return tuple(errors)
 
@@ -327,10 +363,45 @@ def _fit_and_leave_out(training: _Training, kind: str) -> tuple[Predictor, Array
         return predictor, error, np.ones(len(error))
     error, error_bar = np.full((2, len(training.outputs)), np.nan)
     for train, test in training.folds(_CALIBRATION_FOLDS):
-        part = training.fit(kind, train, kernel=predictor)
-        mean, error_bar[test] = part.predict(training.inputs[test])
+        mean, error_bar[test] = training.fit_and_predict(kind, train, test, kernel=predictor)
         error[test] = mean - training.outputs[test]
     return predictor, error, error_bar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calibration:
+    """What the errors on left-out rows tell, and whether they are those of new levels."""
+
+    neighbourhood: Neighbourhood
+    local_errors: LocalErrors
+    error_split: ErrorSplit
+    of_new_levels: bool
+
+
+def _calibrate(training: _Training, error: Array, error_bar: Array) -> _Calibration:
+    blocks = training.blocks
+    neighbourhood, points = learn_neighbourhood(
+        training.inputs,
+        continuous=training.encoding.continuous,
+        blocks=blocks,
+        seed=training.seed,
+    )
+    new_levels = training.find_new_level_groups()
+    if new_levels is not None and blocks.group is None:
+        # Errors of new levels are as many independent ones as there are levels.
+        blocks = Blocks(group=new_levels, order=blocks.order).take(np.arange(len(error)))
+    local_errors = learn_local_errors(
+        error, error_bar, neighbourhood=neighbourhood, rows=points, blocks=blocks
+    )
+    tested = np.isfinite(error[points])
+    return _Calibration(
+        neighbourhood=neighbourhood,
+        local_errors=local_errors,
+        error_split=split_errors(
+            error[points[tested]], neighbourhood.points[tested], blocks.take(points[tested])
+        ),
+        of_new_levels=new_levels is not None,
+    )
 
 
 def _versions() -> dict[str, str]:
@@ -340,16 +411,3 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):  # skops: only to keep trees in a file
             found[package] = version(package)
     return found
-
-
-def _near_copies(inputs: Array) -> float:
-    """Share of rows whose nearest other row is nearer than a tenth of the tenth-nearest.
-
-    Of independent rows in two or more dimensions hardly any are (one in a hundred in the plane).
-    """
-    scale = inputs.std(axis=0)
-    varying = inputs[:, scale > 0] / scale[scale > 0]
-    if len(varying) < 20 or varying.shape[1] < 2:
-        return 0.0
-    distance = cKDTree(varying).query(varying, k=11)[0]
-    return float(np.mean(distance[:, 1] < 0.1 * distance[:, 10]))

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky
+from scipy.linalg.blas import dtrmm
+from scipy.linalg.lapack import dtrtri
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Array = NDArray[np.float64]
 
@@ -26,6 +28,8 @@ stays at no noise in noisy data."""
 _ROWS_TO_START, _ROWS_TO_FIT = 300, 800
 _ERROR_POINTS = 1000
 """On how many points the error bar is conditioned at most; its time grows with their square."""
+_ROWS_AT_ONCE = 128
+"""Their covariances with 2,500 points stay in a core's cache: half the time of 2,000 rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,48 +71,52 @@ class GaussianProcess:
     length_scales: Array
     amplitude: float
     noise: float
-    _factor: Any = field(init=False, repr=False, compare=False)
-    _weights: Any = field(init=False, repr=False, compare=False)
+    _scaled: Array = field(init=False, repr=False, compare=False)
+    _weights: Array = field(init=False, repr=False, compare=False)
+    _inverse: Array = field(init=False, repr=False, compare=False)
     _every: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        covariance = self._covariance(self.points, self.points)
+        scaled = self.points * (math.sqrt(3) / self.length_scales)
+        covariance = self.amplitude * _correlation(scaled, scaled)
         covariance[np.diag_indices_from(covariance)] += self.noise
         factor = cholesky(covariance, lower=True)
-        object.__setattr__(self, "_weights", cho_solve((factor, True), self.residuals))
+        weights = cho_solve((factor, True), self.residuals)
         every = math.ceil(len(self.points) / _ERROR_POINTS)
         if every > 1:
             factor = cholesky(covariance[::every, ::every], lower=True)
-        # Column by column in memory, as LAPACK wants it: another order is copied at every call.
-        object.__setattr__(self, "_factor", np.asfortranarray(factor))
+        # A product with the inverse takes half the time of a solve. Column by column in memory, as
+        # BLAS wants it: another order is copied at every call.
+        inverse, _ = dtrtri(np.asfortranarray(factor), lower=1)
+        object.__setattr__(self, "_scaled", scaled)
+        object.__setattr__(self, "_weights", self.amplitude * weights)
+        object.__setattr__(self, "_inverse", self.amplitude * inverse)
         object.__setattr__(self, "_every", every)
-
-    def _covariance(self, left: Array, right: Array) -> Array:
-        distance = cdist(left / self.length_scales, right / self.length_scales) * math.sqrt(3)
-        return np.asarray(self.amplitude * (1 + distance) * np.exp(-distance))
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the posterior, noise included, both (n,)."""
         mean, error = np.empty(len(features)), np.empty(len(features))
-        standard = (features - self.center) / self.scale
-        for first in range(0, len(features), 2000):  # bounds the memory of the covariance
-            rows = slice(first, first + 2000)
-            covariance = self._covariance(self.points, standard[rows])
-            mean[rows] = covariance.T @ self._weights
-            known = covariance[:: self._every]
-            half = solve_triangular(self._factor, known, lower=True, check_finite=False)
+        for rows, correlation in self._correlations(features):
+            mean[rows] = correlation @ self._weights
+            known = np.asfortranarray(correlation[:, :: self._every].T)
+            half = dtrmm(1.0, self._inverse, known, lower=1, overwrite_b=1)
             variance = self.amplitude + self.noise - np.einsum("ij,ij->j", half, half)
             error[rows] = np.sqrt(np.maximum(variance, self.noise))
         return mean * self.target_scale + self.target_center, error * self.target_scale
 
     def expect(self, features: Array) -> Array:
-        """Mean alone, (n,), without the triangular solve that the error bar takes."""
+        """Mean alone, (n,), without the product that the error bar takes."""
         mean = np.empty(len(features))
-        standard = (features - self.center) / self.scale
-        for first in range(0, len(features), 2000):
-            rows = slice(first, first + 2000)
-            mean[rows] = self._covariance(standard[rows], self.points) @ self._weights
+        for rows, correlation in self._correlations(features):
+            mean[rows] = correlation @ self._weights
         return mean * self.target_scale + self.target_center
+
+    def _correlations(self, features: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield some rows at a time, and their correlations with the points, (rows, n)."""
+        standard = (features - self.center) * (math.sqrt(3) / (self.scale * self.length_scales))
+        for first in range(0, len(features), _ROWS_AT_ONCE):
+            rows = slice(first, first + _ROWS_AT_ONCE)
+            yield rows, _correlation(standard[rows], self._scaled)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, as they are saved."""
@@ -125,6 +133,16 @@ class GaussianProcess:
             for k, v in ((name, numbers[name]) for name in names)
         }
         return cls(**read)
+
+
+def _correlation(left: Array, right: Array) -> Array:
+    """Matern 3/2 of points scaled so that r is their distance: (1 + r) exp(-r)."""
+    distance = cdist(left, right)
+    decayed = np.negative(distance)
+    np.exp(decayed, out=decayed)
+    distance += 1
+    distance *= decayed
+    return np.asarray(distance)
 
 
 def fit_gaussian_process(

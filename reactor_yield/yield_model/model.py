@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from reactor_yield.arguments import COUNT, SHARE, TABLE, check_arguments
 from reactor_yield.errors import InvalidConditionsError
+from reactor_yield.yield_model.new_levels import predict_over_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from reactor_yield.yield_model.conformal import LocalErrors
     from reactor_yield.yield_model.encoding import Encoded, Encoding
     from reactor_yield.yield_model.error_split import ErrorSplit
     from reactor_yield.yield_model.neighbourhood import Neighbourhood
+    from reactor_yield.yield_model.new_levels import OverLevels
     from reactor_yield.yield_model.predictor import Predictor
     from reactor_yield.yield_model.report import YieldReport
 
@@ -138,6 +140,7 @@ class YieldModel:
         check_arguments(conditions=(conditions, TABLE))
         encoded = self.encoding.encode(conditions)
         outside = self._locate(encoded)[1] > self.neighbourhood.limit
+        outside |= encoded.new.any(axis=1)
         return pd.Series(outside, index=conditions.index, name="out_of_range")
 
     def recalibrate(self, data: pd.DataFrame, *, coverage: float = 0.9) -> YieldModel:
@@ -225,19 +228,24 @@ class YieldModel:
         """Mean; NaN where a row cannot be predicted."""
         mean = np.full(len(encoded.usable), np.nan)
         if encoded.usable.any():
-            mean[encoded.usable] = self.predictor.expect(encoded.inputs[encoded.usable])
+            mean[encoded.usable] = self._over_levels(encoded, self._mean_alone).mean
         return mean + self.offset
 
-    def _evaluate(self, encoded: Encoded) -> tuple[Array, Array]:
-        """Mean and error bar; NaN where a row cannot be predicted."""
+    def _mean_alone(self, inputs: Array) -> tuple[Array, Array]:
+        mean = self.predictor.expect(inputs)
+        return mean, np.ones(len(mean))
+
+    def _over_levels(
+        self, encoded: Encoded, predict: Callable[[Array], tuple[Array, Array]]
+    ) -> OverLevels:
+        """Predict the usable rows."""
         usable = encoded.usable
-        if usable.all() and len(usable):
-            mean, bar = self.predictor.predict(encoded.inputs)
-            return mean + self.offset, bar
-        mean, bar = np.full((2, len(usable)), np.nan)
-        if usable.any():
-            mean[usable], bar[usable] = self.predictor.predict(encoded.inputs[usable])
-        return mean + self.offset, bar
+        return predict_over_levels(
+            predict,
+            encoded.inputs if usable.all() else encoded.inputs[usable],
+            new=encoded.new[usable],
+            text_columns=self.encoding.text_columns,
+        )
 
     def _locate(self, encoded: Encoded) -> tuple[Array, Array]:
         """Coordinates, and distance from the training rows: infinite where it cannot be judged."""
@@ -255,13 +263,18 @@ class YieldModel:
         if not 0 < coverage < 1:
             message = f"coverage must be between 0 and 1, got {coverage}"
             raise InvalidConditionsError(message)
-        mean, bar = self._evaluate(encoded)
-        half = np.full(len(mean), np.nan)
-        known = np.isfinite(mean)
-        if known.any():
+        mean, half = np.full((2, len(encoded.usable)), np.nan)
+        usable = encoded.usable
+        if usable.any():
+            found = self._over_levels(encoded, self.predictor.predict)
+            mean[usable] = found.mean + self.offset
             coordinates, distance = where
-            scores = self.local_errors.quantile(coordinates[known], distance[known], coverage)
-            half[known] = self.inflation * bar[known] * scores
+            scores = self.local_errors.quantile(coordinates[usable], distance[usable], coverage)
+            known = found.bar * scores
+            if not self.report.new_levels_left_out:  # else the scores are those of new levels
+                known = found.widen(known, coverage)
+            half[usable] = self.inflation * known
+            half[~np.isfinite(mean)] = np.nan
         return mean, np.clip(mean - half, *self.limits), np.clip(mean + half, *self.limits)
 
     def _table(

@@ -32,8 +32,11 @@ class YieldReport:
     n_blocks
         Groups of rows that were never split between folds; 0 where the rows are independent.
     near_copies
-        Share of training rows that lie nearer to another one, compared with what is usual, than
-        independent rows do; rows that belong together and were given no `groups=`.
+        Share of training rows that are near copies of others, by `share_of_near_copies`; 0 where
+        rows look independent, or `groups=` or `time=` was given.
+    new_levels_left_out
+        Whether most rows, when they were left out, had a text that no row of the fit had, as where
+        each group is a lot of its own: errors and intervals are then those of new levels.
     n_recalibrated
         Lab values that the intervals were last recalibrated with.
     """
@@ -47,7 +50,20 @@ class YieldReport:
     n_without_target: int = 0
     n_blocks: int = 0
     near_copies: float = 0.0
+    new_levels_left_out: bool = False
     n_recalibrated: int = 0
+
+    @property
+    def warning(self) -> str:
+        """What makes the intervals too narrow for new conditions; empty where nothing does."""
+        if not self.near_copies:
+            return ""
+        return (
+            f"{100 * self.near_copies:.0f} % of the rows are near copies of others, such as "
+            "records of one steady hold or of a slow series: the intervals hold for more records "
+            "like them and are too narrow for other conditions. Say which rows belong together: a "
+            "column of holds, lots or campaigns in groups= (--group), or of time in time= (--time)"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain numbers and text, as it is saved."""

@@ -102,7 +102,11 @@ def fit_ridge(
     folds: Sequence[tuple[Indices, Indices]],
     continuous: NDArray[np.bool_],
 ) -> RidgePredictor:
-    """Choose degree and penalty by the squared error on left-out folds, then fit all rows.
+    """Choose terms and penalty by the squared error on left-out folds, then fit all rows.
+
+    The terms are the inputs; with squares and products of the continuous ones; or with products of
+    those and the inputs of 0 and 1 too, such as another slope for each lot. Many lots with few rows
+    are worth a shift each and no slopes.
 
     Parameters
     ----------
@@ -111,19 +115,19 @@ def fit_ridge(
     folds
         From `make_folds`.
     continuous : (q,) bool array
-        Which inputs are not 0 or 1: only these are squared, and two inputs of 0 and 1 are not
+        Which inputs are not 0 or 1: only these are squared, and two inputs of 0 and 1 are never
         multiplied by each other.
     """
     center, scale = inputs.mean(axis=0), inputs.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     standard = (inputs - center) / scale
     first, second = np.triu_indices(inputs.shape[1])
-    mixed = continuous[first] | continuous[second]
-    first, second = first[mixed], second[mixed]
-    none = np.empty(0, dtype=np.int64)
-    candidates = [(none, none)]
-    if inputs.shape[1] + len(first) <= _MOST_TERMS:
-        candidates.append((first, second))
+    some, both = continuous[first] | continuous[second], continuous[first] & continuous[second]
+    candidates = [
+        (first[which], second[which])
+        for which in (np.zeros_like(both), both, some)
+        if inputs.shape[1] + which.sum() <= _MOST_TERMS
+    ]
     scored = []
     for pair in candidates:
         terms = expand_terms(standard, *pair)

@@ -3,14 +3,15 @@
 A plan without that is one with it, since what is left may be scrapped: its cost is the first one.
 Then groups of periods that follow each other are scheduled in one, each period's production leaving
 at its end. What holds for a period that starts empty is no bound here: totals over the first k
-periods are bounded by what k periods in one can make from an empty start.
+periods are bounded by what k periods in one can make from an empty start, with room for all that
+may be scrapped between them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from stnopt.planning.plan_sums import other_costs, sum_problems
 from stnopt.planning.production_limits import WithinLimits, add_sums
 from stnopt.planning.prove import limits_by_sums, most_by_sums, prove_limit
 from stnopt.planning.question import PeriodQuestion, cost_of, period_questions
+from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.search.find_schedule import find_schedule
 from stnopt.solvers.result import Status
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
 
     from stnopt.feasibility.refinement import Limit
     from stnopt.planning.problem import PlanningProblem
+    from stnopt.plant.network import Network
 
 #: Shares of the way from the plan without carrying over to the one that prefixes allow.
 _SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
+#: Times closer than this are one.
+_SAME_TIME = 1e-6
 #: Periods that are scheduled in one, at most: longer schedules are found less well.
 _MOST_TOGETHER = 6
 
@@ -87,6 +92,7 @@ class CarriedSearch:
     upper: dict[str, list[Any]] = field(init=False, default_factory=dict)
     n_scheduled: int = 0
     rounds: int = 0
+    infeasible: bool = False
 
     def __post_init__(self) -> None:
         self.questions = _prefix_questions(self.problem)
@@ -117,6 +123,11 @@ class CarriedSearch:
                     plan, verified = found
                     cost = verified.cost
                 break
+        if cost is None and wished is not None and self.remaining() > 0:
+            found = self._follow_orders(wished)
+            if found is not None:
+                plan, verified = found
+                cost = verified.cost
         late = self.remaining() <= 0
         closed = self._is_closed(cost, bound)
         return replace(
@@ -128,7 +139,13 @@ class CarriedSearch:
             event_bound=None,
             rounds=self.base.rounds + self.rounds,
             n_scheduled=self.base.n_scheduled + self.n_scheduled,
-            stopped="gap closed" if closed else "time limit" if late else "no further gain",
+            stopped="infeasible"
+            if self.infeasible
+            else "gap closed"
+            if closed
+            else "time limit"
+            if late
+            else "no further gain",
         )
 
     def _is_closed(self, cost: float | None, bound: float | None) -> bool:
@@ -185,6 +202,7 @@ class CarriedSearch:
         add_distribution(m, self.problem, m.make)
         m.cost = pyo.Objective(expr=sum(m.production_cost.values()) + m.net_cost)
         result = solve(m, relative_gap=max(0.1 * self.relative_gap, 1e-6), time_limit=60.0)
+        self.infeasible = result.status is Status.INFEASIBLE
         plan = extract_plan(m, self.problem) if result.has_solution else None
         return plan, result.bound
 
@@ -204,6 +222,63 @@ class CarriedSearch:
         verified = check_carried(plan, self.problem, time_limit=limit)
         self.n_scheduled += verified.n_scheduled
         return (plan, verified) if verified.verified else None
+
+    def _follow_orders(self, wished: Plan) -> tuple[Plan, Verification] | None:
+        """Schedule the least late of what is wished for; plan what is made by each period's end."""
+        self.rounds += 1
+        limit = min(self.period_limit, max(self.remaining() / 2, 0.5))
+        production: dict[tuple[str, str, str], float] = {}
+        for name, questions in self.questions.items():
+            for group in _groups(self.problem.periods):
+                production |= _made_of_orders(
+                    self.problem, questions[0], name, group, wished.production, time_limit=limit
+                )
+                self.n_scheduled += 1
+        try:
+            plan = complete_plan(Plan(production=production), self.problem)
+        except InvalidInputError:
+            return None
+        limit = min(self.period_limit, max(self.remaining(), 0.5))
+        verified = check_carried(plan, self.problem, time_limit=limit)
+        self.n_scheduled += verified.n_scheduled
+        return (plan, verified) if verified.verified else None
+
+
+def _made_of_orders(
+    problem: PlanningProblem,
+    question: PeriodQuestion,
+    name: str,
+    group: tuple[str, ...],
+    production: Mapping[tuple[str, str, str], float],
+    *,
+    time_limit: float,
+) -> dict[tuple[str, str, str], float]:
+    """Return what a facility makes by each period's end where what is wished for may be late."""
+    first = problem.periods.index(group[0])
+    ends = list(accumulate(problem.facilities[name].length(first + i) for i in range(len(group))))
+    orders = [
+        Order(f"{product}, {period}", product, production[name, period, product], end, partial=True)
+        for period, end in zip(group, ends, strict=True)
+        for product, tolerance in zip(question.products, question.tolerance, strict=True)
+        if production.get((name, period, product), 0.0) > tolerance
+    ]
+    if not orders:
+        return {}
+    found = find_schedule(
+        question.network,
+        objective="tardiness",
+        horizon=ends[-1],
+        orders=orders,
+        time_limit=time_limit,
+    )
+    made: dict[tuple[str, str, str], float] = {}
+    for served in () if found.schedule is None else found.schedule.orders:
+        for time, amount in served.parts:
+            # it leaves at the end of the period in which it is there
+            period = group[min(int(np.searchsorted(ends, time - _SAME_TIME)), len(group) - 1)]
+            key = (name, period, served.order.state)
+            made[key] = made.get(key, 0.0) + amount
+    return made
 
 
 def schedule_group(
@@ -273,8 +348,19 @@ def _prefix_questions(problem: PlanningProblem) -> dict[str, list[PeriodQuestion
         length = 0.0
         for index in range(len(problem.periods)):
             length += facility.length(index)
-            questions.setdefault(name, []).append(replace(start, horizon=length))
+            network = start.network if index == 0 else _with_room(start.network)
+            question = replace(start, horizon=length, network=network)
+            questions.setdefault(name, []).append(question)
     return questions
+
+
+def _with_room(network: Network) -> Network:
+    """Lift the limits of all stores: at a period's end products leave and the rest may be scrapped.
+
+    What several periods make in one then is no less than with that.
+    """
+    states = {name: replace(state, capacity=math.inf) for name, state in network.states.items()}
+    return replace(network, states=states)
 
 
 def _groups(periods: tuple[str, ...]) -> list[tuple[str, ...]]:

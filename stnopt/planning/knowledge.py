@@ -66,6 +66,8 @@ class Knowledge:
         By the costs that they hold for.
     upper : (p,) array
         No schedule makes more.
+    is_hard : bool
+        Whether proofs did not close in time: schedules are then worth more than proofs.
     """
 
     question: PeriodQuestion
@@ -77,6 +79,7 @@ class Knowledge:
     hints: list[Limit] = field(default_factory=list)
     answers: dict[tuple[object, ...], Answer] = field(default_factory=dict)
     cost_cuts: dict[str, list[CostCut]] = field(default_factory=dict)
+    is_hard: bool = False
 
     @property
     def little(self) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.core.expr import LinearExpression
 
 from stnopt.embedding.constraint import add_region_constraint
 from stnopt.planning.pieces import outer_pieces
@@ -49,22 +50,24 @@ class BelowPieces:
     def add(self, block: Any, make: Mapping[str, Any]) -> None:
         """Write shares and binaries."""
         rows = [(i, k) for i, piece in enumerate(self.pieces) for k in range(len(piece))]
-        block.ROWS = pyo.Set(initialize=rows, dimen=2)
-        block.share = pyo.Var(block.ROWS, bounds=(0, 1))
+        block.share = pyo.Var(rows, bounds=(0, 1))
         n_pieces = len(self.pieces)
         domain = pyo.Binary if n_pieces > 1 else pyo.UnitInterval
         block.chosen = pyo.Var(range(n_pieces), domain=domain)
         block.one_piece = pyo.Constraint(expr=sum(block.chosen.values()) == 1)
+        shares = list(block.share.values())
+        first = np.cumsum([0, *map(len, self.pieces)]).tolist()
 
         @block.Constraint(range(n_pieces))
         def shares_of_piece(b: Any, i: int) -> Any:
-            return sum(b.share[i, k] for k in range(len(self.pieces[i]))) == b.chosen[i]
+            return sum(shares[first[i] : first[i + 1]]) == b.chosen[i]
+
+        amounts = np.vstack(self.pieces)
 
         @block.Constraint(list(self.products))
         def below_mean(b: Any, product: str) -> Any:
-            j = self.products.index(product)
-            mean = sum(float(self.pieces[i][k, j]) * b.share[i, k] for i, k in b.ROWS)
-            return make[product] <= mean
+            column = amounts[:, self.products.index(product)].tolist()
+            return make[product] <= LinearExpression(linear_coefs=column, linear_vars=shares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,18 +160,19 @@ def add_sums(block: Any, question: PeriodQuestion, make: Mapping[str, Any]) -> A
     block.amount = pyo.Var(range(n), bounds=lambda _, i: bounds[i])
     rows = program.matrix.tocsr()
 
+    columns = list(block.amount.values())
+
     def written(i: int) -> Any:
-        entries = range(rows.indptr[i], rows.indptr[i + 1])
-        return sum(float(rows.data[e]) * block.amount[int(rows.indices[e])] for e in entries)
+        entries = slice(rows.indptr[i], rows.indptr[i + 1])
+        return LinearExpression(
+            linear_coefs=rows.data[entries].tolist(),
+            linear_vars=[columns[c] for c in rows.indices[entries].tolist()],
+        )
 
     kept = [i for i in range(rows.shape[0]) if rows.indptr[i + 1] > rows.indptr[i]]
+    lower, upper = program.row_lower.tolist(), program.row_upper.tolist()
     block.sums = pyo.Constraint(
-        kept,
-        rule=lambda _, i: (
-            _finite(float(program.row_lower[i])),
-            written(i),
-            _finite(float(program.row_upper[i])),
-        ),
+        kept, rule=lambda _, i: (_finite(lower[i]), written(i), _finite(upper[i]))
     )
     last = len(sums.points) - 1
 

@@ -6,7 +6,7 @@ They come from models without event points: an exact time grid, a relaxation in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,9 @@ from stnopt.planning.cost_cut import CostCut
 from stnopt.planning.question import valued
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.bounds import solve_for_any_schedule
-from stnopt.scheduling.search.capacity_bound import bound_by_capacity, bound_by_periods
+from stnopt.scheduling.search.capacity_bound import bound_by_prices, bound_by_program
 from stnopt.scheduling.search.find_schedule import find_schedule
+from stnopt.scheduling.search.period_sums import build_period_sums
 from stnopt.scheduling.search.question import Question, why_not_long_horizon
 from stnopt.solvers.result import Status
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from stnopt.planning.question import PeriodQuestion
     from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.search.period_sums import PeriodSums
 
 #: Of a proof's solve.
 _GAP = 1e-4
@@ -59,15 +61,8 @@ class Extent:
 
 def most_by_sums(question: PeriodQuestion) -> NDArray[np.float64]:
     """Return an amount of every product that no schedule exceeds, by sums; infinite if none."""
-    upper = []
-    for product in question.products:
-        problem = Problem(objective="profit", horizon=question.horizon)
-        network = weigh_products(question.network, {product: 1.0})
-        bound = None
-        if why_not_long_horizon(Question(network=network, problem=problem)) is None:
-            bound = bound_by_periods(network, problem, n_periods=_POINTS)
-        upper.append(math.inf if bound is None else max(0.0, bound))
-    return np.array(upper)
+    bounds = _most_weighted(question, np.eye(len(question.products)))
+    return np.array([math.inf if bound is None else max(0.0, bound) for bound in bounds])
 
 
 def limits_by_sums(question: PeriodQuestion, upper: NDArray[np.float64]) -> list[Limit]:
@@ -86,21 +81,26 @@ def limits_by_sums(question: PeriodQuestion, upper: NDArray[np.float64]) -> list
         if math.isfinite(most)
     ]
     if p > 1 and len(limits) == p and np.all(upper > 0):
-        together = _limit_by_sums(question, list(1 / upper / (1 / upper).sum()))
-        limits += [] if together is None else [together]
+        weights = 1 / upper / (1 / upper).sum()
+        (bound,) = _most_weighted(question, weights[None, :])
+        if bound is not None and math.isfinite(bound):
+            limits.append(Limit(lower=(0.0,) * p, weights=tuple(map(float, weights)), bound=bound))
     return limits
 
 
-def _limit_by_sums(question: PeriodQuestion, weights: Sequence[float]) -> Limit | None:
+def _most_weighted(question: PeriodQuestion, rows: NDArray[np.float64]) -> list[float | None]:
+    """Bound the production for each row of weights by sums; None where nothing is known."""
+    networks = [
+        weigh_products(question.network, dict(zip(question.products, row, strict=True)))
+        for row in rows
+    ]
     problem = Problem(objective="profit", horizon=question.horizon)
-    network = weigh_products(question.network, dict(zip(question.products, weights, strict=True)))
-    if why_not_long_horizon(Question(network=network, problem=problem)) is not None:
-        return None
-    bound = bound_by_periods(network, problem, n_periods=_POINTS)
-    if bound is None or not math.isfinite(bound):
-        return None
-    p = len(question.products)
-    return Limit(lower=(0.0,) * p, weights=tuple(map(float, weights)), bound=float(bound))
+    if why_not_long_horizon(Question(network=networks[0], problem=problem)) is not None:
+        return [None] * len(rows)
+    known = question.worked_out
+    if ("sums", _POINTS) not in known:
+        known["sums", _POINTS] = build_period_sums(networks[0], problem, n_periods=_POINTS)
+    return bound_by_prices(known["sums", _POINTS], networks, problem)
 
 
 def cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
@@ -112,10 +112,23 @@ def cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> floa
 
 
 def _cost_by_sums(question: PeriodQuestion, amounts: NDArray[np.float64]) -> float:
-    wanted = question.problem(amounts)
-    if why_not_long_horizon(Question(network=question.network, problem=wanted)) is not None:
+    # some of everything, for a row of each product that this period's plant knows
+    some = {p: 1.0 for p in question.products if p in question.network.states}
+    wanted = Problem(objective="cost", horizon=question.horizon, targets=some)
+    known = question.worked_out
+    if ("cost sums",) not in known:
+        why_not = why_not_long_horizon(Question(network=question.network, problem=wanted))
+        known["cost sums",] = (
+            build_period_sums(question.network, wanted, n_periods=1) if why_not is None else None
+        )
+    sums: PeriodSums | None = known["cost sums",]
+    if sums is None:
         return 0.0
-    least = bound_by_capacity(question.network, wanted)
+    lower = sums.program.row_lower.copy()
+    targets = question.targets(amounts)
+    for product, row in sums.target_rows.items():
+        lower[row] = targets.get(product, 0.0)
+    least = bound_by_program(replace(sums.program, row_lower=lower), wanted)
     return 0.0 if least is None or not math.isfinite(least) else least
 
 

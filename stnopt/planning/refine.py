@@ -35,6 +35,8 @@ _LITTLE = 5e-4
 _NEARER = (1.0, 0.85, 0.7, 0.5)
 #: Of the seconds for a question, what each of these may take.
 _SHARE = 0.5
+#: What a product counts of which nothing is lacking, beside one of which all is.
+_BESIDE = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +48,6 @@ class Refiner:
     remaining: Callable[[], float]
     n_jobs: int = 1
     asked: set[tuple[object, ...]] = field(default_factory=set)
-    hard: set[str] = field(default_factory=set)
     undecided: dict[str, tuple[PeriodQuestion, NDArray[np.float64]]] = field(default_factory=dict)
 
     def open_questions(self) -> Iterator[str]:
@@ -69,15 +70,65 @@ class Refiner:
             and not self._is_settled(self.book.of(question), amounts)
         ][:_PER_ROUND]
         learned = self._prove_hints(open_points, report)
+        asked_once: set[str] = set()  # one point a round of what is hard to settle
         for question, amounts in open_points:
             if self.remaining() <= 0:
                 break
-            if self._is_settled(self.book.of(question), amounts):
+            knowledge = self.book.of(question)
+            if self._is_settled(knowledge, amounts) or question.key in asked_once:
                 continue
             report(f"ask for more of {', '.join(question.targets(amounts))}")
             learned |= self.settle(question, amounts)
+            if knowledge.is_hard:
+                asked_once.add(question.key)
             self.book.save(question)
         return learned
+
+    def explore(
+        self,
+        question: PeriodQuestion,
+        wanted: NDArray[np.float64],
+        lacking: NDArray[np.float64] | None,
+        *,
+        report: Callable[[str], None],
+    ) -> bool:
+        """Search for a schedule that makes much of what plans still lack; whether one came.
+
+        Parameters
+        ----------
+        question : PeriodQuestion
+        wanted : (p,) array
+            What all periods of this question should make together.
+        lacking : (p,) array or None
+            What the best plan makes less; None if there is no plan.
+        report : callable
+        """
+        knowledge = self.book.of(question)
+        scale = np.where(knowledge.upper > question.tolerance, knowledge.upper, np.inf)
+        for shares in _shares_of_interest(wanted, lacking):
+            weights = shares / scale
+            if not weights.any() or self.remaining() <= 0:
+                continue
+            weights = weights / weights.sum()
+            key = _asked_key(question, np.full(len(weights), -1.0), weights)
+            if key in self.asked:
+                continue
+            self.asked.add(key)
+            report(f"seek more of {', '.join(question.targets(shares))}")
+            prices = dict(zip(question.products, map(float, weights), strict=True))
+            found = find_schedule(
+                weigh_products(question.network, prices),
+                horizon=question.horizon,
+                time_limit=min(_SHARE * self.period_limit, max(self.remaining(), 0.5)),
+                proof_limit=0,
+            )
+            n_before = len(knowledge.made)
+            if found.schedule is not None:
+                knowledge.add_schedule(found.schedule)
+                self.book.save(question)
+            if len(knowledge.made) > n_before:
+                return True
+        return False
 
     def _prove_hints(
         self,
@@ -150,16 +201,16 @@ class Refiner:
         """First a plane through the known points near by, then one product beyond the others."""
         learned = False
         weights = _direction(knowledge, amounts)
-        if knowledge.question.key in self.hard:
+        if knowledge.is_hard:
             return self._approach(knowledge, amounts, weights)
         extent = self._prove(knowledge, np.zeros(len(amounts)), weights, search=True)
         learned |= extent is not None
+        if extent is not None and not extent.closed and len(amounts) > 1:
+            # proofs are hard to come by here: schedules are worth more
+            knowledge.is_hard = True
+            return learned
         if self._is_settled(knowledge, amounts) or len(amounts) == 1 or self.remaining() <= 0:
             return learned
-        if extent is not None and not extent.closed:
-            # proofs are hard to come by here: schedules near by are worth more
-            self.hard.add(knowledge.question.key)
-            return self._approach(knowledge, amounts, weights) or learned
         largest = int(np.argmax(amounts / np.maximum(knowledge.upper, 1e-9)))
         for j in (largest, *(j for j in range(len(amounts)) if j != largest)):
             for _ in range(_TRIES):
@@ -223,6 +274,21 @@ class Refiner:
         limit = min(self.period_limit, max(self.remaining(), 0.5))
         extent = prove_limit(question, list(lower), list(weights), time_limit=limit, search=search)
         return extent if _remember(knowledge, extent) else None
+
+
+def _shares_of_interest(
+    wanted: NDArray[np.float64], lacking: NDArray[np.float64] | None
+) -> Iterator[NDArray[np.float64]]:
+    """Yield what products count: as much as they are lacking, then one after the other alone."""
+    some = wanted > 0
+    if lacking is not None:
+        yield np.where(some, np.maximum(lacking / np.where(some, wanted, 1.0), _BESIDE), 0.0)
+    else:
+        yield some.astype(float)
+    missing = wanted if lacking is None else lacking
+    for j in np.argsort(-missing, kind="stable"):
+        if missing[j] > 0:
+            yield np.where(np.arange(len(wanted)) == j, 1.0, _BESIDE * some)
 
 
 def _asked_key(

@@ -39,6 +39,8 @@ _SHARE = 0.1
 _MODEL_LIMIT = 60.0
 #: Rounds without a better bound or cost after which nothing more is to be gained.
 _PATIENCE = 3
+#: Share of a product that plans must lack for schedules of more to be sought.
+_LACKING = 1e-3
 #: Plans that are made of what is known before anything more is asked.
 _STEERED = 6
 
@@ -134,15 +136,17 @@ class PlanSearcher:
             outer = self._solve_outer()
             if self.infeasible:
                 return "infeasible"
-            inner = self._try_inner()
+            inner = self._try_inner(outer)
             if self.gap <= self.relative_gap:
                 return "gap closed"
             if self.remaining() <= 0:
                 return "time limit"
             if self._are_all_made():
                 return "no further gain"
-            asked = inner is not None and self._ask_costs(inner)
-            asked |= outer is not None and self._ask(outer)
+            asked = outer is not None and self._explore(outer)
+            if not asked:
+                asked = inner is not None and self._ask_costs(inner)
+                asked |= outer is not None and self._ask(outer)
             if not asked and outer is not None:
                 # all of it is known to be feasible: what keeps the bound low is what it costs
                 asked = self._ask_costs(self._verify(outer))
@@ -191,11 +195,12 @@ class PlanSearcher:
             self.bound = bound
         return plan
 
-    def _try_inner(self) -> Verification | None:
+    def _try_inner(self, outer: Plan | None) -> Verification | None:
         """Make the best plan of what is known to be feasible, and schedule it.
 
         Where its schedules are dearer than what is proven, another plan is made in which they cost
         what they do: what costs less elsewhere is found before anything has to be proven.
+        Where the best plan lacks what the outer one makes, more of it comes first.
 
         Returns
         -------
@@ -211,6 +216,8 @@ class PlanSearcher:
             verified = self._verify(plan)
             first = first or verified
             if self.gap <= self.relative_gap or self.remaining() <= 0 or self._are_all_made():
+                break
+            if outer is not None and self._lacking_questions(outer):
                 break
             if not self.costs.see(self._made(verified), seen):
                 break
@@ -308,10 +315,55 @@ class PlanSearcher:
                 made.append((question, amounts, check.schedule))
         return made
 
+    def _explore(self, outer: Plan) -> bool:
+        """Search for schedules of what the best plan lacks where proofs are hard to come by."""
+        found = False
+        for question in self._lacking_questions(outer):
+            wanted, lacking = self._lacking(outer, question)
+            found |= self.refiner.explore(
+                question, wanted, lacking if self.cost is not None else None, report=self.report
+            )
+        return found
+
+    def _lacking_questions(self, outer: Plan) -> list[PeriodQuestion]:
+        """Return questions that are hard to prove and of which the best plan makes too little."""
+        return [
+            question
+            for question in self._distinct()
+            if self.book.of(question).is_hard and self._is_lacking(*self._lacking(outer, question))
+        ]
+
+    def _is_lacking(self, wanted: NDArray[np.float64], lacking: NDArray[np.float64]) -> bool:
+        return bool(np.any(lacking > _LACKING * wanted))
+
+    def _lacking(
+        self, outer: Plan, question: PeriodQuestion
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what an outer plan makes in a question's periods, and the best plan less of it."""
+        best = self.plan.production if self.plan is not None and self.cost is not None else {}
+        made, known = (
+            np.array(
+                [
+                    sum(
+                        production.get((*key, product), 0.0)
+                        for key, own in self.questions.items()
+                        if own.key == question.key
+                    )
+                    for product in question.products
+                ]
+            )
+            for production in (outer.production, best)
+        )
+        return made, np.maximum(made - known, 0.0)
+
     def _ask(self, outer: Plan) -> bool:
         """Ask the plants about the outer plan where it goes beyond what is known."""
         wanted: dict[tuple[str, tuple[float, ...]], tuple[PeriodQuestion, int]] = {}
         for key, question in self.questions.items():
+            if self.book.of(question).is_hard and not self._is_lacking(
+                *self._lacking(outer, question)
+            ):
+                continue  # plans make as much in other periods
             amounts = tuple(outer.production.get((*key, p), 0.0) for p in question.products)
             same = (question.cost_key, amounts)
             wanted[same] = (question, wanted.get(same, (question, 0))[1] + 1)

@@ -84,7 +84,8 @@ class CostRefiner:
             self.asked.add(key)
             n_asked += 1
             report("ask what production costs")
-            learned |= self._cut(question, amounts, schedule)
+            if not knowledge.is_hard:
+                learned |= self._cut(question, amounts, schedule)
             # what came with the proofs may be a cheaper one for these amounts
             knowledge.answers.pop(answered, None)
             learned |= self._search_cheaper(question, amounts)

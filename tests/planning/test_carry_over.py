@@ -86,3 +86,54 @@ def test_a_demand_that_only_carrying_over_meets():
     together = all_of_it(carry_over=True)
     assert together.verified
     assert together.cost == pytest.approx(100 + 30, rel=1e-4)
+
+
+def test_what_no_period_can_deliver_in_time_comes_late():
+    """Ten whole batches are wanted; the first two periods' demands take four and eight, not 3, 7.
+
+    Sums and totals allow both, so that what is wished for there is no schedule's.
+    """
+    content = one_reactor.document((15, 15), (20, 20), (15, 15), facility={"horizon": 7})
+    del content["lost_cost"]
+    apart = stnopt.find_plan(stnopt.read_planning_problem(content))
+    assert apart.stopped == "infeasible"  # nine batches in three periods
+    problem = stnopt.read_planning_problem({**content, "carry_over": True})
+    together = stnopt.find_plan(problem, period_limit=8)
+    assert together.verified
+    late = one_reactor.document((15, 15), (20, 20), (15, 15))["backlog_cost"]
+    # at least 5 of one product are late in each of the first two periods
+    assert together.cost >= 150 + 30 + 2 * 5 * late - 1e-3
+    assert together.cost <= 150 + 30 + 4 * 5 * late + 1e-3
+    assert together.bound <= together.cost * (1 + 1e-6)
+
+
+def test_scrapping_between_periods_is_not_bounded_away():
+    """Each period fills the waste store; emptied at its end, the next one makes as much again."""
+    plant = {
+        "name": "waste",
+        "states": {"Raw": {"initial": "unlimited", "cost": 1}, "A": {}, "Waste": {"capacity": 10}},
+        "tasks": {
+            "Make": {
+                "consumes": {"Raw": 1},
+                "produces": {"A": 0.5, "Waste": 0.5},
+                "units": {"Reactor": {"max_batch": 10, "fixed_time": 2}},
+            }
+        },
+    }
+    content = {
+        "periods": 4,
+        "facilities": {"main": {"plant": plant, "horizon": 4}},
+        "demand": [{"period": t, "product": "A", "amount": 10} for t in range(1, 5)],
+        "lost_cost": 30,
+        "carry_over": True,
+    }
+    found = stnopt.find_plan(stnopt.read_planning_problem(content))
+    assert found.cost == pytest.approx(80, rel=1e-4)  # 40 of A from 80, nothing lost
+    assert found.bound <= 80 * (1 + 1e-6)
+
+
+def test_a_demand_beyond_all_prefixes_is_infeasible():
+    content = one_reactor.document((40, 0), (0, 0), facility={"horizon": 7})
+    del content["lost_cost"], content["backlog_cost"]
+    found = stnopt.find_plan(stnopt.read_planning_problem({**content, "carry_over": True}))
+    assert (found.plan, found.cost, found.stopped) == (None, None, "infeasible")

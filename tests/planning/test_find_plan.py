@@ -157,6 +157,23 @@ def test_the_least_relief_in_hours():
     assert 25 <= share <= 27
 
 
+def test_reliefs_by_what_a_plan_costs_with_them():
+    """45 of A take 9 h: five too many, in the first period alone. All at fractions of batches."""
+    content = one_reactor.document((45, 0), (20, 0))
+    del content["lost_cost"], content["backlog_cost"]
+    found = stnopt.explain_plan(stnopt.read_planning_problem(content))
+    assert found.total == pytest.approx(5, rel=1e-3)
+    costs = {r.what: r.cost for r in found.reliefs if r.still_short <= 0}
+    first, *_ = costs
+    assert first == "5 more of A in stock at main at the start"
+    assert costs[first] == pytest.approx(60 + 6 * 3, rel=1e-3)
+    others = [what for what in costs if what.startswith(("Period 1 1", "A second Reactor"))]
+    assert len(others) == 2
+    assert [costs[what] for what in others] == pytest.approx([65 + 6.5 * 3] * 2, rel=1e-3)
+    assert "a plan costs at least" in str(found)
+    assert not any(what.startswith("Period 2") for what in costs)
+
+
 def test_a_met_demand_has_nothing_to_explain():
     assert stnopt.explain_plan(one_reactor.problem((10, 10))).is_met
 

@@ -89,7 +89,8 @@ def test_intervals_hold_for_new_holds(data, kind):
     assert bounds["lower"].min() >= 0
     assert bounds["upper"].max() <= 1
     assert model.report.n_blocks == 120
-    blind = fit_yield_model(rows, model=kind, features=features, n_trees=40)
+    with pytest.warns(UserWarning, match="near copies"):
+        blind = fit_yield_model(rows, model=kind, features=features, n_trees=40)
     assert blind.report.near_copies > 0.5
     narrow = blind.interval(fresh)
     assert fresh["Yc"].between(narrow["lower"], narrow["upper"]).mean() < 0.8
@@ -160,6 +161,73 @@ def test_a_group_of_its_own_lot_is_judged_as_new(history):
     data = history.assign(cat_lot=lots, yield_pct=history["yield_pct"] + offset)
     model = fit_yield_model(data, model="ridge", groups="cat_lot", **(OPTIONS | {"time": None}))
     assert model.report.calibration_error > 1.8
+
+
+def test_a_new_lot_is_the_mean_of_the_lots_and_as_wide_as_they_differ(history):
+    lots = history["cat_lot"].unique()
+    model = fit_yield_model(history, model="ridge", **(OPTIONS | {"time": None}))
+    rows = history.iloc[:50].fillna({"T_degC": 78.0, "pH": 6.8})
+    each = np.array([model.expect(rows.assign(cat_lot=lot)) for lot in lots])
+    new = model.predict_interval(rows.assign(cat_lot="N5"))
+    np.testing.assert_allclose(new["yield_pct"], each.mean(axis=0))
+    np.testing.assert_allclose(model.expect(rows.assign(cat_lot="N5")), each.mean(axis=0))
+    half = (new["upper"] - new["lower"]) / 2
+    # Three lots: Student's t with two degrees of freedom is 2.92 at 95 %.
+    differ = 2.920 * each.std(axis=0, ddof=1) * np.sqrt(1 + 1 / 3)
+    known = model.interval(rows.assign(cat_lot=model.baseline["cat_lot"]))
+    known_half = (known["upper"] - known["lower"]) / 2
+    np.testing.assert_allclose(half, np.hypot(known_half, differ), rtol=1e-3)
+    assert not new["in_range"].any()
+    assert model.out_of_range(rows.assign(cat_lot="N5")).all()
+    assert new["outside"].str.contains("cat_lot 'N5' was not in the training data").all()
+
+
+def test_of_one_lot_nothing_is_known_about_another(history):
+    data = history.assign(cat_lot="K7")
+    model = fit_yield_model(data, model="ridge", **(OPTIONS | {"time": None, "limits": None}))
+    new = model.interval(history.iloc[:5].assign(cat_lot="N5"))
+    assert np.isneginf(new["lower"]).all()
+    assert np.isposinf(new["upper"]).all()
+
+
+def test_two_texts_that_are_new_are_taken_together(history):
+    rng = np.random.default_rng(2)
+    line = rng.choice(["A", "B", "C", "D"], len(history))
+    moved = pd.Series(line).map({"A": -2.0, "B": 0.0, "C": 1.0, "D": 3.0})
+    data = history.assign(line=line, yield_pct=history["yield_pct"] + moved)
+    options = OPTIONS | {"time": None, "features": (*FEATURES, "line")}
+    model = fit_yield_model(data, model="ridge", **options)
+    rows = data.iloc[:20].fillna({"T_degC": 78.0, "pH": 6.8})
+    half = {}
+    for name, change in {
+        "none": {},
+        "lot": {"cat_lot": "N5"},
+        "line": {"line": "E"},
+        "both": {"cat_lot": "N5", "line": "E"},
+    }.items():
+        found = model.interval(rows.assign(**change))
+        half[name] = float((found["upper"] - found["lower"]).mean())
+    assert half["none"] < half["lot"] < half["both"]
+    assert half["none"] < half["line"] < half["both"]
+
+
+def test_lots_that_are_used_up_are_covered_when_they_are_new():
+    """A lot for each 50 batches: the quantile counts lots and not rows."""
+    covered = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        table = make_history(1_500, seed=seed).dropna(subset=["yield_pct"]).reset_index(drop=True)
+        lot = np.arange(len(table)) // 50
+        table["yield_pct"] += 2.0 * rng.standard_normal(lot.max() + 1)[lot]
+        table["cat_lot"] = "L" + pd.Series(lot).astype(str)
+        model = fit_yield_model(table.iloc[:900], model="ridge", **OPTIONS)
+        assert model.report.new_levels_left_out
+        assert model.local_errors.independent == 18
+        # A shift for each lot and no slopes of its own: squares and products of the numbers alone.
+        assert len(model.predictor.first) == 15
+        covered.append(evaluate_yield_model(model, table.iloc[900:]).loc["all", "coverage"])
+    # Of 11 new lots each; one history alone may have some lots that are far off.
+    assert 0.85 <= np.mean(covered) <= 0.99
 
 
 def test_text_gaps_and_unknown_levels_are_told(history):

@@ -89,18 +89,18 @@ def test_hot_spot_shades_alarms():
     assert labels == ["hot spot", "forecast", "critical, 750 K", "alarm"]
     (shaded,) = axes.patches
     assert shaded.get_x() * 60 == pytest.approx(31)
-    assert shaded.get_width() * 60 == pytest.approx(69)
+    assert shaded.get_width() * 60 == pytest.approx(68)  # to the end of the series
 
 
 def test_alarms_are_latched():
-    """Single samples are visible, and those less than an hour apart are one alarm."""
+    """An alarm stands for an hour after the last sample; those less far apart are one alarm."""
     minutes = np.arange(400)
     series = pd.DataFrame({"minute": minutes, "T_max": 700.0})
     forecast = pd.DataFrame({"due_minute": minutes + 10, "T_max": 710.0})
     forecast["alarm"] = np.isin(minutes, [50, 90, 300])
     axes = plot_hot_spot(series, forecast)
     spans = [(round(60 * p.get_x()), round(60 * p.get_width())) for p in axes.patches]
-    assert spans == [(50, 41), (300, 1)]
+    assert spans == [(50, 100), (300, 60)]
     labels = [t.get_text() for t in axes.get_legend().get_texts()]
     assert labels.count("alarm") == 1
 
@@ -119,6 +119,34 @@ def test_lead_times_fall_from_one():
     share = axes.lines[0].get_ydata()
     assert (share[0], share[10], share[20]) == (1.0, 0.5, 0.0)
     assert "risk: 1.0 false alarms in 10 days" in axes.get_legend().get_texts()[0].get_text()
+
+
+def test_legends_cover_nothing_and_stay_in_the_picture():
+    """Long names and short ones, in a panel as the case study draws it."""
+    count = AlarmCount(
+        name="risk, 40 false in 10 days when tuned",
+        n_days=10.0,
+        n_alarms=3,
+        n_false=1,
+        lead_minutes=(5.0, 15.0),
+        n_warned=1,
+        alarm_share=0.1,
+    )
+    minutes = np.arange(100)
+    series = pd.DataFrame({"minute": minutes, "T_max": 700.0 + minutes})
+    forecast = pd.DataFrame({"due_minute": minutes + 10, "T_max": 710.0 + minutes})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4), layout="constrained")
+    plot_hot_spot(series, forecast.assign(alarm=forecast["T_max"] > 740), ax=left)
+    plot_lead_times([count] * 6, ax=right)
+    figure.draw_without_rendering()
+    for axes in (left, right):
+        legend = axes.get_legend().get_window_extent()
+        assert not legend.overlaps(axes.xaxis.label.get_window_extent())
+        assert legend.y0 >= axes.get_window_extent().y1 - 1
+        assert figure.bbox.y1 >= legend.y1
+        assert figure.bbox.x0 <= legend.x0
+        assert legend.x1 <= figure.bbox.x1
+    plt.close(figure)
 
 
 def test_drift_has_a_bar_per_test():

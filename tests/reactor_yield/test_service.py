@@ -32,6 +32,7 @@ httpx = pytest.importorskip("httpx")
 from reactor_yield.serving.app import create_app  # noqa: E402 - only where fastapi is
 from reactor_yield.serving.batches import BatchPredictor, BusyError, StoppedError  # noqa: E402
 from reactor_yield.serving.capture import CapturedSample  # noqa: E402
+from reactor_yield.serving.connections import lacks_rest  # noqa: E402
 from reactor_yield.serving.settings import ServiceSettings, read_settings  # noqa: E402
 
 FEATURES = ["Fao", "Fbo", "P", "To", "Cto", "m", "Ta"]
@@ -252,6 +253,75 @@ def test_settings_come_from_the_environment_and_are_checked():
         ServiceSettings(max_rows=0)
 
 
+def test_brackets_are_those_outside_strings(monkeypatch):
+    """Found some bytes at a time as by the standard library's own scanner of strings."""
+    from json.decoder import scanstring
+
+    from reactor_yield.serving import conditions
+
+    def slowly(body):
+        text, found, at = body.decode("latin-1"), [], 0
+        while at < len(text):
+            if text[at] == '"':
+                _, at = scanstring(text, at + 1, False)
+                continue
+            found += [text[at]] if text[at] in "[]{}" else []
+            at += 1
+        return "".join(found).encode()
+
+    rng = np.random.default_rng(0)
+    texts = ["[", "]{", '"{a}"', '"\\"[\\\\"', '"\\\\"', ": 5.0,", '"' + "x" * 15 + '"', "}", "\n"]
+    bodies = ["".join(rng.choice(texts, 40)).encode() for _ in range(200)]
+    for size in (20, 31, 10_000):
+        monkeypatch.setattr(conditions, "_SCANNED_AT_ONCE", size)
+        for body in bodies:
+            assert conditions._find_brackets(body) == slowly(body)
+    monkeypatch.setattr(conditions, "_SCANNED_AT_ONCE", 20)
+    with pytest.raises(conditions.RequestProblem, match="a text of more than 20 bytes"):
+        conditions._find_brackets(b'["' + b"x" * 100)
+    conditions._find_brackets(b'["' + b"x" * 10)  # what does not end is refused by the parser
+
+
+def test_many_rows_are_written_as_one_list():
+    from reactor_yield.serving.app import _write_json
+
+    found = {"Yc": [0.5, None, 0.25] * 2_500, "outside": ["", 'a "b", []', "c"] * 2_500}
+    rows = [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    assert json.loads(_write_json(found)) == rows
+    assert _write_json({"Yc": [], "outside": []}) == b"[]"
+
+
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "lacks"),
+    [
+        (b"POST /invo", True),
+        (HEAD, True),
+        (HEAD + b"\r\n", False),
+        (b"GET /ping HTTP/1.1\nHost: x\n\n", False),
+        (HEAD + b"Content-Length: 5\r\n\r\n[{}]", True),
+        (HEAD + b"Content-Length: 5\r\n\r\n[{}]\n", False),
+        (HEAD + b"content-length:5\r\n\r\n[{}]\nGET /ping", False),
+        (HEAD + b"Content-Length: 1001\r\n\r\n[", False),  # refused by what it announces
+        (HEAD + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n", False),
+        (HEAD + b"Content-Length: five\r\n\r\n", False),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", True),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n", True),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n", False),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n000;a=b\r\n\r\n", False),
+        (b"\x16\x03\x01", False),  # TLS
+        (b"\r\n", False),
+        (b"x" * 65_535, True),
+        (b"x" * 65_536, False),
+    ],
+)
+def test_a_request_is_begun_with_when_it_is_whole(begun, lacks):
+    assert lacks_rest(bytearray(begun), 1_000) is lacks
+
+
 # As a process
 
 
@@ -326,6 +396,45 @@ def test_half_sent_requests_are_closed_in_time(model_file, one):
         assert connection.recv(100) == b""  # closed by the service
         connection.close()
     assert service.ask(b"", "GET", "/ping")[0] == 200
+    service.stop()
+
+
+def test_requests_in_pieces_are_answered_and_late_ones_counted(model_file, one):
+    """Whole bodies, chunks and requests behind each other, a few bytes at a time."""
+    service = Service(model_file, read_seconds=5)
+    body = json.dumps([one]).encode()
+    head = HALF[2] + b"Content-Type: application/json\r\n"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:7], body[7:])) + b"0\r\n\r\n"
+    whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    sent = whole + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+    sent += b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    for size in (1, 50, len(whole) - 3, len(whole) + 9, len(sent)):
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for first in range(0, len(sent), size):
+                connection.sendall(sent[first : first + size])
+            connection.settimeout(PATIENCE)
+            answers = b""
+            while part := connection.recv(100_000):
+                answers += part
+        assert answers.count(b"HTTP/1.1 200 OK") == 3
+    # Asked to go on, a client sends the rest; one that announces too much is told so at once.
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.settimeout(PATIENCE)
+        connection.sendall(whole.replace(b"Content-T", b"Expect: 100-continue\r\nContent-T")[:-9])
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 100")
+        connection.sendall(whole[-9:])
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+    with half_sent(service.port, head + b"Content-Length: 99000000000\r\n\r\n[") as connection:
+        connection.settimeout(PATIENCE)
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 413")
+    late = [half_sent(service.port, text) for text in HALF]
+    for connection in late:
+        connection.settimeout(PATIENCE)
+        assert connection.recv(100) == b""
+        connection.close()
+    said = service.ask(b"", "GET", "/metrics")[1]
+    assert "reactor_yield_late_requests_total 4" in said
     service.stop()
 
 

@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stnopt.scheduling.search.opening import open_with_amounts
 from stnopt.scheduling.search.period_sums import build_period_sums
-from stnopt.scheduling.search.worth import MAXIMISED, Improve
+from stnopt.scheduling.search.worth import (
+    MAXIMISED,
+    Improve,
+    batch_worth,
+    worth_without_batches,
+)
 from stnopt.solvers.linear_program import ProgramStatus, solve_program
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.period_sums import PeriodSums
+    from stnopt.solvers.linear_program import Program
 
+#: Columns above which an interior-point method is the quicker one.
+_MANY_COLUMNS = 600
 #: Gap at which a choice of orders is good enough.
 _NEAR = 1e-3
 #: Bisections of a makespan; the first bracket is found by doubling, up to so many times.
@@ -125,10 +137,58 @@ def bound_by_periods(
         most_missing=most_missing,
         whole_batches=whole_batches,
     )
+    return bound_by_program(sums.program, problem, time_limit=time_limit)
+
+
+def bound_by_prices(
+    sums: PeriodSums, networks: Sequence[Network], problem: Problem
+) -> list[float | None]:
+    """Bound a problem for plants that differ in prices and costs alone, by the sums of one of them.
+
+    Parameters
+    ----------
+    sums : PeriodSums
+        Of the problem for a plant that differs in nothing else.
+    networks : sequence of Network
+    problem : Problem
+        With a horizon.
+
+    Returns
+    -------
+    list of float or None
+        As `bound_by_periods` for each.
+    """
+    assert problem.horizon is not None
+    bounds = []
+    for network in networks:
+        per_amount, per_batch = batch_worth(network, problem.objective)
+        cost = np.zeros(len(sums.program.cost))
+        cost[sums.ended[:, -1]] = per_amount
+        cost[sums.n_ended[:, -1]] = per_batch
+        given = open_with_amounts(network, problem, None, horizon=problem.horizon)
+        offset = worth_without_batches(given, problem.objective)
+        program = replace(sums.program, cost=cost, offset=offset)
+        bounds.append(bound_by_program(program, problem))
+    return bounds
+
+
+def bound_by_program(
+    program: Program, problem: Problem, *, time_limit: float | None = None
+) -> float | None:
+    """Solve a program of sums; return its bound as the objective's value.
+
+    Parameters
+    ----------
+    program : Program
+        Of a problem's sums, with other costs or targets perhaps.
+    problem : Problem
+    time_limit : float, optional
+        Seconds.
+    """
     sign = 1.0 if problem.objective in MAXIMISED else -1.0
-    many = len(sums.points) > 4 and not sums.program.integer.any()
+    many = len(program.cost) > _MANY_COLUMNS and not program.integer.any()
     answer = solve_program(
-        sums.program,
+        program,
         time_limit=time_limit,
         relative_gap=1e-6,
         method="ipm" if many else "choose",

@@ -67,6 +67,8 @@ class PeriodSums:
         Per order, the amount that is still to come at the start, where the sums begin later.
     missing : mapping of str to column
         Per order, the amount that is never delivered.
+    target_rows : mapping of str to row
+        Per target, the row that asks for it.
     """
 
     program: Program
@@ -78,6 +80,7 @@ class PeriodSums:
     opening: dict[str, int]
     still_open: dict[str, int]
     missing: dict[str, int]
+    target_rows: dict[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -239,7 +242,7 @@ def build_period_sums(
     _add_balances(sums)
     _add_storage(sums)
     _add_utilities(sums)
-    _add_demand(sums)
+    target_rows = _add_demand(sums)
     return PeriodSums(
         program=rows.build(),
         points=points,
@@ -250,6 +253,7 @@ def build_period_sums(
         opening=sums.opening,
         still_open=sums.still_open,
         missing=sums.missing,
+        target_rows=target_rows,
     )
 
 
@@ -673,8 +677,9 @@ def _supply(utility: Utility, begin: float, end: float) -> float:
     )
 
 
-def _add_demand(sums: _Sums) -> None:
-    """Require final stock, after all deliveries, >= target (== for `exactly`)."""
+def _add_demand(sums: _Sums) -> dict[str, int]:
+    """Require final stock, after all deliveries, >= target (== for `exactly`); return the rows."""
+    rows = {}
     for name, amount in sums.problem.targets.items():
         terms = [(sums.opening[name], 1.0)]
         terms += [(column, -q) for column, q in _taken(sums, name, sums.last)]
@@ -691,4 +696,5 @@ def _add_demand(sums: _Sums) -> None:
             terms.append((sums.rows.column(upper=amount, cost=cost), 1.0))
             if exact:
                 terms.append((sums.rows.column(cost=cost), -1.0))
-        sums.rows.row(terms, lower=needed, upper=needed if exact else math.inf)
+        rows[name] = sums.rows.row(terms, lower=needed, upper=needed if exact else math.inf)
+    return rows
