@@ -15,6 +15,7 @@ import stnopt
 from stnopt.cli import main
 from stnopt.feasibility.certified_region import CertifiedRegion
 from stnopt.plant import load_example
+from stnopt.plant.source import EXAMPLES
 
 #: A -> B in R (10 in 2 h), B -> P in S (20 in 1 h), 40 of A in stock.
 PLANT = {
@@ -296,6 +297,9 @@ def test_doctor_solves_with_each_solver_and_names_what_is_missing(capsys, tmp_pa
     [
         (["schedule", "kumawat_2012", "--horizon", "8"], "did you mean 'kumawat_2021'?"),
         (["schedule", "nowhere.yaml"], "nowhere.yaml"),
+        (["reschedule", "ex1", "ex1.json", "--at", "1"], "there is no such file\n"),
+        (["import", "-"], "(standard input can be a plant, a problem or changes)"),
+        (["plan", str(EXAMPLES / "ex2.yaml")], "this is a plant file; a plan needs"),
         (["schedule", "motivating"], "objective 'profit' needs a horizon"),
         (["schedule", "motivating", "--horizon", "-1"], "horizon must be more than 0"),
         (["schedule", "motivating", "--horizon", "12", "--demand", "S4"], "STATE=AMOUNT"),

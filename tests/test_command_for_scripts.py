@@ -120,6 +120,27 @@ def test_examples_and_doctor_are_documents_too(capsys):
     assert "ex2" in json.loads(run(capsys, "examples", "--json")[1].out)["examples"]
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("schedule", "ex1", "--horizon", "eight"), "argument --horizon: invalid float value"),
+        (("schedule", "ex1", "--horizn", "8"), "unrecognized arguments: --horizn 8"),
+    ],
+)
+def test_options_that_are_not_understood_are_a_document_too(capsys, words, problem):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--json"])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert document["exit_code"] == 2
+    assert document["problems"][0].startswith(problem)
+    assert document["problems"][0] in said.err
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr().out == ""
+
+
 def test_completion_is_printed_or_its_extra_named(capsys, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main(["--print-completion", "bash"])

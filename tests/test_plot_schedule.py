@@ -11,7 +11,8 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 
 from stnopt.errors import InvalidInputError
-from stnopt.plant import Order, PlantState, RunningBatch, read_network
+from stnopt.page.charts import gantt_figure, stock_figure
+from stnopt.plant import LastTask, Order, PlantState, RunningBatch, read_network
 from stnopt.plant.orders import ServedOrder
 from stnopt.plot import plot_gantt, plot_stock, plot_utility
 from stnopt.scheduling.replay import find_violations
@@ -106,7 +107,7 @@ def test_what_ran_before_time_0_begins_left_of_it(at_work):
 def test_periods_of_units_lie_behind_the_bars(at_work):
     network, schedule = at_work
     ax = plot_gantt(schedule, network=network)
-    assert bars_of(ax, "", "#c8c8c8") == [(5, 1, 0), (9, 1, 0)]  # one ends with the horizon
+    assert bars_of(ax, "xxxx", "#dcdcdc") == [(5, 1, 0), (9, 1, 0)]  # one ends with the horizon
     assert bars_of(ax, "\\\\\\\\") == [(6, 1, 1)]
     assert bars_of(ax, "....") == [(3, 1, 1)]
     assert {"unavailable", "unattended", "paused"} <= set(legend_words(ax))
@@ -120,6 +121,36 @@ def test_a_cleaning_stands_before_the_batch_that_needs_it(at_work):
     ax = plot_gantt(schedule, network=network)
     assert bars_of(ax, "||||") == [(2.0, 0.5, 0)]
     assert "cleaning" in legend_words(ax)
+
+
+def test_changeovers_stand_right_before_the_batch_that_asks_for_them():
+    make = {"consumes": {"A": 1}, "units": {"U": {"max_batch": 10, "fixed_time": 1}}}
+    network = read_network(
+        {
+            "name": "changing",
+            "states": {"A": {"initial": "unlimited"}, "P": {}, "Q": {}},
+            "tasks": {
+                "MakeP": make | {"produces": {"P": 1}},
+                "MakeQ": make | {"produces": {"Q": 1}},
+            },
+            "units": {"U": {"changeovers": {"MakeP": {"MakeQ": 0.5}, "MakeQ": {"MakeP": 0.25}}}},
+        }
+    )
+    start = PlantState(last={"U": LastTask(task="MakeQ", finished=-1.0)})
+    times = (("MakeP", 1), ("MakeP", 2), ("MakeQ", 5), ("MakeP", 6.25))
+    batches = tuple(Batch(task, "U", begin, begin + 1, 10) for task, begin in times)
+    stock = compute_final_stock(batches, network, start=start)
+    schedule = Schedule(batches=batches, final_stock=stock, horizon=10, start=start)
+    assert find_violations(schedule, network) == []
+    ax = plot_gantt(schedule, network=network)
+    assert bars_of(ax, "////") == [(0.75, 0.25, 0), (4.5, 0.5, 0), (6.0, 0.25, 0)]
+    assert "changeover" in legend_words(ax)
+    (trace,) = [t for t in gantt_figure(schedule, network)["data"] if t["name"] == "changeover"]
+    assert list(zip(trace["base"], trace["x"], strict=True)) == [
+        (0.75, 0.25),
+        (4.5, 0.5),
+        (6.0, 0.25),
+    ]
 
 
 def test_orders_have_a_row_each_with_what_is_late(at_work):
@@ -186,17 +217,44 @@ def test_arrivals_stand_at_the_foot_of_their_lane(at_work):
     assert "arrival" not in legend_words(plot_stock(schedule, network=network, states=["P"]))
 
 
-def test_tasks_differ_in_grey_print():
-    """Two looks are of one grey only if their hatches differ."""
-    batches = tuple(Batch(f"T{k}", f"U{k}", 0, 1, 1) for k in range(8))
+def grey(colour):
+    """How light a colour is in grey print: 0 to 1 (luma, ITU-R BT.601)."""
+    return np.dot(to_rgb(colour), [0.299, 0.587, 0.114])
+
+
+def assert_all_differ(looks):
+    """Of (grey, mark) pairs, no two of one mark are of nearly one grey."""
+    for number, (one, mark) in enumerate(looks):
+        for other, marked in looks[:number]:
+            assert mark != marked or abs(one - other) > 0.1
+
+
+def test_tasks_and_periods_differ_in_grey_print(at_work):
+    """What lines a hatch has counts, not how dense they are: "--" is no other mark than "----"."""
+    batches = tuple(Batch(f"T{k}", f"U{k}", 0, 1, 1) for k in range(32))
     ax = plot_gantt(Schedule(batches=batches, final_stock={}, horizon=1))
-    looks = [
-        (np.dot(to_rgb(p.get_facecolor()), [0.299, 0.587, 0.114]), p.get_hatch())
-        for p in ax.patches
-    ]
-    for number, (grey, hatch) in enumerate(looks):
-        for other, hatched in looks[:number]:
-            assert hatch != hatched or abs(grey - other) > 0.1
+    assert_all_differ([(grey(p.get_facecolor()), frozenset(p.get_hatch())) for p in ax.patches])
+
+    network, schedule = at_work
+    legend = plot_gantt(schedule, network=network).get_legend().legend_handles
+    patches = [mark for mark in legend if hasattr(mark, "get_hatch")]
+    assert len(patches) == 5  # a task, unavailable, unattended, paused, cleaning
+    assert_all_differ([(grey(p.get_facecolor()), frozenset(p.get_hatch() or "")) for p in patches])
+
+
+def test_bars_and_lines_of_the_page_differ_in_grey_print():
+    states = {f"S{k}": {"initial": 1} for k in range(16)}
+    unit = {"U": {"max_batch": 1, "fixed_time": 1}}
+    tasks = {
+        f"T{k}": {"consumes": {f"S{k}": 1}, "produces": {"P": 1}, "units": unit} for k in range(16)
+    }
+    network = read_network({"name": "many", "states": states | {"P": {}}, "tasks": tasks})
+    batches = tuple(Batch(f"T{k}", "U", k, k + 1, 1) for k in range(16))
+    schedule = Schedule(batches=batches, final_stock={"P": 16}, horizon=16)
+    bars = [trace["marker"] for trace in gantt_figure(schedule, network)["data"]]
+    assert_all_differ([(grey(m["color"]), m["pattern"]["shape"]) for m in bars])
+    lines = [trace["line"] for trace in stock_figure(schedule, network)["data"][:16]]
+    assert_all_differ([(grey(m["color"]), (m["dash"], m["width"])) for m in lines])
 
 
 def test_a_utility_s_lane_shows_what_is_drawn_and_its_capacity(at_work):

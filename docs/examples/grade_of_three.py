@@ -31,8 +31,8 @@ region = so.class_region_from_sklearn(machine, ("comonomer", "rate"), feasible_c
 print(f"{len(region.alternatives)} alternatives of {len(region.regions)} regions")
 
 ax = so.plot_region(region, bounds={"comonomer": (0, 100), "rate": (0, 100)})
-for grade, color in zip(GRADES, ("tab:orange", "tab:blue", "tab:green"), strict=True):
-    ax.scatter(*points[labels == grade].T, s=8, color=color, label=grade)
+for grade, mark in zip(GRADES, ("^", "o", "x"), strict=True):
+    ax.scatter(*points[labels == grade].T, s=14, marker=mark, linewidth=0.8, label=grade)
 ax.set(xlabel="comonomer (1/1000)", ylabel="throughput (kg/h)")
 _ = ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, frameon=False)
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from stnopt.cli import (
     doctor,
@@ -27,7 +27,7 @@ from stnopt.cli import (
     schedule,
     schema,
 )
-from stnopt.cli.answer import add_json, run_as_json
+from stnopt.cli.answer import add_json, print_refusal, run_as_json
 from stnopt.cli.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from stnopt.cli.messages import add_messages, telling
 from stnopt.cli.standard_input import run_with_input
@@ -58,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stnopt: interrupted before there was an answer", file=sys.stderr)
         code = INTERRUPTED
+    except _UsageError as problem:
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            print_refusal(problem.message)
+        raise
     except BrokenPipeError:
         # Nobody reads what is printed; Python's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,9 +76,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _UsageError(SystemExit):
+    """Words of the command that it does not understand."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(BAD_INPUT)
+        self.message = message
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as argparse does, and hands it on to who asked for a document."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments"):  # told by the parser of all commands
+            message += "; `stnopt COMMAND --help` lists what a command knows"
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        raise _UsageError(message)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser with all commands and their options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stnopt",
         description="Schedule a batch plant, and learn which targets it can meet.",
         epilog="Exit codes: 0 done, 2 unusable input, 3 no schedule whatever exists, 4 undecided, "
@@ -109,7 +132,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
     except ImportError:
         parser.add_argument("--print-completion", metavar="SHELL", action=_MissingCompletion)
     else:
-        shtab.add_argument_to(parser, ["--print-completion"], help="for bash, zsh or tcsh")
+        shtab.add_argument_to(parser, ["--print-completion"], help="completion for that shell")
 
 
 class _MissingCompletion(argparse.Action):

@@ -51,6 +51,12 @@ def run_as_json(options: argparse.Namespace) -> int:
     return code
 
 
+def print_refusal(problem: str) -> None:
+    """Print the document of a command whose words are not understood."""
+    document = {"exit_code": BAD_INPUT, "text": "", "problems": [problem]}
+    print(json.dumps(document, ensure_ascii=False))
+
+
 def facts_of_search(search: ScheduleSearch, objective: str) -> dict[str, Any]:
     """Return what a search found and proved."""
     return {

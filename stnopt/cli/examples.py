@@ -30,10 +30,8 @@ def run(options: argparse.Namespace) -> int:
         state(options, examples=list_examples())
         for name in list_examples():
             network = load_example(name)
-            print(
-                f"{name:24} {len(network.tasks):3} tasks on {len(network.units):2} units; "
-                f"{network.citation or network.description}".rstrip("; \n")
-            )
+            what = network.description.split(". ")[0].rstrip(".\n")  # the first sentence
+            print(f"{name:22} {len(network.tasks):2} tasks on {len(network.units):2} units: {what}")
         return OK
     load_example(options.name)  # an unknown name is refused with the names there are
     text = (EXAMPLES / f"{options.name}.yaml").read_text(encoding="utf-8")

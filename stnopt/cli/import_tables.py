@@ -63,11 +63,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write_template(path: Path, plant: str | Literal[False]) -> int:
+    """Write tables where none are: what is there may have been filled in for hours."""
     from stnopt.cli.arguments import is_file
     from stnopt.plant.read import load_example, read_plant_file
-    from stnopt.plant.source import EXAMPLES
+    from stnopt.plant.source import EXAMPLES, holds_tables
     from stnopt.plant.tables.write import write_tables
 
+    if holds_tables(path):
+        raise InvalidInputError(
+            f"--template: there are tables in {str(path)!r} already; give another name, or delete "
+            "them first"
+        )
     if not plant:
         write_tables(path, None)
     elif is_file(plant):

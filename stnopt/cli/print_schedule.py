@@ -43,7 +43,8 @@ class Clock:
             raise InvalidInputError(f"--start {start!r}: expected a clock time such as 06:00")
         if unit not in _MINUTES:
             raise InvalidInputError(
-                f"--start needs a plant whose time_unit is {', '.join(_MINUTES)}; it is {unit!r}"
+                f"--start needs a plant whose time_unit is {', '.join(_MINUTES)}; "
+                + (f"it is {unit!r}" if unit else "this one says none")
             )
         return cls(60 * int(found[1]) + int(found[2]), _MINUTES[unit], unit)
 

@@ -42,7 +42,7 @@ def changes_of(options: argparse.Namespace) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     if options.changes is not None:
         problems: list[str] = []
-        document, where = open_source(options.changes, problems)
+        document, where = open_source(options.changes, problems, is_plant=False)
         entries = known_entries(document, "the file", ("changes",), ("changes",), problems)
         listed = entries.get("changes", [])
         if not isinstance(listed, list):

@@ -13,7 +13,12 @@ import numpy as np
 
 from stnopt.plant.calendar import KINDS, clock_time, with_calendars
 from stnopt.plot.style import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
-from stnopt.scheduling.replay import replay_stock, replay_utility
+from stnopt.scheduling.replay import (
+    replay_changeovers,
+    replay_cleanings,
+    replay_stock,
+    replay_utility,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,9 +30,20 @@ if TYPE_CHECKING:
 
 Figure = dict[str, Any]
 
-_TASKS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, BLUE, GREY)
-_PATTERNS = ("", "/", ".", "x")
+#: Colours, with what tells those apart that look alike in grey print: bars by a pattern of the
+#: first or of the second round of tasks, lines by their dashes ("dash" is a limit).
+_STYLES = (
+    (SKY, ("", "-"), "solid"),
+    (ORANGE, ("/", "\\"), "dot"),
+    (GREEN, ("-", "x"), "dot"),
+    (PURPLE, (".", "+"), "dashdot"),
+    (YELLOW, ("", "/"), "solid"),
+    (VERMILION, ("\\", "|"), "longdashdot"),
+    (BLUE, ("", "+"), "solid"),
+    (GREY, ("x", "|"), "longdashdot"),
+)
 _PERIODS = {"unavailable": "x", "unattended": "/", "paused": "."}
+_PREPARATIONS = {"changeover": (GREEN, "/"), "cleaning": (BLUE, "|")}
 _ROW_OF_ORDERS = "Orders"
 _CELLS = 60  # per axis of a region
 
@@ -35,8 +51,9 @@ _CELLS = 60  # per axis of a region
 def gantt_figure(schedule: Schedule, network: Network) -> Figure:
     """Draw a bar per batch in a row per unit, periods of units behind, due dates below.
 
-    Times are clock times where the schedule has a date. Each bar's `customdata` is the number of
-    its batch in `schedule.batches`; a batch that runs at time 0 has -1.
+    Changeovers and cleanings stand between the bars. Times are clock times where the schedule has
+    a date. Each bar's `customdata` is the number of its batch in `schedule.batches`; a batch that
+    runs at time 0 has -1.
     """
     axis = TimeAxis(schedule.date, network.time_unit)
     laid_out = with_calendars(network, start=schedule.date, horizon=schedule.horizon)
@@ -50,12 +67,18 @@ def gantt_figure(schedule: Schedule, network: Network) -> Figure:
     for count, task in enumerate(network.tasks):
         if rows[task]:
             traces.append(_task_trace(task, count, rows[task], axis, network))
+    for kind, times in (
+        ("changeover", replay_changeovers(schedule, network)),
+        ("cleaning", replay_cleanings(schedule, network)),
+    ):
+        colour, shape = _PREPARATIONS[kind]
+        traces.append(_span_trace(kind, times, axis, "white", colour, shape) | {"width": 0.5})
     traces += _order_traces(schedule, axis, network)
     rows_shown = [*network.units]
     if schedule.orders or schedule.deliveries:
         rows_shown.append(_ROW_OF_ORDERS)
     first = min([0.0, *(running.started for running in (schedule.start or _None()).running)])
-    figure = _figure([t for t in traces if t], height=130 + 46 * len(rows_shown))
+    figure = _figure([t for t in traces if t["y"]], height=130 + 46 * len(rows_shown))
     figure["layout"] |= {
         "barmode": "overlay",
         "yaxis": {
@@ -123,7 +146,8 @@ def _task_trace(
     axis: TimeAxis,
     network: Network,
 ) -> Figure:
-    rounds, colour = divmod(count, len(_TASKS))
+    rounds, style = divmod(count, len(_STYLES))
+    colour, patterns, _ = _STYLES[style]
     unit = network.amount_unit
     return {
         "type": "bar",
@@ -145,17 +169,17 @@ def _task_trace(
         ],
         "hoverinfo": "text",
         "marker": {
-            "color": _TASKS[colour],
+            "color": colour,
             "line": {"color": "black", "width": 0.6},
             "pattern": {
-                "shape": _PATTERNS[rounds % len(_PATTERNS)],
+                "shape": patterns[rounds % len(patterns)],
                 "fillmode": "overlay",
                 "fgcolor": "black",
                 "fgopacity": 0.35,
                 "size": 6,
             },
         },
-        "textfont": {"color": "white" if _TASKS[colour] in DARK else "black"},
+        "textfont": {"color": "white" if colour in DARK else "black"},
         "width": 0.7,
     }
 
@@ -167,23 +191,32 @@ def _period_trace(kind: str, network: Network, horizon: float, axis: TimeAxis) -
         for begin, end in getattr(rules, kind)
         if begin < horizon
     ]
-    if not bars:
-        return {}
+    return _span_trace(kind, bars, axis, "#f2f2f2", "#666666", _PERIODS[kind]) | {"width": 0.9}
+
+
+def _span_trace(
+    kind: str,
+    spans: Sequence[tuple[str, float, float]],
+    axis: TimeAxis,
+    face: str,
+    edge: str,
+    shape: str,
+) -> Figure:
+    """Return bars of what a unit does beside its batches: unit, begin, end."""
     return {
         "type": "bar",
         "orientation": "h",
         "name": kind,
-        "y": [unit for unit, _, _ in bars],
-        "base": [axis.place(begin) for _, begin, _ in bars],
-        "x": [axis.length(begin, end) for _, begin, end in bars],
-        "hovertext": [f"{u} {kind}<br>{axis.told(b)} to {axis.told(e)}" for u, b, e in bars],
+        "y": [unit for unit, _, _ in spans],
+        "base": [axis.place(begin) for _, begin, _ in spans],
+        "x": [axis.length(begin, end) for _, begin, end in spans],
+        "hovertext": [f"{u} {kind}<br>{axis.told(b)} to {axis.told(e)}" for u, b, e in spans],
         "hoverinfo": "text",
         "marker": {
-            "color": "#f2f2f2",
-            "pattern": {"shape": _PERIODS[kind], "fgcolor": "#666666"},
-            "line": {"color": "#666666", "width": 0.6},
+            "color": face,
+            "pattern": {"shape": shape, "fgcolor": edge},
+            "line": {"color": edge, "width": 0.6},
         },
-        "width": 0.9,
     }
 
 
@@ -230,9 +263,10 @@ def stock_figure(schedule: Schedule, network: Network) -> Figure:
     frame = replay_stock(schedule, network)
     traces = []
     for count, (name, rows) in enumerate(frame.groupby("state", sort=False)):
-        colour = _TASKS[count % len(_TASKS)]
+        rounds, style = divmod(count, len(_STYLES))
+        colour, _, dash = _STYLES[style]
         amounts = (rows["stored"] + rows["waiting"]).to_numpy()
-        line = {"color": colour, "shape": "hv", "dash": "solid" if count < 8 else "dot"}
+        line = {"color": colour, "shape": "hv", "dash": dash, "width": 2 + 2 * rounds}
         traces.append(_line(str(name), rows["time"], amounts, axis, line))
         capacity = network.states[str(name)].capacity
         if math.isfinite(capacity) and capacity > 0:
@@ -253,8 +287,8 @@ def utility_figure(schedule: Schedule, network: Network) -> Figure:
     traces = []
     levels = replay_utility(schedule, network)
     for count, (name, rows) in enumerate(levels.groupby("utility", sort=False)):
-        colour = _TASKS[count % len(_TASKS)]
-        line: dict[str, Any] = {"color": colour, "shape": "hv"}
+        colour, _, dash = _STYLES[count % len(_STYLES)]
+        line: dict[str, Any] = {"color": colour, "shape": "hv", "dash": dash}
         traces.append(_line(str(name), rows["time"], rows["drawn"], axis, line))
         line = line | {"dash": "dash", "width": 1}
         limit = _line(f"{name}: capacity", rows["time"], rows["capacity"], axis, line)
@@ -303,7 +337,7 @@ def region_figure(region: CertifiedRegion, amount_unit: str) -> Figure:
         "z": labels.tolist(),
         "zmin": -1,
         "zmax": 1,
-        "colorscale": [[0, "#cfe8f7"], [0.5, "#ffffff"], [1, "#f6d9c5"]],
+        "colorscale": [[0, "#d9edf8"], [0.5, "#ffffff"], [1, "#e0b89c"]],
         "showscale": False,
         "text": [[words[int(label)] for label in row] for row in labels],
         "hovertemplate": f"{first} %{{x:.4g}}, {second} %{{y:.4g}}<br>%{{text}}<extra></extra>",

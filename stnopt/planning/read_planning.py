@@ -73,12 +73,18 @@ def read_planning_problem(
     )
     problems: list[str] = []
     try:
-        document, where = open_source(source, problems)
+        document, where = open_source(source, problems, is_plant=False)
     except InvalidNetworkError as error:
         raise InvalidInputError(error.problems, source=error.source) from error
     folder = Path(where).parent if where else Path()
     if isinstance(document, Mapping) and "planning" in document:
         document = document["planning"]
+    elif isinstance(document, Mapping) and {"plant", "states"} & set(document):
+        raise InvalidInputError(
+            "this is a plant file; a plan needs a file with the section `planning:`, whose "
+            "facilities name it (`plant: plant.yaml`)",
+            source=where,
+        )
     required = ("periods", "facilities") if demand is not None else _KEYS[:3]
     entries = known_entries(document, "planning", _KEYS, required, problems)
     values: dict[str, Any] = {}

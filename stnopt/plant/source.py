@@ -20,8 +20,13 @@ EXAMPLES = Path(__file__).parent / "examples"
 _SUFFIXES = (".yaml", ".yml", ".json", ".xlsx")
 
 
-def open_source(source: object, problems: list[str]) -> tuple[object, str]:
-    """Return a source's content as plain Python values, and the name of the file it came from."""
+def open_source(
+    source: object, problems: list[str], *, is_plant: bool = True
+) -> tuple[object, str]:
+    """Return a source's content as plain Python values, and the name of the file it came from.
+
+    A missing file that was to be something else than a plant is not looked for among the examples.
+    """
     if isinstance(source, Mapping):
         return source, ""
     if not isinstance(source, str | Path):
@@ -36,6 +41,8 @@ def open_source(source: object, problems: list[str]) -> tuple[object, str]:
             "parse the text first and pass the mapping"
         )
     path = Path(source)
+    if not is_plant and not path.exists():
+        raise InvalidNetworkError(f"there is no such file{_neighbour(path)}", source=str(path))
     try:
         return _parse(path, problems), str(path)
     except InvalidNetworkError as error:
@@ -121,8 +128,19 @@ def _not_a_plant_file(path: Path) -> str:
     examples = list_examples()
     if path.stem in examples:
         return f"there is no such file, but an example: load_example({path.stem!r})"
-    hint = did_you_mean(path.stem, examples)
+    hint = _neighbour(path) or did_you_mean(path.stem, examples)
     return f"there is no such file{hint}; examples for load_example are {', '.join(examples)}"
+
+
+def _neighbour(path: Path) -> str:
+    """End a sentence about a missing file with the file beside it that has nearly its name."""
+    if str(path) == "-":
+        return " (standard input can be a plant, a problem or changes)"
+    try:
+        beside = [each.name for each in path.parent.iterdir() if each.suffix.lower() in _SUFFIXES]
+    except OSError:
+        return ""
+    return did_you_mean(path.name, beside)
 
 
 def _parse_json(text: str, problems: list[str]) -> object:

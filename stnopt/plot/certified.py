@@ -136,6 +136,7 @@ def draw_surface(region: CertifiedRegion, ax: Axes | None) -> Axes:
     label_axes(space, x=x, y=y)
     space.set_zlabel(z, fontsize=LABEL_SIZE)
     space.tick_params(pad=0)
+    space.locator_params(nbins=5)  # of both axes at the floor, or their numbers meet
     space.set_box_aspect(None, zoom=0.85)
     space.view_init(elev=28, azim=40)
     return space

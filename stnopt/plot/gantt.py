@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from stnopt.arguments import INSTANT, NUMBER, check_arguments, optional
 from stnopt.plant.calendar import with_calendars
 from stnopt.plant.network import Network
-from stnopt.plot.gantt_marks import draw_cleanings, draw_now, draw_orders, draw_periods, order_rows
+from stnopt.plot.gantt_marks import (
+    draw_now,
+    draw_orders,
+    draw_periods,
+    draw_preparations,
+    order_rows,
+)
 from stnopt.plot.style import (
     AXES,
     BLUE,
@@ -53,7 +59,7 @@ _TASK_STYLES = (
     (BLUE, ""),
     (GREY, "xx"),
 )
-_MORE_HATCHES = ("", "++", "oo", "--")  # one more for each round of styles
+_MORE_HATCHES = ("", "oo", "**", "||")  # one more for each round of styles
 _MANY = 12  # batches that are drawn over two columns
 _BEFORE = 0.15  # of the horizon, what is shown before time 0
 
@@ -69,8 +75,8 @@ def plot_gantt(
     """Draw a bar per batch in a row per unit, one colour per task, the size where it fits.
 
     Batches that ran before time 0 begin left of it. With the network, periods in which units are
-    unavailable (grey), unattended or paused (hatched) lie behind the bars, and cleanings after so
-    many batches between them. Each order has a row below the units: when it is due, when it came,
+    unavailable (crossed), unattended or paused (hatched) lie behind the bars, and changeovers and
+    cleanings between them. Each order has a row below the units: when it is due, when it came,
     and how late.
 
     Parameters
@@ -120,7 +126,7 @@ def plot_gantt(
     if network is not None:
         dated = with_calendars(network, start=date or schedule.date, horizon=schedule.horizon)
         handles += draw_periods(ax, dated, units, schedule.horizon)
-        handles += draw_cleanings(ax, schedule, network, units)
+        handles += draw_preparations(ax, schedule, network, units)
     if network is not None and network.amount_unit and batches:
         handles.append(_blank(f"sizes in {network.amount_unit}"))
     handles += draw_orders(ax, rows, len(units), schedule.horizon)

@@ -1,12 +1,12 @@
-"""What stands beside the bars of a Gantt chart: periods of units, cleanings, orders, now."""
+"""Beside the bars of a Gantt chart: periods of units, changeovers, cleanings, orders, now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from stnopt.plant.tolerance import time_tolerance
-from stnopt.plot.style import BLUE, GREY, VERMILION, plain
-from stnopt.scheduling.replay import replay_cleanings
+from stnopt.plot.style import BLUE, GREEN, GREY, VERMILION, plain
+from stnopt.scheduling.replay import replay_changeovers, replay_cleanings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 #: How periods of a unit look: face, hatch, and what the legend calls them.
 _PERIODS = {
-    "unavailable": ("#c8c8c8", "", "unavailable"),
+    "unavailable": ("#dcdcdc", "xxxx", "unavailable"),
     "unattended": ("white", "\\\\\\\\", "unattended"),
     "paused": ("white", "....", "paused"),
 }
 _FAINT = "#8c8c8c"
+#: What is done to a unit between batches: colour and hatch of its frame. Both may be due at once.
+_PREPARATIONS = {"changeover": (GREEN, "////"), "cleaning": (BLUE, "||||")}
 #: Of a row, how far below its middle what came is drawn, and how far above it when it is due.
 _BELOW = 0.17
 #: So many orders have a row each; of more, those of a state share one.
@@ -65,22 +67,30 @@ def draw_periods(ax: Axes, network: Network, units: Sequence[str], horizon: floa
     return handles
 
 
-def draw_cleanings(
+def draw_preparations(
     ax: Axes, schedule: Schedule, network: Network, units: Sequence[str]
 ) -> list[Artist]:
-    """Draw the cleanings after so many batches; return the legend's mark."""
+    """Draw changeovers and the cleanings after so many batches; return the legend's marks."""
     from matplotlib.patches import Patch
 
-    style: dict[str, Any] = {
-        "facecolor": "white",
-        "edgecolor": BLUE,
-        "hatch": "||||",
-        "linewidth": 0.8,
-    }
-    times = replay_cleanings(schedule, network)
-    for unit, start, end in times:
-        ax.barh(units.index(unit), end - start, left=start, height=0.5, zorder=1.5, **style)
-    return [Patch(label="cleaning", **style)] if times else []
+    handles: list[Artist] = []
+    for kind, replay in (("changeover", replay_changeovers), ("cleaning", replay_cleanings)):
+        colour, hatch = _PREPARATIONS[kind]
+        style: dict[str, Any] = {"edgecolor": colour, "hatch": hatch, "linewidth": 0.8}
+        times = replay(schedule, network)
+        for unit, start, end in times:
+            ax.barh(
+                units.index(unit),
+                end - start,
+                left=start,
+                height=0.5,
+                facecolor="white",
+                zorder=1.5,
+                **style,
+            )
+        if times:
+            handles.append(Patch(label=kind, facecolor="white", **style))
+    return handles
 
 
 def draw_now(ax: Axes, now: float | None) -> list[Artist]:

@@ -43,7 +43,7 @@ from stnopt.scheduling.violation import number_text as _number
 from stnopt.scheduling.violation import time_text as _time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def find_violations(schedule: Schedule, network: Network) -> list[Violation]:
@@ -215,6 +215,30 @@ def replay_cleanings(schedule: Schedule, network: Network) -> list[tuple[str, fl
     return times
 
 
+def replay_changeovers(schedule: Schedule, network: Network) -> list[tuple[str, float, float]]:
+    """Return when units are changed over, each right before the batch that asks for it.
+
+    Returns
+    -------
+    list of (str, float, float)
+        Unit, start, end; the start may lie before 0, when a unit changed over before the schedule.
+    """
+    return [
+        (unit, following.start - takes, following.start)
+        for unit, batch, following in _in_turn(schedule, network)
+        if (takes := changeover_time(batch, following, network)) > 0
+    ]
+
+
+def _in_turn(schedule: Schedule, network: Network) -> Iterator[tuple[str, Batch, Batch]]:
+    """Yield each unit's batches that follow each other, with what it ran before time 0."""
+    before = batches_before_start(schedule.start or PlantState(), network)
+    for unit, batches in batches_by_unit(schedule.batches).items():
+        earlier = [before[unit]] if unit in before else []
+        for batch, following in pairwise([*earlier, *batches]):
+            yield unit, batch, following
+
+
 def _check_batches(schedule: Schedule, network: Network) -> list[Violation]:
     """Check each batch alone: who runs it, how big, how long, when."""
     same_time = time_tolerance(schedule.horizon)
@@ -336,24 +360,21 @@ def _check_changeovers(schedule: Schedule, network: Network) -> list[Violation]:
     """Check the time between a unit's batches that follow each other directly."""
     tolerance = time_tolerance(schedule.horizon)
     violations = []
-    before = batches_before_start(schedule.start or PlantState(), network)
-    for unit, batches in batches_by_unit(schedule.batches).items():
-        earlier = [before[unit]] if unit in before else []
-        for batch, following in pairwise([*earlier, *batches]):
-            needed = changeover_time(batch, following, network)
-            gap = following.start - unloaded_at(batch, network, schedule.horizon)
-            if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
-                violations.append(
-                    Violation(
-                        kind="changeover",
-                        element=unit,
-                        time=following.start,
-                        amount=needed - gap,
-                        message=f"{unit} starts {following.task} at "
-                        f"t = {_time(following.start, network)}, {_time(max(0.0, gap), network)} "
-                        f"after {batch.task}, but the changeover takes {_time(needed, network)}",
-                    )
+    for unit, batch, following in _in_turn(schedule, network):
+        needed = changeover_time(batch, following, network)
+        gap = following.start - unloaded_at(batch, network, schedule.horizon)
+        if -tolerance <= gap < needed - tolerance:  # with a smaller gap they overlap
+            violations.append(
+                Violation(
+                    kind="changeover",
+                    element=unit,
+                    time=following.start,
+                    amount=needed - gap,
+                    message=f"{unit} starts {following.task} at "
+                    f"t = {_time(following.start, network)}, {_time(max(0.0, gap), network)} "
+                    f"after {batch.task}, but the changeover takes {_time(needed, network)}",
                 )
+            )
     return violations
 
 

@@ -106,7 +106,7 @@ def read_schedule(source: Path | str | Mapping[str, Any]) -> Schedule:
         }
         return read[suffix](Path(source))  # type: ignore[arg-type]
     problems: list[str] = []
-    document, where = open_source(source, problems)
+    document, where = open_source(source, problems, is_plant=False)
     return read_schedule_document(document, where, problems)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stnopt.plant.calendar import clock_time, with_calendars
+from stnopt.scheduling.replay import replay_changeovers, replay_cleanings
 
 if TYPE_CHECKING:
     from stnopt.plant.network import Network
@@ -15,8 +16,8 @@ def shift_sheet(schedule: Schedule, network: Network) -> tuple[list[str], list[l
     """Return the names of the sheet's columns, and its rows, unit after unit.
 
     Times are clock times where the schedule has a date, else the plant's own. What already runs at
-    time 0 comes first; periods in which a unit is unavailable stand among its batches. The last
-    column is left for the shift's own marks.
+    time 0 comes first; changeovers, cleanings and periods in which a unit is unavailable stand
+    among its batches. The last column is left for the shift's own marks.
 
     Parameters
     ----------
@@ -30,6 +31,14 @@ def shift_sheet(schedule: Schedule, network: Network) -> tuple[list[str], list[l
             return f"{time:.2f}"
         return f"{clock_time(schedule.date, time, network.time_unit):%a %d %b %H:%M}"
 
+    prepared = [
+        (unit, (begin, end, what, None))
+        for what, times in (
+            ("changeover", replay_changeovers(schedule, network)),
+            ("cleaning", replay_cleanings(schedule, network)),
+        )
+        for unit, begin, end in times
+    ]
     rows: list[list[object]] = []
     for unit in dict.fromkeys([*network.units, *(batch.unit for batch in schedule.batches)]):
         lines: list[tuple[float, float, str, float | None]] = [
@@ -42,6 +51,7 @@ def shift_sheet(schedule: Schedule, network: Network) -> tuple[list[str], list[l
             for batch in (schedule.start.running if schedule.start else ())
             if batch.unit == unit
         ]
+        lines += [line for name, line in prepared if name == unit]
         if unit in laid_out.unit_rules:
             lines += [
                 (begin, min(end, schedule.horizon), "unavailable", None)

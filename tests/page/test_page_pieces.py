@@ -221,6 +221,8 @@ def test_a_region_is_drawn_as_it_labels():
     region = trace_frontier(plant, horizon=8, products=products, n_events=4, max_span=0)
     figure = region_figure(region, "kg")
     cells = figure["data"][0]
+    made, _, not_made = (int(colour[3:5], 16) for _, colour in cells["colorscale"])
+    assert made - not_made > 0.1 * 255  # by green, most of what grey print shows of a colour
     for row, second in list(enumerate(cells["y"]))[::20]:
         for column, first in list(enumerate(cells["x"]))[::20]:
             assert cells["z"][row][column] == region.label([[first, second]])[0]

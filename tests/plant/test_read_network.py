@@ -601,6 +601,13 @@ def test_bad_path(source, message, tmp_path, monkeypatch):
     assert message in str(caught.value)
 
 
+def test_a_missing_file_s_neighbour_is_named(tmp_path):
+    (tmp_path / "plant.yaml").write_text(GOOD)
+    (tmp_path / "plant.txt").write_text(GOOD)  # can be no plant file
+    with pytest.raises(InvalidNetworkError, match=r"no such file \(did you mean 'plant.yaml'\?\)"):
+        read_network(tmp_path / "plant.yml")
+
+
 def test_file_of_another_kind(tmp_path):
     (tmp_path / "plant.toml").write_text(GOOD)
     with pytest.raises(

@@ -233,6 +233,16 @@ def test_the_command_imports_and_writes_templates(tmp_path, capsys):
     assert main(["import", str(book), "-o", str(tmp_path / "plant.txt")]) == 2
 
 
+@pytest.mark.parametrize("name", ["t.xlsx", "tables"])
+def test_a_template_is_not_written_over_tables(tmp_path, capsys, name):
+    where = tmp_path / name
+    assert main(["import", str(where), "--template", "ex2"]) == 0
+    before = read_network(where)
+    assert main(["import", str(where), "--template", "ex1"]) == 2
+    assert "tables in" in capsys.readouterr().err
+    assert read_network(where) == before
+
+
 def test_the_command_lists_and_copies_examples(tmp_path, capsys):
     assert main(["examples"]) == 0
     assert capsys.readouterr().out.count("\n") == len(list_examples())

@@ -19,6 +19,7 @@ from stnopt import (
     ServedOrder,
     TargetSamples,
     find_violations,
+    read_network,
     read_schedule,
 )
 from stnopt.scheduling.replay import find_violations as replay
@@ -131,3 +132,47 @@ def test_a_name_that_could_be_a_number_stays_a_name_in_csv(tmp_path):
     schedule = Schedule(batches=(Batch("1,5", "2,5", 0.0, 1.5, 2.0),), final_stock={}, horizon=2.0)
     schedule.to_csv(tmp_path / "s.csv")
     assert read_schedule(tmp_path / "s.csv") == schedule
+
+
+def test_the_shift_s_sheet_says_what_is_done_to_a_unit_between_batches(tmp_path):
+    """Changed over from 07:30 to 08:00, away from 10:00 to 11:00, cleaned from 11:15 to 12:00."""
+    make = {"consumes": {"A": 1}, "units": {"U": {"max_batch": 10, "fixed_time": 1}}}
+    network = read_network(
+        {
+            "name": "changing",
+            "time_unit": "h",
+            "states": {"A": {"initial": "unlimited"}, "P": {}, "Q": {}},
+            "tasks": {f"Make{name}": make | {"produces": {name: 1}} for name in "PQ"},
+            "units": {
+                "U": {
+                    "changeovers": {"MakeP": {"MakeQ": 0.5}},
+                    "clean_after": {"batches": 2, "duration": 0.75},
+                    "unavailable": [[4, 5]],
+                }
+            },
+        }
+    )
+    schedule = Schedule(
+        batches=(
+            Batch("MakeP", "U", 0, 1, 10),
+            Batch("MakeQ", "U", 2, 3, 10),
+            Batch("MakeQ", "U", 6, 7, 10),
+        ),
+        final_stock={"A": 30, "P": 10, "Q": 20},
+        horizon=8,
+        date=datetime.datetime(2026, 1, 5, 6),
+    )
+    assert find_violations(schedule, network) == []
+    schedule.to_excel(tmp_path / "shift.xlsx", network=network)
+    sheet = openpyxl.load_workbook(tmp_path / "shift.xlsx")["shift"]
+    assert [row[1:4] for row in sheet.iter_rows(min_row=2, values_only=True)] == [
+        (f"Mon 05 Jan {begin}", f"Mon 05 Jan {end}", what)
+        for begin, end, what in (
+            ("06:00", "07:00", "MakeP"),
+            ("07:30", "08:00", "changeover"),
+            ("08:00", "09:00", "MakeQ"),
+            ("10:00", "11:00", "unavailable"),
+            ("11:15", "12:00", "cleaning"),
+            ("12:00", "13:00", "MakeQ"),
+        )
+    ]

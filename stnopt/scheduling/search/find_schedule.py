@@ -261,7 +261,10 @@ def check_problem(network: Network, problem: Problem) -> None:
     check_deliveries(network, problem.deliveries, horizon=problem.horizon)
     check_orders(network, problem.orders, horizon=problem.horizon)
     if problem.horizon is None and problem.objective != "makespan":
-        raise InvalidInputError(f"objective {problem.objective!r} needs a horizon")
+        raise InvalidInputError(
+            f"objective {problem.objective!r} needs a horizon: say horizon=8, --horizon 8 of the "
+            "command, or `horizon: 8` under `problem:` in the file"
+        )
 
 
 def _search(
