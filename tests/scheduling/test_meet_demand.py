@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import count
 
 import pytest
+from drawn_problems import LONGEST_WINDOW, draw_solved
 from random_plants import draw_cases
 from small_plants import plant, run, task
 from time_grid import best_on_grid
 
 import stnopt as so
 from stnopt.plant.problem import Delivery, Problem
+from stnopt.scheduling.search.long_horizon import engine
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
@@ -21,6 +24,7 @@ from stnopt.scheduling.search.long_horizon.meet_demand import (
     meet_demand,
     tasks_towards,
 )
+from stnopt.scheduling.search.question import missing_share
 
 #: Q pays far better than P on the same unit; what P leaves over has room for one batch.
 PLANT = plant(
@@ -164,3 +168,36 @@ def test_a_grid_that_loses_nothing_comes_first_only_where_it_is_small():
     assert first(2_400).width == pytest.approx(18)
     assert first(20_000).width == pytest.approx(1)
     assert first(20_000).n_batches > 18_000
+
+
+@pytest.mark.few_seeds(4)
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_met_first_is_never_too_good(seed, monkeypatch):
+    """All rules mixed, every plant taken for a large one, every grid solved as a whole at the end.
+
+    Against the tests' own grid of hours.
+    """
+    monkeypatch.setattr(engine, "_MANY_IN_WINDOW", 0)
+    monkeypatch.setattr(engine, "_AT_ONCE", 10**9)
+    drawn, best = draw_solved(seed)
+    problem = drawn.problem
+    if problem.horizon is None:
+        problem = replace(problem, horizon=float(LONGEST_WINDOW))
+    ticks = count()
+    schedule, bound = search_long_horizon(
+        drawn.plain, problem, start=drawn.start, time_limit=60, clock=lambda: float(next(ticks))
+    )
+    sign = 1 if problem.objective in ("profit", "production") else -1
+    near = 2e-4 * max(1.0, 0.0 if best is None else abs(best.value))
+    if best is None:
+        assert schedule is None
+        return
+    if bound is not None and not (problem.objective == "tardiness" and best.missing > 0):
+        assert sign * (bound - best.value) >= -near
+    if schedule is None:
+        return
+    assert so.find_violations(schedule, drawn.plain) == []
+    assert missing_share(schedule) >= best.missing - 2e-4
+    if missing_share(schedule) <= best.missing + 2e-4:
+        value = so.schedule_value(schedule, drawn.plain, problem.objective)
+        assert sign * (value - best.value) <= near
