@@ -68,6 +68,7 @@ def test_each_shows_well_formed_html_that_starts_with_that_line(shown):
 
 
 def test_charts_are_drawn_and_the_reader_s_own_figure_stays(shown):
+    plt.close("all")  # other tests may have left some
     own = plt.figure()
     for name in ("network", "schedule", "search", "certified", "line", "kernel", "union", "fit"):
         assert "<svg" in shown[name]._repr_html_(), name
