@@ -44,7 +44,7 @@ test: $(VENV)/.with-test
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) $(BY_FILE) -m "not long"
 
 # What takes some CPU seconds and more cases of what quick ones show (marked "long"): `make test`
-# is kept below 5 CPU minutes.
+# is kept to about 6 CPU minutes.
 test-long: $(VENV)/.with-test
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST) -m long
 
