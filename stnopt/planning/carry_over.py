@@ -214,14 +214,7 @@ class CarriedSearch:
             key: share * wished.production.get(key, 0.0) + (1 - share) * apart.get(key, 0.0)
             for key in {**wished.production, **apart}
         }
-        try:
-            plan = complete_plan(Plan(production=production), self.problem)
-        except InvalidInputError:
-            return None
-        limit = min(self.period_limit, max(self.remaining(), 0.5))
-        verified = check_carried(plan, self.problem, time_limit=limit)
-        self.n_scheduled += verified.n_scheduled
-        return (plan, verified) if verified.verified else None
+        return self._verify(production)
 
     def _follow_orders(self, wished: Plan) -> tuple[Plan, Verification] | None:
         """Schedule the least late of what is wished for; plan what is made by each period's end."""
@@ -234,6 +227,12 @@ class CarriedSearch:
                     self.problem, questions[0], name, group, wished.production, time_limit=limit
                 )
                 self.n_scheduled += 1
+        return self._verify(production)
+
+    def _verify(
+        self, production: Mapping[tuple[str, str, str], float]
+    ) -> tuple[Plan, Verification] | None:
+        """Complete a plan of some production and schedule it; None if that cannot be."""
         try:
             plan = complete_plan(Plan(production=production), self.problem)
         except InvalidInputError:
