@@ -244,7 +244,7 @@ def test_the_best_over_a_region_is_kept(monkeypatch):
     best = so.solve_over_region(model, region, inputs, relative_gap=1e-6)
     assert best.status.name == "OPTIMAL"
     kept = 0
-    for call in range(1, best.n_solves + 1, 12):
+    for call in range(1, best.n_solves + 1, 7):
         model, region, inputs = kernel_problem()
         before = looks(model), [v.value for v in model.component_data_objects(pyo.Var)]
         with monkeypatch.context() as patched:

@@ -87,7 +87,7 @@ def test_optimum_against_a_fine_grid(n, kernel, sense):
 def test_a_loose_bound_is_still_a_bound():
     """Stopped at a gap of 30 %, the bound must not claim what only the incumbent reached."""
     differ = 0
-    for seed in range(40, 43):
+    for seed in range(40, 46):
         region = random_region(seed, n=2)
         m = knapsack(seed, n=2, sense="max")
         loose = solve_over_region(m, region, variables_of(m, region), relative_gap=0.3)
@@ -197,7 +197,7 @@ def test_integer_inputs():
     grid = np.stack(np.meshgrid(np.arange(101.0), np.arange(101.0)), axis=-1).reshape(-1, 2)
     grid = grid[region.decision(grid) <= 0]
     price = grid @ [1.0, 1.0]
-    best = best_at_points(m, grid[np.argsort(-price)][::60])
+    best = best_at_points(m, grid[np.argsort(-price)][::25])
     assert best <= result.bound + 1e-6 * abs(best)
 
 

@@ -53,7 +53,7 @@ def test_nothing_unproven_is_claimed(samples, kernel, parameters):
         samples, kernel=kernel, margin="certified", certified=Staircase(), **parameters
     )
     region, report = fitted.region, fitted.report
-    box = np.linspace(region.lower, region.upper, 301).T
+    box = np.linspace(region.lower, region.upper, 501).T
     points = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, 2)
     claimed = region.contains(points)
     assert np.all(Staircase().label(points[claimed][:, ::-1]) == -1)

@@ -50,7 +50,7 @@ def undisturbed(network, targets) -> stnopt.TargetSamples:
 @pytest.fixture(scope="module")
 def few(targets):
     """As many as a run needs that nobody has to be quick enough to kill."""
-    return targets[:16]
+    return targets[:30]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def few_undisturbed(network, few) -> stnopt.TargetSamples:
 @pytest.fixture(scope="module")
 def store_of_ten(network, few, tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("store") / "labels.jsonl"
-    stnopt.label_targets(network, few[:6], **SETTINGS, store=path)
+    stnopt.label_targets(network, few[:10], **SETTINGS, store=path)
     return path.read_bytes()
 
 
@@ -95,7 +95,7 @@ def test_a_killed_run_loses_nothing_and_solves_nothing_twice(
     assert third.scope["n_solves"] == 0
 
 
-@pytest.mark.parametrize("cut", [1, 40])
+@pytest.mark.parametrize("cut", [1, 7, 40])
 def test_a_truncated_last_record_is_dropped(
     network, few, few_undisturbed, store_of_ten, tmp_path, cut
 ):

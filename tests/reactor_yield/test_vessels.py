@@ -140,7 +140,7 @@ def test_semi_batches_are_those_of_radau():
     cp = {"A": 25.0, "B": 20.0, "C": 45.0, "D": 65.0}
     plant = kinetics(*reactions, heat_capacities=cp, feeds=("A", "B"), product="C")
     rng = np.random.default_rng(0)
-    n = 3
+    n = 6
     table = pd.DataFrame(
         {
             "Na": rng.uniform(1, 20, n),

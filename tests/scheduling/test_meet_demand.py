@@ -13,7 +13,7 @@ from small_plants import plant, run, task
 from time_grid import best_on_grid
 
 import stnopt as so
-from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.problem import Delivery, Order, Problem
 from stnopt.scheduling.search.long_horizon import engine
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
@@ -201,3 +201,26 @@ def test_what_is_met_first_is_never_too_good(seed, monkeypatch):
     if missing_share(schedule) <= best.missing + 2e-4:
         value = so.schedule_value(schedule, drawn.plain, problem.objective)
         assert sign * (value - best.value) <= near
+
+
+@pytest.mark.parametrize(
+    ("states", "asked"),
+    [
+        ({"P": {"price": 1, "initial": 50}}, {"targets": {"P": 20}}),
+        ({"P": {"price": 1}}, {"orders": (Order("a", "P", 5, 10, missing_cost=3),)}),
+    ],
+)
+def test_what_is_there_or_may_be_missing_needs_no_grid_of_its_own(states, asked, monkeypatch):
+    """One grid at most tells that the first stock is enough; orders that may be missing, none."""
+    built = []
+    build = engine.build_grid_that_meets_demand
+    monkeypatch.setattr(
+        engine, "build_grid_that_meets_demand", lambda *a, **k: built.append(1) or build(*a, **k)
+    )
+    network = plant(
+        {"A": {"initial": "unlimited"}, **states}, {"Make": task("A", "P", U=run(1.5, 10))}
+    )
+    schedule, _ = search_long_horizon(network, Problem(horizon=15, **asked), time_limit=60)
+    assert len(built) <= 1
+    assert so.find_violations(schedule, network) == []
+    assert schedule.final_stock["P"] >= 50

@@ -331,7 +331,7 @@ def test_what_rules_do_to_waiting_is_judged_as_by_the_oracle():
 
 
 @given(valid_cases(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=60)
 def test_errors_within_the_tolerances_raise_no_alarm(case, data):
     network, schedule = case
     time, amount = 1e-6 * schedule.horizon, 1e-6 * MAX_BATCH
@@ -377,7 +377,7 @@ def test_a_mutated_schedule_is_rejected(mutation, case, data):
 
 
 @given(valid_cases(), st.data(), st.sampled_from([0.01, 0.5, 1]))
-@settings(max_examples=20)
+@settings(max_examples=40)
 def test_a_batch_moved_into_maintenance_is_rejected(case, data, shared):
     network, schedule = case
     assume(any(rules.unavailable for rules in network.unit_rules.values()))
@@ -397,7 +397,7 @@ def test_a_batch_moved_into_maintenance_is_rejected(case, data, shared):
 
 @pytest.mark.long
 @given(valid_cases(), st.data(), st.sampled_from([1e-3, 0.5]))
-@settings(max_examples=20)
+@settings(max_examples=40)
 def test_batches_moved_closer_than_their_changeover_are_rejected(case, data, shortfall):
     network, schedule = case
     pairs = [
@@ -424,7 +424,7 @@ def test_batches_moved_closer_than_their_changeover_are_rejected(case, data, sho
 
 
 @given(valid_cases(), st.data())
-@settings(max_examples=20)
+@settings(max_examples=40)
 @pytest.mark.long
 def test_a_batch_grown_over_a_utility_is_rejected(case, data):
     network, schedule = case
@@ -445,7 +445,7 @@ def test_a_batch_grown_over_a_utility_is_rejected(case, data):
 
 
 @given(valid_cases(), st.data())
-@settings(max_examples=20)
+@settings(max_examples=40)
 def test_a_delivery_grown_or_brought_forward_is_rejected(case, data):
     network, schedule = case
     state = data.draw(st.sampled_from("IJP"))
@@ -462,7 +462,7 @@ def test_a_delivery_grown_or_brought_forward_is_rejected(case, data):
 
 
 @given(cases(), st.sampled_from([1e-3, 60.0]), st.sampled_from([1e-3, 1e4]))
-@settings(max_examples=25)
+@settings(max_examples=50)
 def test_the_verdict_does_not_depend_on_the_units(case, times, amounts):
     network, schedule = case
     scaled_network = Network(
@@ -517,7 +517,7 @@ def test_the_verdict_does_not_depend_on_the_units(case, times, amounts):
 
 
 @given(valid_cases())
-@settings(max_examples=20)
+@settings(max_examples=40)
 def test_the_replayed_levels_add_up(case):
     network, schedule = case
     levels = replay_stock(schedule, network)
@@ -534,7 +534,7 @@ def test_the_replayed_levels_add_up(case):
 
 
 @given(cases())
-@settings(max_examples=25)
+@settings(max_examples=50)
 def test_the_value_is_that_of_the_batches(case):
     network, schedule = case
     product = sum(

@@ -305,9 +305,10 @@ class _Search:
 
         Returns the grids on which that was possible, the most promising first.
         """
-        demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
-        must = problem.targets or problem.deliveries
-        if not must and not ("orders" in demanded and problem.objective != "tardiness"):
+        must = problem.objective != "tardiness" and any(
+            order.missing_cost is None for order in problem.orders
+        )
+        if not (problem.targets or problem.deliveries or must):
             return {}
         met: dict[float, Met] = {}
         until = self.clock() + _MEET_SHARE * self.left
@@ -327,6 +328,8 @@ class _Search:
             if x is not None:
                 met[width] = (grid, x)
                 self.retime(grid, x, problem)
+            elif not met and grid.missed_amount(do_nothing(grid)) <= 0:
+                break  # the first stock is enough
         return dict(sorted(met.items(), key=lambda each: widths.index(each[0])))
 
     def look_within_shorter_horizon(self) -> None:

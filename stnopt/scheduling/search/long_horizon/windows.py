@@ -83,10 +83,7 @@ class WindowSearch:
     def __post_init__(self) -> None:
         per_step = max(1.0, len(self.grid.run) / max(1, self.grid.n_steps))
         network = self.grid.network
-        made = [
-            s.name for s in network.states.values() if s.price > 0 and s.name in network.products
-        ]
-        routes = {tasks_towards(network, [product]) for product in made}
+        routes = dict.fromkeys(tasks_towards(network, [product]) for product in network.products)
         tasks = [mode.suitability.task for mode in self.grid.modes]
         self.routes = [np.array([task in route for task in tasks]) for route in routes]
         self.length = max(_FIRST_BATCHES / per_step, 1.5 * self.grid.longest)
