@@ -147,7 +147,7 @@ def plot_gantt(
 def _draw_batch(
     ax: Axes, batch: Batch | RunningBatch, row: int, colour: str, hatch: str
 ) -> tuple[Rectangle, Text]:
-    """Draw a bar and its size in the middle of what is seen of it."""
+    """Draw a bar and its size in the middle of what is seen of it, clear of dots of the hatch."""
     (bar,) = ax.barh(
         row,
         batch.finish - batch.start,
@@ -167,7 +167,7 @@ def _draw_batch(
         va="center",
         fontsize=NOTE_SIZE,
         color="white" if colour in DARK else "black",
-        bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6},
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.0},
     )
     return bar, note
 
