@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
 import pytest
 from drawn_problems import LONGEST_WINDOW, draw_solved
 from random_plants import draw_cases
@@ -25,6 +26,7 @@ from stnopt.scheduling.search.long_horizon.meet_demand import (
     tasks_towards,
 )
 from stnopt.scheduling.search.question import missing_share
+from stnopt.solvers.linear_program import solve_program
 
 #: Q pays far better than P on the same unit; what P leaves over has room for one batch.
 PLANT = plant(
@@ -224,3 +226,28 @@ def test_what_is_there_or_may_be_missing_needs_no_grid_of_its_own(states, asked,
     assert len(built) <= 1
     assert so.find_violations(schedule, network) == []
     assert schedule.final_stock["P"] >= 50
+
+
+def test_nothing_is_done_at_a_loss(monkeypatch):
+    """A search that is stopped after its first batches, which earn less than they cost."""
+    network = plant(
+        {"A": {"initial": "unlimited", "cost": 5}, "I": {}, "P": {"price": 20}},
+        {"First": task("A", "I", U=run(1, 10)), "Second": task("I", "P", V=run(30, 10))},
+    )
+
+    def at_a_loss(grid, **_):
+        first = np.array([grid.modes[n].suitability.task == "First" for n in grid.mode_of])
+        runs = grid.run[first & (grid.start_of == 0)]
+        lower, upper = grid.program.lower.copy(), grid.program.upper.copy()
+        lower[grid.run], upper[grid.run] = 0.0, 0.0
+        lower[runs] = upper[runs] = 1.0
+        lower[grid.size[first & (grid.start_of == 0)]] = 10.0
+        return solve_program(replace(grid.program, lower=lower, upper=upper)).x
+
+    monkeypatch.setattr(engine, "construct", at_a_loss)
+    monkeypatch.setattr(engine.WindowSearch, "improve", lambda *_, **__: False)
+    ticks = count()
+    schedule, _ = search_long_horizon(
+        network, Problem(horizon=100), time_limit=60, clock=lambda: float(next(ticks))
+    )
+    assert so.schedule_value(schedule, network, "profit") == pytest.approx(0)

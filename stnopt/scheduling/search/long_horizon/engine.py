@@ -483,6 +483,10 @@ class _Search:
         if not len(grid.run):
             self.retime(grid, do_nothing(grid), problem)
             return
+        if self.best is None and problem.objective in MAXIMISED:
+            idle = do_nothing(grid)
+            if grid.missed_amount(idle) <= MET * grid.largest:  # no schedule need earn less
+                self.retime(grid, idle, problem)
         x = None
         many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
         if around is None or not many or problem.objective not in MAXIMISED:
