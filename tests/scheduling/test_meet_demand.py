@@ -232,7 +232,10 @@ def test_nothing_is_done_at_a_loss(monkeypatch):
     """A search that is stopped after its first batches, which earn less than they cost."""
     network = plant(
         {"A": {"initial": "unlimited", "cost": 5}, "I": {}, "P": {"price": 20}},
-        {"First": task("A", "I", U=run(1, 10)), "Second": task("I", "P", V=run(30, 10))},
+        {
+            "First": task("A", "I", U=run(1, 10, min_batch=5)),
+            "Second": task("I", "P", V=run(30, 10)),
+        },
     )
 
     def at_a_loss(grid, **_):
