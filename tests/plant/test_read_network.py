@@ -584,7 +584,7 @@ BAD_PATHS = [
     ("ex2", "an example: load_example('ex2')"),
     ("somewhere/ex2.yaml", "an example: load_example('ex2')"),
     ("kumawat_2012", "did you mean 'kumawat_2021'?"),
-    ("plant.yaml", "there is no such file; examples for load_example are chu2013, "),
+    ("plant.yaml", "there is no such file; examples for load_example are brewhouse2024, "),
     ("plant.toml", "there is no such file"),
     ("name: x\nstates: {}", "got text of several lines"),
     (5, "expected the path of a plant file or a mapping, got 5"),
