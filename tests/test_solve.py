@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import ClassVar
 
 import numpy as np
@@ -349,11 +349,18 @@ class Completed:
 
     weak_relaxation = False
 
-    def __init__(self, block, complete):
+    def __init__(self, block, complete, *, broken=None, restrict=None):
         self.block, self.complete = block, complete
+        self.broken, self.restrict = broken, restrict
 
     def add_violated(self):
         return self.complete(self.block)
+
+    def breaks_rules(self):
+        return self.broken is not None and self.broken(self.block)
+
+    def restricted(self, *, keep):
+        return None if self.restrict is None else self.restrict(self.block, keep)
 
     def tightened(self):
         return nullcontext()
@@ -431,6 +438,75 @@ def test_refining_keeps_the_integers_first_and_gives_them_up_where_that_costs(
     assert m.a.value == (1 if objective == 15 else 0)
     assert not m.a.fixed
     assert not m.b.fixed
+
+
+def first_is_forbidden(*, other, near_fails=False):
+    """Earn 5 with `a` or `other` with `b` or `c`; whichever of the three comes first is forbidden.
+
+    The looks hold that one off, or all three near the incumbent if `near_fails`.
+    """
+    m = pyo.ConcreteModel()
+    m.pick = pyo.Var("abc", domain=pyo.Binary)
+    m.one = pyo.Constraint(expr=m.pick["a"] + m.pick["b"] + m.pick["c"] <= 1)
+    worth = {"a": 5, "b": other, "c": other}
+    m.gain = pyo.Objective(expr=sum(worth[k] * m.pick[k] for k in "abc"), sense=pyo.maximize)
+    m.cuts = pyo.ConstraintList()
+    m.forbidden, m.looks = [], []
+
+    def picked():
+        return next((k for k in "abc" if m.pick[k].value > 0.5), None)
+
+    def broken(model):
+        if not model.forbidden:
+            model.forbidden.append(picked())
+        return picked() in model.forbidden and len(model.cuts) == 0
+
+    def refine(model):
+        if not broken(model):
+            return False
+        model.cuts.add(model.pick[model.forbidden[0]] <= 0)
+        return True
+
+    @contextmanager
+    def held(model, keep):
+        model.looks.append(keep)
+        off = {"all": "abc", "others": "abc" if near_fails else "", "nothing": ""}[keep]
+        off = off or model.forbidden[0]
+        for k in off:
+            model.pick[k].fix(0)
+        yield
+        for k in off:
+            model.pick[k].unfix()
+
+    def restrict(model, keep):
+        return held(model, keep) if broken(model) else None
+
+    attach_handle(m, Completed(m, refine, broken=broken, restrict=restrict))
+    return m
+
+
+@pytest.mark.parametrize(
+    ("other", "near_fails", "objective", "looks", "n_cuts"),
+    [
+        (5, False, 5, ["all", "others"], 0),  # as good near the incumbent: nothing is added
+        (5, True, 5, ["all", "others", "nothing"], 0),
+        (4, False, 4, ["all", "others", "nothing"], 1),  # none as good: the rule is added
+    ],
+)
+def test_incumbent_as_good_that_breaks_nothing_is_looked_for_before_rules_are_added(
+    other, near_fails, objective, looks, n_cuts
+):
+    m = first_is_forbidden(other=other, near_fails=near_fails)
+    result = solve(m)
+    assert (result.status, m.looks, len(m.cuts)) == (Status.OPTIMAL, looks, n_cuts)
+    assert (result.objective, result.bound) == pytest.approx((objective, objective), rel=1e-4)
+    assert m.pick[m.forbidden[0]].value == 0
+    assert not any(var.fixed for var in m.pick.values())
+
+
+def test_looks_share_the_node_limit():
+    m = first_is_forbidden(other=5)
+    assert (solve(m, node_limit=0).status, m.looks) == (Status.NO_SOLUTION, [])
 
 
 def test_time_limit_after_the_integers_were_kept_leaves_a_solution_and_an_honest_bound(monkeypatch):

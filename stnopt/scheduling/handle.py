@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stnopt.plant.problem import Delivery
     from stnopt.plant.state import PlantState
     from stnopt.scheduling.formulations.given import Given
+    from stnopt.solvers.handle import Keep
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -37,6 +38,11 @@ class SchedulingHandle:
     formulation : str
     complete : callable or None
         Adds the rows that the present values break, and says whether there were any.
+    broken : callable or None
+        Says whether the present values break what `complete` would add.
+    restrict : callable or None
+        Returns a context in which few schedules overfill a storage, or None if the present values
+        do not; batches are kept as `stnopt.solvers.handle.Keep` says.
     dominance : callable or None
         Returns a context in which rows are in the model that cut off some schedules and no best
         one, as long as nothing is asked that these rows change.
@@ -65,6 +71,8 @@ class SchedulingHandle:
     horizon: float
     formulation: str
     complete: Callable[[SchedulingHandle], bool] | None = None
+    broken: Callable[[SchedulingHandle], bool] | None = None
+    restrict: Callable[[SchedulingHandle, Keep], AbstractContextManager[None] | None] | None = None
     dominance: Callable[[BlockData], AbstractContextManager[None]] | None = None
     weak_relaxation: bool = False
     storage_limited: set[str] = field(default_factory=set)
@@ -81,6 +89,16 @@ class SchedulingHandle:
     def add_violated(self) -> bool:
         """Add the rows that the present values break; say whether there were any."""
         return self.complete is not None and self.complete(self)
+
+    def breaks_rules(self) -> bool:
+        """Whether the present values break what `add_violated` would add."""
+        return self.complete is not None and self.broken is not None and self.broken(self)
+
+    def restricted(self, *, keep: Keep) -> AbstractContextManager[None] | None:
+        """Return a context in which few schedules overfill a storage; None if this one does not."""
+        if self.complete is None or self.restrict is None:
+            return None
+        return self.restrict(self, keep)
 
     def tightened(self) -> AbstractContextManager[None]:
         """Return a context in which the dominance rows are in the model."""

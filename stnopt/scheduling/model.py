@@ -32,7 +32,10 @@ from stnopt.scheduling.formulations.intervals import model as intervals
 from stnopt.scheduling.formulations.intervals import tables as interval_tables
 from stnopt.scheduling.formulations.time_grid import model as time_grid
 from stnopt.scheduling.formulations.unit_specific import model as unit_specific
-from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
+from stnopt.scheduling.formulations.unit_specific.storage import (
+    add_storage_in_time,
+    stock_within_capacity,
+)
 from stnopt.scheduling.formulations.unit_specific.tightening import add_workload, dominance
 from stnopt.scheduling.formulations.unit_specific.utilities import add_utility_in_time
 from stnopt.scheduling.handle import SchedulingHandle, make_handle, scheduling_handle
@@ -40,10 +43,11 @@ from stnopt.scheduling.model_values import add_amounts, add_values
 from stnopt.scheduling.movements import pauses_of, time_of_work
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock
-from stnopt.solvers.handle import MODEL
+from stnopt.solvers.handle import MODEL, Keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
 
@@ -151,6 +155,8 @@ def build_scheduling_model(
         )
         # What is given stands at event points of its own, and stocks are not the plant's.
         handle.complete = _limit_in_time
+        handle.broken = lambda handle: any(_broken_in_time(handle))
+        handle.restrict = _hold_stock
         handle.dominance = dominance if network is plant else None
         handle.weak_relaxation = True
     elif formulation == "state_sequence":
@@ -472,14 +478,32 @@ def _refuse_overfull_storage(handle: SchedulingHandle) -> bool:
 
 def _limit_in_time(handle: SchedulingHandle) -> bool:
     """Add the capacities that the incumbent breaks between its points; say if there were any."""
-    violations = find_violations(_read_schedule(handle.block), handle.network)
-    broken = {v.element for v in violations if v.kind == "over_capacity"} - handle.storage_limited
-    drawn = {v.element for v in violations if v.kind == "over_utility"} - handle.utilities_limited
-    for state in sorted(broken):
+    overfull, overdrawn = _broken_in_time(handle)
+    for state in sorted(overfull):
         limit_storage_in_time(handle.block, state)
-    for name in sorted(drawn):
+    for name in sorted(overdrawn):
         limit_utility_in_time(handle.block, name)
-    return bool(broken or drawn)
+    return bool(overfull or overdrawn)
+
+
+def _broken_in_time(handle: SchedulingHandle) -> tuple[set[str], set[str]]:
+    """Find states and utilities whose capacity the incumbent breaks and the model does not know."""
+    violations = find_violations(_read_schedule(handle.block), handle.network)
+    overfull = {v.element for v in violations if v.kind == "over_capacity"}
+    overdrawn = {v.element for v in violations if v.kind == "over_utility"}
+    return overfull - handle.storage_limited, overdrawn - handle.utilities_limited
+
+
+def _hold_stock(handle: SchedulingHandle, keep: Keep) -> AbstractContextManager[None] | None:
+    overfull, _ = _broken_in_time(handle)
+    if not overfull:
+        return None
+    tasks = handle.given.network.tasks.values()
+    others = {t.name for t in tasks if overfull.isdisjoint((*t.produces, *t.consumes))}
+    if keep == "others" and not others:
+        return None
+    kept = {"all": {t.name for t in tasks}, "others": others, "nothing": set()}[keep]
+    return stock_within_capacity(handle.block, limited=handle.storage_limited, kept=kept)
 
 
 def limit_storage_in_time(model: pyo.ConcreteModel, state: str) -> None:

@@ -6,7 +6,7 @@ handle says so, and travels with the block: into a larger model and into a clone
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import pyomo.environ as pyo
 from pyomo.core.base.block import BlockData
@@ -16,6 +16,8 @@ from stnopt.arguments import Kind
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+#: Which integers stay as they are where another incumbent is looked for.
+Keep = Literal["all", "others", "nothing"]
 _OWNER = "stnopt"
 _KEY = "handle"
 #: What an argument that is a model must be: a model, or a block of one.
@@ -31,6 +33,17 @@ class ModelHandle(Protocol):
 
     def add_violated(self) -> bool:
         """Add the rows that the present values break; say whether there were any."""
+
+    def breaks_rules(self) -> bool:
+        """Whether the present values break a rule that the rows do not have yet; adds nothing."""
+
+    def restricted(self, *, keep: Keep) -> AbstractContextManager[None] | None:
+        """Keep limits in the block under which what the present values break mostly holds.
+
+        They may cut off any solution, and integers are kept: all, or those that have no part in
+        what is broken, or none. None if nothing is broken, or there are no such limits, or this
+        would keep what another word keeps.
+        """
 
     def tightened(self) -> AbstractContextManager[None]:
         """Keep rows in the block that cut off some solutions and no optimum of it.

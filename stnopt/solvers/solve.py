@@ -27,13 +27,14 @@ from stnopt.arguments import (
     optional,
 )
 from stnopt.errors import SolverUnavailableError, UnsupportedModelError
-from stnopt.solvers.handle import MODEL, find_handles
+from stnopt.solvers.handle import MODEL, Keep, find_handles
 from stnopt.solvers.pyomo_engines import run_with_pyomo
 from stnopt.solvers.request import SolveRequest
 from stnopt.solvers.result import SolveResult, Status, relative_gap_between, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from pyomo.core.base.block import BlockData
 
@@ -45,6 +46,11 @@ _SAME_OBJECTIVE = 1e-5
 _MOST_VIOLATION = 1e-4
 #: Nodes for the presolve retry: what presolve alone called infeasible is solved without it.
 _RETRY_NODES = 100
+#: For a look at a model that forbids more than needed.
+_FEW_NODES = 100
+#: Looks of each kind, as long as what they find is as good as the bound.
+_MOST_LOOKS = 2
+_KEPT_IN_LOOKS: tuple[Keep, ...] = ("all", "others", "nothing")
 _ENGINES = "stnopt.solvers.engines"
 #: Asked when HiGHS disagrees with itself however it is asked, where they are installed.
 _OTHER_ENGINES = ("scip", "glpk")
@@ -206,8 +212,13 @@ class _Runs:
         known_bound: float | None = None,
         presolve: bool = True,
         node_limit: int | None = None,
+        seed: int = 0,
+        within: Iterable[AbstractContextManager[None]] = (),
     ) -> SolveResult:
-        """Run the engine on the model as it is now; what disagrees with itself is asked again."""
+        """Run the engine on the model as it is now; what disagrees with itself is asked again.
+
+        `within`: what this run is restricted by; with the dominance rows, sound or not.
+        """
         left = self.request.node_limit
         if left is not None and self.results:  # for all solves together
             left = max(left - self.n_nodes, 0)
@@ -219,8 +230,9 @@ class _Runs:
             known_bound=known_bound,
             presolve=presolve,
             node_limit=left,
+            seed=seed,
         )
-        with self._tightened():
+        with self._with_rows(within):
             for run_engine, asked in self._ways_to_ask(request):
                 if self.request.time_limit is not None:
                     elapsed = time.perf_counter() - self.started
@@ -238,11 +250,13 @@ class _Runs:
                     break
         return self.results[-1]
 
-    def _tightened(self) -> ExitStack:
+    def _with_rows(self, within: Iterable[AbstractContextManager[None]]) -> ExitStack:
         stack = ExitStack()
         for block, handle in self.handles:
             if block is self.model and len(self.handles) == 1:
                 stack.enter_context(handle.tightened())
+        for context in within:
+            stack.enter_context(context)
         return stack
 
     def _ways_to_ask(
@@ -294,18 +308,22 @@ def _disagrees(result: SolveResult) -> bool:
 def _refine(runs: _Runs, result: SolveResult) -> SolveResult:
     """Add the constraints that the incumbent breaks, and solve again, until it breaks none.
 
-    What was proven without them holds with them. So the integers are kept at first: where other
-    times and amounts are enough to obey them, nothing is left to prove.
+    What was proven without them holds with them. So another incumbent as good is looked for before
+    anything is added, and then the integers are kept at first: where other times and amounts are
+    enough to obey them, nothing is left to prove.
     """
     model, gap = runs.model, runs.request.relative_gap
     maximise = runs.maximises
     integers = [v for v in _free_variables(model) if not v.is_continuous()]
     bound = result.bound
+    result = _look_elsewhere(runs, result)
     best, values = None, []  # what breaks nothing, and its variables
     while result.has_solution and runs.add_violated():
         # Whatever happens now, this incumbent is none; the bound survives.
         result = replace(result, status=Status.NO_SOLUTION, objective=None, gap=None)
-        found = None if runs.limit_reached() else _repair(runs, integers)
+        found = None
+        if not runs.limit_reached():
+            found = _repair(runs, integers, known_bound=bound)
         if found is not None and _is_better(found, best, maximise=maximise):
             best, values = found, [(v, v.value) for v in _free_variables(model)]
         if runs.limit_reached():
@@ -332,7 +350,50 @@ def _refine(runs: _Runs, result: SolveResult) -> SolveResult:
     )
 
 
-def _repair(runs: _Runs, integers: Sequence[Any]) -> SolveResult | None:
+def _look_elsewhere(runs: _Runs, result: SolveResult) -> SolveResult:
+    """Look for an incumbent as good that breaks nothing, under limits that forbid more than needed.
+
+    They have no integers of their own and prove nothing, but the bound is known: what comes within
+    the gap of it is optimal. With all integers as they are first, then near the incumbent. Where
+    the first is as good and breaks a rule still, it replaces the incumbent; else anywhere, and once
+    more from what is found there if that is as good.
+    """
+    if not result.has_solution or result.n_nodes is None:
+        return result
+    variables = _free_variables(runs.model)
+    first = incumbent = [(v, v.value) for v in variables]
+    for seed in range(_MOST_LOOKS):
+        roomier = None
+        for keep in _KEPT_IN_LOOKS:
+            if keep == "nothing" and roomier is not None and seed == 0:
+                _set_values(roomier)  # there is room: rules will be obeyed with these integers
+                return result
+            _set_values(incumbent)
+            found = _look(runs, result.bound, keep=keep, seed=seed)
+            if found is not None and not any(h.breaks_rules() for _, h in runs.handles):
+                return found
+            if found is not None and keep == "all":
+                roomier = [(v, v.value) for v in variables]
+        if found is None:
+            break
+        incumbent = [(v, v.value) for v in variables]
+    _set_values(first)
+    return result
+
+
+def _look(runs: _Runs, bound: float | None, *, keep: Keep, seed: int) -> SolveResult | None:
+    """Solve within a few nodes under such limits; None if nothing is as good as the bound."""
+    limits = [limit for _, h in runs.handles if (limit := h.restricted(keep=keep)) is not None]
+    if not limits or runs.limit_reached():
+        return None
+    found = runs.run(known_bound=bound, node_limit=_FEW_NODES, seed=seed, within=limits)
+    proves = status_of(found.objective, bound, relative_gap=runs.request.relative_gap)
+    return found if proves is Status.OPTIMAL else None
+
+
+def _repair(
+    runs: _Runs, integers: Sequence[Any], *, known_bound: float | None
+) -> SolveResult | None:
     """Solve with some integers as they are, refined as well; None if that has no solution."""
     if not integers:
         return None
@@ -341,7 +402,7 @@ def _repair(runs: _Runs, integers: Sequence[Any]) -> SolveResult | None:
             var.fix(round(var.value))
     try:
         while True:
-            result = runs.run()
+            result = runs.run(known_bound=known_bound)
             if not result.has_solution:
                 return None
             if not runs.add_violated():

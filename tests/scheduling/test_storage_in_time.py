@@ -8,6 +8,7 @@ from small_plants import plant, run, task
 from time_grid import best_on_grid, draw_plant
 
 from stnopt.scheduling.formulations.unit_specific.storage import add_storage_in_time
+from stnopt.scheduling.handle import scheduling_handle
 from stnopt.scheduling.model import (
     build_scheduling_model,
     extract_schedule,
@@ -166,6 +167,83 @@ def test_limits_from_the_start_lose_nothing_and_allow_nothing_more(seed):
         if value >= reference - 1e-5 * max(1, reference):
             return
     pytest.fail(f"stays at {value} below {reference}: {network.to_dict()}")
+
+
+@pytest.mark.few_seeds(2)
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_looks_under_capacities_at_the_points_end_where_a_grid_of_hours_does(seed):
+    network, hours = draw_plant(seed, capacities=(0, 2, 4)), 5
+    model = build_scheduling_model(network, horizon=hours, n_events=4)
+    set_objective(model, "profit")
+    limits = {key: stock.ub for key, stock in model.stock.items()}
+    result = solve(model, relative_gap=1e-7)
+    assert result.status is Status.OPTIMAL
+    assert result.objective <= best_on_grid(network, hours) * (1 + 1e-5) + 1e-5
+    assert find_violations(extract_schedule(model, network), network) == []
+    # All limits from the start: nothing is ever looked for.
+    value, _ = solved(network, horizon=hours, n_events=4, everywhere=True)
+    assert result.objective == pytest.approx(value, rel=1e-5, abs=1e-5)
+    assert {key: stock.ub for key, stock in model.stock.items()} == limits
+    assert not any(run.fixed for run in model.run.values())
+
+
+def overfull_tank():
+    """U1 makes 10 of I by 1 and by 2 and runs Other from 2 on; U2 takes 10 of I from 3 on."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {"capacity": 5}, "P": {"price": 1}, "Q": {"price": 1}},
+        {
+            "Make": task({"A": 1}, {"I": 1}, U1=run(1, 10)),
+            "Other": task({"A": 1}, {"Q": 1}, U1=run(2, 10)),
+            "Use": task({"I": 1}, {"P": 1}, U2=run(1, 10)),
+        },
+    )
+    model = build_scheduling_model(network, horizon=6, n_events=4)
+    set_objective(model, "profit")
+    for var in model.component_data_objects(pyo.Var):
+        var.set_value(0.0, skip_validation=True)
+    for batch, start in {
+        ("Make", "U1", 0, 0): 0,
+        ("Make", "U1", 1, 0): 1,
+        ("Other", "U1", 2, 0): 2,
+        ("Use", "U2", 2, 0): 3,
+    }.items():
+        model.run[batch].set_value(1)
+        model.size[batch].set_value(10)
+        model.unit_time[batch[1], batch[2]].set_value(start)
+    return network, model
+
+
+@pytest.mark.parametrize(
+    ("keep", "tasks"),
+    [("all", {"Make", "Other", "Use"}), ("others", {"Other"}), ("nothing", set())],
+)
+def test_look_holds_stock_at_the_points_and_what_has_no_part_in_the_overfull_state(keep, tasks):
+    _, model = overfull_tank()
+    handle = scheduling_handle(model)
+    before = {key: stock.ub for key, stock in model.stock.items()}
+    assert handle.breaks_rules()
+    with handle.restricted(keep=keep):
+        assert max(stock.ub for (state, _), stock in model.stock.items() if state == "I") == 5
+        kept = {batch for batch, var in model.run.items() if var.fixed}
+        assert kept == {batch for batch in model.BATCHES if batch[0] in tasks}
+        assert model.run["Other", "U1", 2, 0].value == 1
+    assert {key: stock.ub for key, stock in model.stock.items()} == before
+    assert not any(var.fixed for var in model.run.values())
+
+
+def test_nothing_is_looked_for_where_nothing_is_overfull_or_storage_is_limited_in_time():
+    _, model = overfull_tank()
+    handle = scheduling_handle(model)
+    with handle.left_incomplete():
+        assert handle.restricted(keep="nothing") is None
+        assert not handle.breaks_rules()
+    limit_storage_in_time(model, "I")
+    assert handle.restricted(keep="nothing") is None
+    _, model = overfull_tank()
+    for event in (0, 1):  # 5 when Other starts: the tank is full, not overfull
+        assert scheduling_handle(model).restricted(keep="others") is not None
+        model.size["Make", "U1", event, 0].set_value(2.5)
+    assert scheduling_handle(model).restricted(keep="others") is None
 
 
 #: I leaves U1 early and waits in U3; U2 consumes it. Unloadings: (unit, event, kind).

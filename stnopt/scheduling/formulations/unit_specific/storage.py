@@ -8,6 +8,7 @@ is followed from unloading to consumption, and none leaves more than the capacit
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from stnopt.scheduling.formulations.unit_specific.unattended_storage import (
 from stnopt.scheduling.formulations.unit_specific.unavailable import period_begins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
     from stnopt.scheduling.formulations.unit_specific.limited_store import Consumption, Unloading
     from stnopt.scheduling.formulations.unit_specific.tables import BatchKey, EventTables, Taking
 
@@ -48,6 +52,32 @@ def add_storage_in_time(m: pyo.ConcreteModel, state: str) -> None:
     _add_order(block, store)
     _add_flows(block, store)
     _add_levels(block, store)
+
+
+@contextmanager
+def stock_within_capacity(
+    m: pyo.ConcreteModel, *, limited: AbstractSet[str], kept: AbstractSet[str]
+) -> Iterator[None]:
+    """Hold all stock at the event points to the capacity for a while, what waits in units included.
+
+    Schedules are lost by that; what is left rarely overfills a storage between its points. States
+    that are `limited` in time are left as they are; batches of tasks that are `kept` run or not as
+    their present values say.
+    """
+    states = tables_of(m).network.states
+    upper = {key: m.stock[key].ub for key in m.stock if key[0] not in limited}
+    runs = [m.run[b] for b in m.BATCHES if b[0] in kept and not m.run[b].fixed]
+    try:
+        for (state, point), limit in upper.items():
+            m.stock[state, point].setub(min(limit, states[state].capacity))
+        for run in runs:
+            run.fix(round(run.value))
+        yield
+    finally:
+        for key, limit in upper.items():
+            m.stock[key].setub(limit)
+        for run in runs:
+            run.unfix()
 
 
 def _describe(tables: EventTables, state: str) -> Store:

@@ -278,17 +278,15 @@ def _add_use(m: pyo.ConcreteModel, network: Network, tails: dict[str, float]) ->
         }
         return m.run[batch] <= sum(m.run[b] for b in sorted(consumers))
 
-    @rows.Constraint(m.UNITS, m.EVENTS, m.EVENTS)
-    def tail(_, unit, first, event):
-        on = [b for b in m.BATCHES if b[1] == unit and first <= b[2] <= event]
+    @rows.Constraint(m.UNITS, m.EVENTS)
+    def tail(_, unit, event):
+        on = [b for b in m.BATCHES if b[1] == unit and b[2] == event]
         last = [
             b
             for b in on
-            if b[2] == event
-            and 0 < tails[b[0]] < math.inf
-            and not network.tasks[b[0]].units[unit].release_time
+            if 0 < tails[b[0]] < math.inf and not network.tasks[b[0]].units[unit].release_time
         ]
         if not last:
             return pyo.Constraint.Skip
         busy = sum(m.duration[b] for b in on) + sum(tails[b[0]] * m.run[b] for b in last)
-        return m.unit_time[unit, first] + busy <= m.latest_finish + m.idle_until[unit]
+        return m.unit_time[unit, event] + busy <= m.latest_finish + m.idle_until[unit]
