@@ -71,13 +71,22 @@ def soonest_times(network: Network) -> Reachability:
         for name, state in network.states.items()
     }
     starts = dict.fromkeys(network.tasks, math.inf)
+    quickest = {
+        task.name: {
+            state: min(
+                fit.release_time.get(state, fit.duration(fit.min_batch))
+                for fit in task.units.values()
+            )
+            for state in task.produces
+        }
+        for task in network.tasks.values()
+    }
     for _ in range(len(network.tasks) + 1):
+        before = dict(starts)
         for task in network.tasks.values():
             starts[task.name] = max(min(came[s], made[s]) for s in task.consumes)
-            for state in task.produces:
-                quickest = min(
-                    fit.release_time.get(state, fit.duration(fit.min_batch))
-                    for fit in task.units.values()
-                )
-                made[state] = min(made[state], starts[task.name] + quickest)
+            for state, time in quickest[task.name].items():
+                made[state] = min(made[state], starts[task.name] + time)
+        if starts == before:
+            break
     return Reachability(starts, made)

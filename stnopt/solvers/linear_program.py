@@ -252,6 +252,46 @@ def solve_program(
     return _read(highs, program, has_integers)
 
 
+class Relaxation:
+    """A program without its integrality, solved again and again from where it was.
+
+    Parameters
+    ----------
+    program : Program
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._highs = new_highs()
+        self._highs.setOptionValue("threads", 1)
+        lp = _to_highs(replace(program, integer=np.zeros_like(program.integer)))
+        self._highs.passModel(lp)
+
+    def limit(self, columns: NDArray[np.int64], lower: float, upper: float) -> None:
+        """Limit columns to an interval."""
+        for column in columns.tolist():
+            self._highs.changeColBounds(column, lower, upper)
+
+    def solve(self, *, seconds: float = math.inf) -> NDArray[np.float64] | None:
+        """Return the best solution; None where there is none, or not the time to find it."""
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + seconds)
+        run_interruptibly(self._highs)
+        if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        self._highs.setOptionValue("presolve", "off")  # it would begin anew
+        return np.array(self._highs.getSolution().col_value)
+
+
+def fix_columns(
+    program: Program, columns: NDArray[np.int64], values: NDArray[np.float64]
+) -> Program:
+    """Hold columns at values; those that were whole are rounded, and need be nothing more."""
+    lower, upper, integer = program.lower.copy(), program.upper.copy(), program.integer.copy()
+    values = np.where(integer[columns], np.round(values), values)
+    lower[columns] = upper[columns] = values
+    integer[columns] = False
+    return replace(program, lower=lower, upper=upper, integer=integer)
+
+
 def fix_integers(
     program: Program, x: NDArray[np.float64], *, time_limit: float | None = None
 ) -> NDArray[np.float64]:
@@ -260,13 +300,8 @@ def fix_integers(
     Returns `x` with its integers rounded where that has no solution.
     """
     rounded = np.where(program.integer, np.round(x), x)
-    fixed = replace(
-        program,
-        lower=np.where(program.integer, rounded, program.lower),
-        upper=np.where(program.integer, rounded, program.upper),
-        integer=np.zeros_like(program.integer),
-    )
-    answer = solve_program(fixed, time_limit=time_limit)
+    columns = np.flatnonzero(program.integer)
+    answer = solve_program(fix_columns(program, columns, x[columns]), time_limit=time_limit)
     return rounded if answer.x is None else answer.x
 
 

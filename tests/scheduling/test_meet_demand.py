@@ -15,7 +15,7 @@ from time_grid import best_on_grid
 
 import stnopt as so
 from stnopt.plant.problem import Delivery, Order, Problem
-from stnopt.scheduling.search.long_horizon import engine
+from stnopt.scheduling.search.long_horizon import dive_grids, engine, fill
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
@@ -247,7 +247,8 @@ def test_nothing_is_done_at_a_loss(monkeypatch):
         lower[grid.size[first & (grid.start_of == 0)]] = 10.0
         return solve_program(replace(grid.program, lower=lower, upper=upper)).x
 
-    monkeypatch.setattr(engine, "construct", at_a_loss)
+    monkeypatch.setattr(fill, "construct", at_a_loss)
+    monkeypatch.setattr(dive_grids, "construct", at_a_loss)
     monkeypatch.setattr(engine.WindowSearch, "improve", lambda *_, **__: False)
     ticks = count()
     schedule, _ = search_long_horizon(

@@ -66,12 +66,12 @@ def test_a_value_that_raw_material_limits_is_found_on_a_shorter_horizon():
     )
     ticks = count()
     schedule, bound = search_long_horizon(
-        scarce, Problem(horizon=1000), time_limit=60, clock=lambda: float(next(ticks))
+        scarce, Problem(horizon=1000), time_limit=200, clock=lambda: float(next(ticks))
     )
     assert schedule.horizon == 1000
     assert schedule_value(schedule, scarce, "profit") == pytest.approx(120)
     assert bound == pytest.approx(120)
-    assert next(ticks) < 60
+    assert next(ticks) < 100  # proven, and not the end of the time
 
 
 class Gone(Exception):

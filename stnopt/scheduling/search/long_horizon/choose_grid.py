@@ -26,6 +26,8 @@ _PARTS = (1, 2, 3, 4, 5, 6, 8)
 _MOST_BATCHES = 60_000
 #: Points of the sums that tell what a grid is worth.
 _PERIODS = 4
+#: Deliveries are summed up to so many dates.
+_MOST_DATES = 8
 #: From this number of pairs of tasks and units they are summed over the whole horizon only.
 _MANY_PAIRS = 60
 #: Of widths closer to each other than this, one is looked at.
@@ -38,6 +40,8 @@ _ROUNDING = 1e-7
 _NEAR = 0.01
 #: Share of the worth that halving the number of batches is worth, few or many of them.
 _PER_HALVING, _PER_HALVING_OF_MANY = 0.003, 0.03
+#: Wide steps may be so many of the shortest batches.
+_WIDE = 6.0
 #: From so many batches to choose from within two longest ones, windows are hardly solved: steps may
 #: be wider, and halving that number is worth this share.
 _MANY_IN_WINDOW, _PER_HALVING_IN_WINDOW = 2_200, 0.2
@@ -45,11 +49,15 @@ _MANY_IN_WINDOW, _PER_HALVING_IN_WINDOW = 2_200, 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Width:
-    """A width of steps, what the sums promise on it (more is better), and its number of batches."""
+    """A width of steps, what the sums promise on it (more is better), and its number of batches.
+
+    Whether it is wide: some batches take much longer on it than they do.
+    """
 
     width: float
     worth: float
     n_batches: int
+    wide: bool = False
 
 
 def rank_widths(
@@ -83,8 +91,9 @@ def rank_widths(
     longest = min(1.5 * shortest, horizon)
     while _in_window(network, longest, most_modes) > _MANY_IN_WINDOW and 1.5 * longest < horizon:
         longest *= 1.5
+    widest = min(max(longest, _WIDE * shortest), horizon)
     ranked: list[Width] = []
-    for width in _least_wasteful(network, [w for w in candidates if w <= longest], horizon):
+    for width in _least_wasteful(network, [w for w in candidates if w <= widest], horizon):
         n_batches = sum(
             max(0, int(horizon / width) - mode.steps + 1)
             for mode in choose_modes(network, width, most=most_modes)
@@ -94,7 +103,8 @@ def rank_widths(
         worth = _worth(network, problem, width, start)
         if worth is None:
             continue
-        ranked.append(Width(width=width, worth=worth, n_batches=n_batches))
+        wide = width > longest
+        ranked.append(Width(width=width, worth=worth, n_batches=n_batches, wide=wide))
     if not ranked:
         return []
     scale = max(abs(each.worth) for each in ranked) or 1.0
@@ -166,7 +176,7 @@ def _worth(
     dearest = max(np.max(np.abs(per_amount)), np.max(np.abs(per_batch)), 1.0)
     sums = build_period_sums(
         rounded,
-        problem,
+        with_fewer_dates(problem, _MOST_DATES),
         n_periods=_PERIODS if len(network.suitabilities) <= _MANY_PAIRS else 1,
         start=start,
         improve="both",
@@ -174,6 +184,19 @@ def _worth(
     )
     answer = solve_program(sums.program, relative_gap=_NEAR)
     return answer.bound
+
+
+def with_fewer_dates(problem: Problem, most: int) -> Problem:
+    """Let deliveries be due at so many dates at most: each at the last of those near its own.
+
+    What is due later is easier, so that bounds stay bounds; sums with fewer dates are smaller.
+    """
+    dates = sorted({due.time for due in problem.deliveries})
+    if len(dates) <= most:
+        return problem
+    last = {date: group[-1] for group in np.array_split(dates, most) for date in group.tolist()}
+    due = tuple(replace(each, time=float(last[each.time])) for each in problem.deliveries)
+    return replace(problem, deliveries=due)
 
 
 def round_durations(network: Network, width: float) -> Network:

@@ -16,9 +16,17 @@ import numpy as np
 from scipy.sparse import block_array, csc_array
 
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.scheduling.search.long_horizon.choose_grid import with_fewer_dates
+from stnopt.scheduling.search.long_horizon.dive import dive
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
 from stnopt.scheduling.search.period_sums import build_period_sums
-from stnopt.solvers.linear_program import Program, ProgramStatus, fix_integers, solve_program
+from stnopt.solvers.linear_program import (
+    Program,
+    ProgramStatus,
+    fix_columns,
+    fix_integers,
+    solve_program,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Periods in which the future is summed up.
 _FUTURE_PERIODS = 4
+#: Dates of deliveries in it.
+_FUTURE_DATES = 12
 #: What all hours of all units would cost if they were left for later, as a share of the bound; for
 #: a makespan, what a batch that is left for later costs, as a share of missing a full one.
 _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
@@ -37,6 +47,8 @@ _URGENCY, _LEFT_FOR_LATER = 0.2, 0.1
 FIRST_WINDOW, _LEAST_WINDOW = 2.0, 1.2
 #: Share of the time by which the windows together may be late.
 _LATE = 0.5
+#: So much later what is left stays empty.
+_LATER = 0.15
 #: Gap at which a window is good enough.
 _GAP, _GAP_OF_ORDERS = 0.01, 0.001
 
@@ -64,6 +76,7 @@ def construct(
     seconds: float,
     clock: Callable[[], float],
     around: NDArray[np.float64] | None = None,
+    by_diving: bool = False,
 ) -> NDArray[np.float64]:
     """Fill the grid from its start: windows of `window` steps, each `step` after the last.
 
@@ -75,10 +88,12 @@ def construct(
     grid : Grid
     window, step : int
     seconds : float
-        Time for all windows together, by `clock`; at most half as much again is used.
+        Time for all windows together, by `clock`; after half as much again the rest stays empty.
     clock : callable
     around : (n,) array, optional
         A solution that meets the demand: its batches stay, and others are added between them.
+    by_diving : bool
+        Whether a window's relaxation is rounded (`dive`), instead of branch and bound.
 
     Returns
     -------
@@ -106,6 +121,7 @@ def construct(
             time_limit=max(limit, 0.05),
             urgency=urgency,
             stays=stays,
+            clock=clock if by_diving else None,
         )
         if found is not None:
             x, solved = found
@@ -116,7 +132,7 @@ def construct(
             window = max(least, window // 2)
             step = max(1, window // 2)
             continue
-        if end == grid.n_steps:
+        if end == grid.n_steps or clock() >= latest + _LATER * seconds:
             return x
         begin += step
 
@@ -130,17 +146,22 @@ def _fill(
     time_limit: float,
     urgency: float,
     stays: NDArray[np.bool_] | None,
+    clock: Callable[[], float] | None,
 ) -> tuple[NDArray[np.float64], bool] | None:
     """Choose the batches from `begin` to `end`; those that start before stay, and those of `stays`.
 
-    Returns the solution and whether there was time to come close to the best; None if to nothing.
+    By diving, where there is a clock. Returns the solution and whether there was time to come close
+    to the best; None if to nothing.
     """
     inside = (grid.start_of >= begin) & (grid.out_of <= end)
     inside &= grid.in_best_mode | (x[grid.run] > 0.5)
+    resized = np.zeros_like(inside)
     if stays is not None:
+        resized = inside & stays
         inside &= ~stays
     last = end == grid.n_steps
-    free = [grid.run[inside], grid.size[inside], grid.cleaned_between(begin, end)]
+    free = [grid.run[inside], grid.size[inside], grid.size[resized]]
+    free.append(grid.cleaned_between(begin, end))
     if stays is None:
         free.append(grid.missed[(grid.missed_at <= end) | (grid.missed_at > grid.n_steps)])
         free.append(grid.asked_between(x, begin, end))
@@ -163,6 +184,19 @@ def _fill(
         program = _with_future(grid, part, x, end, urgency, demand_is_met=stays is not None)
     start = np.full(len(program.cost), np.nan)
     start[:n_runs] = x[grid.run[inside]]
+    if clock is not None:
+        rounded = dive(
+            program,
+            runs=np.arange(n_runs),
+            starts=grid.start_of[inside],
+            units=grid.unit_of[inside],
+            look_ahead=grid.longest // 2 + 1,
+            seconds=time_limit,
+            clock=clock,
+        )
+        if rounded is None:
+            return None
+        program = fix_columns(program, np.arange(n_runs), rounded[:n_runs])
     answer = solve_program(
         program,
         time_limit=time_limit,
@@ -193,7 +227,7 @@ def _with_future(
         problem = replace(problem, targets={}, deliveries=(), orders=())
     future = build_period_sums(
         grid.network,
-        problem,
+        with_fewer_dates(problem, _FUTURE_DATES),
         start=grid.opening.start,
         improve="both",
         n_periods=_FUTURE_PERIODS,

@@ -23,11 +23,15 @@ from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
 from stnopt.scheduling.search.long_horizon.construct import (
     FIRST_WINDOW,
-    choose_window,
-    construct,
     do_nothing,
 )
-from stnopt.scheduling.search.long_horizon.cycle import repeat_cycle
+from stnopt.scheduling.search.long_horizon.dive_grids import (
+    MOST_TO_DIVE,
+    OnGrid,
+    dive_on_grids,
+    refine,
+)
+from stnopt.scheduling.search.long_horizon.fill import CHANGES_IN_TIME, DIVE_SHARE, Filling
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import (
     MET,
@@ -38,7 +42,7 @@ from stnopt.scheduling.search.question import missing_share
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -55,25 +59,19 @@ if TYPE_CHECKING:
 _NO_SHARE = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
 _MODES = 2
-#: Shares of the time: for bounds, for constructing, and for that within one of many horizons.
-_BOUND_SHARE, _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.1, 0.2, 0.08
-#: Windows reach so many longest batches beyond the plant's path where shorter ones build next to
-#: nothing: this share of what there is to gain.
-_BEYOND_PATH, _NEXT_TO_NOTHING = (None, 0.75, 1.5), 0.05
-#: Constructing may take so many seconds per window instead, up to this share of the time.
-_PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
-#: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
-#: makes this share of what there is to gain is as good as constructed.
-_CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
+#: Share of the time for a bound.
+_BOUND_SHARE = 0.1
 #: A makespan's bound says which lengths are worth a look: it may take this share.
 _MAKESPAN_BOUND = 0.25
 #: Meeting the demand alone may take this share of the time, and this share of it on one grid.
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
+#: Relaxations say little of what comes after so many longest batches.
+_DIVE_LENGTH = 20.0
+#: So many of the solutions that were dived to are improved.
+_DESCEND_FROM = 2
 #: From so many batches to choose from in a window, it is filled around those that meet the demand
 #: at once; with fewer, windows mostly meet it by themselves.
 _MANY_IN_WINDOW = 1_000
-#: Free batches of a window while constructing.
-_WINDOW_BATCHES = 250
 #: One window of the search gets this share of the time, within these limits in seconds.
 _WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
 #: Retimed again when this share of the time has passed since, and something was gained.
@@ -83,32 +81,22 @@ _RETIME_SHARE = 0.1
 _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
+#: Where others follow, one sweep is enough, or this share of the time.
+_IDLE_SHARE = 0.08
 #: A makespan is first sought within its bound times this, then within longer horizons.
 _FIRST_LENGTH, _LONGER = 1.5, 1.3
 #: Once there is one, this far from what failed to what is known; down to so close.
 _SHORTER, _CLOSE = 0.5, 0.003
+#: The first is sought on steps up to so many times as wide, too.
+_COARSE = 2.5
 #: Widths that are tried in turn.
 _MAKESPAN_WIDTHS = 3
-#: Share of the time for one horizon.
-_LENGTH_SHARE = 0.2
+#: Share of the time for one horizon, and for one while none is known to be long enough.
+_LENGTH_SHARE, _FIRST_LENGTH_SHARE = 0.2, 0.08
 #: A grid has many batches to choose from when it has so many per second.
 _BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
-#: Where something happens in time, a shorter horizon asks something else.
-_CHANGES_IN_TIME = frozenset(
-    {
-        "unavailable",
-        "unattended",
-        "paused",
-        "arrivals",
-        "utility_steps",
-        "deliveries",
-        "orders",
-        "running",
-        "held",
-    }
-)
 #: A shorter horizon is looked at first where its bound is as good, but for this share of it, and
 #: for this share of the time.
 _SATURATED, _SHORTER_SHARE = 0.01, 0.3
@@ -292,13 +280,62 @@ class _Search:
         # First without the orders that are likely to be missing, then with all.
         problems = [self.without_hopeless_orders(), self.problem]
         for problem in problems[:1] if problems[0] is self.problem else problems:
-            widths = [each.width for each in self.widths(problem)]
-            met = self.meet_demand(problem, widths)
+            ranked = self.widths(problem)
+            widths = [each.width for each in ranked if not each.wide]
+            met: dict[float, Met] = {}
+            dived = self.dive(problem, ranked, met) if problem.objective in MAXIMISED else []
+            if not dived:
+                met = self.meet_demand(problem, widths)
+                if met or self.best is None:
+                    dived = self.dive(problem, ranked, met)
+            known = self.descend(problem, dived)
             for width in [*met, *(width for width in widths if width not in met)]:
                 if self.over:
                     return
-                self.search_grid(problem, width, met.get(width))
+                self.search_grid(problem, width, met.get(width), known)
                 self.tighten_bound()
+
+    def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
+        """Round relaxations of whole horizons, where lateness is not what counts."""
+        if self.over or problem.objective == "tardiness" or problem.horizon is None:
+            return []
+        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
+        if problem.horizon > _DIVE_LENGTH * longest:
+            return []
+        return dive_on_grids(
+            self.network,
+            problem,
+            ranked,
+            met,
+            most_modes=_MODES,
+            start=self.start,
+            seconds=DIVE_SHARE * self.left,
+            clock=self.clock,
+            on_solution=lambda grid, x: self.retime(grid, x, problem),
+            should_stop=lambda: self.over,
+        )
+
+    def descend(self, problem: Problem, dived: list[OnGrid]) -> list[OnGrid]:
+        """Improve what was dived to, the best first; from a grid to one of half its steps.
+
+        Returns what was reached, the best first.
+        """
+        left, reached = dived[:_DESCEND_FROM], dived[_DESCEND_FROM:]
+        while left and not self.over:
+            left.sort(key=lambda each: each.value)
+            on_grid = left.pop()
+            x = self.improve(on_grid.grid, on_grid.x, problem, last=False)
+            reached.append(replace(on_grid, x=x))
+            grid = on_grid.grid
+            if not self.over and 2 * len(grid.run) <= MOST_TO_DIVE:
+                width = grid.width / 2
+                modes = choose_modes(self.network, width, most=_MODES)
+                finer = build_grid(
+                    self.network, problem, width=width, modes=modes, start=self.start
+                )
+                taken = refine(reached[-1], finer)
+                left += [] if taken is None else [taken]
+        return sorted([*reached, *left], key=lambda each: each.value, reverse=True)
 
     def meet_demand(self, problem: Problem, widths: list[float]) -> dict[float, Met]:
         """Make what must be made, and nothing else: on wide steps first, then on promising ones.
@@ -340,7 +377,7 @@ class _Search:
         demanded = {d.rule for d in demanded_rules(self.network, self.problem, self.start)}
         whole, bound = self.problem.horizon, self.bound
         horizon = whole
-        if whole is None or horizon is None or not bound or demanded & _CHANGES_IN_TIME:
+        if whole is None or horizon is None or not bound or demanded & CHANGES_IN_TIME:
             return
         longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
         while horizon > _STILL_LONG * longest:
@@ -403,17 +440,24 @@ class _Search:
         most = self.problem.horizon or math.inf
         failed, length = least, min(_FIRST_LENGTH * least, most)
         widths: list[float] = []
+        coarse = 0.0
         while not self.over:
             if self.value is not None:
                 self.tighten_bound()
             problem = replace(self.problem, horizon=length)
             if not widths:
                 ranked = self.widths(problem)
-                widths = [each.width for each in ranked[:_MAKESPAN_WIDTHS]]
-            if not widths:
-                return
+                if not ranked:
+                    return
+                narrow = [each.width for each in ranked if not each.wide]
+                widths = (narrow or [each.width for each in ranked])[:_MAKESPAN_WIDTHS]
+                wide = [each.width for each in ranked if each.width <= _COARSE * widths[0]]
+                coarse = max(wide, default=0.0)
             before = self.value
-            self.search_grid(problem, widths[0])
+            if before is None and coarse not in widths:  # the quickest way to any schedule
+                self.search_grid(problem, coarse)
+            if before is not None or self.value is None:
+                self.search_grid(problem, widths[0])
             if self.value is None:
                 if length >= most:
                     widths.pop(0)
@@ -469,15 +513,24 @@ class _Search:
         if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
             self.bound = found
 
-    def search_grid(self, problem: Problem, width: float, met: Met | None = None) -> None:
+    def search_grid(
+        self,
+        problem: Problem,
+        width: float,
+        met: Met | None = None,
+        known: Sequence[OnGrid] = (),
+    ) -> None:
         """Construct on one grid and improve until it has no more to give, or the time is used.
 
-        With `met`, around batches that meet the demand.
+        With `met`, around batches that meet the demand; where windows have too many batches to
+        choose from for that, from a solution of `known`.
         """
+        around, same = None, next((each for each in known if each.grid.width == width), None)
         if met is not None:
             grid, around = met
+        elif same is not None:
+            grid = same.grid
         else:
-            around = None
             modes = choose_modes(self.network, width, most=_MODES)
             grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
         if not len(grid.run):
@@ -489,79 +542,47 @@ class _Search:
                 self.retime(grid, idle, problem)
         x = None
         many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
+        filling = self.filling()
+        finer = [taken for each in known if (taken := refine(each, grid)) is not None]
+        if finer and filling.dives(grid):
+            self.improve(grid, max(finer, key=lambda each: each.value).x, problem)
+            return
         if around is None or not many or problem.objective not in MAXIMISED:
-            x = self.fill(grid)
+            x = filling.fill(grid)
         if around is not None and (x is None or grid.missed_amount(x) > MET * grid.largest):
-            x = self.fill(grid, around)
+            x = filling.fill(grid, around)
         assert x is not None
+        x = max([OnGrid(grid=grid, x=x), *finer], key=lambda each: each.value).x
         if grid.missed_amount(x) <= MET * grid.largest:
             self.retime(grid, x, problem)
             if problem.objective == "makespan":
                 return
         self.improve(grid, x, problem)
 
-    def fill(self, grid: Grid, around: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Construct; with longer windows where next to nothing comes out of short ones."""
-        program, makespan = grid.program, grid.problem.objective == "makespan"
-        idle = do_nothing(grid) if around is None else around
-        nothing = float(program.cost @ idle) + program.offset
-        worth = abs(nothing)
-        if grid.problem.objective in MAXIMISED and self.bound is not None:
-            worth = max(worth, self.bound - nothing)
-        repeated = self.repeat(grid)
-        if repeated is not None and self.gain(grid, repeated, nothing) > _GOOD_CYCLE * worth:
-            return repeated
-        tried = 0
-        while True:
-            beyond = _BEYOND_PATH[min(tried, len(_BEYOND_PATH) - 1)]
-            window, step = choose_window(grid, most_batches=_WINDOW_BATCHES, beyond_path=beyond)
-            share = _LENGTH_CONSTRUCT
-            if grid.orders and not makespan:  # what is late is mended by windows around it
-                share = _CONSTRUCT_SHARE
-            elif not makespan:
-                share = min(max(_CONSTRUCT_SHARE, self.wanted(grid, step)), _MOST_CONSTRUCT)
-            x = construct(
-                grid,
-                window=window,
-                step=step,
-                seconds=min(share * self.time_limit, self.left / 1.5),
-                clock=self.clock,
-                around=around,
-            )
-            tried += 1
-            gain = self.gain(grid, x, nothing)
-            longest = window == grid.n_steps or tried == len(_BEYOND_PATH)
-            if gain > _NEXT_TO_NOTHING * worth or longest or self.over:
-                if repeated is not None and self.gain(grid, repeated, nothing) > gain:
-                    return repeated
-                return x
-
-    def gain(self, grid: Grid, x: NDArray[np.float64], nothing: float) -> float:
-        """Return how much better than doing nothing a solution is."""
-        return float(grid.program.cost @ x) + grid.program.offset - nothing
-
-    def wanted(self, grid: Grid, step: int) -> float:
-        """Return the share of the time that constructing in such steps would take."""
-        return _PER_WINDOW * grid.n_steps / (step * self.time_limit)
-
-    def repeat(self, grid: Grid) -> NDArray[np.float64] | None:
-        """Repeat a pattern, where constructing has too little time and nothing has its date."""
-        problem = grid.problem
-        demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
-        if problem.objective not in MAXIMISED or problem.targets or demanded & _CHANGES_IN_TIME:
-            return None
-        _, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
-        if self.wanted(grid, step) <= _MOST_CONSTRUCT:
-            return None
-        return repeat_cycle(
-            grid,
-            seconds=min(_CYCLE_SHARE * self.time_limit, self.left),
+    def filling(self) -> Filling:
+        """Say what filling a grid may use."""
+        return Filling(
+            network=self.network,
+            start=self.start,
+            bound=self.bound,
+            time_limit=self.time_limit,
+            deadline=self.deadline,
             clock=self.clock,
             random=self.random,
         )
 
-    def improve(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> None:
-        """Free window after window; retime what was gained now and then, and at the end."""
+    def improve(
+        self,
+        grid: Grid,
+        x: NDArray[np.float64],
+        problem: Problem,
+        *,
+        last: bool = True,
+    ) -> NDArray[np.float64]:
+        """Free window after window; retime what was gained now and then, and at the end.
+
+        Where other grids follow, it is left sooner.
+        """
         windows = WindowSearch(
             grid=grid,
             random=self.random,
@@ -570,21 +591,26 @@ class _Search:
             value=float(grid.program.cost @ x) + grid.program.offset,
         )
         started = self.clock()
-        gained, retimed_at = False, started
+        gained, retimed_at, gained_at = False, started, started
         at_once = len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
+        at_once &= last
+        idle_sweeps = _IDLE_SWEEPS if last else 1
         while not self.over and not windows.exhausted:
             if at_once and windows.idle > windows.sweep:
                 at_once = False
                 gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, everything=True)
-            if windows.idle > _IDLE_SWEEPS * windows.sweep:
+            if windows.idle > idle_sweeps * windows.sweep:
                 break
             if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
-                gained = True
+                gained, gained_at = True, self.clock()
+            elif not last and self.clock() - gained_at > _IDLE_SHARE * self.time_limit:
+                break
             if problem.objective == "makespan":
                 if grid.missed_amount(windows.x) <= MET * grid.largest:
                     break
-                if self.clock() - started > _LENGTH_SHARE * self.time_limit:
-                    return
+                share = _FIRST_LENGTH_SHARE if self.value is None else _LENGTH_SHARE
+                if self.clock() - started > share * self.time_limit:
+                    return windows.x
             since = self.clock() - retimed_at
             if (
                 problem.objective != "makespan"
@@ -597,6 +623,7 @@ class _Search:
                 gained, retimed_at = False, self.clock()
         if gained:
             self.retime(grid, windows.x, problem)
+        return windows.x
 
     def retime(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> Schedule | None:
         """Give the batches of a solution their times and sizes, and offer what comes of it."""

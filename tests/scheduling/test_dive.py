@@ -1,0 +1,246 @@
+"""Rounding a relaxation in the order of time: what comes out is a solution, checked row by row."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from random_plants import draw_cases
+from scipy.sparse import csc_array
+from small_plants import plant, run, task
+
+import stnopt as so
+from stnopt.plant.problem import Problem
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths, with_fewer_dates
+from stnopt.scheduling.search.long_horizon.construct import do_nothing
+from stnopt.scheduling.search.long_horizon.dive import dive
+from stnopt.scheduling.search.long_horizon.dive_grids import (
+    OnGrid,
+    dive_on,
+    dive_on_grids,
+    refine,
+)
+from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.solvers.linear_program import Program, Relaxation, fix_columns, solve_program
+
+
+def matrix(rows):
+    return csc_array(np.array(rows))
+
+
+def grid_of(network, problem, width=1.0):
+    return build_grid(network, problem, width=width, modes=choose_modes(network, width, most=2))
+
+
+def most_broken(program, x):
+    """How far a point is outside of rows, columns and whole numbers, at most."""
+    rows = program.matrix @ x
+    return max(
+        np.max(program.row_lower - rows, initial=0),
+        np.max(rows - program.row_upper, initial=0),
+        np.max(program.lower - x, initial=0),
+        np.max(x - program.upper, initial=0),
+        np.max(np.abs(x - np.round(x))[program.integer], initial=0),
+    )
+
+
+def value_of(grid, x):
+    return float(grid.program.cost @ x) + grid.program.offset
+
+
+def test_what_a_dive_returns_is_a_solution_of_the_grid_and_never_above_the_best():
+    """Storage, zero wait, early release, least batches: as they are drawn."""
+    shares = []
+    for network, _, _ in draw_cases(20):
+        grid = grid_of(network, Problem(horizon=8.0))
+        if not len(grid.run):
+            continue
+        x = dive_on(grid, seconds=600, clock=time.perf_counter)
+        assert most_broken(grid.program, x) < 1e-6
+        schedule = retime_repeatedly(grid.place(x), network, Problem(horizon=8.0))
+        assert schedule is not None
+        assert so.find_violations(schedule, network) == []
+        best = solve_program(grid.program, relative_gap=1e-9).objective
+        assert value_of(grid, x) <= best + 1e-6 * max(1.0, abs(best))
+        if best > 1e-6:
+            shares.append(value_of(grid, x) / best)
+    assert len(shares) >= 10
+    assert np.mean(shares) > 0.7
+
+
+def test_a_batch_that_needs_another_is_taken_back_with_it():
+    """Once x0 runs, x1 + x2 = 1 must hold, in which neither may be whole: only x0 = 0 is left."""
+    program = Program(
+        cost=np.array([5.0, 0.1, 0.0]),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+        integer=np.array([True, True, True]),
+        matrix=matrix([[1.0, -1.0, -1.0], [0.0, 1.0, -1.0]]),
+        row_lower=np.array([0.0, 0.0]),
+        row_upper=np.array([0.0, 0.0]),
+    )
+    x = dive(
+        program,
+        runs=np.arange(3),
+        starts=np.arange(3),
+        units=np.arange(3),
+        look_ahead=3,
+        seconds=600,
+        clock=time.perf_counter,
+    )
+    assert x == pytest.approx(np.zeros(3), abs=1e-7)
+
+
+def test_a_demand_is_not_given_up_for_what_is_tempting_first():
+    """Q pays ten times as much on the same unit; without weighing, its batches leave no time."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 1}, "Q": {"price": 10}},
+        {
+            "Quick": task("A", "Q", U1=run(2, 10)),
+            "Slow": task("A", "I", U1=run(3, 10)),
+            "End": task("I", "P", U2=run(6, 10)),
+        },
+    )
+    problem = Problem(horizon=12.0, targets={"P": 10})
+    grid = grid_of(network, problem)
+    x = dive_on(grid, seconds=600, clock=time.perf_counter)
+    assert grid.missed_amount(x) == pytest.approx(0, abs=1e-6)
+    best = solve_program(grid.program, relative_gap=1e-9).objective
+    assert value_of(grid, x) == pytest.approx(best)
+
+
+def test_a_demand_of_five_products_that_share_their_route_is_met():
+    """Windows of two longest batches see no product's end, and branch and bound finds nothing."""
+    network = so.load_example("westenberger_kallrath")
+    problem = Problem(horizon=72.0, targets=dict.fromkeys(network.products, 10.0))
+    grid = grid_of(network, problem, 2.0)
+    x = dive_on(grid, seconds=600, clock=time.perf_counter)
+    assert grid.missed_amount(x) == pytest.approx(0, abs=1e-6)
+    assert most_broken(grid.program, x) < 1e-6
+
+
+def test_no_time_is_no_loss():
+    grid = grid_of(so.load_example("ex2"), Problem(horizon=24.0))
+    x = dive_on(grid, seconds=1e-6, clock=time.perf_counter)
+    assert most_broken(grid.program, x) < 1e-6
+
+
+def test_where_the_time_is_short_several_batches_are_decided_together_and_all_is_whole():
+    """A clock that runs fast: half of the time is used by a few solves."""
+    ticks = iter(range(10**6))
+    grid = grid_of(so.load_example("ex2"), Problem(horizon=24.0))
+    x = dive(
+        grid.program,
+        runs=grid.run,
+        starts=grid.start_of,
+        units=grid.unit_of,
+        look_ahead=2,
+        seconds=40.0,
+        clock=lambda: float(next(ticks)),
+    )
+    assert x is not None
+    assert most_broken(grid.program, x) < 1e-6
+    assert value_of(grid, x) > 0
+
+
+def test_a_relaxation_solved_again_is_one_solved_anew():
+    program = grid_of(so.load_example("ex2"), Problem(horizon=10.0)).program
+    relaxed, random = Relaxation(program), np.random.default_rng(3)
+    loose = replace(program, integer=np.zeros_like(program.integer))
+    whole = np.flatnonzero(program.integer)
+    for _ in range(25):
+        column = random.choice(whole, size=1)
+        value = float(random.integers(2))
+        relaxed.limit(column, value, value)
+        loose = fix_columns(loose, column, np.array([value]))
+        again, anew = relaxed.solve(), solve_program(loose)
+        assert (again is None) == (anew.x is None)
+        if again is None:
+            relaxed.limit(column, 0.0, 0.0)
+            loose = fix_columns(loose, column, np.zeros(1))
+            continue
+        assert program.cost @ again == pytest.approx(program.cost @ anew.x, rel=1e-6, abs=1e-6)
+
+
+def test_columns_that_are_held_are_rounded_where_they_were_whole():
+    program = Program(
+        cost=np.ones(2),
+        lower=np.zeros(2),
+        upper=np.full(2, 3.0),
+        integer=np.array([True, False]),
+        matrix=matrix([[1.0, 1.0]]),
+        row_lower=np.array([-np.inf]),
+        row_upper=np.array([9.0]),
+    )
+    held = fix_columns(program, np.array([0, 1]), np.array([1.9999999, 0.4]))
+    assert held.lower.tolist() == held.upper.tolist() == [2.0, 0.4]
+    assert not held.integer.any()
+    assert program.integer.tolist() == [True, False]
+
+
+def test_a_solution_is_the_same_on_steps_half_as_wide_or_better():
+    taken_over = 0
+    for network, _, _ in draw_cases(20):
+        problem = Problem(horizon=8.0)
+        coarse = grid_of(network, problem, 2.0)
+        if not len(coarse.run):
+            continue
+        x = dive_on(coarse, seconds=600, clock=time.perf_counter)
+        known, fine = OnGrid(grid=coarse, x=x), grid_of(network, problem, 1.0)
+        found = refine(known, fine)
+        if found is None:
+            continue
+        taken_over += int((x[coarse.run] > 0.5).any())
+        assert most_broken(fine.program, found.x) < 1e-6
+        assert found.value >= known.value - 0.05 * abs(known.value) - 1e-6
+        assert (found.x[fine.run] > 0.5).sum() == (x[coarse.run] > 0.5).sum()
+    assert taken_over >= 6
+
+
+def test_widths_that_do_not_divide_take_nothing_over():
+    network, problem = so.load_example("ex2"), Problem(horizon=24.0)
+    known = OnGrid(grid=grid_of(network, problem, 1.5), x=np.zeros(0))
+    assert refine(known, grid_of(network, problem, 1.0)) is None
+    other = grid_of(network, Problem(horizon=12.0), 0.75)
+    assert refine(known, other) is None
+
+
+def test_the_most_promising_of_several_grids_comes_first():
+    network, problem = so.load_example("ex2"), Problem(horizon=24.0)
+    ranked = rank_widths(network, problem, most_modes=2, many_batches=1000)[:5]
+    told = []
+    found = dive_on_grids(
+        network,
+        problem,
+        ranked,
+        {},
+        most_modes=2,
+        start=None,
+        seconds=600,
+        clock=time.perf_counter,
+        on_solution=lambda grid, x: told.append(value_of(grid, x)),
+    )
+    assert len(found) == len(told) > 1
+    assert sorted(told) == pytest.approx(sorted(each.value for each in found))
+    assert max(told) - found[0].value < 0.1 * max(told)
+    for each in found:
+        assert most_broken(each.grid.program, each.x) < 1e-6
+        assert each.value > value_of(each.grid, do_nothing(each.grid))
+
+
+def test_deliveries_at_fewer_dates_are_due_no_sooner_and_not_after_the_last():
+    due = tuple(so.Delivery("S8", float(time), 1.0 + time / 10) for time in range(1, 21))
+    problem = Problem(horizon=24.0, deliveries=due)
+    fewer = with_fewer_dates(problem, 6)
+    assert len({each.time for each in fewer.deliveries}) == 6
+    for before, after in zip(due, fewer.deliveries, strict=True):
+        assert (after.state, after.amount) == (before.state, before.amount)
+        assert before.time <= after.time <= 20.0
+    assert with_fewer_dates(problem, 20) == problem
+    network = so.load_example("ex2")
+    exact, eased = (bound_by_capacity(network, each) for each in (problem, fewer))
+    assert eased >= exact - 1e-6
