@@ -232,3 +232,21 @@ def why_not_long_horizon(question: Question) -> str | None:
 def missing_share(schedule: Schedule) -> float:
     """Return the priority-weighted share of its orders that a schedule does not deliver."""
     return math.fsum(s.order.priority * s.missing_share for s in schedule.orders)
+
+
+def meets_demand(schedule: Schedule, network: Network, problem: Problem) -> bool:
+    """Whether a schedule ends with what is asked for and delivers what it must."""
+    wanted = {order.id for order in problem.orders}
+    if wanted != {served.order.id for served in schedule.orders}:
+        return False
+    for served in schedule.orders:
+        may_miss = problem.objective == "tardiness" or served.order.missing_cost is not None
+        if served.missing and not may_miss:
+            return False
+    largest = max(fit.max_batch for fit in network.suitabilities)
+    for state, amount in problem.targets.items():
+        over = schedule.final_stock.get(state, 0.0) - amount
+        tolerance = 1e-6 * max(largest, abs(amount))
+        if over < -tolerance or (problem.sense == "exactly" and over > tolerance):
+            return False
+    return True

@@ -89,7 +89,9 @@ def rank_widths(
     candidates = {d / n for d in durations for n in _PARTS} | {1.0 / n for n in _PARTS}
     shortest = min(fit.duration(max(fit.min_batch, 0.5 * fit.max_batch)) for fit in fits)
     longest = min(1.5 * shortest, horizon)
-    while _in_window(network, longest, most_modes) > _MANY_IN_WINDOW and 1.5 * longest < horizon:
+    while (
+        count_in_window(network, longest, most_modes) > _MANY_IN_WINDOW and 1.5 * longest < horizon
+    ):
         longest *= 1.5
     widest = min(max(longest, _WIDE * shortest), horizon)
     ranked: list[Width] = []
@@ -112,7 +114,7 @@ def rank_widths(
     def score(each: Width) -> float:
         too_many = max(0.0, math.log2(each.n_batches / many_batches))
         cost = _PER_HALVING * math.log2(each.n_batches) + _PER_HALVING_OF_MANY * too_many
-        in_window = _in_window(network, each.width, most_modes)
+        in_window = count_in_window(network, each.width, most_modes)
         cost += _PER_HALVING_IN_WINDOW * max(0.0, math.log2(in_window / _MANY_IN_WINDOW))
         return each.worth / scale - cost
 
@@ -127,7 +129,7 @@ def rank_widths(
     return [first, *(each for each in ranked if each is not first)]
 
 
-def _in_window(network: Network, width: float, most_modes: int) -> int:
+def count_in_window(network: Network, width: float, most_modes: int) -> int:
     """Count the batches to choose from on as many steps as two of the longest take."""
     modes = choose_modes(network, width, most=most_modes)
     return 2 * len(modes) * max(mode.steps for mode in modes)

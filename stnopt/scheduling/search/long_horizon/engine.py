@@ -20,7 +20,11 @@ from stnopt.scheduling.search.capacity_bound import (
     orders_beyond_capacity,
 )
 from stnopt.scheduling.search.improve import retime_repeatedly, score
-from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
+from stnopt.scheduling.search.long_horizon.choose_grid import (
+    Width,
+    count_in_window,
+    rank_widths,
+)
 from stnopt.scheduling.search.long_horizon.construct import (
     FIRST_WINDOW,
     do_nothing,
@@ -38,7 +42,7 @@ from stnopt.scheduling.search.long_horizon.meet_demand import (
     build_grid_that_meets_demand,
 )
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
-from stnopt.scheduling.search.question import missing_share
+from stnopt.scheduling.search.question import meets_demand, missing_share
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
@@ -67,6 +71,8 @@ _MAKESPAN_BOUND = 0.25
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
 #: Relaxations say little of what comes after so many longest batches.
 _DIVE_LENGTH = 20.0
+#: Where two longest batches have no more batches to choose from, windows are solved to the end.
+_FEW_IN_WINDOW = 100
 #: So many of the solutions that were dived to are improved.
 _DESCEND_FROM = 2
 #: From so many batches to choose from in a window, it is filled around those that meet the demand
@@ -300,8 +306,11 @@ class _Search:
         if self.over or problem.objective == "tardiness" or problem.horizon is None:
             return []
         longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
-        if problem.horizon > _DIVE_LENGTH * longest:
+        width = next((each.width for each in ranked if not each.wide), 0.0)
+        if problem.horizon > _DIVE_LENGTH * longest or not width:
             return []
+        if count_in_window(self.network, width, _MODES) <= _FEW_IN_WINDOW:
+            return []  # branch and bound does better
         return dive_on_grids(
             self.network,
             problem,
@@ -324,6 +333,8 @@ class _Search:
         while left and not self.over:
             left.sort(key=lambda each: each.value)
             on_grid = left.pop()
+            if not len(on_grid.grid.run):
+                continue
             x = self.improve(on_grid.grid, on_grid.x, problem, last=False)
             reached.append(replace(on_grid, x=x))
             grid = on_grid.grid
@@ -677,21 +688,3 @@ class _Search:
         self.best, self.value, self.rank = schedule, value, rank
         if self.on_improvement is not None:
             self.on_improvement(schedule, value, self.bound)
-
-
-def meets_demand(schedule: Schedule, network: Network, problem: Problem) -> bool:
-    """Whether a schedule ends with what is asked for and delivers what it must."""
-    wanted = {order.id for order in problem.orders}
-    if wanted != {served.order.id for served in schedule.orders}:
-        return False
-    for served in schedule.orders:
-        may_miss = problem.objective == "tardiness" or served.order.missing_cost is not None
-        if served.missing and not may_miss:
-            return False
-    largest = max(fit.max_batch for fit in network.suitabilities)
-    for state, amount in problem.targets.items():
-        over = schedule.final_stock.get(state, 0.0) - amount
-        tolerance = 1e-6 * max(largest, abs(amount))
-        if over < -tolerance or (problem.sense == "exactly" and over > tolerance):
-            return False
-    return True
