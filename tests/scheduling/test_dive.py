@@ -14,8 +14,10 @@ from small_plants import plant, run, task
 import stnopt as so
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
+from stnopt.scheduling.search.delivery_dates import with_fewer_dates
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths, with_fewer_dates
+from stnopt.scheduling.search.long_horizon import dive_grids
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.dive import dive
 from stnopt.scheduling.search.long_horizon.dive_grids import (
@@ -48,10 +50,6 @@ def most_broken(program, x):
     )
 
 
-def value_of(grid, x):
-    return float(grid.program.cost @ x) + grid.program.offset
-
-
 def test_what_a_dive_returns_is_a_solution_of_the_grid_and_never_above_the_best():
     """Storage, zero wait, early release, least batches: as they are drawn."""
     shares = []
@@ -65,9 +63,9 @@ def test_what_a_dive_returns_is_a_solution_of_the_grid_and_never_above_the_best(
         assert schedule is not None
         assert so.find_violations(schedule, network) == []
         best = solve_program(grid.program, relative_gap=1e-9).objective
-        assert value_of(grid, x) <= best + 1e-6 * max(1.0, abs(best))
+        assert grid.value(x) <= best + 1e-6 * max(1.0, abs(best))
         if best > 1e-6:
-            shares.append(value_of(grid, x) / best)
+            shares.append(grid.value(x) / best)
     assert len(shares) >= 10
     assert np.mean(shares) > 0.7
 
@@ -110,7 +108,7 @@ def test_a_demand_is_not_given_up_for_what_is_tempting_first():
     x = dive_on(grid, seconds=600, clock=time.perf_counter)
     assert grid.missed_amount(x) == pytest.approx(0, abs=1e-6)
     best = solve_program(grid.program, relative_gap=1e-9).objective
-    assert value_of(grid, x) == pytest.approx(best)
+    assert grid.value(x) == pytest.approx(best)
 
 
 def test_a_demand_of_five_products_that_share_their_route_is_met():
@@ -123,28 +121,48 @@ def test_a_demand_of_five_products_that_share_their_route_is_met():
     assert most_broken(grid.program, x) < 1e-6
 
 
-def test_no_time_is_no_loss():
+def test_without_time_nothing_runs_and_all_rows_hold():
     grid = grid_of(so.load_example("ex2"), Problem(horizon=24.0))
     x = dive_on(grid, seconds=1e-6, clock=time.perf_counter)
     assert most_broken(grid.program, x) < 1e-6
+    assert grid.value(x) >= grid.value(do_nothing(grid)) - 1e-6
 
 
-def test_where_the_time_is_short_several_batches_are_decided_together_and_all_is_whole():
-    """A clock that runs fast: half of the time is used by a few solves."""
-    ticks = iter(range(10**6))
-    grid = grid_of(so.load_example("ex2"), Problem(horizon=24.0))
+def dive_with_clock(grid, seconds, monkeypatch):
+    """Dive by a clock that is one second on each time it is asked; also count what is solved."""
+    ticks, solved = iter(range(10**6)), []
+    solve = Relaxation.solve
+    monkeypatch.setattr(Relaxation, "solve", lambda self, **k: solved.append(1) or solve(self))
     x = dive(
         grid.program,
         runs=grid.run,
         starts=grid.start_of,
         units=grid.unit_of,
         look_ahead=2,
-        seconds=40.0,
+        seconds=seconds,
         clock=lambda: float(next(ticks)),
     )
+    monkeypatch.undo()
     assert x is not None
     assert most_broken(grid.program, x) < 1e-6
-    assert value_of(grid, x) > 0
+    return x, len(solved)
+
+
+def test_where_the_time_is_short_several_batches_are_decided_together(monkeypatch):
+    grid = grid_of(so.load_example("westenberger_kallrath"), Problem(horizon=36.0), 2.0)
+    alone, one_by_one = dive_with_clock(grid, 1e6, monkeypatch)
+    hurried, together = dive_with_clock(grid, 60.0, monkeypatch)
+    assert together < one_by_one
+    assert grid.value(hurried) > 0.8 * grid.value(alone) > 0
+
+
+def test_what_a_short_time_leaves_undecided_does_not_run(monkeypatch):
+    """After two of its seconds the rest stays empty, and is no claim of anything."""
+    grid = grid_of(so.load_example("ex2"), Problem(horizon=24.0))
+    cut, solved = dive_with_clock(grid, 2.5, monkeypatch)
+    assert solved <= 5
+    whole, _ = dive_with_clock(grid, 1e6, monkeypatch)
+    assert (cut[grid.run] > 0.5).sum() < (whole[grid.run] > 0.5).sum()
 
 
 def test_a_relaxation_solved_again_is_one_solved_anew():
@@ -222,14 +240,14 @@ def test_the_most_promising_of_several_grids_comes_first():
         start=None,
         seconds=600,
         clock=time.perf_counter,
-        on_solution=lambda grid, x: told.append(value_of(grid, x)),
+        on_solution=lambda grid, x: told.append(grid.value(x)),
     )
     assert len(found) == len(told) > 1
     assert sorted(told) == pytest.approx(sorted(each.value for each in found))
     assert max(told) - found[0].value < 0.1 * max(told)
     for each in found:
         assert most_broken(each.grid.program, each.x) < 1e-6
-        assert each.value > value_of(each.grid, do_nothing(each.grid))
+        assert each.value > each.grid.value(do_nothing(each.grid))
 
 
 def test_deliveries_at_fewer_dates_are_due_no_sooner_and_not_after_the_last():
@@ -244,3 +262,33 @@ def test_deliveries_at_fewer_dates_are_due_no_sooner_and_not_after_the_last():
     network = so.load_example("ex2")
     exact, eased = (bound_by_capacity(network, each) for each in (problem, fewer))
     assert eased >= exact - 1e-6
+
+
+def test_a_dive_at_a_loss_is_no_solution_to_go_on_from(monkeypatch):
+    """Half-made I costs 5 for each; idle is free."""
+    network = plant(
+        {"A": {"initial": "unlimited", "cost": 5}, "I": {}, "P": {"price": 20}},
+        {"First": task("A", "I", U=run(1, 10)), "Second": task("I", "P", V=run(2, 10))},
+    )
+    problem = Problem(horizon=8.0)
+
+    def at_a_loss(grid, **_):
+        first = np.array([grid.modes[n].suitability.task == "First" for n in grid.mode_of])
+        held = fix_columns(grid.program, grid.run, np.where(first & (grid.start_of == 0), 1.0, 0.0))
+        held = fix_columns(held, grid.size, np.where(first & (grid.start_of == 0), 10.0, 0.0))
+        return solve_program(held).x
+
+    monkeypatch.setattr(dive_grids, "dive_on", at_a_loss)
+    told = []
+    found = dive_on_grids(
+        network,
+        problem,
+        rank_widths(network, problem, most_modes=2, many_batches=1000)[:1],
+        {},
+        most_modes=2,
+        start=None,
+        seconds=600,
+        clock=time.perf_counter,
+        on_solution=lambda grid, x: told.append(grid.value(x)),
+    )
+    assert [each.value for each in found] == told == [pytest.approx(0)]

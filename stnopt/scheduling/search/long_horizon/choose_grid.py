@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.scheduling.search.capacity_bound import bound_by_periods
+from stnopt.scheduling.search.delivery_dates import with_fewer_dates
 from stnopt.scheduling.search.long_horizon.grid import choose_modes
 from stnopt.scheduling.search.period_sums import build_period_sums
 from stnopt.scheduling.search.worth import batch_worth
@@ -186,19 +187,6 @@ def _worth(
     )
     answer = solve_program(sums.program, relative_gap=_NEAR)
     return answer.bound
-
-
-def with_fewer_dates(problem: Problem, most: int) -> Problem:
-    """Let deliveries be due at so many dates at most: each at the last of those near its own.
-
-    What is due later is easier, so that bounds stay bounds; sums with fewer dates are smaller.
-    """
-    dates = sorted({due.time for due in problem.deliveries})
-    if len(dates) <= most:
-        return problem
-    last = {date: group[-1] for group in np.array_split(dates, most) for date in group.tolist()}
-    due = tuple(replace(each, time=float(last[each.time])) for each in problem.deliveries)
-    return replace(problem, deliveries=due)
 
 
 def round_durations(network: Network, width: float) -> Network:

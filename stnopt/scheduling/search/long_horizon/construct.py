@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import block_array, csc_array
 
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
-from stnopt.scheduling.search.long_horizon.choose_grid import with_fewer_dates
+from stnopt.scheduling.search.delivery_dates import with_fewer_dates
 from stnopt.scheduling.search.long_horizon.dive import dive
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
 from stnopt.scheduling.search.period_sums import build_period_sums

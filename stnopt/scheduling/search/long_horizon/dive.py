@@ -1,14 +1,14 @@
 """A solution of a grid's program by rounding its linear relaxation, the earliest batches first.
 
 Branch and bound hardly begins on a large plant, whose relaxation is solved in a second. Here the
-relaxation is solved again after every few batches that are decided, from where it was: each is
-decided in view of all that may follow. Where what was decided cannot be completed, the last
+relaxation is solved again after every batch that is decided, from where it was: each is decided
+in view of all that may follow. Where what was decided cannot be completed, the last
 decisions are taken back, ever more of them.
 
 References
 ----------
-Relax and fix along time: Pochet & Wolsey (2006), Production Planning by Mixed Integer Programming,
-ch. 3.6, doi:10.1007/0-387-33477-7; diving: Achterberg (2007), Constraint Integer Programming,
+Relax and fix: Pochet & Wolsey (2006), Production Planning by Mixed Integer Programming,
+doi:10.1007/0-387-33477-7; diving: Achterberg (2007), Constraint Integer Programming,
 ch. 9.2, doi:10.14279/depositonce-1634.
 """
 
@@ -90,7 +90,7 @@ def dive(
             continue
         worth = values[near] - _LATER * (starts[near] - first) / max(1, look_ahead)
         enough, found = float(program.cost @ x) - dear, None
-        if used > first / last:  # late: several at once
+        if used > (first + 1) / last:  # late: several at once
             likely = near[(values[near] >= _LIKELY) & (worth >= worth.max() - _AS_GOOD)]
             _, one_each = np.unique(units[likely], return_index=True)
             if len(one_each) > 1:

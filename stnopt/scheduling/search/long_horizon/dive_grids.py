@@ -53,7 +53,7 @@ class OnGrid:
     @property
     def value(self) -> float:
         """Of the grid's program: more is better."""
-        return float(self.grid.program.cost @ self.x) + self.grid.program.offset
+        return self.grid.value(self.x)
 
 
 def dive_on_grids(

@@ -599,7 +599,7 @@ class _Search:
             random=self.random,
             seconds=float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW)),
             x=x,
-            value=float(grid.program.cost @ x) + grid.program.offset,
+            value=grid.value(x),
         )
         started = self.clock()
         gained, retimed_at, gained_at = False, started, started

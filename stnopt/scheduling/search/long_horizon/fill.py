@@ -104,13 +104,13 @@ class Filling:
         """
         makespan = grid.problem.objective == "makespan"
         idle = do_nothing(grid) if around is None else around
-        worth, nothing = self._worth(grid, idle), _value(grid, idle)
+        worth, nothing = self._worth(grid, idle), grid.value(idle)
         if self.dives(grid):
             x = dive_on(grid, seconds=DIVE_SHARE * self.left, clock=self.clock, around=around)
-            if _value(grid, x) - nothing > _NEXT_TO_NOTHING * worth:
+            if grid.value(x) - nothing > _NEXT_TO_NOTHING * worth:
                 return x
         repeated = self._repeat(grid)
-        if repeated is not None and _value(grid, repeated) - nothing > _GOOD_CYCLE * worth:
+        if repeated is not None and grid.value(repeated) - nothing > _GOOD_CYCLE * worth:
             return repeated
         for tried, beyond in enumerate(_BEYOND_PATH, start=1):
             window, step = choose_window(grid, most_batches=_WINDOW_BATCHES, beyond_path=beyond)
@@ -128,15 +128,15 @@ class Filling:
                 other = dive_on(grid, seconds=seconds, clock=self.clock)
                 x = min(x, other, key=grid.missed_amount)
             longest = window == grid.n_steps or tried == len(_BEYOND_PATH)
-            if _value(grid, x) - nothing > _NEXT_TO_NOTHING * worth or longest or self.left <= 0:
+            if grid.value(x) - nothing > _NEXT_TO_NOTHING * worth or longest or self.left <= 0:
                 break
-        if repeated is not None and _value(grid, repeated) > _value(grid, x):
+        if repeated is not None and grid.value(repeated) > grid.value(x):
             return repeated
         return x
 
     def _worth(self, grid: Grid, idle: NDArray[np.float64]) -> float:
         """Return what there is to gain."""
-        nothing = _value(grid, idle)
+        nothing = grid.value(idle)
         if grid.problem.objective in MAXIMISED and self.bound is not None:
             return max(abs(nothing), self.bound - nothing)
         return abs(nothing)
@@ -168,7 +168,3 @@ class Filling:
             clock=self.clock,
             random=self.random,
         )
-
-
-def _value(grid: Grid, x: NDArray[np.float64]) -> float:
-    return float(grid.program.cost @ x) + grid.program.offset

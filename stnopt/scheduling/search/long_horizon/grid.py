@@ -202,6 +202,10 @@ class Grid:
             first[number] = self.modes[number].number != self.modes[number - 1].number
         return first[self.mode_of]
 
+    def value(self, x: NDArray[np.float64]) -> float:
+        """Return what a solution is worth: the objective, less what is missed; more is better."""
+        return float(self.program.cost @ x) + self.program.offset
+
     def missed_amount(self, x: NDArray[np.float64]) -> float:
         """Return how much of the demand a solution misses, in what the largest batch makes."""
         return float(-self.program.cost[self.missed] @ x[self.missed]) / self.penalty

@@ -155,8 +155,7 @@ class WindowSearch:
     def _keep(self, x: NDArray[np.float64]) -> None:
         x[self.grid.run] = np.round(x[self.grid.run])
         self.x = x
-        program = self.grid.program
-        self.value = float(program.cost @ x) + program.offset
+        self.value = self.grid.value(x)
 
     def _choose(self) -> tuple[int, int, NDArray[np.bool_] | bool]:
         """Return begin and end of the next window, and the batches that it frees (True: all)."""
