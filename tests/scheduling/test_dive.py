@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from grid_solutions import grid_of, most_broken
 from random_plants import draw_cases
 from scipy.sparse import csc_array
 from small_plants import plant, run, task
@@ -21,33 +22,14 @@ from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.dive import dive
 from stnopt.scheduling.search.long_horizon.dive_grids import (
-    OnGrid,
     dive_on,
     dive_on_grids,
-    refine,
 )
-from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.solvers.linear_program import Program, Relaxation, fix_columns, solve_program
 
 
 def matrix(rows):
     return csc_array(np.array(rows))
-
-
-def grid_of(network, problem, width=1.0):
-    return build_grid(network, problem, width=width, modes=choose_modes(network, width, most=2))
-
-
-def most_broken(program, x):
-    """How far a point is outside of rows, columns and whole numbers, at most."""
-    rows = program.matrix @ x
-    return max(
-        np.max(program.row_lower - rows, initial=0),
-        np.max(rows - program.row_upper, initial=0),
-        np.max(program.lower - x, initial=0),
-        np.max(x - program.upper, initial=0),
-        np.max(np.abs(x - np.round(x))[program.integer], initial=0),
-    )
 
 
 def test_what_a_dive_returns_is_a_solution_of_the_grid_and_never_above_the_best():
@@ -198,33 +180,6 @@ def test_columns_that_are_held_are_rounded_where_they_were_whole():
     assert held.lower.tolist() == held.upper.tolist() == [2.0, 0.4]
     assert not held.integer.any()
     assert program.integer.tolist() == [True, False]
-
-
-def test_a_solution_is_the_same_on_steps_half_as_wide_or_better():
-    taken_over = 0
-    for network, _, _ in draw_cases(20):
-        problem = Problem(horizon=8.0)
-        coarse = grid_of(network, problem, 2.0)
-        if not len(coarse.run):
-            continue
-        x = dive_on(coarse, seconds=600, clock=time.perf_counter)
-        known, fine = OnGrid(grid=coarse, x=x), grid_of(network, problem, 1.0)
-        found = refine(known, fine)
-        if found is None:
-            continue
-        taken_over += int((x[coarse.run] > 0.5).any())
-        assert most_broken(fine.program, found.x) < 1e-6
-        assert found.value >= known.value - 0.05 * abs(known.value) - 1e-6
-        assert (found.x[fine.run] > 0.5).sum() == (x[coarse.run] > 0.5).sum()
-    assert taken_over >= 6
-
-
-def test_widths_that_do_not_divide_take_nothing_over():
-    network, problem = so.load_example("ex2"), Problem(horizon=24.0)
-    known = OnGrid(grid=grid_of(network, problem, 1.5), x=np.zeros(0))
-    assert refine(known, grid_of(network, problem, 1.0)) is None
-    other = grid_of(network, Problem(horizon=12.0), 0.75)
-    assert refine(known, other) is None
 
 
 def test_the_most_promising_of_several_grids_comes_first():

@@ -57,7 +57,8 @@ def test_one_window_makes_what_takes_the_whole_horizon(draw, missed):
     x = do_nothing(grid)
     value = float(grid.program.cost @ x) + grid.program.offset
     windows = WindowSearch(grid=grid, random=Draws(draw), seconds=60.0, x=x, value=value)
-    windows.length = 9.0
+    windows.support = np.zeros(len(grid.run), bool)  # not drawn first
+    windows.sizes["time"].batches = 9.0 * len(grid.run) / grid.n_steps
     windows.improve(seconds=60.0)
     assert grid.missed_amount(windows.x) == pytest.approx(missed, abs=1e-6)
 
@@ -80,9 +81,10 @@ def test_everything_is_freed_where_windows_gain_nothing():
     x = solve_program(replace(grid.program, lower=lower, upper=upper)).x
     value = float(grid.program.cost @ x) + grid.program.offset
     windows = WindowSearch(grid=grid, random=Draws(0.9), seconds=60.0, x=x, value=value)
-    windows.length = 2.0
+    windows.support = np.zeros(len(grid.run), bool)  # not drawn first
+    windows.sizes["time"].batches = 2.0 * len(grid.run) / grid.n_steps
     assert value == pytest.approx(120)
     assert not windows.improve(seconds=60.0)
-    assert windows.improve(seconds=60.0, everything=True)
+    assert windows.improve(seconds=60.0, free=np.ones(len(grid.run), bool))
     assert windows.value == pytest.approx(150)
     assert windows.exhausted

@@ -1,21 +1,19 @@
-"""First solutions on several grids by diving, the smallest grid first; and from grid to grid."""
+"""First solutions on several grids by diving, the smallest grid first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import MET, meet_demand
-from stnopt.scheduling.search.long_horizon.restrict import restrict
-from stnopt.solvers.linear_program import solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
@@ -35,12 +33,12 @@ _GROWTH = 1.7
 MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 500
 #: Share of the time for meeting the demand on a grid.
 _MEET_SHARE = 0.1
-#: After so many dives that missed the demand, it must be met first.
-_MOST_MISSED = 2
-#: A solution that loses this share on narrower steps is not taken over.
-_LOST = 0.05
-#: Widths are the same, and one divides the other, if they are within this share.
-_SAME = 1e-6
+
+
+#: Relaxations say little of what comes after so many longest batches.
+_DIVE_LENGTH = 20.0
+#: Where two longest batches have no more batches to choose from, branch and bound does better.
+_FEW_IN_WINDOW = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +52,22 @@ class OnGrid:
     def value(self) -> float:
         """Of the grid's program: more is better."""
         return self.grid.value(self.x)
+
+
+def worth_diving(
+    network: Network, problem: Problem, ranked: Sequence[Width], *, most_modes: int
+) -> bool:
+    """Whether relaxations of whole horizons say what is good: on large plants, for a while.
+
+    Where lateness counts, they do not.
+    """
+    width = next((each.width for each in ranked if not each.wide), None)
+    if problem.objective == "tardiness" or problem.horizon is None or width is None:
+        return False
+    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    if problem.horizon > _DIVE_LENGTH * longest:
+        return False
+    return count_in_window(network, width, most_modes) > _FEW_IN_WINDOW
 
 
 def dive_on_grids(
@@ -77,7 +91,8 @@ def dive_on_grids(
     problem : Problem
     ranked : sequence of Width
     met : mapping of width to grid and solution
-        Where the demand is met already: dives are around it. None of them: dives may miss it.
+        Where the demand is met already: dives are around it. None of them: dives are free until one
+        misses it.
     most_modes : int
         Per pair of task and unit.
     start : PlantState or None
@@ -95,14 +110,15 @@ def dive_on_grids(
         The most promising first; empty where all grids are too large, or nothing met the demand.
     """
     best = max((each.worth for each in ranked), default=0.0)
+    scale = max((abs(each.worth) for each in ranked), default=0.0) or 1.0
     promising = [
         each
         for each in ranked
-        if each.worth >= best - _WORSE * abs(best) and each.n_batches <= most_to_dive(seconds)
+        if each.worth >= best - _WORSE * scale and each.n_batches <= most_to_dive(seconds)
     ]
     found: list[tuple[float, OnGrid]] = []
     until = clock() + seconds
-    per_batch, missed, around = 0.0, 0, None
+    per_batch, missed, around = 0.0, False, None
     for each in sorted(promising, key=lambda width: width.n_batches):
         begun = clock()
         if begun >= until or begun + per_batch * each.n_batches**_GROWTH > until:
@@ -114,7 +130,7 @@ def dive_on_grids(
         else:
             modes = choose_modes(network, each.width, most=most_modes)
             grid = build_grid(network, problem, width=each.width, modes=modes, start=start)
-        if met:
+        if met or missed:
             around = met[each.width][1] if each.width in met else None
             if around is None:
                 around = meet_demand(grid, seconds=_MEET_SHARE * seconds)
@@ -123,9 +139,7 @@ def dive_on_grids(
         x = dive_on(grid, seconds=max(0.1, until - clock()), clock=clock, around=around)
         per_batch = max(per_batch, (clock() - begun) / each.n_batches**_GROWTH)
         if grid.missed_amount(x) > MET * grid.largest:
-            missed += 1
-            if missed == _MOST_MISSED:
-                break
+            missed = True
             continue
         solution = OnGrid(grid=grid, x=x)
         idle = OnGrid(grid=grid, x=do_nothing(grid))
@@ -133,7 +147,7 @@ def dive_on_grids(
             solution = idle  # nothing is done at a loss
         on_solution(grid, solution.x)
         # A grid that promises more has more to give.
-        less = (best - each.worth) / max(abs(best), abs(each.worth), 1e-9)
+        less = (best - each.worth) / scale
         found.append((solution.value - _PROMISE * less * abs(solution.value), solution))
     return [solution for _, solution in sorted(found, key=lambda each: each[0], reverse=True)]
 
@@ -160,43 +174,3 @@ def dive_on(
         around=around,
         by_diving=True,
     )
-
-
-def refine(coarse: OnGrid, grid: Grid) -> OnGrid | None:
-    """Take a solution over to a grid whose steps are a whole part as wide; None if it is not one.
-
-    Batches keep their starts and take no longer, so that they fit but for rare rules (None then);
-    sizes are chosen again, and may be smaller where the grid has no mode for them.
-    """
-    times = coarse.grid.width / grid.width
-    parts = round(times)
-    if parts < 1 or abs(times - parts) > _SAME * parts or coarse.grid.problem != grid.problem:
-        return None
-    at: dict[tuple[int, int], list[int]] = {}
-    for index, (mode, start) in enumerate(
-        zip(grid.mode_of.tolist(), grid.start_of.tolist(), strict=True)
-    ):
-        at.setdefault((grid.modes[mode].number, start), []).append(index)
-    chosen = np.zeros(len(grid.run), dtype=bool)
-    steps, most = grid.finish_of - grid.start_of, np.array([mode.most for mode in grid.modes])
-    for run in np.flatnonzero(coarse.x[coarse.grid.run] > 0.5).tolist():
-        old = coarse.grid.modes[int(coarse.grid.mode_of[run])]
-        size = float(coarse.x[coarse.grid.size[run]]) * (1 - _SAME)
-        there = at.get((old.number, int(coarse.grid.start_of[run]) * parts))
-        if there is None:
-            return None
-        # The shortest that holds as much, or what comes closest.
-        chosen[min(there, key=lambda n: (max(0.0, size - most[grid.mode_of[n]]), steps[n]))] = True
-    base = do_nothing(grid)
-    base[grid.run] = chosen
-    free = np.ones(len(base), dtype=bool)
-    free[grid.run] = False
-    free[grid.size[~chosen]] = False
-    part = restrict(grid.program, base, np.flatnonzero(free))
-    answer = solve_program(part.program)
-    if answer.x is None:
-        return None
-    x = part.expand(answer.x)
-    x[grid.run] = chosen
-    found = OnGrid(grid=grid, x=x)
-    return found if found.value >= coarse.value - _LOST * abs(coarse.value) else None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.errors import UnsupportedModelError
-from stnopt.plant.demands import demanded_rules
 from stnopt.plant.objective import OBJECTIVES
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import compute_final_stock, schedule_value
@@ -22,7 +21,6 @@ from stnopt.scheduling.search.capacity_bound import (
 from stnopt.scheduling.search.improve import retime_repeatedly, score
 from stnopt.scheduling.search.long_horizon.choose_grid import (
     Width,
-    count_in_window,
     rank_widths,
 )
 from stnopt.scheduling.search.long_horizon.construct import (
@@ -33,20 +31,25 @@ from stnopt.scheduling.search.long_horizon.dive_grids import (
     MOST_TO_DIVE,
     OnGrid,
     dive_on_grids,
-    refine,
+    worth_diving,
 )
-from stnopt.scheduling.search.long_horizon.fill import CHANGES_IN_TIME, DIVE_SHARE, Filling
+from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE, Filling
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import (
     MET,
     build_grid_that_meets_demand,
+)
+from stnopt.scheduling.search.long_horizon.near import carry_over
+from stnopt.scheduling.search.long_horizon.shorter_horizon import (
+    horizon_of_nearly_all,
+    horizon_that_fits,
 )
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
 from stnopt.scheduling.search.question import meets_demand, missing_share
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -69,12 +72,10 @@ _BOUND_SHARE = 0.1
 _MAKESPAN_BOUND = 0.25
 #: Meeting the demand alone may take this share of the time, and this share of it on one grid.
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
-#: Relaxations say little of what comes after so many longest batches.
-_DIVE_LENGTH = 20.0
-#: Where two longest batches have no more batches to choose from, windows are solved to the end.
-_FEW_IN_WINDOW = 100
-#: So many of the solutions that were dived to are improved.
-_DESCEND_FROM = 2
+#: Large plants are improved on so many grids in turn.
+_GO_AROUND = 4
+#: What loses this share on a grid is not improved there.
+_LOST = 0.3
 #: From so many batches to choose from in a window, it is filled around those that meet the demand
 #: at once; with fewer, windows mostly meet it by themselves.
 _MANY_IN_WINDOW = 1_000
@@ -85,10 +86,13 @@ _RETIME_SHARE = 0.1
 #: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this
 #: share of what is left: good schedules may be far from each other.
 _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
+#: Where other grids follow, the best modes of the first one with so few batches per second are
+#: solved at once, for this share of what is left.
+_BEST_MODES_PER_SECOND, _BEST_MODES_SHARE = 45, 0.25
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: Where others follow, one sweep is enough, or this share of the time.
-_IDLE_SHARE = 0.08
+_IDLE_SHARE = 0.15
 #: A makespan is first sought within its bound times this, then within longer horizons.
 _FIRST_LENGTH, _LONGER = 1.5, 1.3
 #: Once there is one, this far from what failed to what is known; down to so close.
@@ -103,11 +107,10 @@ _LENGTH_SHARE, _FIRST_LENGTH_SHARE = 0.2, 0.08
 _BATCHES_PER_SECOND = 40
 #: Numbers of periods of the bounds, the quickest first.
 _PERIODS = (12, 36, 96, 200)
-#: A shorter horizon is looked at first where its bound is as good, but for this share of it, and
-#: for this share of the time.
-_SATURATED, _SHORTER_SHARE = 0.01, 0.3
-#: Horizons of fewer longest batches than this are not halved.
-_STILL_LONG = 4.0
+#: A shorter horizon that holds nearly all is searched for this share of the time.
+_SHORTER_SHARE = 0.3
+#: What fits is searched for this share of the time.
+_FITS_SHARE = 0.85
 #: A bound that this share better is hardly better.
 _BARELY = 1e-4
 #: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
@@ -223,6 +226,8 @@ class _Search:
     should_stop: Callable[[], bool] | None
     clock: Callable[[], float]
     best: Schedule | None = None
+    best_width: float | None = None  # of the grid on which it was found
+    solved_at_once: bool = False  # the best modes of a grid
     value: float | None = None  # what is asked of the best, as the caller counts it
     late_bound: float | None = None  # of what misses as little as can be
     rank: float = -math.inf  # what it is worth among schedules, more being better
@@ -281,8 +286,15 @@ class _Search:
         if self.problem.objective == "makespan":
             self.shorten()
             return
+        network = self.network
+        if self.problem.objective in MAXIMISED and not self.problem.orders:
+            idle = retime_repeatedly([], network, self.problem, start=self.start)
+            if idle is not None:  # no schedule need earn less
+                self.offer(idle)
         self.tighten_bound()
-        self.look_within_shorter_horizon()
+        if self.bound:
+            enough = horizon_of_nearly_all(network, self.problem, self.bound, start=self.start)
+            self.search_within(enough, share=_SHORTER_SHARE)
         # First without the orders that are likely to be missing, then with all.
         problems = [self.without_hopeless_orders(), self.problem]
         for problem in problems[:1] if problems[0] is self.problem else problems:
@@ -294,23 +306,21 @@ class _Search:
                 met = self.meet_demand(problem, widths)
                 if met or self.best is None:
                     dived = self.dive(problem, ranked, met)
-            known = self.descend(problem, dived)
+            if dived:
+                self.go_around(problem, ranked, dived)
+            else:
+                enough = horizon_that_fits(network, problem, ranked, self.time_limit, _MODES)
+                self.search_within(enough, share=_FITS_SHARE)
             for width in [*met, *(width for width in widths if width not in met)]:
                 if self.over:
                     return
-                self.search_grid(problem, width, met.get(width), known)
+                self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
 
     def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
         """Round relaxations of whole horizons, where lateness is not what counts."""
-        if self.over or problem.objective == "tardiness" or problem.horizon is None:
+        if self.over or not worth_diving(self.network, problem, ranked, most_modes=_MODES):
             return []
-        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
-        width = next((each.width for each in ranked if not each.wide), 0.0)
-        if problem.horizon > _DIVE_LENGTH * longest or not width:
-            return []
-        if count_in_window(self.network, width, _MODES) <= _FEW_IN_WINDOW:
-            return []  # branch and bound does better
         return dive_on_grids(
             self.network,
             problem,
@@ -324,29 +334,49 @@ class _Search:
             should_stop=lambda: self.over,
         )
 
-    def descend(self, problem: Problem, dived: list[OnGrid]) -> list[OnGrid]:
-        """Improve what was dived to, the best first; from a grid to one of half its steps.
+    def go_around(self, problem: Problem, ranked: list[Width], dived: list[OnGrid]) -> None:
+        """Improve on one grid after the other, again and again, as long as that helps.
 
-        Returns what was reached, the best first.
+        The best is carried over from grid to grid: on each, other things are a step away.
         """
-        left, reached = dived[:_DESCEND_FROM], dived[_DESCEND_FROM:]
-        while left and not self.over:
-            left.sort(key=lambda each: each.value)
-            on_grid = left.pop()
-            if not len(on_grid.grid.run):
-                continue
-            x = self.improve(on_grid.grid, on_grid.x, problem, last=False)
-            reached.append(replace(on_grid, x=x))
-            grid = on_grid.grid
-            if not self.over and 2 * len(grid.run) <= MOST_TO_DIVE:
-                width = grid.width / 2
-                modes = choose_modes(self.network, width, most=_MODES)
-                finer = build_grid(
-                    self.network, problem, width=width, modes=modes, start=self.start
-                )
-                taken = refine(reached[-1], finer)
-                left += [] if taken is None else [taken]
-        return sorted([*reached, *left], key=lambda each: each.value, reverse=True)
+        known = {each.grid.width: each for each in dived}
+        small = [each.width for each in ranked if each.n_batches <= MOST_TO_DIVE]
+        widths = dict.fromkeys([*small[:1], dived[0].grid.width, *small[1:_GO_AROUND]])
+        before = -math.inf
+        while self.rank > before:
+            before = self.rank
+            for width in widths:
+                if self.over:
+                    return
+                grid = known[width].grid if width in known else self.build(problem, width)
+                x = known[width].x if width in known else do_nothing(grid)
+                if width != self.best_width:
+                    x = max(self.carry_over(grid, x), x, key=grid.value)
+                worth = self.sign * (self.value or 0.0)
+                lost = grid.value(x) < worth - _LOST * abs(worth)
+                if lost or not len(grid.run) or grid.missed_amount(x) > MET * grid.largest:
+                    continue
+                x = self.improve(grid, x, problem, last=False)
+                known[width] = OnGrid(grid=grid, x=x)
+                self.tighten_bound()
+
+    def carry_over(self, grid: Grid, other: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take the best schedule over to a grid; return the other solution where that fails."""
+        if self.best is None:
+            return other
+        seconds = max(0.1, min(self.window_seconds, self.left))
+        found = carry_over(self.best, grid, seconds=seconds)
+        return other if found is None else found
+
+    def build(self, problem: Problem, width: float) -> Grid:
+        """Build a grid, with few modes for each pair of task and unit."""
+        modes = choose_modes(self.network, width, most=_MODES)
+        return build_grid(self.network, problem, width=width, modes=modes, start=self.start)
+
+    @property
+    def window_seconds(self) -> float:
+        """For one window."""
+        return float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW))
 
     def meet_demand(self, problem: Problem, widths: list[float]) -> dict[float, Met]:
         """Make what must be made, and nothing else: on wide steps first, then on promising ones.
@@ -380,30 +410,16 @@ class _Search:
                 break  # the first stock is enough
         return dict(sorted(met.items(), key=lambda each: widths.index(each[0])))
 
-    def look_within_shorter_horizon(self) -> None:
-        """Where raw material or storage limits the value, a shorter horizon holds nearly as much.
-
-        On it the search is quicker, and what it finds is a schedule of the whole horizon as well.
-        """
-        demanded = {d.rule for d in demanded_rules(self.network, self.problem, self.start)}
-        whole, bound = self.problem.horizon, self.bound
-        horizon = whole
-        if whole is None or horizon is None or not bound or demanded & CHANGES_IN_TIME:
-            return
-        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
-        while horizon > _STILL_LONG * longest:
-            shorter = replace(self.problem, horizon=horizon / 2)
-            value = bound_by_capacity(self.network, shorter, start=self.start)
-            if value is None or self.sign * value < self.sign * bound - _SATURATED * abs(bound):
-                break
-            horizon /= 2
-        if horizon == whole:
+    def search_within(self, horizon: float, *, share: float) -> None:
+        """Offer what is found for a shorter horizon in a share of the time."""
+        whole = self.problem.horizon
+        if whole is None or horizon >= whole:
             return
         interrupts: list[bool] = []
         schedule, _ = search_long_horizon(
             self.network,
             replace(self.problem, horizon=horizon),
-            time_limit=_SHORTER_SHARE * self.left,
+            time_limit=share * self.left,
             start=self.start,
             relative_gap=self.relative_gap,
             on_interrupt=lambda: interrupts.append(True),
@@ -524,46 +540,31 @@ class _Search:
         if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
             self.bound = found
 
-    def search_grid(
-        self,
-        problem: Problem,
-        width: float,
-        met: Met | None = None,
-        known: Sequence[OnGrid] = (),
-    ) -> None:
+    def search_grid(self, problem: Problem, width: float, met: Met | None = None) -> None:
         """Construct on one grid and improve until it has no more to give, or the time is used.
 
-        With `met`, around batches that meet the demand; where windows have too many batches to
-        choose from for that, from a solution of `known`.
+        With `met`, around batches that meet the demand, where windows have too many batches to
+        choose from for that.
         """
-        around, same = None, next((each for each in known if each.grid.width == width), None)
-        if met is not None:
-            grid, around = met
-        elif same is not None:
-            grid = same.grid
-        else:
-            modes = choose_modes(self.network, width, most=_MODES)
-            grid = build_grid(self.network, problem, width=width, modes=modes, start=self.start)
+        grid, around = met or (self.build(problem, width), None)
         if not len(grid.run):
             self.retime(grid, do_nothing(grid), problem)
             return
-        if self.best is None and problem.objective in MAXIMISED:
-            idle = do_nothing(grid)
-            if grid.missed_amount(idle) <= MET * grid.largest:  # no schedule need earn less
-                self.retime(grid, idle, problem)
+        idle = do_nothing(grid)
+        if problem.objective != "makespan":
+            known = self.carry_over(grid, idle)
+            met_too = grid.missed_amount(known) <= MET * grid.largest
+            if met_too and grid.value(known) > grid.value(idle):
+                self.improve(grid, known, problem)
+                return
         x = None
         many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
         filling = self.filling()
-        finer = [taken for each in known if (taken := refine(each, grid)) is not None]
-        if finer and filling.dives(grid):
-            self.improve(grid, max(finer, key=lambda each: each.value).x, problem)
-            return
         if around is None or not many or problem.objective not in MAXIMISED:
             x = filling.fill(grid)
         if around is not None and (x is None or grid.missed_amount(x) > MET * grid.largest):
             x = filling.fill(grid, around)
         assert x is not None
-        x = max([OnGrid(grid=grid, x=x), *finer], key=lambda each: each.value).x
         if grid.missed_amount(x) <= MET * grid.largest:
             self.retime(grid, x, problem)
             if problem.objective == "makespan":
@@ -597,20 +598,23 @@ class _Search:
         windows = WindowSearch(
             grid=grid,
             random=self.random,
-            seconds=float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW)),
+            seconds=self.window_seconds,
             x=x,
             value=grid.value(x),
         )
         started = self.clock()
         gained, retimed_at, gained_at = False, started, started
-        at_once = len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
-        at_once &= last
-        idle_sweeps = _IDLE_SWEEPS if last else 1
+        at_once = last and len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
+        few = grid.in_best_mode.sum() <= _BEST_MODES_PER_SECOND * self.time_limit
+        if few and not last and not self.solved_at_once:
+            self.solved_at_once, free = True, grid.in_best_mode | (x[grid.run] > 0.5)
+            gained = windows.improve(seconds=_BEST_MODES_SHARE * self.left, free=free)
         while not self.over and not windows.exhausted:
             if at_once and windows.idle > windows.sweep:
                 at_once = False
-                gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, everything=True)
-            if windows.idle > idle_sweeps * windows.sweep:
+                everything = np.ones(len(grid.run), dtype=bool)
+                gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, free=everything)
+            if last and windows.idle > _IDLE_SWEEPS * windows.sweep:
                 break
             if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
                 gained, gained_at = True, self.clock()
@@ -650,12 +654,15 @@ class _Search:
             width=grid.width,
         )
         self.retime_seconds = self.clock() - started
-        if schedule is not None:
-            self.offer(schedule)
+        if schedule is not None and self.offer(schedule):
+            self.best_width = grid.width
         return schedule
 
-    def offer(self, schedule: Schedule) -> None:
-        """Keep a schedule that is better than the best, replayed and with its demand met."""
+    def offer(self, schedule: Schedule) -> bool:
+        """Keep a schedule that is better than the best, replayed and with its demand met.
+
+        Says whether it was.
+        """
         horizon = self.problem.horizon or schedule.horizon
         schedule = replace(
             schedule,
@@ -672,15 +679,15 @@ class _Search:
         )
         rank = score(schedule, self.network, self.problem)
         if rank <= self.rank:
-            return
+            return False
         if not meets_demand(schedule, self.network, self.problem):
-            return
+            return False
         if self.most_missing is not None and (
             missing_share(schedule) > self.most_missing + _NO_SHARE
         ):
-            return
+            return False
         if find_violations(schedule, self.network):
-            return
+            return False
         if self.measured == "missing share":
             value = missing_share(schedule)
         else:
@@ -688,3 +695,4 @@ class _Search:
         self.best, self.value, self.rank = schedule, value, rank
         if self.on_improvement is not None:
             self.on_improvement(schedule, value, self.bound)
+        return True

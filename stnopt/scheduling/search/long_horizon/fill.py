@@ -37,12 +37,12 @@ _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.2, 0.08
 #: nothing: this share of what there is to gain.
 _BEYOND_PATH, _NEXT_TO_NOTHING = (None, 0.75, 1.5), 0.05
 #: Constructing may take so many seconds per window instead, up to this share of the time.
-_PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
+PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
 #: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
 #: makes this share of what there is to gain is as good as constructed.
 _CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
 #: Free batches of a window while constructing.
-_WINDOW_BATCHES = 250
+WINDOW_BATCHES = 250
 #: Where something happens in time, a shorter horizon asks something else.
 CHANGES_IN_TIME = frozenset(
     {
@@ -113,7 +113,7 @@ class Filling:
         if repeated is not None and grid.value(repeated) - nothing > _GOOD_CYCLE * worth:
             return repeated
         for tried, beyond in enumerate(_BEYOND_PATH, start=1):
-            window, step = choose_window(grid, most_batches=_WINDOW_BATCHES, beyond_path=beyond)
+            window, step = choose_window(grid, most_batches=WINDOW_BATCHES, beyond_path=beyond)
             share = self._share(grid, step)
             x = construct(
                 grid,
@@ -151,7 +151,7 @@ class Filling:
 
     def _wanted(self, grid: Grid, step: int) -> float:
         """Return the share of the time that constructing in such steps would take."""
-        return _PER_WINDOW * grid.n_steps / (step * self.time_limit)
+        return PER_WINDOW * grid.n_steps / (step * self.time_limit)
 
     def _repeat(self, grid: Grid) -> NDArray[np.float64] | None:
         """Repeat a pattern, where constructing has too little time and nothing has its date."""
@@ -159,7 +159,7 @@ class Filling:
         demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
         if problem.objective not in MAXIMISED or problem.targets or demanded & CHANGES_IN_TIME:
             return None
-        _, step = choose_window(grid, most_batches=_WINDOW_BATCHES)
+        _, step = choose_window(grid, most_batches=WINDOW_BATCHES)
         if self._wanted(grid, step) <= _MOST_CONSTRUCT:
             return None
         return repeat_cycle(
