@@ -523,17 +523,20 @@ class EventPointSearch:
 
     # --- models without event points -------------------------------------------------------------
 
-    def ask_for_any_schedule(self, share: float = 1.0) -> None:
-        """Ask whether there is anything better on any event points: once, and again at the end."""
+    def ask_for_any_schedule(self, share: float = 1.0, seconds: float = math.inf) -> None:
+        """Ask whether there is anything better on any event points: once, and again at the end.
+
+        For so many seconds at most.
+        """
         value, asked = self.incumbent.value, self._asked
-        limit = self._seconds_for_proof(share)
+        limit = min(self._seconds_for_proof(share), seconds)
         asked_before = asked is not None and asked[0] == value and asked[1] >= share
         if self.settled or asked_before or limit <= 0 or not self.may_ask:
             return
         self._asked = (value, share)
         if self.best is not None and self.question.is_makespan:
             self._bound_makespan(_SHARE_OF_TIME * limit)
-            limit = self._seconds_for_proof(share)
+            limit = min(self._seconds_for_proof(share), seconds)
         if not self.settled and limit > 0:
             self.report("whether any schedule is better, whatever its event points")
             started = self.limits.clock()

@@ -77,6 +77,8 @@ _MANY_BATCHES = 10.0
 _FEW_BATCHES = 5.0
 #: Of a time limit, what models with few points may take first, on a short horizon and on others.
 _EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
+#: The same for an exact time grid of a long horizon.
+_GRID_SHARE = 0.4
 #: The same where the search's own rule may end it, and nothing else comes after that.
 _OWN_RULE_SHARE = 0.5
 #: Of what is left then, unless the horizon is long, windows of event points have this at the end.
@@ -465,7 +467,7 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
         points.pause_after = share * limits.time_limit
     if engine and is_long:
         if lies_on_short_grid(points.question):
-            points.ask_for_any_schedule()
+            points.ask_for_any_schedule(seconds=_GRID_SHARE * limits.time_limit)
     else:
         points.add_events(start, None, first_span=span)
         if points.best is not None and not limits.uses_all:

@@ -98,6 +98,8 @@ class WindowSearch:
         The whole grid was free, and solved to the end: there is nothing better on it.
     bound : float or None
         Of all solutions on the grid, where the whole of it was free.
+    support : (n,) array or None
+        Whether each batch runs at all in the relaxation of the whole grid; None before it is asked.
     """
 
     grid: Grid
