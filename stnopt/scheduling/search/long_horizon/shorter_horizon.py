@@ -32,7 +32,7 @@ _SATURATED = 0.01
 _STILL_LONG = 4.0
 #: Constructing is hopeless where it takes so many times the time there is; what takes so many times
 #: as long fits.
-_HOPELESS, _FITS = 2.2, 1.5
+_HOPELESS, _FITS = 3.0, 1.5
 
 
 def horizon_of_nearly_all(
