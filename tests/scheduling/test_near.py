@@ -13,6 +13,7 @@ from small_plants import plant, run, task
 
 import stnopt as so
 from stnopt.plant.problem import Delivery, Problem
+from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.scheduling.search.improve import retime_repeatedly
 from stnopt.scheduling.search.long_horizon import engine, windows
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
@@ -210,6 +211,20 @@ def test_what_must_be_made_is_not_left_to_a_shorter_horizon():
     ):
         assert horizon_that_fits(network, problem, ranked, 5.0, 2) == 168
     assert horizon_that_fits(network, week, ranked, 5.0, 2) < 84
+
+
+def test_a_batch_that_runs_on_is_within_the_horizon_that_fits():
+    network, week = so.load_example("fine_chemicals"), Problem(horizon=168.0)
+    ranked = rank_widths(network, week, most_modes=2, many_batches=400)
+    fit = network.suitabilities[0]
+    for remaining, whole in ((3.0, False), (80.0, True)):
+        running = RunningBatch(
+            task=fit.task, unit=fit.unit, started=-1.0, size=fit.max_batch, remaining=remaining
+        )
+        state = PlantState(running=(running,))
+        found = horizon_that_fits(network, week, ranked, 5.0, 2, start=state)
+        assert (found == 168) is whole
+        assert whole or remaining < found < 84
 
 
 def test_a_week_in_too_little_time_is_filled_in_part(monkeypatch):

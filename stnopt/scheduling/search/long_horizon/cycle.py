@@ -21,6 +21,7 @@ from scipy.sparse import csc_array
 
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import Grid, build_grid
+from stnopt.scheduling.search.long_horizon.near import choose_among
 from stnopt.scheduling.search.long_horizon.restrict import restrict
 from stnopt.solvers.linear_program import Program, fix_integers, solve_program
 
@@ -240,19 +241,13 @@ def _lay_out(
     # One that may be empty and costs nothing runs, whatever it makes: it asks for no choice.
     least = np.array([mode.suitability.min_batch for mode in grid.modes])[grid.mode_of]
     always = chosen & (least == 0) & (grid.program.cost[grid.run] == 0)
-    free = np.ones(len(base), dtype=bool)
-    free[grid.run], free[grid.size] = chosen & ~always, chosen
     base[grid.run[always]] = 1.0
-    part = restrict(grid.program, base, np.flatnonzero(free))
-    answer = solve_program(
-        part.program,
-        time_limit=seconds,
+    found, _ = choose_among(
+        grid,
+        base,
+        runs=chosen & ~always,
+        sizes=chosen,
         relative_gap=_LAID_OUT_GAP,
-        start=part.start,
-        heuristic_effort=0.2,
+        seconds=seconds,
     )
-    if answer.x is None:
-        return None
-    found = part.expand(fix_integers(part.program, answer.x))
-    found[grid.run] = np.round(found[grid.run])
     return found

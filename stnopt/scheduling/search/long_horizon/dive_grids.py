@@ -33,8 +33,6 @@ _GROWTH = 1.7
 MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 500
 #: Share of the time for meeting the demand on a grid.
 _MEET_SHARE = 0.1
-
-
 #: Relaxations say little of what comes after so many longest batches.
 _DIVE_LENGTH = 20.0
 #: Where two longest batches have no more batches to choose from, branch and bound does better.

@@ -91,7 +91,7 @@ _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 _BEST_MODES_PER_SECOND, _BEST_MODES_SHARE = 45, 0.25
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
-#: Where others follow, one sweep is enough, or this share of the time.
+#: Where others follow, it is left when this share of the time gained nothing.
 _IDLE_SHARE = 0.15
 #: A makespan is first sought within its bound times this, then within longer horizons.
 _FIRST_LENGTH, _LONGER = 1.5, 1.3
@@ -309,7 +309,9 @@ class _Search:
             if dived:
                 self.go_around(problem, ranked, dived)
             else:
-                enough = horizon_that_fits(network, problem, ranked, self.time_limit, _MODES)
+                enough = horizon_that_fits(
+                    network, problem, ranked, self.time_limit, _MODES, start=self.start
+                )
                 self.search_within(enough, share=_FITS_SHARE)
             for width in [*met, *(width for width in widths if width not in met)]:
                 if self.over:
@@ -350,7 +352,7 @@ class _Search:
                     return
                 grid = known[width].grid if width in known else self.build(problem, width)
                 x = known[width].x if width in known else do_nothing(grid)
-                if width != self.best_width:
+                if width != self.best_width or width not in known:
                     x = max(self.carry_over(grid, x), x, key=grid.value)
                 worth = self.sign * (self.value or 0.0)
                 lost = grid.value(x) < worth - _LOST * abs(worth)

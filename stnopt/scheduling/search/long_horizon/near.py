@@ -70,6 +70,51 @@ def near_solution(grid: Grid, x: NDArray[np.float64], *, reach: float) -> NDArra
     return near(grid, zip(numbers, grid.start_of[runs].tolist(), strict=True), reach=reach)
 
 
+def choose_among(
+    grid: Grid,
+    base: NDArray[np.float64],
+    *,
+    runs: NDArray[np.bool_],
+    sizes: NDArray[np.bool_],
+    relative_gap: float,
+    seconds: float,
+) -> tuple[NDArray[np.float64] | None, bool]:
+    """Choose which of some batches run, and the sizes of some; all others stay as they are.
+
+    Parameters
+    ----------
+    grid : Grid
+    base : (n,) array
+        A solution, but for what is chosen.
+    runs, sizes : (n,) arrays
+        Of the grid's batches.
+    relative_gap, seconds : float
+
+    Returns
+    -------
+    x : (n,) array or None
+        None where nothing was found.
+    solved : bool
+        Whether it is as close to the best as was asked.
+    """
+    free = np.ones(len(base), dtype=bool)
+    free[grid.run], free[grid.size] = runs, sizes
+    part = restrict(grid.program, base, np.flatnonzero(free))
+    answer = solve_program(
+        part.program,
+        time_limit=seconds,
+        relative_gap=relative_gap,
+        start=part.start,
+        heuristic_effort=0.2,
+    )
+    solved = answer.status is ProgramStatus.OPTIMAL
+    if answer.x is None:
+        return None, solved
+    x = part.expand(fix_integers(part.program, answer.x, time_limit=seconds))
+    x[grid.run] = np.round(x[grid.run])
+    return x, solved
+
+
 def carry_over(schedule: Schedule, grid: Grid, *, seconds: float) -> NDArray[np.float64] | None:
     """Choose on a grid the best batches near those of a schedule.
 
@@ -99,19 +144,10 @@ def carry_over(schedule: Schedule, grid: Grid, *, seconds: float) -> NDArray[np.
         chosen, left = near(grid, batches, reach=reach), until - time.perf_counter()
         if not 0 < chosen.sum() <= (_MANY if number else _MOST) or left <= 0:
             break
-        free = np.ones(len(best), dtype=bool)
-        free[grid.run[~chosen]] = free[grid.size[~chosen]] = False
-        part = restrict(grid.program, best, np.flatnonzero(free))
-        answer = solve_program(
-            part.program,
-            time_limit=left,
-            relative_gap=_GAP,
-            start=part.start,
-            heuristic_effort=0.2,
+        found, solved = choose_among(
+            grid, best, runs=chosen, sizes=chosen, relative_gap=_GAP, seconds=left
         )
-        if answer.x is not None:
-            best = part.expand(fix_integers(part.program, answer.x, time_limit=seconds))
-            best[grid.run] = np.round(best[grid.run])
-        if answer.status is not ProgramStatus.OPTIMAL or time.perf_counter() > until - seconds / 2:
+        best = best if found is None else found
+        if not solved or time.perf_counter() > until - seconds / 2:
             break
     return best if (best[grid.run] > 0.5).any() else None

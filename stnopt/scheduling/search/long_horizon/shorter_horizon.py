@@ -74,6 +74,8 @@ def horizon_that_fits(
     ranked: Sequence[Width],
     time_limit: float,
     most_modes: int,
+    *,
+    start: PlantState | None = None,
 ) -> float:
     """Return a horizon that can be filled in the time there is, window after window.
 
@@ -88,11 +90,14 @@ def horizon_that_fits(
         In seconds.
     most_modes : int
         Per pair of task and unit.
+    start : PlantState, optional
+        The plant at time 0.
 
     Returns
     -------
     float
-        The whole horizon where that fits, or where something must be made in it.
+        The whole horizon where that fits, where something must be made in it, and where a batch
+        that runs at time 0 ends after what would fit.
     """
     horizon = problem.horizon
     assert horizon is not None
@@ -103,4 +108,8 @@ def horizon_that_fits(
     in_window = max(count_in_window(network, first.width, most_modes), WINDOW_BATCHES)
     windows = 2 * first.n_batches / in_window  # they overlap by half
     share = PER_WINDOW * windows / time_limit
-    return horizon if share <= _HOPELESS else horizon * _FITS / share
+    if share <= _HOPELESS:
+        return horizon
+    fits = horizon * _FITS / share
+    running = start.running if start is not None else ()
+    return horizon if any(batch.remaining > fits for batch in running) else fits
