@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 import itertools
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_plants import plant, run, task
 
-from stnopt import find_violations, schedule_value
-from stnopt.plant.problem import Problem
+from stnopt import find_violations, load_example, schedule_value
+from stnopt.plant.orders import Order
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon.cycle import repeat_cycle
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
+from stnopt.scheduling.search.long_horizon.construct import do_nothing
+from stnopt.scheduling.search.long_horizon.cycle import (
+    bend,
+    lay_out,
+    lengths_of_cycles,
+    near_pattern,
+)
+from stnopt.scheduling.search.long_horizon.cycle_grids import repeat_on_grids
+from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
+from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.solvers.linear_program import solve_program
 
 
-def repeated(network, horizon):
-    """The grid of hours and what repeating makes of it, in ten looks at the clock."""
-    problem = Problem(horizon=horizon)
-    modes = choose_modes(network, 1.0, most=2)
-    grid = build_grid(network, problem, width=1.0, modes=modes)
-    looks = itertools.count(step=4)
-    x = repeat_cycle(
-        grid, seconds=40.0, clock=lambda: float(next(looks)), random=np.random.default_rng(0)
+def grid_of(network, problem, width=1.0):
+    modes = choose_modes(network, width, most=2)
+    return build_grid(network, problem, width=width, modes=modes)
+
+
+def patterns_of(grid, looks=120):
+    """Patterns that are found in so many looks at the clock."""
+    clock = itertools.count()
+    if not lengths_of_cycles(grid.n_steps, len(grid.modes), grid.longest):
+        return []
+    return find_patterns(
+        [grid],
+        seconds=float(looks),
+        clock=lambda: float(next(clock)),
+        random=np.random.default_rng(0),
     )
-    return grid, x
+
+
+def repeated(network, horizon, **demand):
+    """The grid of hours, and the best pattern laid out on it."""
+    grid = grid_of(network, Problem(horizon=horizon, **demand))
+    found = patterns_of(grid)
+    return grid, lay_out(found[0], later=0, seconds=20.0) if found else None
 
 
 def chain(**last):
@@ -73,23 +101,196 @@ def program_value(grid, x):
     return float(grid.program.cost @ x) + grid.program.offset
 
 
-@pytest.mark.parametrize("why", ["short", "no outlet", "worthless"])
+@pytest.mark.parametrize("why", ["short", "worthless"])
 def test_without_anything_to_repeat_there_is_no_pattern(why):
-    network = chain(capacity=5, price=2) if why == "no outlet" else chain(price=2)
-    if why == "worthless":
-        network = chain(price=-1)
-    _, x = repeated(network, 20 if why == "short" else 240)
+    network = chain(price=-1 if why == "worthless" else 2)
+    _, x = repeated(network, 7 if why == "short" else 240)
     assert x is None
 
 
-def test_where_what_is_left_over_has_nowhere_to_go_nothing_repeats():
+@pytest.mark.parametrize("capacity", [5, 50])
+def test_what_is_left_over_fills_its_store_cycle_by_cycle(capacity):
     network = plant(
         {
             "A": {"initial": "unlimited"},
             "P": {"price": 2},
-            "Left": {"capacity": 50},
+            "Left": {"capacity": capacity},
         },
         {"Make": task("A", {"P": 0.5, "Left": 0.5}, U1=run(2, 4))},
     )
-    _, x = repeated(network, 240)
-    assert x is None
+    grid, x = repeated(network, 240)
+    # As much of P as is left over: what the store holds, and of the last batch what stays in U1.
+    assert program_value(grid, x) <= 2 * (capacity + 2) + 1e-4
+    assert program_value(grid, x) >= 2 * capacity * 0.9
+    schedule = retime_repeatedly(grid.place(x), network, grid.problem, width=1.0)
+    assert find_violations(schedule, network) == []
+
+
+def test_a_first_stock_is_used_up_cycle_by_cycle():
+    network = plant(
+        {
+            "A": {"initial": "unlimited"},
+            "Seed": {"initial": 24, "capacity": 40},
+            "P": {"price": 2},
+        },
+        {
+            "Make": {
+                "consumes": {"A": 0.5, "Seed": 0.5},
+                "produces": {"P": 0.6, "Seed": 0.4},
+                "units": {"U1": run(2, 4)},
+            }
+        },
+    )
+    grid, x = repeated(network, 240)
+    # Each amount that is worked on takes a tenth of it from the stock, and what runs half of it.
+    assert program_value(grid, x) >= 0.9 * 2 * 0.6 * (24 / 0.1)
+    assert program_value(grid, x) <= 2 * 0.6 * (24 / 0.1) + 1e-3
+
+
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_a_pattern_can_be_repeated_as_it_is(length):
+    """With enough of everything on stock, each cycle of a ring is a piece of the straight grid."""
+    network = plant(
+        {
+            "A": {"initial": "unlimited"},
+            "I": {"initial": 30, "capacity": 60},
+            "P": {"price": 2},
+        },
+        {
+            "First": task("A", "I", U1=run(2, 4, min_batch=1)),
+            "Second": task("I", "P", U2=run(2, 3, min_batch=1), U1=run(1, 2, min_batch=1)),
+        },
+    )
+    ring = bend(grid_of(network, Problem(horizon=60.0)), length)
+    found = solve_program(ring.program)
+    runs = found.x[ring.run] > 0.5
+    sizes = dict(zip(zip(ring.mode, ring.start, strict=True), found.x[ring.size], strict=True))
+    # Half of that time: a stock that lasts for all of it has room for what is missing at first.
+    grid = grid_of(network, Problem(horizon=30.0))
+    x = do_nothing(grid)
+    for index, (mode, start) in enumerate(zip(grid.mode_of, grid.start_of, strict=True)):
+        ran = runs[(ring.mode == mode) & (ring.start == start % length)].any()
+        x[grid.run[index]] = float(ran)
+        x[grid.size[index]] = sizes[mode, start % length] if ran else 0.0
+    fixed = np.zeros(len(x), dtype=bool)
+    fixed[grid.run] = fixed[grid.size] = True
+    lower, upper = grid.program.lower.copy(), grid.program.upper.copy()
+    lower[fixed] = upper[fixed] = x[fixed]
+    answer = solve_program(replace(grid.program, lower=lower, upper=upper))
+    assert answer.x is not None
+    assert answer.objective >= found.objective / length * (30 - 2 * length) - 1e-6
+
+
+def test_near_a_pattern_is_the_same_pattern_stretched():
+    network = chain(price=2)
+    coarse, fine = (grid_of(network, Problem(horizon=240.0), width) for width in (1.0, 0.5))
+    pattern = patterns_of(coarse)[0]
+    same = near_pattern(pattern, pattern.ring, reach=0)
+    assert same[pattern.runs].all()
+    assert set(pattern.ring.number[same]) == set(pattern.ring.number[pattern.runs])
+    ring = bend(fine, 2 * pattern.ring.length)
+    among = near_pattern(pattern, ring, reach=1)
+    for number, start in zip(
+        pattern.ring.number[pattern.runs], pattern.ring.start[pattern.runs], strict=True
+    ):
+        starts = {(2 * start + step) % ring.length for step in (-1, 0, 1)}
+        assert starts <= set(ring.start[among & (ring.number == number)])
+
+
+def wide_chain(**rules):
+    """Three steps on eight units, of which a week has many batches."""
+    units = {f"U{number}": run(1.5, 4, time_per_amount=0.25) for number in range(1, 4)}
+    others = {f"V{number}": run(3, 5, min_batch=1, time_per_amount=0.1) for number in range(1, 4)}
+    return plant(
+        {
+            "A": {"initial": "unlimited"},
+            "I": {"capacity": 20},
+            "J": {"capacity": 10},
+            "P": {"price": 2},
+            "Q": {"price": 1},
+        },
+        {
+            "First": task("A", "I", **units),
+            "Second": task("I", "J", **others),
+            "Third": task("J", "P", W1=run(1, 6), W2=run(1.5, 8)),
+            "Other": task("J", "Q", W1=run(1, 6)),
+        },
+        **rules,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "demand"),
+    [
+        ({}, {}),
+        ({"units": {"U1": {"unavailable": [[20, 60]]}, "W2": {"unavailable": [[90, 100]]}}}, {}),
+        (
+            {
+                "units": {
+                    "W1": {
+                        "changeovers": {"Third": {"Other": 1}, "Other": {"Third": 2}},
+                        "unavailable": [[30, 41]],
+                    },
+                    "V2": {"paused": [[50, 58]]},
+                }
+            },
+            {"targets": {"Q": 30.0}},
+        ),
+        ({}, {"deliveries": (Delivery("Q", 40.0, 20.0), Delivery("P", 100.0, 50.0))}),
+    ],
+    ids=["plain", "units away", "changeovers, a pause, a target", "deliveries"],
+)
+def test_a_repeated_pattern_fills_a_week_whatever_the_calendar_says(rules, demand):
+    network = wide_chain(**rules)
+    problem = Problem(horizon=168.0, **demand)
+    ranked = rank_widths(network, problem, most_modes=2, many_batches=2_400)
+    ranked = [each for each in ranked if each.width < 0.7]  # many batches in a window
+    found = repeat_on_grids(
+        network,
+        problem,
+        ranked,
+        most_modes=2,
+        start=None,
+        seconds=6.0,
+        clock=time.process_time,
+        random=np.random.default_rng(0),
+    )
+    assert len(found) == 1
+    grid, x = found[0].grid, found[0].x
+    schedule = retime_repeatedly(grid.place(x), network, problem, width=grid.width)
+    assert schedule is not None
+    assert find_violations(schedule, network) == []
+    bound = bound_by_capacity(network, problem)
+    value = schedule_value(schedule, network, "profit")
+    assert 0.75 * bound <= value <= bound + 1e-6
+    made = schedule.final_stock
+    assert made["Q"] >= problem.targets.get("Q", 0.0) - 1e-6
+
+
+def test_orders_and_arrivals_are_not_for_patterns():
+    network = wide_chain()
+    order = Order(id="one", state="P", amount=5.0, due=20.0)
+    problem = Problem(horizon=168.0, orders=(order,))
+    ranked = rank_widths(network, problem, most_modes=2, many_batches=2_400)
+    found = repeat_on_grids(
+        network,
+        problem,
+        ranked,
+        most_modes=2,
+        start=None,
+        seconds=5.0,
+        clock=time.process_time,
+        random=np.random.default_rng(0),
+    )
+    assert found == []
+
+
+def test_a_week_of_a_large_plant_is_full_in_little_time():
+    network, problem = load_example("fine_chemicals"), Problem(horizon=168.0)
+    schedule, bound = search_long_horizon(
+        network, problem, time_limit=10.0, clock=time.process_time
+    )
+    assert schedule is not None
+    assert find_violations(schedule, network) == []
+    value = schedule_value(schedule, network, "profit")
+    assert 0.5 * bound <= value <= bound

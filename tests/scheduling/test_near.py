@@ -237,6 +237,7 @@ def test_a_week_in_too_little_time_is_filled_in_part(monkeypatch):
         return search(plant, problem, **options)
 
     monkeypatch.setattr(engine, "search_long_horizon", spy)
+    monkeypatch.setattr(engine, "repeat_on_grids", lambda *_, **__: [])  # nothing repeats
     schedule, bound = search(network, Problem(horizon=168.0), time_limit=6.0)
     assert schedule is not None
     assert bound is not None

@@ -1,9 +1,8 @@
-"""A first solution for a horizon of many batches: the best pattern that repeats, over and over.
+"""A pattern that repeats: a solution on a grid that is bent into a ring.
 
-A pattern is a solution on a grid that is bent into a ring: what is begun near the end of a cycle
-ends in the next, and stocks at the end of a cycle are those at its beginning. It is as small as a
-schedule of a few batches per unit, so that it is solved well; laid out along the horizon, the first
-cycles run what the first stocks allow.
+What is begun near the end of a cycle ends in the next, and stocks at the end of a cycle are those
+at its beginning, but for what the horizon's first stocks and stores allow each cycle to take or to
+leave. A pattern is as small as a schedule of a few batches per unit, so that many are looked at.
 
 References
 ----------
@@ -13,150 +12,237 @@ schedules on a grid that wraps around).
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import block_array, coo_array, csc_array, eye_array
 
+from stnopt.plant.problem import Problem
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import Grid, build_grid
 from stnopt.scheduling.search.long_horizon.near import choose_among
-from stnopt.scheduling.search.long_horizon.restrict import restrict
-from stnopt.solvers.linear_program import Program, fix_integers, solve_program
+from stnopt.scheduling.search.worth import missed_weight
+from stnopt.solvers.linear_program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-#: A cycle is at least so many longest batches, and the horizon at least so many cycles.
-_LONGEST_BATCHES, _FEWEST_CYCLES = 3, 4
-#: A cycle is as long as leaves so many batches to choose from; more than the second number are not
-#: solved well.
-_BATCHES, _MOST_BATCHES = 550, 900
-#: Shares of the time for the whole ring, for parts of it, and the rest for laying it out.
-_WHOLE_SHARE, _RING_SHARE = 0.25, 0.7
-#: One part of the ring gets this share of the time.
-_PART_SHARE = 0.08
-_GAP, _LAID_OUT_GAP = 5e-4, 1e-3
+    from stnopt.plant.network import Network
+
+#: The horizon is at least so many cycles.
+_FEWEST_CYCLES = 4
+#: A cycle has at most so many batches to choose from: patterns of more are not found well. The
+#: shortest that there can be may have more, up to the second number.
+_BATCHES, _MOST_BATCHES = 600, 900
+#: So many lengths of cycles are tried on a grid.
+_LENGTHS = 10
+#: Gap at which laying out is good enough.
+_GAP = 1e-3
 #: Share of the largest batch and of the dearest amount that is nothing.
 _NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ring:
+class Ring:
     """A grid bent into a ring: its program, and what its columns of batches mean.
 
     Attributes
     ----------
-    program : Program
-    run, size : (n,) arrays of columns
-    mode, unit, start, steps : (n,) arrays
-        Per batch.
+    grid : Grid
+        The grid.
     length : int
         Steps of a cycle.
+    program : Program
+    run, size : (n,) arrays of columns
+    mode, number, unit, start, steps : (n,) arrays
+        Per batch; the number is that of its pair of task and unit.
     """
 
+    grid: Grid
+    length: int
     program: Program
     run: NDArray[np.int64]
     size: NDArray[np.int64]
     mode: NDArray[np.int64]
+    number: NDArray[np.int64]
     unit: NDArray[np.int64]
     start: NDArray[np.int64]
     steps: NDArray[np.int64]
-    length: int
+
+    @property
+    def hours(self) -> float:
+        """Time of a cycle."""
+        return self.length * self.grid.width
 
 
-def repeat_cycle(
-    grid: Grid, *, seconds: float, clock: Callable[[], float], random: np.random.Generator
-) -> NDArray[np.float64] | None:
-    """Fill a grid with repetitions of the best pattern that is found in the time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A solution on a ring."""
+
+    ring: Ring
+    x: NDArray[np.float64]
+
+    @property
+    def rate(self) -> float:
+        """What it is worth per unit of time."""
+        program = self.ring.program
+        return (float(program.cost @ self.x) + program.offset) / self.ring.hours
+
+    @property
+    def is_worth_something(self) -> bool:
+        """Whether repeating it is better than doing nothing."""
+        worth = self.rate * self.ring.hours
+        return bool(worth > _NOTHING * np.abs(self.ring.program.cost).max())
+
+    @property
+    def runs(self) -> NDArray[np.bool_]:
+        """Whether each batch of the ring runs, (n,) array."""
+        return self.x[self.ring.run] > 0.5
+
+
+def lengths_of_cycles(n_steps: int, n_modes: int, longest: int) -> list[int]:
+    """List lengths of cycles to try on a grid, in steps, the shortest first; none if too large.
+
+    Parameters
+    ----------
+    n_steps, n_modes : int
+        Of the grid.
+    longest : int
+        Steps of the longest batch.
+    """
+    most = _BATCHES // max(1, n_modes)
+    if most < longest <= _MOST_BATCHES // max(1, n_modes):
+        most = longest
+    most = min(most, n_steps // _FEWEST_CYCLES)
+    if most < longest:
+        return []
+    return np.unique(np.geomspace(longest, most, _LENGTHS).round().astype(int)).tolist()
+
+
+def bend(grid: Grid, length: int) -> Ring:
+    """Identify what is a cycle apart: columns, and with them rows, of a grid of some cycles.
+
+    Rows near its ends know nothing of what lies outside and are left out; of the others, those of
+    one cycle are kept. At one point of the cycle, each stock drops by what a cycle leaves of it, or
+    rises by what it takes. What is demanded is made evenly, as far as that is possible.
 
     Parameters
     ----------
     grid : Grid
-        Of a problem in which nothing is demanded and nothing happens at given times.
-    seconds : float
-        By `clock`.
-    clock : callable
-    random : numpy Generator
-
-    Returns
-    -------
-    (n,) array or None
-        A solution of the grid; None where the horizon is too short, the ring too large, or nothing
-        worth repeating was found.
-    """
-    length = max(_LONGEST_BATCHES * grid.longest, _BATCHES // max(1, len(grid.modes)))
-    length = min(length, grid.n_steps // _FEWEST_CYCLES)
-    if length < _LONGEST_BATCHES * grid.longest or length * len(grid.modes) > _MOST_BATCHES:
-        return None
-    if grid.clean or grid.orders:
-        return None
-    deadline = clock() + seconds
-    ring = _bend(grid, length)
-    x = _solve(ring, seconds=_RING_SHARE * seconds, clock=clock, random=random)
-    if x is None:
-        return None
-    return _lay_out(grid, ring, x, seconds=max(0.1, deadline - clock()))
-
-
-def _bend(grid: Grid, length: int) -> _Ring:
-    """Identify what is a cycle apart: columns, and with them rows, of a grid of some cycles.
-
-    Rows near its ends know nothing of what lies outside and are left out; what is left holds every
-    row of a cycle at least once.
+        Without orders; calendars and dates are left out.
+    length : int
+        Steps of a cycle; no batch takes longer.
     """
     apart = 2 * (grid.longest + 1)
     steps = length + 4 * apart
-    problem = replace(grid.problem, horizon=steps * grid.width)
-    line = build_grid(grid.network, problem, width=grid.width, modes=grid.modes)
+    problem = Problem(horizon=steps * grid.width, objective=grid.problem.objective)
+    network = without_calendars(grid.network)
+    line = build_grid(network, problem, width=grid.width, modes=grid.modes)
     program, point, column = line.program, *_number_columns(line, length)
-    held = np.concatenate([np.zeros(0, int), *(c for c in line.stock.values() if len(c) > 1)])
+    levels = {name: columns for name, columns in line.stock.items() if len(columns) > 1}
+    held = np.concatenate([np.zeros(0, int), *levels.values()])
     cost = program.cost.copy()
     cost[held] -= _worth_of_amount(line) / grid.n_steps
-    matrix = program.matrix.tocsr()
-    entries: list[tuple[int, int, float]] = []
-    bounds: dict[tuple[object, ...], int] = {}
-    for row in range(matrix.shape[0]):
-        span = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        inside = matrix.indices[span]
-        points = point[inside]
-        if not len(inside) or points.min() < apart or points.max() > steps - apart:
-            continue
-        terms: dict[int, float] = {}
-        for where, factor in zip(column[inside].tolist(), matrix.data[span], strict=True):
-            terms[where] = terms.get(where, 0.0) + float(factor)
-        limits = (float(program.row_lower[row]), float(program.row_upper[row]))
-        key = (limits, *sorted((where, round(factor, 9)) for where, factor in terms.items()))
-        number = bounds.setdefault(key, len(bounds))
-        if number == len(bounds) - 1 and (not entries or entries[-1][0] < number):
-            entries += [(number, where, factor) for where, factor in terms.items()]
     first = np.flatnonzero((point >= apart) & (point < apart + length))
     columns = np.empty(len(first), dtype=np.int64)
     columns[column[first]] = first
-    rows, wheres, factors = (np.array(part) for part in zip(*entries, strict=True))
-    lower, upper = np.array([key[0] for key in bounds], dtype=float).T
+    kept, row, entry = _rows_of_cycle(program, point, range(apart, apart + length))
+    matrix = program.matrix.tocsr()
+    left, left_by = _rows_of_balance(program, levels, range(length, steps, length), kept)
+    states = [grid.network.states[name] for name in levels]
+    cycles = grid.n_steps / length
+    demand, making = _demand(grid), max(1.0, (grid.n_steps - grid.path) / length)
+    taken = np.array([-state.initial for state in states]) / cycles
+    room = np.array([0.0 if s.zero_wait else s.capacity + demand.get(s.name, 0.0) for s in states])
+    values = np.concatenate([matrix.data[entry], np.ones(len(left))])
+    where = (
+        np.concatenate([row, left]),
+        np.concatenate([column[matrix.indices[entry]], len(first) + left_by]),
+    )
+    shape = (len(kept), len(first) + len(states))
     batches = np.flatnonzero((line.start_of >= apart) & (line.start_of < apart + length))
-    return _Ring(
-        program=Program(
-            cost=cost[columns],
-            lower=program.lower[columns],
-            upper=program.upper[columns],
-            integer=program.integer[columns],
-            matrix=csc_array((factors, (rows, wheres)), shape=(len(bounds), len(columns))),
-            row_lower=lower,
-            row_upper=upper,
+    modes = line.mode_of[batches]
+    return Ring(
+        grid=grid,
+        length=length,
+        program=_with_demand(
+            Program(
+                cost=np.concatenate([cost[columns], np.zeros(len(states))]),
+                lower=np.concatenate([program.lower[columns], taken]),
+                upper=np.concatenate([program.upper[columns], room / cycles]),
+                integer=np.concatenate([program.integer[columns], np.zeros(len(states), bool)]),
+                matrix=coo_array((values, where), shape=shape).tocsc(),
+                row_lower=program.row_lower[kept],
+                row_upper=program.row_upper[kept],
+            ),
+            grid,
+            column[line.size[batches]],
+            modes,
+            {state: amount / making for state, amount in demand.items()},
         ),
         run=column[line.run[batches]],
         size=column[line.size[batches]],
-        mode=line.mode_of[batches],
+        mode=modes,
+        number=np.array([mode.number for mode in line.modes])[modes],
         unit=line.unit_of[batches],
         start=line.start_of[batches] % length,
         steps=line.finish_of[batches] - line.start_of[batches],
-        length=length,
     )
+
+
+def _demand(grid: Grid) -> dict[str, float]:
+    """Sum what targets and deliveries ask for beyond the first stock, per state."""
+    wanted = dict(grid.problem.targets)
+    for due in grid.problem.deliveries:
+        wanted[due.state] = wanted.get(due.state, 0.0) + due.amount
+    left = {name: amount - grid.network.states[name].initial for name, amount in wanted.items()}
+    return {name: amount for name, amount in left.items() if amount > 0}
+
+
+def _with_demand(
+    program: Program,
+    grid: Grid,
+    size: NDArray[np.int64],
+    modes: NDArray[np.int64],
+    demand: dict[str, float],
+) -> Program:
+    """Ask for what a cycle must leave of each state; to miss it costs as much as on the grid."""
+    rows, count = [], len(program.cost)
+    for name in demand:
+        net = [
+            task.produces.get(name, 0.0) - task.consumes.get(name, 0.0)
+            for task in (grid.network.tasks[mode.suitability.task] for mode in grid.modes)
+        ]
+        row = np.zeros(count)
+        row[size] = np.array(net)[modes]
+        rows.append(row)
+    if not rows:
+        return program
+    number, per_cycle = len(rows), np.array(list(demand.values()))
+    cost = np.array([-grid.penalty * missed_weight(grid.network, name) for name in demand])
+    return Program(
+        cost=np.concatenate([program.cost, cost]),
+        lower=np.concatenate([program.lower, np.zeros(number)]),
+        upper=np.concatenate([program.upper, per_cycle]),
+        integer=np.concatenate([program.integer, np.zeros(number, dtype=bool)]),
+        matrix=csc_array(
+            block_array([[program.matrix, None], [csc_array(np.array(rows)), eye_array(number)]])
+        ),
+        row_lower=np.concatenate([program.row_lower, per_cycle]),
+        row_upper=np.concatenate([program.row_upper, np.full(number, np.inf)]),
+        offset=-float(cost @ per_cycle),
+    )
+
+
+def without_calendars(network: Network) -> Network:
+    """Let all units be there, and somebody at them, all the time."""
+    rules = {
+        name: replace(rule, unavailable=(), unattended=(), paused=(), weekly={})
+        for name, rule in network.unit_rules.items()
+    }
+    return replace(network, unit_rules=rules)
 
 
 def _worth_of_amount(line: Grid) -> float:
@@ -186,68 +272,110 @@ def _number_columns(line: Grid, length: int) -> tuple[NDArray[np.int64], NDArray
     return point, column
 
 
-def _solve(
-    ring: _Ring, *, seconds: float, clock: Callable[[], float], random: np.random.Generator
-) -> NDArray[np.float64] | None:
-    """Solve the whole ring for a while, then free parts of it in turn; None for no gain."""
-    deadline, program = clock() + seconds, ring.program
-    nothing = _NOTHING * np.abs(program.cost).max()
-    relaxed = solve_program(replace(program, integer=np.zeros_like(program.integer)))
-    if relaxed.bound is None or relaxed.bound <= nothing:
-        return None
-    answer = solve_program(
-        program, time_limit=_WHOLE_SHARE * seconds, relative_gap=_GAP, heuristic_effort=0.3
-    )
-    x = answer.x
-    while x is not None and clock() < deadline:
-        moving = _choose_part(ring, random)
-        kept = np.ones(len(x), dtype=bool)
-        kept[ring.run], kept[ring.size] = moving, moving | (x[ring.run] > 0.5)
-        part = restrict(program, x, np.flatnonzero(kept))
-        found = solve_program(
-            part.program,
-            time_limit=max(0.1, min(_PART_SHARE * seconds, deadline - clock())),
-            relative_gap=_GAP,
-            start=part.start,
-            heuristic_effort=0.2,
-        )
-        best = float(program.cost @ x)
-        if found.x is not None and (found.objective or 0.0) > best + _NOTHING * abs(best):
-            x = part.expand(fix_integers(part.program, found.x))
-    return None if x is None or program.cost @ x <= nothing else x
+def _rows_of_cycle(
+    program: Program, point: NDArray[np.int64], cycle: range
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows whose first point is in a cycle, and each entry's row among them and place.
+
+    Rows with columns that have no point say nothing of a pattern.
+    """
+    matrix = program.matrix.tocsr()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    first = np.full(matrix.shape[0], cycle.stop)
+    np.minimum.at(first, rows, point[matrix.indices])
+    inside = (first >= cycle.start) & (first < cycle.stop)
+    kept = np.flatnonzero(inside)
+    entry = np.flatnonzero(inside[rows])
+    return kept, np.searchsorted(kept, rows[entry]), entry
 
 
-def _choose_part(ring: _Ring, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose the batches of some units, or those of a third of the cycle."""
-    units = np.unique(ring.unit)
-    if random.random() < 0.5:
-        chosen = random.choice(units, size=max(2, len(units) // 3), replace=len(units) < 2)
-        return np.isin(ring.unit, chosen)
-    after_start = (ring.start - int(random.integers(ring.length))) % ring.length
-    window = max(int(ring.steps.max(initial=1)) + 1, ring.length // 3)
-    begins = after_start < window
-    return begins | ((after_start + ring.steps) % ring.length < window)
+def _rows_of_balance(
+    program: Program,
+    levels: dict[str, NDArray[np.int64]],
+    points: range,
+    kept: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the rows that say what stocks are at some points, by what they were a step before.
+
+    Returns the place of each among those that are kept, and the number of its stock.
+    """
+    matrix, found = program.matrix, []
+    for number, columns in enumerate(levels.values()):
+        for point in points:
+            before, after = (
+                matrix.indices[matrix.indptr[c] : matrix.indptr[c + 1]]
+                for c in columns[point - 1 : point + 1]
+            )
+            both = np.intersect1d(before, after)
+            found += [
+                (int(np.searchsorted(kept, row)), number)
+                for row in both[program.row_lower[both] == program.row_upper[both]]
+                if row in kept
+            ]
+    places, numbers = np.array(found, dtype=int).reshape(-1, 2).T
+    return places, numbers
 
 
-def _lay_out(
-    grid: Grid, ring: _Ring, x: NDArray[np.float64], *, seconds: float
-) -> NDArray[np.float64] | None:
-    """Choose from the repetitions of a pattern's batches those that can run, and their sizes."""
-    runs = x[ring.run] > 0.5
-    pattern = np.zeros((len(grid.modes), ring.length), dtype=bool)
-    pattern[ring.mode[runs], ring.start[runs]] = True
-    chosen = pattern[grid.mode_of, grid.start_of % ring.length]
-    base = do_nothing(grid)
+def near_pattern(pattern: Pattern, ring: Ring, *, reach: float) -> NDArray[np.bool_]:
+    """Say which batches of a ring are near those of a pattern on this or another one.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        Stretched to the time of the ring.
+    ring : Ring
+        Of the same plant.
+    reach : float
+        In steps of the ring.
+
+    Returns
+    -------
+    (n,) array
+        In any mode.
+    """
+    other, length = pattern.ring, ring.length
+    among = np.zeros((len(ring.grid.network.suitabilities), length), dtype=bool)
+    starts = other.start[pattern.runs] * length / other.length
+    for number, start in zip(other.number[pattern.runs], starts, strict=True):
+        steps = np.arange(np.ceil(start - reach), np.floor(start + reach) + 1).astype(int)
+        among[number, steps % length] = True
+    return among[ring.number, ring.start]
+
+
+def lay_out(pattern: Pattern, *, later: int, seconds: float) -> NDArray[np.float64] | None:
+    """Choose from the repetitions of a pattern's batches those that can run, and their sizes.
+
+    Parameters
+    ----------
+    pattern : Pattern
+    later : int
+        By so many steps each batch starts later.
+    seconds : float
+
+    Returns
+    -------
+    (n,) array or None
+        A solution of the pattern's grid, which may miss some of the demand; None where there was no
+        time for one.
+    """
+    ring, grid = pattern.ring, pattern.ring.grid
+    repeated = np.zeros((len(grid.modes), ring.length), dtype=bool)
+    repeated[ring.mode[pattern.runs], (ring.start[pattern.runs] + later) % ring.length] = True
+    chosen = repeated[grid.mode_of, grid.start_of % ring.length]
+    idle = do_nothing(grid)
     # One that may be empty and costs nothing runs, whatever it makes: it asks for no choice.
     least = np.array([mode.suitability.min_batch for mode in grid.modes])[grid.mode_of]
     always = chosen & (least == 0) & (grid.program.cost[grid.run] == 0)
+    base = idle.copy()
     base[grid.run[always]] = 1.0
+    begun = time.perf_counter()
     found, _ = choose_among(
-        grid,
-        base,
-        runs=chosen & ~always,
-        sizes=chosen,
-        relative_gap=_LAID_OUT_GAP,
-        seconds=seconds,
+        grid, base, runs=chosen & ~always, sizes=chosen, relative_gap=_GAP, seconds=seconds
     )
+    left = seconds - (time.perf_counter() - begun)
+    if found is None and always.any() and left > 0:
+        # Where a unit is away between two batches, the rest may not fit together.
+        found, _ = choose_among(
+            grid, idle, runs=chosen, sizes=chosen, relative_gap=_GAP, seconds=left
+        )
     return found

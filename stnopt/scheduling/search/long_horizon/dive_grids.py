@@ -34,9 +34,9 @@ MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 500
 #: Share of the time for meeting the demand on a grid.
 _MEET_SHARE = 0.1
 #: Relaxations say little of what comes after so many longest batches.
-_DIVE_LENGTH = 20.0
+DIVE_LENGTH = 20.0
 #: Where two longest batches have no more batches to choose from, branch and bound does better.
-_FEW_IN_WINDOW = 100
+FEW_IN_WINDOW = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ def worth_diving(
     if problem.objective == "tardiness" or problem.horizon is None or width is None:
         return False
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    if problem.horizon > _DIVE_LENGTH * longest:
+    if problem.horizon > DIVE_LENGTH * longest:
         return False
-    return count_in_window(network, width, most_modes) > _FEW_IN_WINDOW
+    return count_in_window(network, width, most_modes) > FEW_IN_WINDOW
 
 
 def dive_on_grids(

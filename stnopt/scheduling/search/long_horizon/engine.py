@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stnopt.errors import UnsupportedModelError
-from stnopt.plant.objective import OBJECTIVES
-from stnopt.scheduling.replay import find_violations
-from stnopt.scheduling.schedule import compute_final_stock, schedule_value
 from stnopt.scheduling.search.capacity_bound import (
     bound_by_capacity,
-    bound_by_periods,
     orders_beyond_capacity,
 )
-from stnopt.scheduling.search.improve import retime_repeatedly, score
+from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.long_horizon.best_so_far import BOUND_SHARE, PERIODS, BestSoFar
 from stnopt.scheduling.search.long_horizon.choose_grid import (
     Width,
     rank_widths,
@@ -27,6 +24,7 @@ from stnopt.scheduling.search.long_horizon.construct import (
     FIRST_WINDOW,
     do_nothing,
 )
+from stnopt.scheduling.search.long_horizon.cycle_grids import repeat_on_grids
 from stnopt.scheduling.search.long_horizon.dive_grids import (
     MOST_TO_DIVE,
     OnGrid,
@@ -45,7 +43,6 @@ from stnopt.scheduling.search.long_horizon.shorter_horizon import (
     horizon_that_fits,
 )
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
-from stnopt.scheduling.search.question import meets_demand, missing_share
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
@@ -62,14 +59,8 @@ if TYPE_CHECKING:
     #: A grid, and a solution on it that meets the demand.
     Met = tuple[Grid, NDArray[np.float64]]
 
-#: A priority-weighted share that is missing is rounding below this.
-_NO_SHARE = 1e-6
 #: Modes per pair of task and unit: while constructing, and while improving.
 _MODES = 2
-#: Share of the time for a bound.
-_BOUND_SHARE = 0.1
-#: A makespan's bound says which lengths are worth a look: it may take this share.
-_MAKESPAN_BOUND = 0.25
 #: Meeting the demand alone may take this share of the time, and this share of it on one grid.
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
 #: Large plants are improved on so many grids in turn.
@@ -105,16 +96,10 @@ _MAKESPAN_WIDTHS = 3
 _LENGTH_SHARE, _FIRST_LENGTH_SHARE = 0.2, 0.08
 #: A grid has many batches to choose from when it has so many per second.
 _BATCHES_PER_SECOND = 40
-#: Numbers of periods of the bounds, the quickest first.
-_PERIODS = (12, 36, 96, 200)
 #: A shorter horizon that holds nearly all is searched for this share of the time.
 _SHORTER_SHARE = 0.3
 #: What fits is searched for this share of the time.
 _FITS_SHARE = 0.85
-#: A bound that this share better is hardly better.
-_BARELY = 1e-4
-#: A bound takes about so many times as long as the one before it; a makespan's is as close as this.
-_NEXT_BOUND, _BOUND_TOLERANCE = 5.0, 1e-3
 
 
 def engine_supports(network: Network, problem: Problem) -> str | None:
@@ -210,65 +195,12 @@ def search_long_horizon(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search:
-    """The best schedule and bound so far, and what the search may still use."""
+class _Search(BestSoFar):
+    """What is tried, and what it remembers."""
 
-    network: Network
-    problem: Problem
-    deadline: float
-    time_limit: float
-    start: PlantState | None
-    improve_what: Improve
-    most_missing: float | None
-    relative_gap: float
     random: np.random.Generator
-    on_improvement: Callable[[Schedule, float, float | None], None] | None
-    should_stop: Callable[[], bool] | None
-    clock: Callable[[], float]
-    best: Schedule | None = None
-    best_width: float | None = None  # of the grid on which it was found
+    best_width: float | None = None  # of the grid on which the best was found
     solved_at_once: bool = False  # the best modes of a grid
-    value: float | None = None  # what is asked of the best, as the caller counts it
-    late_bound: float | None = None  # of what misses as little as can be
-    rank: float = -math.inf  # what it is worth among schedules, more being better
-    bound: float | None = None
-    retime_seconds: float = 0.0
-    bound_seconds: float = 0.0
-    last_bound_seconds: float = 0.0
-    periods: list[int] = field(default_factory=lambda: list(_PERIODS))
-
-    @property
-    def sign(self) -> float:
-        return 1.0 if self.problem.objective in MAXIMISED else -1.0
-
-    @property
-    def left(self) -> float:
-        return self.deadline - self.clock()
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is used, the gap closed, or the caller wants to stop."""
-        if self.left <= self.retime_seconds or (self.should_stop and self.should_stop()):
-            return True
-        if self.best is None or self.value is None or self.bound is None:
-            return False
-        if abs(self.bound - self.value) > self.relative_gap * max(abs(self.value), 1e-10):
-            return False
-        return self.improve_what != "both" or self.is_least_late(self.best)
-
-    def is_least_late(self, best: Schedule) -> bool:
-        """Whether nothing that misses as little is less late, as far as the sums know."""
-        late = float(schedule_value(best, self.network, "tardiness"))
-        if late and self.late_bound is None:
-            self.late_bound = bound_by_periods(
-                self.network,
-                self.problem,
-                n_periods=_PERIODS[0],
-                start=self.start,
-                most_missing=missing_share(best),
-                time_limit=_BOUND_SHARE * self.time_limit,
-            )
-        return late - (self.late_bound or 0.0) <= self.relative_gap * late
 
     def run(self, warm: Schedule | None) -> None:
         """Bound, then search on one grid after the other."""
@@ -301,7 +233,10 @@ class _Search:
             ranked = self.widths(problem)
             widths = [each.width for each in ranked if not each.wide]
             met: dict[float, Met] = {}
+            repeated = self.repeat(problem, ranked)
             dived = self.dive(problem, ranked, met) if problem.objective in MAXIMISED else []
+            if dived or not self.worth_diving(problem, ranked):
+                dived = [*repeated, *dived]
             if not dived:
                 met = self.meet_demand(problem, widths)
                 if met or self.best is None:
@@ -319,9 +254,29 @@ class _Search:
                 self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
 
+    def repeat(self, problem: Problem, ranked: list[Width]) -> list[OnGrid]:
+        """Repeat good cycles, where a horizon is long and nothing has its date."""
+        found = repeat_on_grids(
+            self.network,
+            problem,
+            ranked,
+            most_modes=_MODES,
+            start=self.start,
+            seconds=self.left,
+            clock=self.clock,
+            random=self.random,
+        )
+        for each in found:
+            self.retime(each.grid, each.x, problem)
+        return found
+
+    def worth_diving(self, problem: Problem, ranked: list[Width]) -> bool:
+        """Whether relaxations of the whole horizon say what is good."""
+        return worth_diving(self.network, problem, ranked, most_modes=_MODES)
+
     def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
         """Round relaxations of whole horizons, where lateness is not what counts."""
-        if self.over or not worth_diving(self.network, problem, ranked, most_modes=_MODES):
+        if self.over or not self.worth_diving(problem, ranked):
             return []
         return dive_on_grids(
             self.network,
@@ -344,8 +299,8 @@ class _Search:
         known = {each.grid.width: each for each in dived}
         small = [each.width for each in ranked if each.n_batches <= MOST_TO_DIVE]
         widths = dict.fromkeys([*small[:1], dived[0].grid.width, *small[1:_GO_AROUND]])
-        before = -math.inf
-        while self.rank > before:
+        before: float | None = None
+        while before is None or self.rank > before:
             before = self.rank
             for width in widths:
                 if self.over:
@@ -354,13 +309,19 @@ class _Search:
                 x = known[width].x if width in known else do_nothing(grid)
                 if width != self.best_width or width not in known:
                     x = max(self.carry_over(grid, x), x, key=grid.value)
-                worth = self.sign * (self.value or 0.0)
-                lost = grid.value(x) < worth - _LOST * abs(worth)
-                if lost or not len(grid.run) or grid.missed_amount(x) > MET * grid.largest:
+                if not len(grid.run) or self.is_behind(grid, x):
                     continue
                 x = self.improve(grid, x, problem, last=False)
                 known[width] = OnGrid(grid=grid, x=x)
                 self.tighten_bound()
+
+    def is_behind(self, grid: Grid, x: NDArray[np.float64]) -> bool:
+        """Whether a solution loses much of what the best is worth, or misses what that meets."""
+        if self.best is None:
+            return False
+        worth = self.sign * (self.value or 0.0)
+        missed = grid.missed_amount(x) > MET * grid.largest
+        return missed or grid.value(x) < worth - _LOST * abs(worth)
 
     def carry_over(self, grid: Grid, other: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take the best schedule over to a grid; return the other solution where that fails."""
@@ -433,11 +394,6 @@ class _Search:
         if interrupts:
             raise KeyboardInterrupt
 
-    @property
-    def measured(self) -> Improve:
-        """What the bound is of."""
-        return "missing share" if self.improve_what == "both" else self.improve_what
-
     def without_hopeless_orders(self) -> Problem:
         """Leave out the orders that the best so far misses, or that the sums cannot fit in."""
         if self.best is not None:
@@ -447,9 +403,9 @@ class _Search:
                 orders_beyond_capacity(
                     self.network,
                     self.problem,
-                    n_periods=_PERIODS[0],
+                    n_periods=PERIODS[0],
                     start=self.start,
-                    time_limit=_BOUND_SHARE * self.time_limit,
+                    time_limit=BOUND_SHARE * self.time_limit,
                 )
             )
         else:
@@ -509,38 +465,6 @@ class _Search:
             start=self.start,
             many_batches=max(100, int(_BATCHES_PER_SECOND * self.time_limit)),
         )
-
-    def tighten_bound(self) -> None:
-        """Sum over more periods, once, if bounds have taken and will take a small share of time."""
-        next_one = self.bound_seconds + _NEXT_BOUND * self.last_bound_seconds
-        share = _MAKESPAN_BOUND if self.problem.objective == "makespan" else _BOUND_SHARE
-        if not self.periods or self.over or next_one > share * self.time_limit:
-            return
-        started, before = self.clock(), self.bound
-        found = bound_by_periods(
-            self.network,
-            self.problem,
-            n_periods=self.periods.pop(0),
-            start=self.start,
-            improve=self.measured,
-            most_missing=self.most_missing,
-            time_limit=_BOUND_SHARE * self.time_limit,
-            whole_batches=OBJECTIVES[self.problem.objective].needs == "demand",
-            tolerance=max(self.relative_gap, _BOUND_TOLERANCE),
-            known=self.bound or 0.0,
-        )
-        self.last_bound_seconds = self.clock() - started
-        self.bound_seconds += self.last_bound_seconds
-        self.note_bound(found)
-        if before is None or self.bound is None or not self.problem.orders:
-            return
-        if abs(self.bound - before) <= _BARELY * abs(before):
-            self.periods.clear()  # dates and hours have said all they have to say
-
-    def note_bound(self, found: float | None) -> None:
-        """Keep the tighter of two bounds."""
-        if found is not None and (self.bound is None or self.sign * found < self.sign * self.bound):
-            self.bound = found
 
     def search_grid(self, problem: Problem, width: float, met: Met | None = None) -> None:
         """Construct on one grid and improve until it has no more to give, or the time is used.
@@ -659,42 +583,3 @@ class _Search:
         if schedule is not None and self.offer(schedule):
             self.best_width = grid.width
         return schedule
-
-    def offer(self, schedule: Schedule) -> bool:
-        """Keep a schedule that is better than the best, replayed and with its demand met.
-
-        Says whether it was.
-        """
-        horizon = self.problem.horizon or schedule.horizon
-        schedule = replace(
-            schedule,
-            horizon=horizon,
-            deliveries=self.problem.deliveries,
-            final_stock=compute_final_stock(
-                schedule.batches,
-                self.network,
-                self.problem.deliveries,
-                horizon=horizon,
-                start=schedule.start,
-                orders=schedule.orders,
-            ),
-        )
-        rank = score(schedule, self.network, self.problem)
-        if rank <= self.rank:
-            return False
-        if not meets_demand(schedule, self.network, self.problem):
-            return False
-        if self.most_missing is not None and (
-            missing_share(schedule) > self.most_missing + _NO_SHARE
-        ):
-            return False
-        if find_violations(schedule, self.network):
-            return False
-        if self.measured == "missing share":
-            value = missing_share(schedule)
-        else:
-            value = float(schedule_value(schedule, self.network, self.problem.objective))
-        self.best, self.value, self.rank = schedule, value, rank
-        if self.on_improvement is not None:
-            self.on_improvement(schedule, value, self.bound)
-        return True

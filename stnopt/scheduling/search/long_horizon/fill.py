@@ -1,18 +1,16 @@
-"""Fill an empty grid: by diving, by a pattern that repeats, or window after window."""
+"""Fill an empty grid: by diving, or window after window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stnopt.plant.demands import demanded_rules
 from stnopt.scheduling.search.long_horizon.construct import (
     FIRST_WINDOW,
     choose_window,
     construct,
     do_nothing,
 )
-from stnopt.scheduling.search.long_horizon.cycle import repeat_cycle
 from stnopt.scheduling.search.long_horizon.dive_grids import dive_on, most_to_dive
 from stnopt.scheduling.search.long_horizon.meet_demand import MET
 from stnopt.scheduling.search.worth import MAXIMISED
@@ -38,25 +36,8 @@ _CONSTRUCT_SHARE, _LENGTH_CONSTRUCT = 0.2, 0.08
 _BEYOND_PATH, _NEXT_TO_NOTHING = (None, 0.75, 1.5), 0.05
 #: Constructing may take so many seconds per window instead, up to this share of the time.
 PER_WINDOW, _MOST_CONSTRUCT = 1.5, 0.5
-#: Where that is too little, a pattern is sought that repeats, for this share of the time; one that
-#: makes this share of what there is to gain is as good as constructed.
-_CYCLE_SHARE, _GOOD_CYCLE = 0.4, 0.4
 #: Free batches of a window while constructing.
 WINDOW_BATCHES = 250
-#: Where something happens in time, a shorter horizon asks something else.
-CHANGES_IN_TIME = frozenset(
-    {
-        "unavailable",
-        "unattended",
-        "paused",
-        "arrivals",
-        "utility_steps",
-        "deliveries",
-        "orders",
-        "running",
-        "held",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +90,6 @@ class Filling:
             x = dive_on(grid, seconds=DIVE_SHARE * self.left, clock=self.clock, around=around)
             if grid.value(x) - nothing > _NEXT_TO_NOTHING * worth:
                 return x
-        repeated = self._repeat(grid)
-        if repeated is not None and grid.value(repeated) - nothing > _GOOD_CYCLE * worth:
-            return repeated
         for tried, beyond in enumerate(_BEYOND_PATH, start=1):
             window, step = choose_window(grid, most_batches=WINDOW_BATCHES, beyond_path=beyond)
             share = self._share(grid, step)
@@ -130,8 +108,6 @@ class Filling:
             longest = window == grid.n_steps or tried == len(_BEYOND_PATH)
             if grid.value(x) - nothing > _NEXT_TO_NOTHING * worth or longest or self.left <= 0:
                 break
-        if repeated is not None and grid.value(repeated) > grid.value(x):
-            return repeated
         return x
 
     def _worth(self, grid: Grid, idle: NDArray[np.float64]) -> float:
@@ -152,19 +128,3 @@ class Filling:
     def _wanted(self, grid: Grid, step: int) -> float:
         """Return the share of the time that constructing in such steps would take."""
         return PER_WINDOW * grid.n_steps / (step * self.time_limit)
-
-    def _repeat(self, grid: Grid) -> NDArray[np.float64] | None:
-        """Repeat a pattern, where constructing has too little time and nothing has its date."""
-        problem = grid.problem
-        demanded = {d.rule for d in demanded_rules(self.network, problem, self.start)}
-        if problem.objective not in MAXIMISED or problem.targets or demanded & CHANGES_IN_TIME:
-            return None
-        _, step = choose_window(grid, most_batches=WINDOW_BATCHES)
-        if self._wanted(grid, step) <= _MOST_CONSTRUCT:
-            return None
-        return repeat_cycle(
-            grid,
-            seconds=min(_CYCLE_SHARE * self.time_limit, self.left),
-            clock=self.clock,
-            random=self.random,
-        )

@@ -12,7 +12,6 @@ from stnopt.plant.demands import demanded_rules
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
 from stnopt.scheduling.search.long_horizon.fill import (
-    CHANGES_IN_TIME,
     PER_WINDOW,
     WINDOW_BATCHES,
 )
@@ -26,6 +25,20 @@ if TYPE_CHECKING:
     from stnopt.plant.state import PlantState
     from stnopt.scheduling.search.long_horizon.choose_grid import Width
 
+#: Where something happens in time, a shorter horizon asks something else.
+CHANGES_IN_TIME = frozenset(
+    {
+        "unavailable",
+        "unattended",
+        "paused",
+        "arrivals",
+        "utility_steps",
+        "deliveries",
+        "orders",
+        "running",
+        "held",
+    }
+)
 #: A shorter horizon holds nearly all where its bound is as good, but for this share of it.
 _SATURATED = 0.01
 #: Horizons of fewer longest batches than this are not halved.

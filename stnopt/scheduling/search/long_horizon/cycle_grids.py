@@ -1,0 +1,149 @@
+"""First solutions of long horizons by patterns that repeat, on several grids."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnopt.plant.demands import demanded_rules
+from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
+from stnopt.scheduling.search.long_horizon.construct import do_nothing
+from stnopt.scheduling.search.long_horizon.cycle import Pattern, lay_out, lengths_of_cycles
+from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
+from stnopt.scheduling.search.long_horizon.dive_grids import DIVE_LENGTH, FEW_IN_WINDOW, OnGrid
+from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.worth import MAXIMISED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stnopt.plant.network import Network
+    from stnopt.plant.problem import Problem
+    from stnopt.plant.state import PlantState
+    from stnopt.scheduling.search.long_horizon.choose_grid import Width
+    from stnopt.scheduling.search.long_horizon.grid import Grid
+
+#: Grids that promise this share less than the best are not looked at, nor more than so many.
+_WORSE, _MOST_GRIDS = 0.05, 5
+#: What a pattern knows nothing of.
+_NOT_FOR_CYCLES = frozenset({"arrivals", "utility_steps", "orders"})
+#: Horizons of fewer longest batches are too short.
+_LONG = 10.0
+#: Share of the time, and on horizons on which diving is tried as well; of that, the share for
+#: looking for patterns: the rest is for laying them out.
+_SHARE, _WITH_DIVES, _SEARCH_SHARE = 0.7, 0.3, 0.65
+#: From so many batches on the shortest ring, twice as many are worth this share.
+_SMALL_RING, _PER_DOUBLING = 200, 0.1
+#: Each of the first ones may take this share of what is left for laying out.
+_FIRST_SHARE = 0.5
+#: What repeats is worth going on with if it is worth this share of what the best grid promises.
+_GOOD = 0.4
+
+
+def repeat_on_grids(
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    *,
+    most_modes: int,
+    start: PlantState | None,
+    seconds: float,
+    clock: Callable[[], float],
+    random: np.random.Generator,
+) -> list[OnGrid]:
+    """Repeat the best patterns that are found on some grids.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+        With a horizon.
+    ranked : sequence of Width
+    most_modes : int
+        Per pair of task and unit.
+    start : PlantState or None
+    seconds : float
+        That are left, by `clock`: a part of them is used.
+    clock : callable
+    random : numpy Generator
+
+    Returns
+    -------
+    list of OnGrid
+        The best one, which may miss some of the demand. Empty where orders are to be delivered or
+        something comes at given times, where the horizon is too short, where windows of a small
+        plant are solved, and where nothing good repeats.
+    """
+    assert problem.horizon is not None
+    demanded = {each.rule for each in demanded_rules(network, problem, start)}
+    if problem.objective not in MAXIMISED or demanded & _NOT_FOR_CYCLES:
+        return []
+    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    width = next((each.width for each in ranked if not each.wide), None)
+    if problem.horizon < _LONG * longest or width is None:
+        return []
+    if count_in_window(network, width, most_modes) <= FEW_IN_WINDOW:
+        return []
+    grids = _grids_for_cycles(network, problem, ranked, most_modes=most_modes, start=start)
+    seconds *= _WITH_DIVES if problem.horizon <= DIVE_LENGTH * longest else _SHARE
+    until = clock() + seconds
+    patterns = find_patterns(grids, seconds=_SEARCH_SHARE * seconds, clock=clock, random=random)
+    found: list[tuple[float, Pattern, OnGrid]] = []
+
+    def try_it(pattern: Pattern, later: int, share: float) -> None:
+        x = lay_out(pattern, later=later, seconds=max(0.1, share * (until - clock())))
+        if x is not None:
+            solution = OnGrid(grid=pattern.ring.grid, x=x)
+            found.append((solution.value, pattern, solution))
+
+    for number, pattern in enumerate(patterns):
+        if clock() < until or not found:
+            try_it(pattern, 0, max(_FIRST_SHARE, 1 / (len(patterns) - number)))
+    if not found:
+        return []
+    # Where a cycle begins and ends matters as well.
+    best_pattern = max(found, key=lambda each: each[0])[1]
+    for later in random.permutation(np.arange(1, best_pattern.ring.length)).tolist():
+        if clock() < until:
+            try_it(best_pattern, later, 1.0)
+    solution = max(found, key=lambda each: each[0])[2]
+    grid, x = solution.grid, solution.x
+    worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
+    idle = do_nothing(grid)
+    nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
+    best = max(each.worth for each in ranked)
+    return [solution] if worth - nothing > _GOOD * (best - nothing) else []
+
+
+def _grids_for_cycles(
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    *,
+    most_modes: int,
+    start: PlantState | None,
+) -> list[Grid]:
+    """Build the grids that can be bent into rings and promise most, the smallest first."""
+    assert problem.horizon is not None
+    possible = []
+    for each in ranked:
+        modes = choose_modes(network, each.width, most=most_modes)
+        steps = math.floor(problem.horizon / each.width)
+        longest = max(mode.steps for mode in modes)
+        if lengths_of_cycles(steps, len(modes), longest):
+            possible.append((each, modes, longest * len(modes)))
+    best = max((abs(each.worth) for each, *_ in possible), default=0.0) or 1.0
+
+    def score(each: Width, smallest: int) -> float:
+        """Worth, less for rings on which a relaxation is not solved many times."""
+        return each.worth / best - _PER_DOUBLING * max(0.0, math.log2(smallest / _SMALL_RING))
+
+    good = max((score(each, smallest) for each, _, smallest in possible), default=0.0) - _WORSE
+    chosen = [(each, modes) for each, modes, smallest in possible if score(each, smallest) >= good]
+    chosen.sort(key=lambda pair: pair[0].n_batches)
+    return [
+        build_grid(network, problem, width=each.width, modes=modes, start=start)
+        for each, modes in chosen[:_MOST_GRIDS]
+    ]
