@@ -241,7 +241,7 @@ def wide_chain(**rules):
     ids=["plain", "units away", "changeovers, a pause, a target", "deliveries"],
 )
 def test_a_repeated_pattern_fills_a_week_whatever_the_calendar_says(rules, demand):
-    network = wide_chain(**rules)
+    network, offered = wide_chain(**rules), []
     problem = Problem(horizon=168.0, **demand)
     ranked = rank_widths(network, problem, most_modes=2, many_batches=2_400)
     ranked = [each for each in ranked if each.width < 0.7]  # many batches in a window
@@ -254,8 +254,10 @@ def test_a_repeated_pattern_fills_a_week_whatever_the_calendar_says(rules, deman
         seconds=6.0,
         clock=time.process_time,
         random=np.random.default_rng(0),
+        on_solution=lambda *solution: offered.append(solution),
     )
     assert len(found) == 1
+    assert offered[-1][1] is found[0].x
     grid, x = found[0].grid, found[0].x
     schedule = retime_repeatedly(grid.place(x), network, problem, width=grid.width)
     assert schedule is not None
@@ -281,6 +283,7 @@ def test_orders_and_arrivals_are_not_for_patterns():
         seconds=5.0,
         clock=time.process_time,
         random=np.random.default_rng(0),
+        on_solution=lambda *_: None,
     )
     assert found == []
 

@@ -14,10 +14,14 @@ from stnopt.scheduling.search.long_horizon.cycle import Pattern, lay_out, length
 from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
 from stnopt.scheduling.search.long_horizon.dive_grids import DIVE_LENGTH, FEW_IN_WINDOW, OnGrid
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.long_horizon.meet_demand import MET
+from stnopt.scheduling.search.long_horizon.shorter_horizon import share_of_constructing
 from stnopt.scheduling.search.worth import MAXIMISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -31,11 +35,15 @@ _WORSE, _MOST_GRIDS = 0.05, 5
 _NOT_FOR_CYCLES = frozenset({"arrivals", "utility_steps", "orders"})
 #: Horizons of fewer longest batches are too short.
 _LONG = 10.0
+#: Small plants are constructed well, where that takes no more than this share of the time.
+_SLOW = 0.45
 #: Share of the time, and on horizons on which diving is tried as well; of that, the share for
 #: looking for patterns: the rest is for laying them out.
 _SHARE, _WITH_DIVES, _SEARCH_SHARE = 0.7, 0.3, 0.65
 #: From so many batches on the shortest ring, twice as many are worth this share.
 _SMALL_RING, _PER_DOUBLING = 200, 0.1
+#: The best pattern after this share of it is laid out at once: there is a schedule then.
+_FIRST_LOOK = 0.1
 #: Each of the first ones may take this share of what is left for laying out.
 _FIRST_SHARE = 0.5
 #: What repeats is worth going on with if it is worth this share of what the best grid promises.
@@ -52,6 +60,7 @@ def repeat_on_grids(
     seconds: float,
     clock: Callable[[], float],
     random: np.random.Generator,
+    on_solution: Callable[[Grid, NDArray[np.float64]], object],
 ) -> list[OnGrid]:
     """Repeat the best patterns that are found on some grids.
 
@@ -68,28 +77,30 @@ def repeat_on_grids(
         That are left, by `clock`: a part of them is used.
     clock : callable
     random : numpy Generator
+    on_solution : callable
+        Called with each grid and solution that may become a schedule: a first one, and the best.
 
     Returns
     -------
     list of OnGrid
         The best one, which may miss some of the demand. Empty where orders are to be delivered or
-        something comes at given times, where the horizon is too short, where windows of a small
-        plant are solved, and where nothing good repeats.
+        something comes at given times, where the horizon is too short, where a small plant is
+        constructed well, and where nothing good repeats.
     """
     assert problem.horizon is not None
     demanded = {each.rule for each in demanded_rules(network, problem, start)}
     if problem.objective not in MAXIMISED or demanded & _NOT_FOR_CYCLES:
         return []
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    width = next((each.width for each in ranked if not each.wide), None)
-    if problem.horizon < _LONG * longest or width is None:
+    first = next((each for each in ranked if not each.wide), None)
+    if problem.horizon < _LONG * longest or first is None:
         return []
-    if count_in_window(network, width, most_modes) <= FEW_IN_WINDOW:
+    few = count_in_window(network, first.width, most_modes) <= FEW_IN_WINDOW
+    if few and share_of_constructing(network, first, seconds, most_modes) <= _SLOW:
         return []
     grids = _grids_for_cycles(network, problem, ranked, most_modes=most_modes, start=start)
     seconds *= _WITH_DIVES if problem.horizon <= DIVE_LENGTH * longest else _SHARE
     until = clock() + seconds
-    patterns = find_patterns(grids, seconds=_SEARCH_SHARE * seconds, clock=clock, random=random)
     found: list[tuple[float, Pattern, OnGrid]] = []
 
     def try_it(pattern: Pattern, later: int, share: float) -> None:
@@ -98,6 +109,21 @@ def repeat_on_grids(
             solution = OnGrid(grid=pattern.ring.grid, x=x)
             found.append((solution.value, pattern, solution))
 
+    def offer_best() -> OnGrid:
+        solution = max(found, key=lambda each: each[0])[2]
+        if solution.grid.missed_amount(solution.x) <= MET * solution.grid.largest:
+            on_solution(solution.grid, solution.x)
+        return solution
+
+    patterns: list[Pattern] = []
+    for share in (_FIRST_LOOK, _SEARCH_SHARE - _FIRST_LOOK):
+        patterns = find_patterns(
+            grids, seconds=share * seconds, clock=clock, random=random, known=patterns
+        )
+        if patterns and share == _FIRST_LOOK:
+            try_it(patterns[0], 0, _FIRST_SHARE)
+            if found:
+                offer_best()
     for number, pattern in enumerate(patterns):
         if clock() < until or not found:
             try_it(pattern, 0, max(_FIRST_SHARE, 1 / (len(patterns) - number)))
@@ -108,7 +134,7 @@ def repeat_on_grids(
     for later in random.permutation(np.arange(1, best_pattern.ring.length)).tolist():
         if clock() < until:
             try_it(best_pattern, later, 1.0)
-    solution = max(found, key=lambda each: each[0])[2]
+    solution = offer_best()
     grid, x = solution.grid, solution.x
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
@@ -125,7 +151,7 @@ def _grids_for_cycles(
     most_modes: int,
     start: PlantState | None,
 ) -> list[Grid]:
-    """Build the grids that can be bent into rings and promise most, the smallest first."""
+    """Build the grids that can be bent into rings and promise most, the best first."""
     assert problem.horizon is not None
     possible = []
     for each in ranked:
@@ -141,9 +167,9 @@ def _grids_for_cycles(
         return each.worth / best - _PER_DOUBLING * max(0.0, math.log2(smallest / _SMALL_RING))
 
     good = max((score(each, smallest) for each, _, smallest in possible), default=0.0) - _WORSE
-    chosen = [(each, modes) for each, modes, smallest in possible if score(each, smallest) >= good]
-    chosen.sort(key=lambda pair: pair[0].n_batches)
+    chosen = [each for each in possible if score(each[0], each[2]) >= good]
+    chosen.sort(key=lambda each: score(each[0], each[2]), reverse=True)
     return [
         build_grid(network, problem, width=each.width, modes=modes, start=start)
-        for each, modes in chosen[:_MOST_GRIDS]
+        for each, modes, _ in chosen[:_MOST_GRIDS]
     ]

@@ -54,6 +54,7 @@ def find_patterns(
     seconds: float,
     clock: Callable[[], float],
     random: np.random.Generator,
+    known: Sequence[Pattern] = (),
 ) -> list[Pattern]:
     """Look for patterns of which repetitions are worth much per unit of time.
 
@@ -66,6 +67,8 @@ def find_patterns(
         By `clock`.
     clock : callable
     random : numpy Generator
+    known : sequence of Pattern
+        What was found before: it goes on from there.
 
     Returns
     -------
@@ -76,9 +79,11 @@ def find_patterns(
         return []
     first = grids[0]
     lengths = lengths_of_cycles(first.n_steps, len(first.modes), first.longest)
-    search = _PatternSearch(grids=grids, seconds=seconds, clock=clock, random=random)
+    search = _PatternSearch(
+        grids=grids, seconds=seconds, clock=clock, random=random, best=list(known)
+    )
     begun = clock()
-    turn, used = list(lengths), dict.fromkeys(_SHARES, 0.0)
+    turn, used = [] if known else list(lengths), dict.fromkeys(_SHARES, 0.0)
     while (now := clock()) < begun + seconds:
         kind = min(_SHARES, key=lambda each: used[each] / _SHARES[each])
         if turn or not search.best:

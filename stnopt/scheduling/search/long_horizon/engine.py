@@ -233,17 +233,21 @@ class _Search(BestSoFar):
             ranked = self.widths(problem)
             widths = [each.width for each in ranked if not each.wide]
             met: dict[float, Met] = {}
+            diving = worth_diving(network, problem, ranked, most_modes=_MODES)
+            if not diving:
+                met = self.meet_demand(problem, widths)
             repeated = self.repeat(problem, ranked)
-            dived = self.dive(problem, ranked, met) if problem.objective in MAXIMISED else []
-            if dived or not self.worth_diving(problem, ranked):
-                dived = [*repeated, *dived]
-            if not dived:
+            maximised = problem.objective in MAXIMISED
+            dived = self.dive(problem, ranked, met) if diving and maximised else []
+            if repeated and not diving:
+                self.improve(repeated[0].grid, repeated[0].x, problem)
+            elif diving and not dived:
                 met = self.meet_demand(problem, widths)
                 if met or self.best is None:
                     dived = self.dive(problem, ranked, met)
             if dived:
-                self.go_around(problem, ranked, dived)
-            else:
+                self.go_around(problem, ranked, [*repeated, *dived])
+            elif not repeated:
                 enough = horizon_that_fits(
                     network, problem, ranked, self.time_limit, _MODES, start=self.start
                 )
@@ -256,7 +260,7 @@ class _Search(BestSoFar):
 
     def repeat(self, problem: Problem, ranked: list[Width]) -> list[OnGrid]:
         """Repeat good cycles, where a horizon is long and nothing has its date."""
-        found = repeat_on_grids(
+        return repeat_on_grids(
             self.network,
             problem,
             ranked,
@@ -265,18 +269,12 @@ class _Search(BestSoFar):
             seconds=self.left,
             clock=self.clock,
             random=self.random,
+            on_solution=lambda grid, x: self.retime(grid, x, problem),
         )
-        for each in found:
-            self.retime(each.grid, each.x, problem)
-        return found
-
-    def worth_diving(self, problem: Problem, ranked: list[Width]) -> bool:
-        """Whether relaxations of the whole horizon say what is good."""
-        return worth_diving(self.network, problem, ranked, most_modes=_MODES)
 
     def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
         """Round relaxations of whole horizons, where lateness is not what counts."""
-        if self.over or not self.worth_diving(problem, ranked):
+        if self.over:
             return []
         return dive_on_grids(
             self.network,

@@ -118,11 +118,18 @@ def horizon_that_fits(
     if problem.objective not in MAXIMISED or demand or not ranked:
         return horizon
     first = next((each for each in ranked if not each.wide), ranked[0])
-    in_window = max(count_in_window(network, first.width, most_modes), WINDOW_BATCHES)
-    windows = 2 * first.n_batches / in_window  # they overlap by half
-    share = PER_WINDOW * windows / time_limit
+    share = share_of_constructing(network, first, time_limit, most_modes)
     if share <= _HOPELESS:
         return horizon
     fits = horizon * _FITS / share
     running = start.running if start is not None else ()
     return horizon if any(batch.remaining > fits for batch in running) else fits
+
+
+def share_of_constructing(
+    network: Network, width: Width, time_limit: float, most_modes: int
+) -> float:
+    """Return which share of the time it takes to fill a grid window after window, about."""
+    in_window = max(count_in_window(network, width.width, most_modes), WINDOW_BATCHES)
+    windows = 2 * width.n_batches / in_window  # they overlap by half
+    return PER_WINDOW * windows / time_limit
