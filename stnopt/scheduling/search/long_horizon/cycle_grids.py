@@ -46,8 +46,9 @@ _SMALL_RING, _PER_DOUBLING = 200, 0.1
 _FIRST_LOOK = 0.1
 #: Each of the first ones may take this share of what is left for laying out.
 _FIRST_SHARE = 0.5
-#: What repeats is worth going on with if it is worth this share of what the best grid promises.
-_GOOD = 0.4
+#: What repeats is worth going on with if it is worth this share of what the best grid promises; a
+#: pattern is none if it is worth no more than this share of that.
+_GOOD, _LEAST = 0.4, 0.1
 
 
 def repeat_on_grids(
@@ -115,10 +116,22 @@ def repeat_on_grids(
             on_solution(solution.grid, solution.x)
         return solution
 
+    if not grids:
+        return []
+    best = max(each.worth for each in ranked)
+    least = 0.0
+    if not len(grids[0].missed):
+        gain = best - grids[0].value(do_nothing(grids[0]))
+        least = max(0.0, _LEAST * gain / problem.horizon)
     patterns: list[Pattern] = []
     for share in (_FIRST_LOOK, _SEARCH_SHARE - _FIRST_LOOK):
         patterns = find_patterns(
-            grids, seconds=share * seconds, clock=clock, random=random, known=patterns
+            grids,
+            seconds=share * seconds,
+            clock=clock,
+            random=random,
+            least=least,
+            known=patterns,
         )
         if patterns and share == _FIRST_LOOK:
             try_it(patterns[0], 0, _FIRST_SHARE)
@@ -139,7 +152,6 @@ def repeat_on_grids(
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
     nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
-    best = max(each.worth for each in ranked)
     return [solution] if worth - nothing > _GOOD * (best - nothing) else []
 
 

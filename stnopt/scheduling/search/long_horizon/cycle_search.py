@@ -54,6 +54,7 @@ def find_patterns(
     seconds: float,
     clock: Callable[[], float],
     random: np.random.Generator,
+    least: float = 0.0,
     known: Sequence[Pattern] = (),
 ) -> list[Pattern]:
     """Look for patterns of which repetitions are worth much per unit of time.
@@ -67,6 +68,9 @@ def find_patterns(
         By `clock`.
     clock : callable
     random : numpy Generator
+    least : float
+        A pattern that is worth no more per unit of time is none; where no length of cycles has one
+        at first, the search ends.
     known : sequence of Pattern
         What was found before: it goes on from there.
 
@@ -80,14 +84,21 @@ def find_patterns(
     first = grids[0]
     lengths = lengths_of_cycles(first.n_steps, len(first.modes), first.longest)
     search = _PatternSearch(
-        grids=grids, seconds=seconds, clock=clock, random=random, best=list(known)
+        grids=grids,
+        seconds=seconds,
+        least=least,
+        clock=clock,
+        random=random,
+        best=list(known),
     )
     begun = clock()
     turn, used = [] if known else list(lengths), dict.fromkeys(_SHARES, 0.0)
     while (now := clock()) < begun + seconds:
+        if not turn and not search.best:
+            break
         kind = min(_SHARES, key=lambda each: used[each] / _SHARES[each])
-        if turn or not search.best:
-            search.try_new(turn.pop(0) if turn else int(random.choice(lengths)))
+        if turn:
+            search.try_new(turn.pop(0))
             kind = ""
         elif kind == "new":
             search.try_new(search.choose_length(lengths))
@@ -106,6 +117,7 @@ class _PatternSearch:
 
     grids: Sequence[Grid]
     seconds: float
+    least: float
     clock: Callable[[], float]
     random: np.random.Generator
     best: list[Pattern] = field(default_factory=list)
@@ -130,7 +142,7 @@ class _PatternSearch:
 
     def offer(self, pattern: Pattern) -> None:
         """Keep a pattern if it is one of the best, and the best of its length on its grid."""
-        if not pattern.is_worth_something:
+        if not pattern.is_worth_something or pattern.rate <= self.least:
             return
         alike = [each for each in self.best if each.ring is pattern.ring]
         if alike and alike[0].rate >= pattern.rate:
