@@ -62,6 +62,7 @@ def repeat_on_grids(
     clock: Callable[[], float],
     random: np.random.Generator,
     on_solution: Callable[[Grid, NDArray[np.float64]], object],
+    should_stop: Callable[[], bool],
 ) -> list[OnGrid]:
     """Repeat the best patterns that are found on some grids.
 
@@ -80,6 +81,8 @@ def repeat_on_grids(
     random : numpy Generator
     on_solution : callable
         Called with each grid and solution that may become a schedule: a first one, and the best.
+    should_stop : callable
+        Asked between two tries.
 
     Returns
     -------
@@ -89,17 +92,12 @@ def repeat_on_grids(
         constructed well, and where nothing good repeats.
     """
     assert problem.horizon is not None
-    demanded = {each.rule for each in demanded_rules(network, problem, start)}
-    if problem.objective not in MAXIMISED or demanded & _NOT_FOR_CYCLES:
-        return []
-    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    first = next((each for each in ranked if not each.wide), None)
-    if problem.horizon < _LONG * longest or first is None:
-        return []
-    few = count_in_window(network, first.width, most_modes) <= FEW_IN_WINDOW
-    if few and share_of_constructing(network, first, seconds, most_modes) <= _SLOW:
+    if not _suits_cycles(network, problem, ranked, seconds, most_modes=most_modes, start=start):
         return []
     grids = _grids_for_cycles(network, problem, ranked, most_modes=most_modes, start=start)
+    if not grids:
+        return []
+    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
     seconds *= _WITH_DIVES if problem.horizon <= DIVE_LENGTH * longest else _SHARE
     until = clock() + seconds
     found: list[tuple[float, Pattern, OnGrid]] = []
@@ -116,8 +114,6 @@ def repeat_on_grids(
             on_solution(solution.grid, solution.x)
         return solution
 
-    if not grids:
-        return []
     best = max(each.worth for each in ranked)
     least = 0.0
     if not len(grids[0].missed):
@@ -132,20 +128,21 @@ def repeat_on_grids(
             random=random,
             least=least,
             known=patterns,
+            should_stop=should_stop,
         )
         if patterns and share == _FIRST_LOOK:
             try_it(patterns[0], 0, _FIRST_SHARE)
             if found:
                 offer_best()
     for number, pattern in enumerate(patterns):
-        if clock() < until or not found:
+        if (clock() < until and not should_stop()) or not found:
             try_it(pattern, 0, max(_FIRST_SHARE, 1 / (len(patterns) - number)))
     if not found:
         return []
     # Where a cycle begins and ends matters as well.
     best_pattern = max(found, key=lambda each: each[0])[1]
     for later in random.permutation(np.arange(1, best_pattern.ring.length)).tolist():
-        if clock() < until:
+        if clock() < until and not should_stop():
             try_it(best_pattern, later, 1.0)
     solution = offer_best()
     grid, x = solution.grid, solution.x
@@ -153,6 +150,27 @@ def repeat_on_grids(
     idle = do_nothing(grid)
     nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
     return [solution] if worth - nothing > _GOOD * (best - nothing) else []
+
+
+def _suits_cycles(
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    seconds: float,
+    *,
+    most_modes: int,
+    start: PlantState | None,
+) -> bool:
+    """Whether a horizon is long enough for cycles, and windows would be too slow or too small."""
+    demanded = {each.rule for each in demanded_rules(network, problem, start)}
+    if problem.objective not in MAXIMISED or demanded & _NOT_FOR_CYCLES:
+        return False
+    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    first = next((each for each in ranked if not each.wide), None)
+    if problem.horizon is None or problem.horizon < _LONG * longest or first is None:
+        return False
+    few = count_in_window(network, first.width, most_modes) <= FEW_IN_WINDOW
+    return not few or share_of_constructing(network, first, seconds, most_modes) > _SLOW
 
 
 def _grids_for_cycles(

@@ -56,14 +56,15 @@ def find_patterns(
     random: np.random.Generator,
     least: float = 0.0,
     known: Sequence[Pattern] = (),
+    should_stop: Callable[[], bool] | None = None,
 ) -> list[Pattern]:
     """Look for patterns of which repetitions are worth much per unit of time.
 
     Parameters
     ----------
     grids : sequence of Grid
-        Of a problem in which nothing is demanded and nothing happens at given times, on several
-        widths: rings of the first are looked at whole, of the others near known patterns.
+        Of a problem without orders, on several widths: rings of the first are looked at whole, of
+        the others near known patterns.
     seconds : float
         By `clock`.
     clock : callable
@@ -73,6 +74,8 @@ def find_patterns(
         at first, the search ends.
     known : sequence of Pattern
         What was found before: it goes on from there.
+    should_stop : callable, optional
+        Asked between two tries.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def find_patterns(
     begun = clock()
     turn, used = [] if known else list(lengths), dict.fromkeys(_SHARES, 0.0)
     while (now := clock()) < begun + seconds:
-        if not turn and not search.best:
+        if (should_stop and should_stop()) or not (turn or search.best):
             break
         kind = min(_SHARES, key=lambda each: used[each] / _SHARES[each])
         if turn:

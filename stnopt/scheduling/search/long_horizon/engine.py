@@ -259,7 +259,7 @@ class _Search(BestSoFar):
                 self.tighten_bound()
 
     def repeat(self, problem: Problem, ranked: list[Width]) -> list[OnGrid]:
-        """Repeat good cycles, where a horizon is long and nothing has its date."""
+        """Repeat good patterns, where the horizon is long."""
         return repeat_on_grids(
             self.network,
             problem,
@@ -270,6 +270,7 @@ class _Search(BestSoFar):
             clock=self.clock,
             random=self.random,
             on_solution=lambda grid, x: self.retime(grid, x, problem),
+            should_stop=lambda: self.over,
         )
 
     def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
@@ -294,7 +295,9 @@ class _Search(BestSoFar):
 
         The best is carried over from grid to grid: on each, other things are a step away.
         """
-        known = {each.grid.width: each for each in dived}
+        known: dict[float, OnGrid] = {}
+        for each in sorted(dived, key=lambda each: each.value):  # the better one on each grid
+            known[each.grid.width] = each
         small = [each.width for each in ranked if each.n_batches <= MOST_TO_DIVE]
         widths = dict.fromkeys([*small[:1], dived[0].grid.width, *small[1:_GO_AROUND]])
         before: float | None = None
