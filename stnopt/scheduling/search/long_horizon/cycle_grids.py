@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.long_horizon.choose_grid import Width
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
-#: Grids that promise this share less than the best are not looked at, nor more than so many.
-_WORSE, _MOST_GRIDS = 0.05, 5
+#: Grids that promise this share less than the best are not looked at, nor more than so many, nor
+#: more than are built in this share of the time.
+_WORSE, _MOST_GRIDS, _BUILD_SHARE = 0.05, 5, 0.03
 #: What a pattern knows nothing of.
 _NOT_FOR_CYCLES = frozenset({"arrivals", "utility_steps", "orders"})
 #: Horizons of fewer longest batches are too short.
@@ -94,7 +95,15 @@ def repeat_on_grids(
     assert problem.horizon is not None
     if not _suits_cycles(network, problem, ranked, seconds, most_modes=most_modes, start=start):
         return []
-    grids = _grids_for_cycles(network, problem, ranked, most_modes=most_modes, start=start)
+    grids = _grids_for_cycles(
+        network,
+        problem,
+        ranked,
+        most_modes=most_modes,
+        start=start,
+        until=clock() + _BUILD_SHARE * seconds,
+        clock=clock,
+    )
     if not grids:
         return []
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
@@ -180,8 +189,13 @@ def _grids_for_cycles(
     *,
     most_modes: int,
     start: PlantState | None,
+    until: float,
+    clock: Callable[[], float],
 ) -> list[Grid]:
-    """Build the grids that can be bent into rings and promise most, the best first."""
+    """Build the grids that can be bent into rings and promise most, the best first.
+
+    After some time, no others but the best.
+    """
     assert problem.horizon is not None
     possible = []
     for each in ranked:
@@ -199,7 +213,9 @@ def _grids_for_cycles(
     good = max((score(each, smallest) for each, _, smallest in possible), default=0.0) - _WORSE
     chosen = [each for each in possible if score(each[0], each[2]) >= good]
     chosen.sort(key=lambda each: score(each[0], each[2]), reverse=True)
-    return [
-        build_grid(network, problem, width=each.width, modes=modes, start=start)
-        for each, modes, _ in chosen[:_MOST_GRIDS]
-    ]
+    grids: list[Grid] = []
+    for each, modes, _ in chosen[:_MOST_GRIDS]:
+        if not grids or clock() < until:
+            grid = build_grid(network, problem, width=each.width, modes=modes, start=start)
+            grids.append(grid)
+    return grids

@@ -41,8 +41,10 @@ _GOOD_LENGTHS = 0.5
 _REACHES, _STRETCH = (1, 2, 3), (0.86, 1.06)
 #: Rings with more batches to choose from are not looked at near a pattern.
 _MOST_NEAR = 1_500
-#: A dive may take this share of the time, and a part this one, within limits in seconds.
-_DIVE_SHARE, _PART_SHARE, _LEAST_PART, _MOST_PART = 0.15, 0.03, 0.3, 2.0
+#: A dive may take this share of the time, and so many seconds.
+_DIVE_SHARE, _LEAST_DIVE = 0.15, 0.5
+#: A part may take this share of the time, within limits in seconds.
+_PART_SHARE, _LEAST_PART, _MOST_PART = 0.03, 0.3, 2.0
 _GAP = 5e-4
 #: Relative gain that counts.
 _GAIN = 1e-6
@@ -183,7 +185,7 @@ class _PatternSearch:
             starts=start,
             units=ring.unit[among],
             look_ahead=int(self.random.integers(1, ring.grid.longest + 1)),
-            seconds=_DIVE_SHARE * self.seconds,
+            seconds=max(_LEAST_DIVE, _DIVE_SHARE * self.seconds),
             clock=self.clock,
         )
         if found is not None:

@@ -377,7 +377,7 @@ class _Search(BestSoFar):
     def search_within(self, horizon: float, *, share: float) -> None:
         """Offer what is found for a shorter horizon in a share of the time."""
         whole = self.problem.horizon
-        if whole is None or horizon >= whole:
+        if whole is None or horizon >= whole or self.over:
             return
         interrupts: list[bool] = []
         schedule, _ = search_long_horizon(
