@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pyomo.environ as pyo
 import pytest
 
 import stnopt as so
+from stnopt import cli
 from stnopt.embedding import master_problem
 from stnopt.feasibility.choose_events import choose_events
 from stnopt.feasibility.oracle import TargetOracle
@@ -93,6 +95,25 @@ def test_a_command_that_is_stopped_says_what_it_has(command, number, tmp_path):
         assert kept.scope["stopped"] == "interrupted"
     else:
         assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_being_built_when_a_command_is_stopped_says_nothing(monkeypatch, capsys):
+    def stop(block):
+        raise KeyboardInterrupt
+
+    def build(options):
+        pyo.ConcreteModel().add_component("rows", pyo.Constraint(rule=stop))
+
+    heard = []
+    listener = logging.Handler()
+    listener.emit = heard.append
+    monkeypatch.setattr(logging.getLogger("pyomo.core"), "handlers", [listener])
+    monkeypatch.setattr(cli, "run_with_input", build)
+    assert cli.main(["schedule", "ex2", "--horizon", "8"]) == 130
+    assert heard == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "stnopt: interrupted before there was an answer\n"
 
 
 def test_a_search_that_is_stopped_returns_its_best(monkeypatch):

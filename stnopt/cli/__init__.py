@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -162,6 +163,8 @@ def _stopped_by_signals(*, is_process: bool) -> Iterator[None]:
             end.start()
         raise KeyboardInterrupt
 
+    building = logging.getLogger("pyomo.core")
+    building.addFilter(_is_not_of_a_stop)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, stop)
@@ -170,6 +173,13 @@ def _stopped_by_signals(*, is_process: bool) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        building.removeFilter(_is_not_of_a_stop)
+
+
+def _is_not_of_a_stop(record: logging.LogRecord) -> bool:
+    """Whether a message is not only that a model was being built when the command was stopped."""
+    del record
+    return sys.exc_info()[0] is not KeyboardInterrupt
 
 
 def _end_process() -> None:
