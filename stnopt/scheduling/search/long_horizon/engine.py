@@ -260,6 +260,8 @@ class _Search(BestSoFar):
 
     def repeat(self, problem: Problem, ranked: list[Width]) -> list[OnGrid]:
         """Repeat good patterns, where the horizon is long."""
+        if self.over:
+            return []
         return repeat_on_grids(
             self.network,
             problem,
@@ -501,13 +503,10 @@ class _Search(BestSoFar):
     def filling(self) -> Filling:
         """Say what filling a grid may use."""
         return Filling(
-            network=self.network,
-            start=self.start,
             bound=self.bound,
             time_limit=self.time_limit,
             deadline=self.deadline,
             clock=self.clock,
-            random=self.random,
         )
 
     def improve(

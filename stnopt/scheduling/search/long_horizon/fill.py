@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stnopt.plant.network import Network
-    from stnopt.plant.state import PlantState
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
 #: Diving may take this share of the time that is left.
@@ -46,23 +44,17 @@ class Filling:
 
     Attributes
     ----------
-    network : Network
-    start : PlantState or None
     bound : float or None
         Of the problem, for any schedule.
     time_limit, deadline : float
         Seconds of the whole search, and the time by `clock` at which it ends.
     clock : callable
-    random : numpy Generator
     """
 
-    network: Network
-    start: PlantState | None
     bound: float | None
     time_limit: float
     deadline: float
     clock: Callable[[], float]
-    random: np.random.Generator
 
     @property
     def left(self) -> float:
