@@ -27,7 +27,7 @@ from stnopt.scheduling.search.long_horizon.cycle_grids import repeat_on_grids
 from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
-from stnopt.solvers.linear_program import solve_program
+from stnopt.solvers.linear_program import fix_integers, solve_program
 
 
 def grid_of(network, problem, width=1.0):
@@ -217,6 +217,51 @@ def wide_chain(**rules):
         },
         **rules,
     )
+
+
+def test_what_is_due_early_is_made_at_the_rate_that_it_needs():
+    network = chain(price=2)
+    asked = {
+        "deliveries": (Delivery("P", 30.0, 20.0), Delivery("P", 20.0, 4.0)),
+        "targets": {"P": 40.0},
+    }
+    grid = grid_of(network, Problem(horizon=100.0, **asked))
+    first = 4 / (20 - grid.path)
+    both, all_of_it = 24 / (30 - grid.path), 64 / (100 - grid.path)
+    ring = bend(grid, 5)
+    assert ring.program.row_lower[-1] == pytest.approx(5 * max(first, both, all_of_it))
+    later = bend(grid_of(network, Problem(horizon=100.0, targets={"P": 40.0})), 5)
+    assert later.program.row_lower[-1] == pytest.approx(5 * 40 / (100 - grid.path))
+
+
+def test_beside_a_pattern_that_makes_one_product_the_batches_of_another_are_chosen():
+    """P pays more than Q, which no pattern makes: two batches of it are asked for."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 2}, "Q": {"price": 1}},
+        {
+            "Make": task("A", "P", U1=run(2, 4, min_batch=1)),
+            "Other": task("A", "Q", U1=run(3, 4, min_batch=4)),
+        },
+    )
+    grid = grid_of(network, Problem(horizon=60.0, deliveries=(Delivery("Q", 30.0, 8.0),)))
+    free = replace(grid, problem=Problem(horizon=60.0))
+    pattern = replace(patterns_of(free)[0], ring=replace(patterns_of(free)[0].ring, grid=grid))
+    alone = lay_out(pattern, later=0, seconds=20.0)
+    assert grid.missed_amount(alone) == pytest.approx(8.0)
+    met = do_nothing(grid)
+    for start in (7, 20):
+        batch = (grid.start_of == start) & (
+            np.array([grid.modes[mode].suitability.task for mode in grid.mode_of]) == "Other"
+        )
+        met[grid.run[batch]], met[grid.size[batch]] = 1.0, 4.0
+    met = fix_integers(grid.program, met)
+    assert grid.missed_amount(met) == 0.0
+    both = lay_out(pattern, later=0, seconds=20.0, beside=met)
+    assert grid.missed_amount(both) == 0.0
+    # Two batches of Q take 3 h each; the steps beside them are for P.
+    assert 2 * 4 * 25 + 8 <= grid.value(both) <= 2 * 4 * 27 + 8
+    schedule = retime_repeatedly(grid.place(both), network, grid.problem, width=1.0)
+    assert find_violations(schedule, network) == []
 
 
 def repeat(network, problem, *, enough):

@@ -9,10 +9,11 @@ import pytest
 from small_plants import plant, run, task
 
 from stnopt.plant.problem import Problem
+from stnopt.scheduling.search.long_horizon import windows as windows_module
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
-from stnopt.solvers.linear_program import solve_program
+from stnopt.solvers.linear_program import ProgramStatus, solve_program
 
 #: Two products share a unit; P takes three steps that last the horizon, Q pays better.
 PLANT = plant(
@@ -88,3 +89,30 @@ def test_everything_is_freed_where_windows_gain_nothing():
     assert windows.improve(seconds=60.0, free=np.ones(len(grid.run), bool))
     assert windows.value == pytest.approx(150)
     assert windows.exhausted
+
+
+def test_a_start_that_is_called_optimal_is_not_believed(monkeypatch):
+    """HiGHS 1.15.1 called starts the optimum of whole grids on which there was more."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 10}},
+        {"Make": task("A", "P", U1=run(2, 4))},
+    )
+    modes = choose_modes(network, 1.0, most=1)
+    grid = build_grid(network, Problem(horizon=9.0), width=1.0, modes=modes)
+    x = do_nothing(grid)
+    honest, asked = windows_module.solve_program, []
+
+    def lie(program, *, start, **rest):
+        answer = honest(program, start=start, **rest)
+        asked.append(start is not None)
+        if start is None:
+            return answer
+        worth = grid.value(x)
+        return replace(answer, status=ProgramStatus.OPTIMAL, x=start, objective=worth, bound=worth)
+
+    monkeypatch.setattr(windows_module, "solve_program", lie)
+    windows = WindowSearch(grid=grid, random=Draws(0.9), seconds=60.0, x=x, value=grid.value(x))
+    assert windows.improve(seconds=60.0, free=np.ones(len(grid.run), bool))
+    assert windows.value == pytest.approx(160)
+    assert windows.exhausted
+    assert asked == [True, False]

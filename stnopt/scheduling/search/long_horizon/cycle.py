@@ -12,6 +12,7 @@ schedules on a grid that wraps around).
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -153,9 +154,11 @@ def bend(grid: Grid, length: int) -> Ring:
     left, left_by = _rows_of_balance(program, levels, range(length, steps, length), kept)
     states = [grid.network.states[name] for name in levels]
     cycles = grid.n_steps / length
-    demand, making = _demand(grid), max(1.0, (grid.n_steps - grid.path) / length)
+    demand, per_step = _demand(grid)
     taken = np.array([-state.initial for state in states]) / cycles
     room = np.array([0.0 if s.zero_wait else s.capacity + demand.get(s.name, 0.0) for s in states])
+    # What is due early is made faster than the horizon asks for.
+    rates = [0.0 if s.zero_wait else per_step.get(s.name, 0.0) for s in states]
     values = np.concatenate([matrix.data[entry], np.ones(len(left))])
     where = (
         np.concatenate([row, left]),
@@ -171,7 +174,9 @@ def bend(grid: Grid, length: int) -> Ring:
             Program(
                 cost=np.concatenate([cost[columns], np.zeros(len(states))]),
                 lower=np.concatenate([program.lower[columns], taken]),
-                upper=np.concatenate([program.upper[columns], room / cycles]),
+                upper=np.concatenate(
+                    [program.upper[columns], np.maximum(room / cycles, length * np.array(rates))]
+                ),
                 integer=np.concatenate([program.integer[columns], np.zeros(len(states), bool)]),
                 matrix=coo_array((values, where), shape=shape).tocsc(),
                 row_lower=program.row_lower[kept],
@@ -180,7 +185,7 @@ def bend(grid: Grid, length: int) -> Ring:
             grid,
             column[line.size[batches]],
             modes,
-            {state: amount / making for state, amount in demand.items()},
+            {state: amount * length for state, amount in per_step.items()},
         ),
         run=column[line.run[batches]],
         size=column[line.size[batches]],
@@ -192,13 +197,24 @@ def bend(grid: Grid, length: int) -> Ring:
     )
 
 
-def _demand(grid: Grid) -> dict[str, float]:
-    """Sum what targets and deliveries ask for beyond the first stock, per state."""
-    wanted = dict(grid.problem.targets)
-    for due in grid.problem.deliveries:
-        wanted[due.state] = wanted.get(due.state, 0.0) + due.amount
-    left = {name: amount - grid.network.states[name].initial for name, amount in wanted.items()}
-    return {name: amount for name, amount in left.items() if amount > 0}
+def _demand(grid: Grid) -> tuple[dict[str, float], dict[str, float]]:
+    """Sum what targets and deliveries ask for beyond the first stock, per state.
+
+    The second is how much of it must be made per step, evenly, for all of it to be in time.
+    """
+    total: dict[str, float] = {}
+    per_step: dict[str, float] = {}
+    asked = [(due.time, due.state, due.amount) for due in grid.problem.deliveries]
+    asked += [(math.inf, state, amount) for state, amount in grid.problem.targets.items()]
+    for latest, state, amount in sorted(asked):
+        before = total.get(state, -grid.network.states[state].initial)
+        total[state] = before + amount
+        steps = min(latest / grid.width, grid.n_steps) - grid.path
+        rate = total[state] / max(1.0, steps)
+        per_step[state] = max(per_step.get(state, 0.0), rate)
+    return {state: max(0.0, left) for state, left in total.items()}, {
+        state: rate for state, rate in per_step.items() if rate > 0
+    }
 
 
 def _with_demand(
@@ -342,7 +358,13 @@ def near_pattern(pattern: Pattern, ring: Ring, *, reach: float) -> NDArray[np.bo
     return among[ring.number, ring.start]
 
 
-def lay_out(pattern: Pattern, *, later: int, seconds: float) -> NDArray[np.float64] | None:
+def lay_out(
+    pattern: Pattern,
+    *,
+    later: int,
+    seconds: float,
+    beside: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64] | None:
     """Choose from the repetitions of a pattern's batches those that can run, and their sizes.
 
     Parameters
@@ -351,6 +373,8 @@ def lay_out(pattern: Pattern, *, later: int, seconds: float) -> NDArray[np.float
     later : int
         By so many steps each batch starts later.
     seconds : float
+    beside : (n,) array, optional
+        A solution of the pattern's grid, whose batches can be chosen as well.
 
     Returns
     -------
@@ -362,20 +386,24 @@ def lay_out(pattern: Pattern, *, later: int, seconds: float) -> NDArray[np.float
     repeated = np.zeros((len(grid.modes), ring.length), dtype=bool)
     repeated[ring.mode[pattern.runs], (ring.start[pattern.runs] + later) % ring.length] = True
     chosen = repeated[grid.mode_of, grid.start_of % ring.length]
-    idle = do_nothing(grid)
+    base = do_nothing(grid) if beside is None else beside
+    others = base[grid.run] > 0.5
     # One that may be empty and costs nothing runs, whatever it makes: it asks for no choice.
     least = np.array([mode.suitability.min_batch for mode in grid.modes])[grid.mode_of]
     always = chosen & (least == 0) & (grid.program.cost[grid.run] == 0)
-    base = idle.copy()
-    base[grid.run[always]] = 1.0
+    chosen |= others
     begun = time.perf_counter()
-    found, _ = choose_among(
-        grid, base, runs=chosen & ~always, sizes=chosen, relative_gap=_GAP, seconds=seconds
-    )
+    found = None
+    if not others.any():
+        running = base.copy()
+        running[grid.run[always]] = 1.0
+        found, _ = choose_among(
+            grid, running, runs=chosen & ~always, sizes=chosen, relative_gap=_GAP, seconds=seconds
+        )
     left = seconds - (time.perf_counter() - begun)
-    if found is None and always.any() and left > 0:
+    if found is None and (always.any() or others.any()) and left > 0:
         # Where a unit is away between two batches, the rest may not fit together.
         found, _ = choose_among(
-            grid, idle, runs=chosen, sizes=chosen, relative_gap=_GAP, seconds=left
+            grid, base, runs=chosen, sizes=chosen, relative_gap=_GAP, seconds=left
         )
     return found

@@ -15,6 +15,7 @@ from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
 from stnopt.scheduling.search.long_horizon.dive_grids import DIVE_LENGTH, FEW_IN_WINDOW, OnGrid
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import MET
+from stnopt.scheduling.search.long_horizon.near import carry_over
 from stnopt.scheduling.search.long_horizon.shorter_horizon import share_of_constructing
 from stnopt.scheduling.search.worth import MAXIMISED
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
+    from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.long_horizon.choose_grid import Width
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
@@ -38,15 +40,17 @@ _NOT_FOR_CYCLES = frozenset({"arrivals", "utility_steps", "orders"})
 _LONG = 10.0
 #: Small plants are constructed well, where that takes no more than this share of the time.
 _SLOW = 0.45
-#: Share of the time, and on horizons on which diving is tried as well; of that, the share for
-#: looking for patterns: the rest is for laying them out.
-_SHARE, _WITH_DIVES, _SEARCH_SHARE = 0.7, 0.3, 0.65
+#: Share of the time, where something must be made, and on horizons that are dived on as well;
+#: of that, the share for looking for patterns: the rest is for laying them out.
+_SHARE, _WITH_DEMAND, _WITH_DIVES, _SEARCH_SHARE = 0.7, 0.5, 0.3, 0.65
 #: From so many batches on the shortest ring, twice as many are worth this share.
 _SMALL_RING, _PER_DOUBLING = 200, 0.1
 #: The best pattern after this share of it is laid out at once: there is a schedule then.
 _FIRST_LOOK = 0.1
 #: Each of the first ones may take this share of what is left for laying out.
 _FIRST_SHARE = 0.5
+#: Taking a known schedule over to a grid may take this share of what is left.
+_CARRY_SHARE = 0.1
 #: What repeats is worth going on with if it is worth this share of what the best grid promises; a
 #: pattern is none if it is worth no more than this share of that.
 _GOOD, _LEAST = 0.4, 0.1
@@ -62,6 +66,7 @@ def repeat_on_grids(
     seconds: float,
     clock: Callable[[], float],
     random: np.random.Generator,
+    best: Schedule | None = None,
     on_solution: Callable[[Grid, NDArray[np.float64]], object],
     should_stop: Callable[[], bool],
 ) -> list[OnGrid]:
@@ -80,6 +85,8 @@ def repeat_on_grids(
         That are left, by `clock`: a part of them is used.
     clock : callable
     random : numpy Generator
+    best : Schedule, optional
+        Where patterns miss what must be made, its batches are chosen from as well.
     on_solution : callable
         Called with each grid and solution that may become a schedule: a first one, and the best.
     should_stop : callable
@@ -107,26 +114,47 @@ def repeat_on_grids(
     if not grids:
         return []
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
-    seconds *= _WITH_DIVES if problem.horizon <= DIVE_LENGTH * longest else _SHARE
+    if problem.horizon <= DIVE_LENGTH * longest:
+        seconds *= _WITH_DIVES
+    else:
+        seconds *= _WITH_DEMAND if len(grids[0].missed) else _SHARE
     until = clock() + seconds
     found: list[tuple[float, Pattern, OnGrid]] = []
+    known: dict[float, NDArray[np.float64] | None] = {}
 
-    def try_it(pattern: Pattern, later: int, share: float) -> None:
-        x = lay_out(pattern, later=later, seconds=max(0.1, share * (until - clock())))
+    def meets(grid: Grid, x: NDArray[np.float64] | None) -> bool:
+        return x is not None and grid.missed_amount(x) <= MET * grid.largest
+
+    def lay_out_beside(
+        pattern: Pattern, later: int, share: float, beside: NDArray[np.float64] | None
+    ) -> bool:
+        seconds = max(0.1, share * (until - clock()))
+        x = lay_out(pattern, later=later, seconds=seconds, beside=beside)
         if x is not None:
             solution = OnGrid(grid=pattern.ring.grid, x=x)
             found.append((solution.value, pattern, solution))
+        return meets(pattern.ring.grid, x)
+
+    def try_it(pattern: Pattern, later: int, share: float) -> None:
+        grid = pattern.ring.grid
+        met = lay_out_beside(pattern, later, share, known.get(grid.width))
+        if met or best is None or not len(grid.missed) or grid.width in known:
+            return
+        x = carry_over(best, grid, seconds=max(0.1, _CARRY_SHARE * (until - clock())))
+        known[grid.width] = x if meets(grid, x) else None
+        if meets(grid, x):
+            lay_out_beside(pattern, later, share, x)
 
     def offer_best() -> OnGrid:
         solution = max(found, key=lambda each: each[0])[2]
-        if solution.grid.missed_amount(solution.x) <= MET * solution.grid.largest:
+        if meets(solution.grid, solution.x):
             on_solution(solution.grid, solution.x)
         return solution
 
-    best = max(each.worth for each in ranked)
+    promised = max(each.worth for each in ranked)
     least = 0.0
     if not len(grids[0].missed):
-        gain = best - grids[0].value(do_nothing(grids[0]))
+        gain = promised - grids[0].value(do_nothing(grids[0]))
         least = max(0.0, _LEAST * gain / problem.horizon)
     patterns: list[Pattern] = []
     for share in (_FIRST_LOOK, _SEARCH_SHARE - _FIRST_LOOK):
@@ -158,7 +186,9 @@ def repeat_on_grids(
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
     nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
-    return [solution] if worth - nothing > _GOOD * (best - nothing) else []
+    # Where something must be made, what is promised says little.
+    made = len(grid.missed) > 0 and meets(grid, x)
+    return [solution] if made or worth - nothing > _GOOD * (promised - nothing) else []
 
 
 def _suits_cycles(

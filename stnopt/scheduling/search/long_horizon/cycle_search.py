@@ -41,8 +41,9 @@ _GOOD_LENGTHS = 0.5
 _REACHES, _STRETCH = (1, 2, 3), (0.86, 1.06)
 #: Rings with more batches to choose from are not looked at near a pattern.
 _MOST_NEAR = 1_500
-#: A dive may take this share of the time, and so many seconds.
-_DIVE_SHARE, _LEAST_DIVE = 0.15, 0.5
+#: A dive may take this share of the time, and so many seconds; so many times as long where
+#: that was too short for all of them.
+_DIVE_SHARE, _LEAST_DIVE, _LONGER = 0.15, 0.5, 4.0
 #: A part may take this share of the time, within limits in seconds.
 _PART_SHARE, _LEAST_PART, _MOST_PART = 0.03, 0.3, 2.0
 _GAP = 5e-4
@@ -99,8 +100,12 @@ def find_patterns(
     begun = clock()
     turn, used = [] if known else list(lengths), dict.fromkeys(_SHARES, 0.0)
     while (now := clock()) < begun + seconds:
-        if (should_stop and should_stop()) or not (turn or search.best):
+        if should_stop and should_stop():
             break
+        if not (turn or search.best):
+            if not search.cut or search.longer > 1.0:
+                break
+            turn, search.longer = list(lengths), _LONGER
         kind = min(_SHARES, key=lambda each: used[each] / _SHARES[each])
         if turn:
             search.try_new(turn.pop(0))
@@ -127,6 +132,8 @@ class _PatternSearch:
     random: np.random.Generator
     best: list[Pattern] = field(default_factory=list)
     rings: dict[tuple[int, int], Ring] = field(default_factory=dict)
+    longer: float = 1.0  # dives than usual
+    cut: bool = False  # dives, by their time
 
     def ring(self, number: int, length: int) -> Ring:
         """Bend a grid, once for each length."""
@@ -179,15 +186,18 @@ class _PatternSearch:
         part = restrict(ring.program, base, np.flatnonzero(free))
         place = np.cumsum(free) - 1
         start = (ring.start[among] - int(self.random.integers(ring.length))) % ring.length
+        seconds = self.longer * max(_LEAST_DIVE, _DIVE_SHARE * self.seconds)
+        begun = self.clock()
         found = dive(
             part.program,
             runs=place[ring.run[among]],
             starts=start,
             units=ring.unit[among],
             look_ahead=int(self.random.integers(1, ring.grid.longest + 1)),
-            seconds=max(_LEAST_DIVE, _DIVE_SHARE * self.seconds),
+            seconds=seconds,
             clock=self.clock,
         )
+        self.cut |= self.clock() - begun >= seconds
         if found is not None:
             x = part.expand(found)
             x[ring.run] = np.round(x[ring.run])

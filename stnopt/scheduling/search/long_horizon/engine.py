@@ -79,7 +79,7 @@ _RETIME_SHARE = 0.1
 _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 #: Where other grids follow, the best modes of the first one with so few batches per second are
 #: solved at once, for this share of what is left.
-_BEST_MODES_PER_SECOND, _BEST_MODES_SHARE = 45, 0.25
+_BEST_MODES_PER_SECOND, _BEST_MODES_SHARE = 45, 0.5
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: Where others follow, it is left when this share of the time gained nothing.
@@ -235,14 +235,14 @@ class _Search(BestSoFar):
             met: dict[float, Met] = {}
             diving = worth_diving(network, problem, ranked, most_modes=_MODES)
             if not diving:
-                met = self.meet_demand(problem, widths)
+                met = self.meet_demand(problem, ranked)
             repeated = self.repeat(problem, ranked)
             maximised = problem.objective in MAXIMISED
             dived = self.dive(problem, ranked, met) if diving and maximised else []
             if repeated and not diving:
                 self.improve(repeated[0].grid, repeated[0].x, problem)
             elif diving and not dived:
-                met = self.meet_demand(problem, widths)
+                met = self.meet_demand(problem, ranked)
                 if met or self.best is None:
                     dived = self.dive(problem, ranked, met)
             if dived:
@@ -271,6 +271,7 @@ class _Search(BestSoFar):
             seconds=self.left,
             clock=self.clock,
             random=self.random,
+            best=self.best,
             on_solution=lambda grid, x: self.retime(grid, x, problem),
             should_stop=lambda: self.over,
         )
@@ -344,8 +345,10 @@ class _Search(BestSoFar):
         """For one window."""
         return float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW))
 
-    def meet_demand(self, problem: Problem, widths: list[float]) -> dict[float, Met]:
+    def meet_demand(self, problem: Problem, ranked: list[Width]) -> dict[float, Met]:
         """Make what must be made, and nothing else: on wide steps first, then on promising ones.
+
+        Where even those have many batches to choose from, steps are as wide as there are.
 
         Returns the grids on which that was possible, the most promising first.
         """
@@ -355,11 +358,14 @@ class _Search(BestSoFar):
         if not (problem.targets or problem.deliveries or must):
             return {}
         met: dict[float, Met] = {}
+        narrow = [each for each in ranked if not each.wide]
+        large = min((each.n_batches for each in narrow), default=0) > MOST_TO_DIVE
+        widths = [each.width for each in (ranked if large else narrow)]
         until = self.clock() + _MEET_SHARE * self.left
-        for width in [*sorted(widths, reverse=True), *widths[:1]]:
+        for width in [*sorted(widths, reverse=True), *([] if large else widths[:1])]:
             if self.over or self.clock() > until or width in met:
                 break
-            if met and width != widths[0]:
+            if met and (large or width != widths[0]):
                 continue
             grid, x = build_grid_that_meets_demand(
                 self.network,

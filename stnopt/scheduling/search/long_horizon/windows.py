@@ -18,6 +18,7 @@ from stnopt.scheduling.search.long_horizon.meet_demand import leads_to_demand, t
 from stnopt.scheduling.search.long_horizon.near import near_solution
 from stnopt.scheduling.search.long_horizon.restrict import Part, restrict
 from stnopt.solvers.linear_program import (
+    ProgramSolution,
     ProgramStatus,
     Relaxation,
     fix_integers,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 #: Least relative gain that counts.
 _GAIN = 1e-7
 _GAP = 5e-4
+#: Nothing better is left.
+_DONE = (ProgramStatus.OPTIMAL, ProgramStatus.INFEASIBLE)
 #: Free batches of the first windows.
 _FIRST_BATCHES = 400
 #: Windows grow by this when so many were solved, and shrink when one was cut and did not help; down
@@ -156,20 +159,14 @@ class WindowSearch:
             limit = seconds
         elif whole:
             limit = min(seconds, max(_WHOLE * self.seconds, _WHOLE_SHARE * seconds))
-        answer = solve_program(
-            part.program,
-            time_limit=limit,
-            relative_gap=_GAP,
-            start=part.start,
-            heuristic_effort=0.2,
-            seed=int(self.random.integers(1 << 16)),
-        )
-        done = answer.status in (ProgramStatus.OPTIMAL, ProgramStatus.INFEASIBLE)
+        answer = self._solve(part, seconds=limit, start=part.start)
+        if (given or whole) and answer.status in _DONE and not self._is_better(answer):
+            # HiGHS 1.15.1 calls starts optimal that are not, on one grid in a hundred.
+            answer = self._solve(part, seconds=limit, start=None)
+        done, helped = answer.status in _DONE, self._is_better(answer)
         if whole:
             self.exhausted = done
             self.bound = answer.bound
-        enough = self.value + _GAIN * max(1.0, abs(self.value))
-        helped = answer.objective is not None and answer.objective > enough
         if kind and not self.sizes[kind].adapt(done=done, helped=helped) and kind == "time":
             self.waiting_list = []
         if answer.x is None or not helped:
@@ -178,6 +175,24 @@ class WindowSearch:
         self._keep(part.expand(fix_integers(part.program, answer.x, time_limit=seconds)))
         self.idle = 0
         return True
+
+    def _solve(
+        self, part: Part, *, seconds: float, start: NDArray[np.float64] | None
+    ) -> ProgramSolution:
+        """Look for better choices of what is free."""
+        return solve_program(
+            part.program,
+            time_limit=seconds,
+            relative_gap=_GAP,
+            start=start,
+            heuristic_effort=0.2,
+            seed=int(self.random.integers(1 << 16)),
+        )
+
+    def _is_better(self, answer: ProgramSolution) -> bool:
+        """Whether a solution was found that is better than the best so far."""
+        enough = self.value + _GAIN * max(1.0, abs(self.value))
+        return answer.objective is not None and answer.objective > enough
 
     def resize(self, *, seconds: float) -> bool:
         """Choose the sizes of all batches again; say whether that helped."""
