@@ -13,8 +13,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +31,7 @@ from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
-from stnopt.solvers.linear_program import solve_program
+from stnopt.solvers.linear_program import fix_integers, solve_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +56,6 @@ INSTANCES = (
 HORIZONS = (8.0, 16.0, 24.0, 48.0, 96.0, 168.0)
 #: Amounts are whole multiples of the largest one over this for CP-SAT.
 _CP_UNITS = 10_000
-_LARGEST_DENOMINATOR = 1_000
 
 
 class Reached(NamedTuple):
@@ -92,6 +94,12 @@ def search_with_library(
     return reached
 
 
+def _processor_seconds() -> float:
+    """Return what this process and those that it started have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def solve_grid_with(
     solve: Callable[[Program, Grid, float], tuple[NDArray[np.float64] | None, float | None]],
 ) -> Callable[[so.Network, Problem, Sequence[float]], list[Reached]]:
@@ -100,12 +108,12 @@ def solve_grid_with(
     def search(network: so.Network, problem: Problem, seconds: Sequence[float]) -> list[Reached]:
         reached = []
         for limit in seconds:
-            started = time.process_time()
+            started = _processor_seconds()
             ranked = rank_widths(network, problem, most_modes=1, many_batches=int(40 * limit))
             width = ranked[0].width
             modes = choose_modes(network, width, most=1)
             grid = build_grid(network, problem, width=width, modes=modes)
-            left = limit - (time.process_time() - started)
+            left = limit - (_processor_seconds() - started)
             x, _ = solve(grid.program, grid, max(left, 0.1))
             value = None
             if x is not None:
@@ -114,7 +122,7 @@ def solve_grid_with(
                     assert not so.find_violations(schedule, network)
                     value = so.schedule_value(schedule, network, problem.objective)
             # The bound of a grid holds on that grid only, and is not shown.
-            reached.append(Reached(value, None, time.process_time() - started))
+            reached.append(Reached(value, None, _processor_seconds() - started))
         return reached
 
     return search
@@ -189,44 +197,36 @@ def solve_with_gurobi(
 def solve_with_cp_sat(
     program: Program, grid: Grid, seconds: float
 ) -> tuple[NDArray[np.float64] | None, float | None]:
-    """Solve on OR-tools' CP-SAT, with amounts in whole small units."""
-    cp = importlib.import_module("ortools.sat.python.cp_model")
-    unit = grid.largest / _CP_UNITS
-    most = int(1e3 * _CP_UNITS)
-    scale = np.where(program.integer, 1.0, unit)
-    model = cp.CpModel()
-    columns = [
-        model.new_int_var(math.ceil(low / by - 1e-6), min(most, math.floor(high / by + 1e-6)), "")
-        if math.isfinite(high)
-        else model.new_int_var(math.ceil(low / by - 1e-6), most, "")
-        for low, high, by in zip(program.lower, program.upper, scale, strict=True)
-    ]
-    for row, low, high in _rows(program):
-        parts = [
-            (
-                column,
-                Fraction(factor * scale[column] / unit).limit_denominator(_LARGEST_DENOMINATOR),
-            )
-            for column, factor in row
-        ]
-        by = math.lcm(*(part.denominator for _, part in parts)) if parts else 1
-        total = sum(int(part * by) * columns[column] for column, part in parts)
-        if math.isfinite(low):
-            model.add(total >= math.floor(low * by / unit))
-        if math.isfinite(high):
-            model.add(total <= math.ceil(high * by / unit))
-    worth = program.cost * scale
-    largest = np.max(np.abs(worth), initial=1e-9)
-    model.maximize(
-        sum(round(1e6 * w / largest) * c for w, c in zip(worth, columns, strict=True) if w)
-    )
-    solver = cp.CpSolver()
-    solver.parameters.max_time_in_seconds = seconds
-    solver.parameters.num_workers = 1
-    status = solver.solve(model)
-    if status not in (cp.OPTIMAL, cp.FEASIBLE):
-        return None, None
-    return np.array([solver.value(c) for c in columns]) * scale, None
+    """Solve on OR-tools' CP-SAT, with amounts in whole small units; building its model counts.
+
+    Amounts are chosen again by a linear program, exactly, for the batches that it chose.
+    """
+    matrix = program.matrix.tocsr()
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/program.npz"
+        np.savez(
+            file,
+            cost=program.cost,
+            lower=program.lower,
+            upper=program.upper,
+            integer=program.integer,
+            row_lower=program.row_lower,
+            row_upper=program.row_upper,
+            data=matrix.data,
+            indices=matrix.indices,
+            indptr=matrix.indptr,
+            shape=matrix.shape,
+        )
+        script = Path(__file__).with_name("cp_sat.py")
+        unit = grid.largest / _CP_UNITS
+        subprocess.run(
+            [sys.executable, str(script), file, str(seconds), str(unit)],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        with np.load(file) as answer:
+            x = answer["x"]
+    return (fix_integers(program, x) if len(x) else None), None
 
 
 def _rows(program: Program) -> Any:
