@@ -31,6 +31,7 @@ from stnopt.scheduling.search.long_horizon.dive_grids import (
     dive_on_grids,
     worth_diving,
 )
+from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
 from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE, Filling
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import (
@@ -100,6 +101,9 @@ _BATCHES_PER_SECOND = 40
 _SHORTER_SHARE = 0.3
 #: What fits is searched for this share of the time.
 _FITS_SHARE = 0.85
+#: This share of the time is for ending sooner and what more fits in then, this one for one search
+#: of it; it covers so many longest batches before the end, in turn.
+_END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
 
 
 def engine_supports(network: Network, problem: Problem) -> str | None:
@@ -125,6 +129,7 @@ def search_long_horizon(
     on_interrupt: Callable[[], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    whole: bool = True,
 ) -> tuple[Schedule | None, float | None]:
     """Find a good schedule for a long horizon or a large plant until the time is used.
 
@@ -155,6 +160,8 @@ def search_long_horizon(
     should_stop : callable, optional
         Asked between two steps of a few seconds.
     clock : callable, optional
+    whole : bool
+        Whether the end is looked at once more: not where this search is part of another.
 
     Returns
     -------
@@ -172,10 +179,12 @@ def search_long_horizon(
     unsupported = engine_supports(network, problem)
     if unsupported is not None:
         raise UnsupportedModelError(f"the long-horizon search does not handle {unsupported}")
+    looks_at_end = whole and problem.objective in MAXIMISED and not problem.orders
+    begun = clock()
     search = _Search(
         network=network,
         problem=problem,
-        deadline=clock() + time_limit,
+        deadline=begun + (1 - _END_SHARE * looks_at_end) * time_limit,
         time_limit=time_limit,
         start=start,
         improve_what=improve,
@@ -188,6 +197,9 @@ def search_long_horizon(
     )
     try:
         search.run(warm)
+        search.deadline = begun + time_limit
+        if looks_at_end:
+            search.fill_the_end()
     except KeyboardInterrupt:  # what was found so far is the answer
         if on_interrupt is not None:
             on_interrupt()
@@ -402,6 +414,66 @@ class _Search(BestSoFar):
             self.offer(replace(schedule, horizon=whole))
         if interrupts:
             raise KeyboardInterrupt
+
+    def fill_the_end(self) -> None:
+        """End the best sooner, and search what comes after an instant near its end anew.
+
+        From nothing and from the best in turn: near the best there are other things.
+        """
+        horizon = self.problem.horizon
+        if horizon is None or self.best is None or not self.best.batches:
+            return
+        longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
+        tries = [(times, warm) for times in _LONGEST_AT_END for warm in (False, True)]
+        turn, sooner = 0, self.best
+        while not self.over and turn < len(tries):
+            if not turn:
+                found = end_sooner(self.best, self.network, self.problem, start=self.start)
+                sooner = found or self.best
+            times, warm = tries[turn]
+            turn += 1
+            time = max(batch.finish for batch in sooner.batches) - times * longest
+            if time <= 0:
+                continue
+            found = search_after(
+                sooner,
+                time,
+                self.network,
+                self.problem,
+                self.search_from_best if warm else self.search_anew,
+                start=self.start,
+            )
+            if found is not None and self.offer(found):
+                turn = 0
+            self.tighten_bound()
+
+    def search_anew(
+        self, network: Network, problem: Problem, start: PlantState, known: Schedule | None
+    ) -> Schedule | None:
+        """Search a short horizon from a state in a share of the time, whatever is known."""
+        del known
+        return self.search_from_best(network, problem, start, None)
+
+    def search_from_best(
+        self, network: Network, problem: Problem, start: PlantState, known: Schedule | None
+    ) -> Schedule | None:
+        """Search a short horizon from a state in a share of the time."""
+        interrupts: list[bool] = []
+        schedule, _ = search_long_horizon(
+            network,
+            problem,
+            time_limit=min(_ONE_END * self.time_limit, self.left - 2 * self.retime_seconds),
+            start=start,
+            seed=int(self.random.integers(1 << 16)),
+            warm=known,
+            on_interrupt=lambda: interrupts.append(True),
+            should_stop=self.should_stop,
+            clock=self.clock,
+            whole=False,
+        )
+        if interrupts:
+            raise KeyboardInterrupt
+        return schedule
 
     def without_hopeless_orders(self) -> Problem:
         """Leave out the orders that the best so far misses, or that the sums cannot fit in."""

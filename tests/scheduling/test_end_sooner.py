@@ -1,0 +1,95 @@
+"""As much made sooner, and something better after an instant, with all rules mixed."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from asking import best_schedule
+from small_plants import plant, run, task
+from test_drawn_at_work import HOURS, drawn
+from time_grid import best_of_all
+
+from stnopt.plant.problem import Delivery, Problem
+from stnopt.scheduling.replay import find_violations
+from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
+from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
+from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+
+#: Batches of 1.5 h, on a grid of hours 2 h apart.
+ONE_UNIT = plant(
+    {"A": {"initial": "unlimited"}, "P": {"price": 10}},
+    {"Make": task("A", "P", U1=run(1.5, 4))},
+)
+
+
+def schedule_of(network, horizon, starts, deliveries=()):
+    batches = tuple(
+        Batch(task="Make", unit="U1", start=start, finish=start + 1.5, size=4.0) for start in starts
+    )
+    stock = compute_final_stock(batches, network, deliveries, horizon=horizon)
+    return Schedule(batches=batches, final_stock=stock, horizon=horizon, deliveries=deliveries)
+
+
+def ends(schedule):
+    return max((batch.finish for batch in schedule.batches), default=0.0)
+
+
+def test_four_batches_end_after_six_hours_and_leave_room_for_two_more():
+    problem = Problem(horizon=9.0)
+    found = end_sooner(schedule_of(ONE_UNIT, 9.0, (0, 2, 4, 6)), ONE_UNIT, problem, start=None)
+    assert ends(found) == pytest.approx(6.0, abs=1e-3)
+    assert found.horizon == 9.0
+    assert found.final_stock["P"] == pytest.approx(16, rel=1e-3)
+
+    def search(network, asked, start, known):
+        assert asked.horizon == pytest.approx(9.0 - 4.0, abs=1e-2)
+        # The third batch, begun after 3 h, runs for another half an hour; the fourth is given up.
+        assert [batch.remaining for batch in start.running] == pytest.approx([0.5], abs=1e-2)
+        assert len(known.batches) == 1
+        return search_long_horizon(network, asked, time_limit=2.0, start=start, whole=False)[0]
+
+    better = search_after(found, 4.0, ONE_UNIT, problem, search, start=None)
+    assert schedule_value(better, ONE_UNIT, "profit") == pytest.approx(240)
+    assert find_violations(better, ONE_UNIT) == []
+
+
+def test_a_delivery_keeps_its_date_and_nothing_found_is_none():
+    problem = Problem(horizon=9.0, deliveries=(Delivery("P", 8.0, 8.0),))
+    given = schedule_of(ONE_UNIT, 9.0, (0, 3, 6), problem.deliveries)
+    found = end_sooner(given, ONE_UNIT, problem, start=None)
+    assert find_violations(found, ONE_UNIT) == []
+    assert ends(found) == pytest.approx(4.5, abs=1e-2)
+    none = search_after(found, 2.0, ONE_UNIT, problem, lambda *_: None, start=None)
+    assert none is None
+
+
+@pytest.mark.few_seeds(8)
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_the_rules_are_it_replays_and_is_no_worse(seed):
+    network, start, problem = drawn(seed)
+    problem = Problem(horizon=HOURS, deliveries=problem.deliveries)
+    best = best_of_all(network, HOURS, start=start)
+    given = best_schedule(network, problem, start, "time_grid", HOURS, gap=0.3).schedule
+    if best is None or given is None:
+        return
+    sooner = end_sooner(given, network, problem, start=start) or given
+    assert find_violations(sooner, network) == []
+    assert ends(sooner) <= ends(given) + 1e-6
+    for name in network.products:
+        assert sooner.final_stock[name] >= given.final_stock[name] * (1 - 2e-4) - 1e-4
+
+    def search(plant_then, asked, state, known):
+        assert find_violations(known, plant_then) == []
+        return search_long_horizon(
+            plant_then, asked, time_limit=1.0, start=state, warm=known, whole=False
+        )[0]
+
+    time = Random(seed).uniform(0.0, HOURS - 1.0)
+    better = search_after(sooner, time, network, problem, search, start=start)
+    if better is not None:
+        assert find_violations(better, network) == []
+        value = schedule_value(better, network, "profit")
+        assert value >= schedule_value(sooner, network, "profit") * (1 - 1e-6) - 1e-4
+        # The best of the grid of hours starts on hours: in continuous time no plant does better.
+        assert value <= best.value + 2e-3
