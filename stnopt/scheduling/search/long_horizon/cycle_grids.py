@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,38 +120,7 @@ def repeat_on_grids(
     else:
         seconds *= _WITH_DEMAND if len(grids[0].missed) else _SHARE
     until = clock() + seconds
-    found: list[tuple[float, Pattern, OnGrid]] = []
-    known: dict[float, NDArray[np.float64] | None] = {}
-
-    def meets(grid: Grid, x: NDArray[np.float64] | None) -> bool:
-        return x is not None and grid.missed_amount(x) <= MET * grid.largest
-
-    def lay_out_beside(
-        pattern: Pattern, later: int, share: float, beside: NDArray[np.float64] | None
-    ) -> bool:
-        seconds = max(0.1, share * (until - clock()))
-        x = lay_out(pattern, later=later, seconds=seconds, beside=beside)
-        if x is not None:
-            solution = OnGrid(grid=pattern.ring.grid, x=x)
-            found.append((solution.value, pattern, solution))
-        return meets(pattern.ring.grid, x)
-
-    def try_it(pattern: Pattern, later: int, share: float) -> None:
-        grid = pattern.ring.grid
-        met = lay_out_beside(pattern, later, share, known.get(grid.width))
-        if met or best is None or not len(grid.missed) or grid.width in known:
-            return
-        x = carry_over(best, grid, seconds=max(0.1, _CARRY_SHARE * (until - clock())))
-        known[grid.width] = x if meets(grid, x) else None
-        if meets(grid, x):
-            lay_out_beside(pattern, later, share, x)
-
-    def offer_best() -> OnGrid:
-        solution = max(found, key=lambda each: each[0])[2]
-        if meets(solution.grid, solution.x):
-            on_solution(solution.grid, solution.x)
-        return solution
-
+    laid_out = _LaidOut(best=best, until=until, clock=clock, on_solution=on_solution)
     promised = max(each.worth for each in ranked)
     least = 0.0
     if not len(grids[0].missed):
@@ -168,27 +138,78 @@ def repeat_on_grids(
             should_stop=should_stop,
         )
         if patterns and share == _FIRST_LOOK:
-            try_it(patterns[0], 0, _FIRST_SHARE)
-            if found:
-                offer_best()
+            laid_out.try_it(patterns[0], 0, _FIRST_SHARE)
+            laid_out.offer_best()
     for number, pattern in enumerate(patterns):
-        if (clock() < until and not should_stop()) or not found:
-            try_it(pattern, 0, max(_FIRST_SHARE, 1 / (len(patterns) - number)))
-    if not found:
+        if (clock() < until and not should_stop()) or not laid_out.found:
+            laid_out.try_it(pattern, 0, max(_FIRST_SHARE, 1 / (len(patterns) - number)))
+    if not laid_out.found:
         return []
     # Where a cycle begins and ends matters as well.
-    best_pattern = max(found, key=lambda each: each[0])[1]
+    best_pattern, _ = laid_out.best_found
     for later in random.permutation(np.arange(1, best_pattern.ring.length)).tolist():
         if clock() < until and not should_stop():
-            try_it(best_pattern, later, 1.0)
-    solution = offer_best()
+            laid_out.try_it(best_pattern, later, 1.0)
+    laid_out.offer_best()
+    _, solution = laid_out.best_found
     grid, x = solution.grid, solution.x
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
     nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
     # Where something must be made, what is promised says little.
-    made = len(grid.missed) > 0 and meets(grid, x)
+    made = len(grid.missed) > 0 and _meets(grid, x)
     return [solution] if made or worth - nothing > _GOOD * (promised - nothing) else []
+
+
+@dataclass(slots=True, kw_only=True)
+class _LaidOut:
+    """What patterns become along the horizon."""
+
+    best: Schedule | None
+    until: float
+    clock: Callable[[], float]
+    on_solution: Callable[[Grid, NDArray[np.float64]], object]
+    found: list[tuple[Pattern, OnGrid]] = field(default_factory=list)
+    known: dict[float, NDArray[np.float64] | None] = field(default_factory=dict)
+
+    def try_it(self, pattern: Pattern, later: int, share: float) -> None:
+        """Lay a pattern out; where it misses a demand, beside what the best schedule makes."""
+        grid = pattern.ring.grid
+        met = self.lay_out(pattern, later, share, self.known.get(grid.width))
+        if met or self.best is None or not len(grid.missed) or grid.width in self.known:
+            return
+        seconds = max(0.1, _CARRY_SHARE * (self.until - self.clock()))
+        x = carry_over(self.best, grid, seconds=seconds)
+        self.known[grid.width] = x if x is not None and _meets(grid, x) else None
+        if self.known[grid.width] is not None:
+            self.lay_out(pattern, later, share, x)
+
+    def lay_out(
+        self, pattern: Pattern, later: int, share: float, beside: NDArray[np.float64] | None
+    ) -> bool:
+        """Lay a pattern out in a share of what is left; say whether that meets the demand."""
+        grid, seconds = pattern.ring.grid, max(0.1, share * (self.until - self.clock()))
+        x = lay_out(pattern, later=later, seconds=seconds, beside=beside)
+        if x is None:
+            return False
+        self.found.append((pattern, OnGrid(grid=grid, x=x)))
+        return _meets(grid, x)
+
+    @property
+    def best_found(self) -> tuple[Pattern, OnGrid]:
+        """The pattern that is worth most, and what became of it."""
+        return max(self.found, key=lambda each: each[1].value)
+
+    def offer_best(self) -> None:
+        """Offer the best that was found, if it meets the demand."""
+        if self.found:
+            _, solution = self.best_found
+            if _meets(solution.grid, solution.x):
+                self.on_solution(solution.grid, solution.x)
+
+
+def _meets(grid: Grid, x: NDArray[np.float64]) -> bool:
+    return grid.missed_amount(x) <= MET * grid.largest
 
 
 def _suits_cycles(

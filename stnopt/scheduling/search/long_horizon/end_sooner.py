@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.cut import from_time, rest_of
 from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
+from stnopt.scheduling.search.long_horizon.dive_grids import FEW_IN_WINDOW
 from stnopt.scheduling.search.retiming.retime import placed_from_schedule
+from stnopt.scheduling.search.worth import MAXIMISED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
@@ -31,8 +34,25 @@ if TYPE_CHECKING:
     #: A search of a plant and a problem from a state, which begins with a schedule.
     Search = Callable[[Network, Problem, PlantState, Schedule], Schedule | None]
 
+#: Modes per pair of task and unit.
+_ONE_MODE = 1
 #: All of what is made but for this share of it must be made again.
 _NEARLY = 1e-4
+
+
+def may_end_sooner(network: Network, problem: Problem, widths: Sequence[float]) -> bool:
+    """Whether more is better, and a plant too large for its grids to be solved to the end.
+
+    Parameters
+    ----------
+    network : Network
+    problem : Problem
+    widths : sequence of float
+        Of grids, the most promising first.
+    """
+    if problem.objective not in MAXIMISED or problem.orders or not widths:
+        return False
+    return count_in_window(network, widths[0], _ONE_MODE) > FEW_IN_WINDOW
 
 
 def end_sooner(

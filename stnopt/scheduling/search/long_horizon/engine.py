@@ -31,7 +31,11 @@ from stnopt.scheduling.search.long_horizon.dive_grids import (
     dive_on_grids,
     worth_diving,
 )
-from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
+from stnopt.scheduling.search.long_horizon.end_sooner import (
+    end_sooner,
+    may_end_sooner,
+    search_after,
+)
 from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE, Filling
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import (
@@ -179,12 +183,11 @@ def search_long_horizon(
     unsupported = engine_supports(network, problem)
     if unsupported is not None:
         raise UnsupportedModelError(f"the long-horizon search does not handle {unsupported}")
-    looks_at_end = whole and problem.objective in MAXIMISED and not problem.orders
-    begun = clock()
     search = _Search(
         network=network,
         problem=problem,
-        deadline=begun + (1 - _END_SHARE * looks_at_end) * time_limit,
+        deadline=clock() + time_limit,
+        whole=whole,
         time_limit=time_limit,
         start=start,
         improve_what=improve,
@@ -197,8 +200,8 @@ def search_long_horizon(
     )
     try:
         search.run(warm)
-        search.deadline = begun + time_limit
-        if looks_at_end:
+        if search.for_the_end:
+            search.deadline += search.for_the_end
             search.fill_the_end()
     except KeyboardInterrupt:  # what was found so far is the answer
         if on_interrupt is not None:
@@ -211,6 +214,8 @@ class _Search(BestSoFar):
     """What is tried, and what it remembers."""
 
     random: np.random.Generator
+    whole: bool
+    for_the_end: float = 0.0  # seconds
     best_width: float | None = None  # of the grid on which the best was found
     solved_at_once: bool = False  # the best modes of a grid
 
@@ -244,6 +249,9 @@ class _Search(BestSoFar):
         for problem in problems[:1] if problems[0] is self.problem else problems:
             ranked = self.widths(problem)
             widths = [each.width for each in ranked if not each.wide]
+            if self.whole and not self.for_the_end and may_end_sooner(network, problem, widths):
+                self.for_the_end = _END_SHARE * self.time_limit
+                self.deadline -= self.for_the_end
             met: dict[float, Met] = {}
             diving = worth_diving(network, problem, ranked, most_modes=_MODES)
             if not diving:
