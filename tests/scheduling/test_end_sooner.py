@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from random import Random
 
 import pytest
@@ -10,9 +12,12 @@ from small_plants import plant, run, task
 from test_drawn_at_work import HOURS, drawn
 from time_grid import best_of_all
 
+from stnopt.plant import Unit
+from stnopt.plant.calendar import WeeklyPeriod
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
+from stnopt.scheduling.search.improve import improve_schedule
 from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 
@@ -62,6 +67,32 @@ def test_a_delivery_keeps_its_date_and_nothing_found_is_none():
     assert ends(found) == pytest.approx(4.5, abs=1e-2)
     none = search_after(found, 2.0, ONE_UNIT, problem, lambda *_: None, start=None)
     assert none is None
+
+
+def test_the_week_goes_on_from_the_instant():
+    """From Monday, 6 h, on; U1 is away from 10 to 16 h."""
+    network = plant(
+        {"A": {"initial": "unlimited"}, "P": {"price": 10}},
+        {"Make": task("A", "P", U1=run(1.5, 4))},
+    )
+    away = {"unavailable": (WeeklyPeriod(start=600, length=360),)}
+    rules = {"U1": Unit(name="U1", weekly=away)}
+    network = replace(network, unit_rules=rules, time_unit="h")
+    problem = Problem(horizon=16.0, start=datetime(2026, 11, 30, 6, 0))
+    given = schedule_of(network, 16.0, (0, 2, 11))
+    given = improve_schedule(given, network, problem)
+    sooner = end_sooner(given, network, problem, start=None)
+    assert ends(sooner) == pytest.approx(11.5, abs=1e-2)
+
+    def search(plant_then, asked, state, known):
+        assert find_violations(known, plant_then) == []
+        assert asked.start == datetime(2026, 11, 30, 8, 0)
+        return search_long_horizon(plant_then, asked, time_limit=3.0, start=state, whole=False)[0]
+
+    better = search_after(sooner, 2.0, network, problem, search, start=None)
+    assert find_violations(better, network) == []
+    # Two batches before 10 h, and four in the six hours from 16 h on.
+    assert schedule_value(better, network, "profit") == pytest.approx(240)
 
 
 @pytest.mark.few_seeds(8)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stnopt.plant.calendar import with_calendars
 from stnopt.plant.tolerance import time_tolerance
 from stnopt.scheduling.cut import from_time, rest_of
 from stnopt.scheduling.search.improve import retime_repeatedly
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
-    from stnopt.scheduling.schedule import Schedule
+    from stnopt.scheduling.schedule import Batch, Schedule
+    from stnopt.scheduling.search.retiming.timing import PlacedBatch
 
     #: A search of a plant and a problem from a state, which begins with a schedule.
     Search = Callable[[Network, Problem, PlantState, Schedule], Schedule | None]
@@ -78,9 +80,8 @@ def end_sooner(
     assert problem.horizon is not None
     made = {name: schedule.final_stock.get(name, 0.0) for name in network.products}
     targets = {name: (1 - _NEARLY) * amount for name, amount in made.items() if amount > _NEARLY}
-    placed = placed_from_schedule(schedule.batches, network, horizon=problem.horizon, start=start)
     found = retime_repeatedly(
-        placed,
+        _placed(schedule.batches, network, problem, start),
         network,
         replace(problem, objective="makespan", targets=targets, sense="at_least"),
         start=start,
@@ -131,5 +132,15 @@ def search_after(
         replace(batch, start=batch.start + time, finish=batch.finish + time)
         for batch in found.batches
     ]
-    placed = placed_from_schedule([*kept, *later], network, horizon=problem.horizon, start=start)
-    return retime_repeatedly(placed, network, problem, start=start)
+    return retime_repeatedly(
+        _placed([*kept, *later], network, problem, start), network, problem, start=start
+    )
+
+
+def _placed(
+    batches: Sequence[Batch], network: Network, problem: Problem, start: PlantState | None
+) -> list[PlacedBatch]:
+    """Read the order of batches from their times, on calendars of that week."""
+    assert problem.horizon is not None
+    dated = with_calendars(network, start=problem.start, horizon=problem.horizon)
+    return placed_from_schedule(batches, dated, horizon=problem.horizon, start=start)

@@ -108,6 +108,8 @@ _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
 _END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
+#: One search of the end takes that of so many retimings at least.
+_RETIMINGS = 4
 
 
 def engine_supports(network: Network, problem: Problem) -> str | None:
@@ -434,7 +436,7 @@ class _Search(BestSoFar):
         longest = max(fit.duration(fit.max_batch) for fit in self.network.suitabilities)
         tries = [(times, warm) for times in _LONGEST_AT_END for warm in (False, True)]
         turn, sooner = 0, self.best
-        while not self.over and turn < len(tries):
+        while not self.over and self.left > _RETIMINGS * self.retime_seconds and turn < len(tries):
             if not turn:
                 found = end_sooner(self.best, self.network, self.problem, start=self.start)
                 sooner = found or self.best
