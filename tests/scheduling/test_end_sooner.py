@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import datetime
 from random import Random
 
+import numpy as np
 import pytest
 from asking import best_schedule
 from small_plants import plant, run, task
@@ -17,9 +19,14 @@ from stnopt.plant.calendar import WeeklyPeriod
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
-from stnopt.scheduling.search.improve import improve_schedule
+from stnopt.scheduling.search.improve import improve_schedule, retime_repeatedly
+from stnopt.scheduling.search.long_horizon.cycle import lay_out
+from stnopt.scheduling.search.long_horizon.cycle_grids import Repeated
+from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
 from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
+from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
 
 #: Batches of 1.5 h, on a grid of hours 2 h apart.
 ONE_UNIT = plant(
@@ -124,3 +131,33 @@ def test_whatever_the_rules_are_it_replays_and_is_no_worse(seed):
         assert value >= schedule_value(sooner, network, "profit") * (1 - 1e-6) - 1e-4
         # The best of the grid of hours starts on hours: in continuous time no plant does better.
         assert value <= best.value + 2e-3
+
+
+def test_more_repetitions_fit_where_they_end_sooner():
+    """On steps of 2 h a batch of 1.5 h is begun every 2 h: 19 in 39.5 h, where 26 are possible."""
+    problem = Problem(horizon=39.5)
+    modes = choose_modes(ONE_UNIT, 2.0, most=1)
+    grid = build_grid(ONE_UNIT, problem, width=2.0, modes=modes)
+    clock = itertools.count()
+    pattern = find_patterns(
+        [grid],
+        seconds=40.0,
+        clock=lambda: float(next(clock)),
+        random=np.random.default_rng(0),
+    )[0]
+    x = lay_out(pattern, later=0, seconds=20.0)
+    assert grid.value(x) == pytest.approx(19 * 40)
+    given = retime_repeatedly(grid.place(x), ONE_UNIT, problem, width=2.0)
+    more = {"start": None, "seconds": 20.0, "should_stop": lambda: False}
+    repeated = Repeated(grid=grid, x=x, pattern=pattern, later=0)
+    found = repeat_more(repeated, given, ONE_UNIT, problem, **more)
+    assert find_violations(found, ONE_UNIT) == []
+    assert found.horizon == 39.5
+    assert schedule_value(found, ONE_UNIT, "profit") == pytest.approx(26 * 40, rel=1e-3)
+    target = Problem(horizon=39.5, targets={"P": 8.0})
+    assert repeat_more(repeated, given, ONE_UNIT, target, **more) is None
+    assert repeat_more(repeated, found, ONE_UNIT, problem, **more) is None
+    assert (
+        repeat_more(repeated, given, ONE_UNIT, problem, **{**more, "should_stop": lambda: True})
+        is None
+    )

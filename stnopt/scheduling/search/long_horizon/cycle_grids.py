@@ -57,6 +57,14 @@ _CARRY_SHARE = 0.1
 _GOOD, _LEAST = 0.4, 0.1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated(OnGrid):
+    """A solution on a grid that repeats a pattern, of which each batch starts so much later."""
+
+    pattern: Pattern
+    later: int
+
+
 def repeat_on_grids(
     network: Network,
     problem: Problem,
@@ -70,7 +78,7 @@ def repeat_on_grids(
     best: Schedule | None = None,
     on_solution: Callable[[Grid, NDArray[np.float64]], object],
     should_stop: Callable[[], bool],
-) -> list[OnGrid]:
+) -> list[Repeated]:
     """Repeat the best patterns that are found on some grids.
 
     Parameters
@@ -95,7 +103,7 @@ def repeat_on_grids(
 
     Returns
     -------
-    list of OnGrid
+    list of Repeated
         The best one, which may miss some of the demand. Empty where orders are to be delivered or
         something comes at given times, where the horizon is too short, where a small plant is
         constructed well, and where nothing good repeats.
@@ -146,12 +154,12 @@ def repeat_on_grids(
     if not laid_out.found:
         return []
     # Where a cycle begins and ends matters as well.
-    best_pattern, _ = laid_out.best_found
+    best_pattern = laid_out.best_found.pattern
     for later in random.permutation(np.arange(1, best_pattern.ring.length)).tolist():
         if clock() < until and not should_stop():
             laid_out.try_it(best_pattern, later, 1.0)
     laid_out.offer_best()
-    _, solution = laid_out.best_found
+    solution = laid_out.best_found
     grid, x = solution.grid, solution.x
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
@@ -169,7 +177,7 @@ class _LaidOut:
     until: float
     clock: Callable[[], float]
     on_solution: Callable[[Grid, NDArray[np.float64]], object]
-    found: list[tuple[Pattern, OnGrid]] = field(default_factory=list)
+    found: list[Repeated] = field(default_factory=list)
     known: dict[float, NDArray[np.float64] | None] = field(default_factory=dict)
 
     def try_it(self, pattern: Pattern, later: int, share: float) -> None:
@@ -192,18 +200,18 @@ class _LaidOut:
         x = lay_out(pattern, later=later, seconds=seconds, beside=beside)
         if x is None:
             return False
-        self.found.append((pattern, OnGrid(grid=grid, x=x)))
+        self.found.append(Repeated(grid=grid, x=x, pattern=pattern, later=later))
         return _meets(grid, x)
 
     @property
-    def best_found(self) -> tuple[Pattern, OnGrid]:
-        """The pattern that is worth most, and what became of it."""
-        return max(self.found, key=lambda each: each[1].value)
+    def best_found(self) -> Repeated:
+        """What is worth most."""
+        return max(self.found, key=lambda each: each.value)
 
     def offer_best(self) -> None:
         """Offer the best that was found, if it meets the demand."""
         if self.found:
-            _, solution = self.best_found
+            solution = self.best_found
             if _meets(solution.grid, solution.x):
                 self.on_solution(solution.grid, solution.x)
 

@@ -81,7 +81,7 @@ def end_sooner(
     made = {name: schedule.final_stock.get(name, 0.0) for name in network.products}
     targets = {name: (1 - _NEARLY) * amount for name, amount in made.items() if amount > _NEARLY}
     found = retime_repeatedly(
-        _placed(schedule.batches, network, problem, start),
+        read_order(schedule.batches, network, problem, start),
         network,
         replace(problem, objective="makespan", targets=targets, sense="at_least"),
         start=start,
@@ -133,11 +133,11 @@ def search_after(
         for batch in found.batches
     ]
     return retime_repeatedly(
-        _placed([*kept, *later], network, problem, start), network, problem, start=start
+        read_order([*kept, *later], network, problem, start), network, problem, start=start
     )
 
 
-def _placed(
+def read_order(
     batches: Sequence[Batch], network: Network, problem: Problem, start: PlantState | None
 ) -> list[PlacedBatch]:
     """Read the order of batches from their times, on calendars of that week."""

@@ -24,7 +24,7 @@ from stnopt.scheduling.search.long_horizon.construct import (
     FIRST_WINDOW,
     do_nothing,
 )
-from stnopt.scheduling.search.long_horizon.cycle_grids import repeat_on_grids
+from stnopt.scheduling.search.long_horizon.cycle_grids import Repeated, repeat_on_grids
 from stnopt.scheduling.search.long_horizon.dive_grids import (
     MOST_TO_DIVE,
     OnGrid,
@@ -43,6 +43,7 @@ from stnopt.scheduling.search.long_horizon.meet_demand import (
     build_grid_that_meets_demand,
 )
 from stnopt.scheduling.search.long_horizon.near import carry_over
+from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
 from stnopt.scheduling.search.long_horizon.shorter_horizon import (
     horizon_of_nearly_all,
     horizon_that_fits,
@@ -108,6 +109,8 @@ _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
 _END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
+#: Where more repetitions gain this share, windows on the shorter grid would only catch up.
+_MUCH = 0.02
 #: One search of the end takes that of so many retimings at least.
 _RETIMINGS = 4
 
@@ -261,6 +264,9 @@ class _Search(BestSoFar):
             repeated = self.repeat(problem, ranked)
             maximised = problem.objective in MAXIMISED
             dived = self.dive(problem, ranked, met) if diving and maximised else []
+            more = self.repeat_more(repeated[0], problem) if repeated else False
+            if more and not diving:
+                return
             if repeated and not diving:
                 self.improve(repeated[0].grid, repeated[0].x, problem)
             elif diving and not dived:
@@ -271,7 +277,7 @@ class _Search(BestSoFar):
                 self.go_around(problem, ranked, [*repeated, *dived])
             elif not repeated:
                 enough = horizon_that_fits(
-                    network, problem, ranked, self.time_limit, _MODES, start=self.start
+                    network, problem, ranked, _FITS_SHARE * self.left, _MODES, start=self.start
                 )
                 self.search_within(enough, share=_FITS_SHARE)
             for width in [*met, *(width for width in widths if width not in met)]:
@@ -280,7 +286,7 @@ class _Search(BestSoFar):
                 self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
 
-    def repeat(self, problem: Problem, ranked: list[Width]) -> list[OnGrid]:
+    def repeat(self, problem: Problem, ranked: list[Width]) -> list[Repeated]:
         """Repeat good patterns, where the horizon is long."""
         if self.over:
             return []
@@ -297,6 +303,24 @@ class _Search(BestSoFar):
             on_solution=lambda grid, x: self.retime(grid, x, problem),
             should_stop=lambda: self.over,
         )
+
+    def repeat_more(self, repeated: Repeated, problem: Problem) -> bool:
+        """Lay a pattern out along what ending sooner leaves; say whether that helps much."""
+        if self.over or self.best is None or self.value is None:
+            return False
+        found = repeat_more(
+            repeated,
+            self.best,
+            self.network,
+            problem,
+            start=self.start,
+            seconds=self.window_seconds,
+            should_stop=lambda: self.over,
+        )
+        before = self.value
+        if found is not None:
+            self.offer(found)
+        return self.value - before > _MUCH * abs(before)
 
     def dive(self, problem: Problem, ranked: list[Width], met: dict[float, Met]) -> list[OnGrid]:
         """Round relaxations of whole horizons, where lateness is not what counts."""
@@ -419,6 +443,7 @@ class _Search(BestSoFar):
             on_interrupt=lambda: interrupts.append(True),
             should_stop=self.should_stop,
             clock=self.clock,
+            whole=self.whole,
         )
         if schedule is not None:
             self.offer(replace(schedule, horizon=whole))
