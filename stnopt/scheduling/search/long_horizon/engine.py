@@ -497,7 +497,9 @@ class _Search(BestSoFar):
         schedule, _ = search_long_horizon(
             network,
             problem,
-            time_limit=min(_ONE_END * self.time_limit, self.left - 2 * self.retime_seconds),
+            time_limit=min(
+                _ONE_END * self.time_limit, self.left - _RETIMINGS * self.retime_seconds
+            ),
             start=start,
             seed=int(self.random.integers(1 << 16)),
             warm=known,
