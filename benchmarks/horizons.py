@@ -286,7 +286,7 @@ def draw(seconds: float = 30.0, names: Sequence[str] = ("ex2", "fine_chemicals")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for name in names:
+    for name, marker in zip(names, "os", strict=True):
         network = so.load_example(name)
         values, bounds, times = [], [], []
         for horizon in HORIZONS:
@@ -310,9 +310,9 @@ def draw(seconds: float = 30.0, names: Sequence[str] = ("ex2", "fine_chemicals")
             bounds.append((math.nan if bound is None else bound) / horizon)
             times.append(found_after[0])
             print(name, horizon, value, bound, times[-1], flush=True)
-        (line,) = axes[0].plot(HORIZONS, values, marker="o", label=name)
+        (line,) = axes[0].plot(HORIZONS, values, marker=marker, label=name)
         axes[0].plot(HORIZONS, bounds, linestyle=":", color=line.get_color())
-        axes[1].plot(HORIZONS, times, marker="o", label=name)
+        axes[1].plot(HORIZONS, times, marker=marker, label=name)
     axes[0].set(xlabel="horizon in h", ylabel="profit per hour (dotted: bound)", ylim=(0, None))
     axes[1].set(xlabel="horizon in h", ylabel=f"CPU s to the best of {seconds:g} s", ylim=(0, None))
     axes[0].legend()
