@@ -15,6 +15,7 @@ from stnopt.plant.orders import Order
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.improve import retime_repeatedly
+from stnopt.scheduling.search.long_horizon import cycle_search
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.cycle import (
@@ -338,6 +339,31 @@ def test_a_search_for_patterns_goes_on_from_what_is_known_until_it_is_stopped():
             should_stop=lambda stop=stop: stop,
         )
         assert none == []
+
+
+def test_dives_that_are_cut_by_their_time_get_more_once(monkeypatch):
+    now, given = [0.0], []
+
+    def cut(*_, seconds, **__):
+        given.append(seconds)
+        now[0] += seconds
+
+    def look():
+        now[0] = 0.0
+        given.clear()
+        return find_patterns(
+            [grid], seconds=1_000.0, clock=lambda: now[0], random=np.random.default_rng(0)
+        )
+
+    grid = grid_of(chain(price=2), Problem(horizon=240.0))
+    monkeypatch.setattr(cycle_search, "lengths_of_cycles", lambda *_: [5, 8])
+    monkeypatch.setattr(cycle_search, "dive", cut)
+    assert look() == []
+    assert given == [150.0, 150.0, 600.0, 600.0]
+    # One that ends early has seen all that there is.
+    monkeypatch.setattr(cycle_search, "dive", lambda *_, seconds, **__: given.append(seconds))
+    assert look() == []
+    assert given == [150.0, 150.0]
 
 
 def test_orders_and_arrivals_are_not_for_patterns():

@@ -255,3 +255,34 @@ def test_nothing_is_done_at_a_loss(monkeypatch):
         network, Problem(horizon=100), time_limit=60, clock=lambda: float(next(ticks))
     )
     assert so.schedule_value(schedule, network, "profit") == pytest.approx(0)
+
+
+def test_a_large_plant_meets_its_demand_on_the_widest_steps_first(monkeypatch):
+    network = plant(
+        {"A": {"initial": "unlimited"}, "I": {}, "P": {"price": 2}},
+        {
+            "First": task("A", "I", U=run(1, 4), V=run(5, 20)),
+            "Second": task("I", "P", W=run(2, 9)),
+        },
+    )
+    problem = Problem(horizon=60.0, deliveries=(Delivery("P", 50.0, 12.0),))
+    ranked = rank_widths(network, problem, most_modes=2, many_batches=2_400)
+    wide = [each.width for each in ranked if each.wide]
+    narrow = [each.width for each in ranked if not each.wide]
+    assert wide
+    assert min(wide) > max(narrow)
+    build, tried = engine.build_grid_that_meets_demand, []
+
+    def spy(*args, width, **rest):
+        tried.append(width)
+        return build(*args, width=width, **rest)
+
+    monkeypatch.setattr(engine, "build_grid_that_meets_demand", spy)
+    monkeypatch.setattr(engine, "worth_diving", lambda *_, **__: False)
+    for most, first in ((0, max(wide)), (10**6, max(narrow))):
+        monkeypatch.setattr(engine, "MOST_TO_DIVE", most)
+        tried.clear()
+        schedule, _ = search_long_horizon(network, problem, time_limit=4.0)
+        assert tried[0] == first
+        assert so.find_violations(schedule, network) == []
+        assert schedule.deliveries == problem.deliveries

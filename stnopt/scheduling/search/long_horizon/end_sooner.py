@@ -7,7 +7,7 @@ near the end is where a search of a short horizon begins.
 References
 ----------
 Freeing all that comes after an instant: rolling horizons, e.g. Dimitriadis, Shah & Pantelides
-(1997), Comput. Chem. Eng. 21, S1061, doi:10.1016/S0098-1354(97)87643-5.
+(1997), Comput. Chem. Eng. 21, S1061.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def end_sooner(
     """
     assert problem.horizon is not None
     made = {name: schedule.final_stock.get(name, 0.0) for name in network.products}
-    targets = {name: (1 - _NEARLY) * amount for name, amount in made.items() if amount > _NEARLY}
+    targets = {name: (1 - _NEARLY) * amount for name, amount in made.items() if amount > 0}
     found = retime_repeatedly(
         read_order(schedule.batches, network, problem, start),
         network,
