@@ -59,7 +59,7 @@ def test_four_batches_end_after_six_hours_and_leave_room_for_two_more():
         # The third batch, begun after 3 h, runs for another half an hour; the fourth is given up.
         assert [batch.remaining for batch in start.running] == pytest.approx([0.5], abs=1e-2)
         assert len(known.batches) == 1
-        return search_long_horizon(network, asked, time_limit=2.0, start=start, whole=False)[0]
+        return search_long_horizon(network, asked, time_limit=2.0, start=start)[0]
 
     better = search_after(found, 4.0, ONE_UNIT, problem, search, start=None)
     assert schedule_value(better, ONE_UNIT, "profit") == pytest.approx(240)
@@ -94,7 +94,7 @@ def test_the_week_goes_on_from_the_instant():
     def search(plant_then, asked, state, known):
         assert find_violations(known, plant_then) == []
         assert asked.start == datetime(2026, 11, 30, 8, 0)
-        return search_long_horizon(plant_then, asked, time_limit=3.0, start=state, whole=False)[0]
+        return search_long_horizon(plant_then, asked, time_limit=3.0, start=state)[0]
 
     better = search_after(sooner, 2.0, network, problem, search, start=None)
     assert find_violations(better, network) == []
@@ -120,9 +120,7 @@ def test_whatever_the_rules_are_it_replays_and_is_no_worse(seed):
 
     def search(plant_then, asked, state, known):
         assert find_violations(known, plant_then) == []
-        return search_long_horizon(
-            plant_then, asked, time_limit=1.0, start=state, warm=known, whole=False
-        )[0]
+        return search_long_horizon(plant_then, asked, time_limit=1.0, start=state, warm=known)[0]
 
     time = Random(seed).uniform(0.0, HOURS - 1.0)
     better = search_after(sooner, time, network, problem, search, start=start)

@@ -15,7 +15,7 @@ from time_grid import best_on_grid
 
 import stnopt as so
 from stnopt.plant.problem import Delivery, Order, Problem
-from stnopt.scheduling.search.long_horizon import dive_grids, engine, fill
+from stnopt.scheduling.search.long_horizon import dive_grids, engine, fill, on_one_grid
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
@@ -179,8 +179,8 @@ def test_what_is_met_first_is_never_too_good(seed, monkeypatch):
 
     Against the tests' own grid of hours.
     """
-    monkeypatch.setattr(engine, "_MANY_IN_WINDOW", 0)
-    monkeypatch.setattr(engine, "_AT_ONCE", 10**9)
+    monkeypatch.setattr(on_one_grid, "_MANY_IN_WINDOW", 0)
+    monkeypatch.setattr(on_one_grid, "_AT_ONCE", 10**9)
     drawn, best = draw_solved(seed)
     problem = drawn.problem
     if problem.horizon is None:
@@ -249,7 +249,8 @@ def test_nothing_is_done_at_a_loss(monkeypatch):
 
     monkeypatch.setattr(fill, "construct", at_a_loss)
     monkeypatch.setattr(dive_grids, "construct", at_a_loss)
-    monkeypatch.setattr(engine.WindowSearch, "improve", lambda *_, **__: False)
+    monkeypatch.setattr(on_one_grid.WindowSearch, "improve", lambda *_, **__: False)
+    monkeypatch.setattr(engine, "solve_best_modes", lambda *_, **__: None)
     ticks = count()
     schedule, _ = search_long_horizon(
         network, Problem(horizon=100), time_limit=60, clock=lambda: float(next(ticks))

@@ -434,7 +434,7 @@ class EventPointSearch:
         self.bound.update(bound, known=self.incumbent.value)
         self.settled = self.bound.closes(self.incumbent.value)
         if self.best is None and (self.bound.value or 0.0) >= self.question.horizon:
-            self._conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
+            self.conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
         self.limits.proof_spent += self.limits.clock() - started
 
     def _shorten(self, places: list[tuple[int, int]]) -> None:
@@ -569,7 +569,7 @@ class EventPointSearch:
             self.bound.update(better, known=self.incumbent.value)
             self.settled = True
             if self.best is None:
-                self._conclude_infeasible(result)
+                self.conclude_infeasible(result)
             return
         if result.bound is not None and better is not None:
             # Whatever is no better than the best lies on its side of the limit.
@@ -623,11 +623,11 @@ class EventPointSearch:
             return
         worst = -math.inf if self.incumbent.maximises else math.inf
         if bound == worst:
-            self._conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
+            self.conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
         else:
             self.bound.update(bound)
 
-    def _conclude_infeasible(self, result: SolveResult) -> None:
+    def conclude_infeasible(self, result: SolveResult) -> None:
         """No schedule exists at all."""
         n_events = self.last.n_events if self.last is not None else 0
         max_span = self.last.max_span if self.last is not None else 0

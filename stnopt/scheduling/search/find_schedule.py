@@ -524,6 +524,8 @@ def _search_long(points: EventPointSearch, n_jobs: int, *, share: float = 1.0) -
             question.network, points.problem, n_jobs=n_jobs, **settings
         )
     valued = None if schedule is None else incumbent.valued(schedule)
+    if bound is not None and math.isinf(bound) and incumbent.value is None:
+        points.conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
         points.bound.check(valued[1])
@@ -531,6 +533,8 @@ def _search_long(points: EventPointSearch, n_jobs: int, *, share: float = 1.0) -
     points.settled = points.settled or points.bound.closes(incumbent.value)
     value, seconds = incumbent.value, limits.clock() - started
     status = status_of(value, points.bound.value, relative_gap=limits.relative_gap)
+    if points.impossible:
+        status = Status.INFEASIBLE
     points.tried.append(Attempt(0, 0, status, value, seconds, "long_horizon"))
     if interrupts:
         raise KeyboardInterrupt

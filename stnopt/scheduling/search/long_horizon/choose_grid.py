@@ -16,6 +16,8 @@ from stnopt.scheduling.search.worth import batch_worth
 from stnopt.solvers.linear_program import solve_program
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.recipe import Suitability, Task
@@ -97,10 +99,7 @@ def rank_widths(
     widest = min(max(longest, _WIDE * shortest), horizon)
     ranked: list[Width] = []
     for width in _least_wasteful(network, [w for w in candidates if w <= widest], horizon):
-        n_batches = sum(
-            max(0, int(horizon / width) - mode.steps + 1)
-            for mode in choose_modes(network, width, most=most_modes)
-        )
+        n_batches = _count(network, width, horizon, most_modes)
         if not 0 < n_batches <= _MOST_BATCHES:
             continue
         worth = _worth(network, problem, width, start)
@@ -108,6 +107,29 @@ def rank_widths(
             continue
         wide = width > longest
         ranked.append(Width(width=width, worth=worth, n_batches=n_batches, wide=wide))
+    return rank_again(network, problem, ranked, most_modes=most_modes, many_batches=many_batches)
+
+
+def rank_again(
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    *,
+    most_modes: int,
+    many_batches: int,
+) -> list[Width]:
+    """List widths, the most promising first, with another number of modes.
+
+    Parameters
+    ----------
+    network, problem, most_modes, many_batches
+        As in `rank_widths`.
+    ranked : sequence of Width
+        As that returns them.
+    """
+    horizon = problem.horizon or 0.0
+    counts = [_count(network, each.width, horizon, most_modes) for each in ranked]
+    ranked = [replace(each, n_batches=n) for each, n in zip(ranked, counts, strict=True) if n > 0]
     if not ranked:
         return []
     scale = max(abs(each.worth) for each in ranked) or 1.0
@@ -128,6 +150,14 @@ def rank_widths(
     # Where a grid loses nothing, its widest steps come first; the sums may not see what others do.
     first = max(exact, key=lambda each: each.width)
     return [first, *(each for each in ranked if each is not first)]
+
+
+def _count(network: Network, width: float, horizon: float, most_modes: int) -> int:
+    """Count the batches to choose from."""
+    return sum(
+        max(0, int(horizon / width) - mode.steps + 1)
+        for mode in choose_modes(network, width, most=most_modes)
+    )
 
 
 def count_in_window(network: Network, width: float, most_modes: int) -> int:

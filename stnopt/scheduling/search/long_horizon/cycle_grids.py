@@ -50,8 +50,8 @@ _SMALL_RING, _PER_DOUBLING = 200, 0.1
 _FIRST_LOOK = 0.1
 #: Each of the first ones may take this share of what is left for laying out.
 _FIRST_SHARE = 0.5
-#: Taking a known schedule over to a grid may take this share of what is left.
-_CARRY_SHARE = 0.1
+#: Taking a known schedule over to a grid, and laying out beside it, may take these shares at least.
+_CARRY_SHARE, _BESIDE_SHARE = 0.15, 0.1
 #: What repeats is worth going on with if it is worth this share of what the best grid promises; a
 #: pattern is none if it is worth no more than this share of that.
 _GOOD, _LEAST = 0.4, 0.1
@@ -109,7 +109,7 @@ def repeat_on_grids(
         constructed well, and where nothing good repeats.
     """
     assert problem.horizon is not None
-    if not _suits_cycles(network, problem, ranked, seconds, most_modes=most_modes, start=start):
+    if not suits_cycles(network, problem, ranked, seconds, most_modes=most_modes, start=start):
         return []
     grids = _grids_for_cycles(
         network,
@@ -128,7 +128,9 @@ def repeat_on_grids(
     else:
         seconds *= _WITH_DEMAND if len(grids[0].missed) else _SHARE
     until = clock() + seconds
-    laid_out = _LaidOut(best=best, until=until, clock=clock, on_solution=on_solution)
+    laid_out = _LaidOut(
+        best=best, seconds=seconds, until=until, clock=clock, on_solution=on_solution
+    )
     promised = max(each.worth for each in ranked)
     least = 0.0
     if not len(grids[0].missed):
@@ -164,9 +166,10 @@ def repeat_on_grids(
     worth = grid.value(x) - float(grid.program.cost[grid.missed] @ x[grid.missed])
     idle = do_nothing(grid)
     nothing = grid.value(idle) - float(grid.program.cost[grid.missed] @ idle[grid.missed])
-    # Where something must be made, what is promised says little.
-    made = len(grid.missed) > 0 and _meets(grid, x)
-    return [solution] if made or worth - nothing > _GOOD * (promised - nothing) else []
+    # Where something must be made, what is promised says little, and what misses it is far off.
+    if len(grid.missed) and (best is not None or _meets(grid, x)):
+        return [solution] if _meets(grid, x) else []
+    return [solution] if worth - nothing > _GOOD * (promised - nothing) else []
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +177,7 @@ class _LaidOut:
     """What patterns become along the horizon."""
 
     best: Schedule | None
+    seconds: float
     until: float
     clock: Callable[[], float]
     on_solution: Callable[[Grid, NDArray[np.float64]], object]
@@ -186,7 +190,7 @@ class _LaidOut:
         met = self.lay_out(pattern, later, share, self.known.get(grid.width))
         if met or self.best is None or not len(grid.missed) or grid.width in self.known:
             return
-        seconds = max(0.1, _CARRY_SHARE * (self.until - self.clock()))
+        seconds = max(0.1, _CARRY_SHARE * self.seconds)
         x = carry_over(self.best, grid, seconds=seconds)
         self.known[grid.width] = x if x is not None and _meets(grid, x) else None
         if self.known[grid.width] is not None:
@@ -197,6 +201,8 @@ class _LaidOut:
     ) -> bool:
         """Lay a pattern out in a share of what is left; say whether that meets the demand."""
         grid, seconds = pattern.ring.grid, max(0.1, share * (self.until - self.clock()))
+        if beside is not None:
+            seconds = max(seconds, _BESIDE_SHARE * self.seconds)
         x = lay_out(pattern, later=later, seconds=seconds, beside=beside)
         if x is None:
             return False
@@ -220,7 +226,7 @@ def _meets(grid: Grid, x: NDArray[np.float64]) -> bool:
     return grid.missed_amount(x) <= MET * grid.largest
 
 
-def _suits_cycles(
+def suits_cycles(
     network: Network,
     problem: Problem,
     ranked: Sequence[Width],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
+from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window, rank_again
 from stnopt.scheduling.search.long_horizon.construct import construct, do_nothing
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import MET, meet_demand
@@ -30,7 +31,13 @@ _PROMISE = 0.5
 _GROWTH = 1.7
 #: Relaxations of grids with more batches to choose from take too long to be solved many times: in
 #: any time, and per second.
-MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 500
+MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 650
+#: More batches that promise less are worth no more than this share of what is left.
+_SHORT = 0.15
+#: A dive may take this share of the time longer than there is.
+_LONGER = 0.3
+#: So many widths are dived on with one mode for each pair, too.
+_ALONE = 2
 #: Share of the time for meeting the demand on a grid.
 _MEET_SHARE = 0.1
 #: Relaxations say little of what comes after so many longest batches.
@@ -53,11 +60,17 @@ class OnGrid:
 
 
 def worth_diving(
-    network: Network, problem: Problem, ranked: Sequence[Width], *, most_modes: int
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    *,
+    most_modes: int,
+    many_batches: int,
+    seconds: float,
 ) -> bool:
     """Whether relaxations of whole horizons say what is good: on large plants, for a while.
 
-    Where lateness counts, they do not.
+    Where lateness counts, they do not, and where no promising grid is small enough for the time.
     """
     width = next((each.width for each in ranked if not each.wide), None)
     if problem.objective == "tardiness" or problem.horizon is None or width is None:
@@ -65,7 +78,35 @@ def worth_diving(
     longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
     if problem.horizon > DIVE_LENGTH * longest:
         return False
-    return count_in_window(network, width, most_modes) > FEW_IN_WINDOW
+    if count_in_window(network, width, most_modes) <= FEW_IN_WINDOW:
+        return False
+    return bool(_promising(network, problem, ranked, most_modes, many_batches, seconds))
+
+
+def _promising(
+    network: Network,
+    problem: Problem,
+    ranked: Sequence[Width],
+    most_modes: int,
+    many_batches: int,
+    seconds: float,
+) -> list[tuple[Width, int]]:
+    """List widths and numbers of modes that are worth their time, the fewest batches first.
+
+    The best ones with one mode for each pair, too: narrow steps leave fewer batches then.
+    """
+    best = max((each.worth for each in ranked), default=0.0)
+    scale = max((abs(each.worth) for each in ranked), default=0.0) or 1.0
+    again = rank_again(network, problem, ranked, most_modes=1, many_batches=many_batches)
+    same = {(each.width, each.n_batches) for each in ranked}
+    alone = [each for each in again[:_ALONE] if (each.width, each.n_batches) not in same]
+    promising = [
+        (each, modes)
+        for widths, modes in ((ranked, most_modes), (alone, 1))
+        for each in widths
+        if each.worth >= best - _WORSE * scale and each.n_batches <= most_to_dive(seconds)
+    ]
+    return sorted(promising, key=lambda one: (one[0].n_batches, -one[0].worth))
 
 
 def dive_on_grids(
@@ -75,13 +116,14 @@ def dive_on_grids(
     met: Mapping[float, tuple[Grid, NDArray[np.float64]]],
     *,
     most_modes: int,
+    many_batches: int,
     start: PlantState | None,
     seconds: float,
     clock: Callable[[], float],
     on_solution: Callable[[Grid, NDArray[np.float64]], object],
     should_stop: Callable[[], bool] | None = None,
 ) -> list[OnGrid]:
-    """Dive on one width after the other, the one with the fewest batches to choose from first.
+    """Dive on one promising grid after the other, the fewest batches to choose from first.
 
     Parameters
     ----------
@@ -93,6 +135,8 @@ def dive_on_grids(
         misses it.
     most_modes : int
         Per pair of task and unit.
+    many_batches : int
+        As in `rank_widths`.
     start : PlantState or None
     seconds : float
         By `clock`; what is likely to take longer is not begun, but for the first.
@@ -109,32 +153,33 @@ def dive_on_grids(
     """
     best = max((each.worth for each in ranked), default=0.0)
     scale = max((abs(each.worth) for each in ranked), default=0.0) or 1.0
-    promising = [
-        each
-        for each in ranked
-        if each.worth >= best - _WORSE * scale and each.n_batches <= most_to_dive(seconds)
-    ]
+    promising = _promising(network, problem, ranked, most_modes, many_batches, seconds)
     found: list[tuple[float, OnGrid]] = []
     until = clock() + seconds
-    per_batch, missed, around = 0.0, False, None
-    for each in sorted(promising, key=lambda width: width.n_batches):
+    latest = until + _LONGER * seconds
+    per_batch, missed, around, enough = 0.0, False, None, -math.inf
+    for each, n_modes in promising:
         begun = clock()
-        if begun >= until or begun + per_batch * each.n_batches**_GROWTH > until:
+        expected = per_batch * each.n_batches**_GROWTH
+        if each.worth < enough and expected > _SHORT * (until - begun):
+            continue
+        if begun >= until or begun + expected > latest:
             break
         if should_stop is not None and should_stop():
             break
-        if each.width in met:
-            grid = met[each.width][0]
+        known = met.get(each.width) if n_modes == most_modes else None
+        if known is not None:
+            grid = known[0]
         else:
-            modes = choose_modes(network, each.width, most=most_modes)
+            modes = choose_modes(network, each.width, most=n_modes)
             grid = build_grid(network, problem, width=each.width, modes=modes, start=start)
         if met or missed:
-            around = met[each.width][1] if each.width in met else None
+            around = None if known is None else known[1]
             if around is None:
                 around = meet_demand(grid, seconds=_MEET_SHARE * seconds)
             if around is None or grid.missed_amount(around) > MET * grid.largest:
                 continue
-        x = dive_on(grid, seconds=max(0.1, until - clock()), clock=clock, around=around)
+        x = dive_on(grid, seconds=max(0.1, latest - clock()), clock=clock, around=around)
         per_batch = max(per_batch, (clock() - begun) / each.n_batches**_GROWTH)
         if grid.missed_amount(x) > MET * grid.largest:
             missed = True
@@ -144,6 +189,7 @@ def dive_on_grids(
         if idle.value > solution.value and grid.missed_amount(idle.x) <= MET * grid.largest:
             solution = idle  # nothing is done at a loss
         on_solution(grid, solution.x)
+        enough = each.worth
         # A grid that promises more has more to give.
         less = (best - each.worth) / scale
         found.append((solution.value - _PROMISE * less * abs(solution.value), solution))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +15,14 @@ from stnopt.scheduling.search.capacity_bound import (
     orders_beyond_capacity,
 )
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon.best_so_far import BOUND_SHARE, PERIODS, BestSoFar
-from stnopt.scheduling.search.long_horizon.choose_grid import (
-    Width,
-    rank_widths,
+from stnopt.scheduling.search.long_horizon.best_modes import solve_best_modes
+from stnopt.scheduling.search.long_horizon.best_so_far import BOUND_SHARE, PERIODS
+from stnopt.scheduling.search.long_horizon.construct import do_nothing
+from stnopt.scheduling.search.long_horizon.cycle_grids import (
+    Repeated,
+    repeat_on_grids,
+    suits_cycles,
 )
-from stnopt.scheduling.search.long_horizon.construct import (
-    FIRST_WINDOW,
-    do_nothing,
-)
-from stnopt.scheduling.search.long_horizon.cycle_grids import Repeated, repeat_on_grids
 from stnopt.scheduling.search.long_horizon.dive_grids import (
     MOST_TO_DIVE,
     OnGrid,
@@ -36,60 +34,36 @@ from stnopt.scheduling.search.long_horizon.end_sooner import (
     may_end_sooner,
     search_after,
 )
-from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE, Filling
-from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
-from stnopt.scheduling.search.long_horizon.meet_demand import (
-    MET,
-    build_grid_that_meets_demand,
-)
-from stnopt.scheduling.search.long_horizon.near import carry_over
+from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE
+from stnopt.scheduling.search.long_horizon.meet_demand import build_grid_that_meets_demand
+from stnopt.scheduling.search.long_horizon.on_one_grid import MODES, GridSearch
 from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
 from stnopt.scheduling.search.long_horizon.shorter_horizon import (
     horizon_of_nearly_all,
     horizon_that_fits,
 )
-from stnopt.scheduling.search.long_horizon.windows import WindowSearch
+from stnopt.scheduling.search.out_of_reach import is_out_of_reach
 from stnopt.scheduling.search.worth import MAXIMISED, Improve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Sequence
 
     from stnopt.plant.network import Network
     from stnopt.plant.problem import Problem
     from stnopt.plant.state import PlantState
     from stnopt.scheduling.schedule import Schedule
-    from stnopt.scheduling.search.long_horizon.grid import Grid
+    from stnopt.scheduling.search.long_horizon.choose_grid import Width
+    from stnopt.scheduling.search.long_horizon.on_one_grid import Met
 
-    #: A grid, and a solution on it that meets the demand.
-    Met = tuple[Grid, NDArray[np.float64]]
-
-#: Modes per pair of task and unit: while constructing, and while improving.
-_MODES = 2
 #: Meeting the demand alone may take this share of the time, and this share of it on one grid.
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
 #: Large plants are improved on so many grids in turn.
 _GO_AROUND = 4
-#: What loses this share on a grid is not improved there.
-_LOST = 0.3
-#: From so many batches to choose from in a window, it is filled around those that meet the demand
-#: at once; with fewer, windows mostly meet it by themselves.
-_MANY_IN_WINDOW = 1_000
-#: One window of the search gets this share of the time, within these limits in seconds.
-_WINDOW_SHARE, _LEAST_WINDOW, _MOST_WINDOW = 0.05, 0.5, 5.0
-#: Retimed again when this share of the time has passed since, and something was gained.
-_RETIME_SHARE = 0.1
-#: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this
-#: share of what is left: good schedules may be far from each other.
-_AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
-#: Where other grids follow, the best modes of the first one with so few batches per second are
-#: solved at once, for this share of what is left.
-_BEST_MODES_PER_SECOND, _BEST_MODES_SHARE = 45, 0.5
-#: A grid is left when so many sweeps of windows gained nothing.
-_IDLE_SWEEPS = 3
-#: Where others follow, it is left when this share of the time gained nothing.
-_IDLE_SHARE = 0.15
+#: The best modes of a grid are solved at once for this share of what is left.
+_BEST_MODES_SHARE = 0.5
+#: Proving that a demand cannot be met takes this share of the time at first, and this one where
+#: nothing was found.
+_QUICK_PROOF, _LONG_PROOF = 0.03, 0.15
 #: A makespan is first sought within its bound times this, then within longer horizons.
 _FIRST_LENGTH, _LONGER = 1.5, 1.3
 #: Once there is one, this far from what failed to what is known; down to so close.
@@ -98,10 +72,6 @@ _SHORTER, _CLOSE = 0.5, 0.003
 _COARSE = 2.5
 #: Widths that are tried in turn.
 _MAKESPAN_WIDTHS = 3
-#: Share of the time for one horizon, and for one while none is known to be long enough.
-_LENGTH_SHARE, _FIRST_LENGTH_SHARE = 0.2, 0.08
-#: A grid has many batches to choose from when it has so many per second.
-_BATCHES_PER_SECOND = 40
 #: A shorter horizon that holds nearly all is searched for this share of the time.
 _SHORTER_SHARE = 0.3
 #: What fits is searched for this share of the time.
@@ -109,6 +79,8 @@ _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
 _END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
+#: Widths are ranked anew for it where that takes this share of it at most.
+_RANK_SHARE = 0.15
 #: Where more repetitions gain this share, windows on the shorter grid would only catch up.
 _MUCH = 0.02
 #: One search of the end takes that of so many retimings at least.
@@ -138,7 +110,7 @@ def search_long_horizon(
     on_interrupt: Callable[[], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.perf_counter,
-    whole: bool = True,
+    part_of: Sequence[Width] | None = None,
 ) -> tuple[Schedule | None, float | None]:
     """Find a good schedule for a long horizon or a large plant until the time is used.
 
@@ -169,8 +141,9 @@ def search_long_horizon(
     should_stop : callable, optional
         Asked between two steps of a few seconds.
     clock : callable, optional
-    whole : bool
-        Whether the end is looked at once more: not where this search is part of another.
+    part_of : sequence of Width, optional
+        Where this search is part of another: the widths to choose from, or none where they are to
+        be ranked anew. The end is not looked at once more, and bounds are not tightened.
 
     Returns
     -------
@@ -192,7 +165,8 @@ def search_long_horizon(
         network=network,
         problem=problem,
         deadline=clock() + time_limit,
-        whole=whole,
+        part_of=part_of,
+        periods=list(PERIODS) if part_of is None else [],
         time_limit=time_limit,
         start=start,
         improve_what=improve,
@@ -206,7 +180,7 @@ def search_long_horizon(
     try:
         search.run(warm)
         if search.for_the_end:
-            search.deadline += search.for_the_end
+            search.for_the_end = 0.0
             search.fill_the_end()
     except KeyboardInterrupt:  # what was found so far is the answer
         if on_interrupt is not None:
@@ -215,14 +189,11 @@ def search_long_horizon(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search(BestSoFar):
-    """What is tried, and what it remembers."""
+class _Search(GridSearch):
+    """What is tried in turn."""
 
-    random: np.random.Generator
-    whole: bool
-    for_the_end: float = 0.0  # seconds
-    best_width: float | None = None  # of the grid on which the best was found
-    solved_at_once: bool = False  # the best modes of a grid
+    ranked: list[Width] = field(default_factory=list)
+    rank_seconds: float = 0.0
 
     def run(self, warm: Schedule | None) -> None:
         """Bound, then search on one grid after the other."""
@@ -245,6 +216,8 @@ class _Search(BestSoFar):
             idle = retime_repeatedly([], network, self.problem, start=self.start)
             if idle is not None:  # no schedule need earn less
                 self.offer(idle)
+        if self.part_of is None and self.prove_out_of_reach(_QUICK_PROOF):
+            return
         self.tighten_bound()
         if self.bound:
             enough = horizon_of_nearly_all(network, self.problem, self.bound, start=self.start)
@@ -252,32 +225,49 @@ class _Search(BestSoFar):
         # First without the orders that are likely to be missing, then with all.
         problems = [self.without_hopeless_orders(), self.problem]
         for problem in problems[:1] if problems[0] is self.problem else problems:
-            ranked = self.widths(problem)
+            started = self.clock()
+            self.ranked = ranked = self.widths(problem)
+            self.rank_seconds = self.clock() - started
             widths = [each.width for each in ranked if not each.wide]
-            if self.whole and not self.for_the_end and may_end_sooner(network, problem, widths):
+            if (
+                self.part_of is None
+                and not self.for_the_end
+                and may_end_sooner(network, problem, widths)
+            ):
                 self.for_the_end = _END_SHARE * self.time_limit
-                self.deadline -= self.for_the_end
             met: dict[float, Met] = {}
-            diving = worth_diving(network, problem, ranked, most_modes=_MODES)
-            if not diving:
+            diving = worth_diving(
+                network,
+                problem,
+                ranked,
+                most_modes=MODES,
+                many_batches=self.many_batches,
+                seconds=DIVE_SHARE * self.left,
+            )
+            repeats = suits_cycles(
+                network, problem, ranked, self.left, most_modes=MODES, start=self.start
+            )
+            if repeats or not diving:  # patterns are laid out beside what meets the demand
                 met = self.meet_demand(problem, ranked)
             repeated = self.repeat(problem, ranked)
             maximised = problem.objective in MAXIMISED
             dived = self.dive(problem, ranked, met) if diving and maximised else []
-            more = self.repeat_more(repeated[0], problem) if repeated else False
-            if more and not diving:
-                return
-            if repeated and not diving:
-                self.improve(repeated[0].grid, repeated[0].x, problem)
-            elif diving and not dived:
+            if diving and not dived and not met:
                 met = self.meet_demand(problem, ranked)
                 if met or self.best is None:
                     dived = self.dive(problem, ranked, met)
+            if self.prove_out_of_reach(_LONG_PROOF):
+                return
+            more = self.repeat_more(repeated[0], problem) if repeated else False
+            if more and not diving:
+                return
             if dived:
                 self.go_around(problem, ranked, [*repeated, *dived])
-            elif not repeated:
+            elif repeated:
+                self.improve(repeated[0].grid, repeated[0].x, problem)
+            else:
                 enough = horizon_that_fits(
-                    network, problem, ranked, _FITS_SHARE * self.left, _MODES, start=self.start
+                    network, problem, ranked, _FITS_SHARE * self.left, MODES, start=self.start
                 )
                 self.search_within(enough, share=_FITS_SHARE)
             for width in [*met, *(width for width in widths if width not in met)]:
@@ -285,6 +275,20 @@ class _Search(BestSoFar):
                     return
                 self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
+
+    def prove_out_of_reach(self, share: float) -> bool:
+        """Prove in a share of the time that the demand cannot be met, where nothing meets it."""
+        if self.best is not None or self.over:
+            return False
+        proven = is_out_of_reach(
+            self.network,
+            self.problem,
+            start=self.start,
+            time_limit=share * self.time_limit,
+        )
+        if proven:
+            self.bound = -self.sign * math.inf
+        return proven
 
     def repeat(self, problem: Problem, ranked: list[Width]) -> list[Repeated]:
         """Repeat good patterns, where the horizon is long."""
@@ -294,7 +298,7 @@ class _Search(BestSoFar):
             self.network,
             problem,
             ranked,
-            most_modes=_MODES,
+            most_modes=MODES,
             start=self.start,
             seconds=self.left,
             clock=self.clock,
@@ -331,7 +335,8 @@ class _Search(BestSoFar):
             problem,
             ranked,
             met,
-            most_modes=_MODES,
+            most_modes=MODES,
+            many_batches=self.many_batches,
             start=self.start,
             seconds=DIVE_SHARE * self.left,
             clock=self.clock,
@@ -344,11 +349,24 @@ class _Search(BestSoFar):
 
         The best is carried over from grid to grid: on each, other things are a step away.
         """
+        at_once = solve_best_modes(
+            self.network,
+            problem,
+            ranked,
+            start=self.start,
+            seconds=_BEST_MODES_SHARE * self.left,
+            many_batches=self.many_batches,
+            known=max(each.value for each in dived),
+        )
+        if at_once is not None:
+            self.retime(at_once.grid, at_once.x, problem)
+            self.tighten_bound()
         known: dict[float, OnGrid] = {}
         for each in sorted(dived, key=lambda each: each.value):  # the better one on each grid
             known[each.grid.width] = each
         small = [each.width for each in ranked if each.n_batches <= MOST_TO_DIVE]
-        widths = dict.fromkeys([*small[:1], dived[0].grid.width, *small[1:_GO_AROUND]])
+        first = [] if self.best_width is None else [self.best_width]
+        widths = dict.fromkeys([*first, *small[:1], dived[0].grid.width, *small[1:_GO_AROUND]])
         before: float | None = None
         while before is None or self.rank > before:
             before = self.rank
@@ -364,32 +382,6 @@ class _Search(BestSoFar):
                 x = self.improve(grid, x, problem, last=False)
                 known[width] = OnGrid(grid=grid, x=x)
                 self.tighten_bound()
-
-    def is_behind(self, grid: Grid, x: NDArray[np.float64]) -> bool:
-        """Whether a solution loses much of what the best is worth, or misses what that meets."""
-        if self.best is None:
-            return False
-        worth = self.sign * (self.value or 0.0)
-        missed = grid.missed_amount(x) > MET * grid.largest
-        return missed or grid.value(x) < worth - _LOST * abs(worth)
-
-    def carry_over(self, grid: Grid, other: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take the best schedule over to a grid; return the other solution where that fails."""
-        if self.best is None:
-            return other
-        seconds = max(0.1, min(self.window_seconds, self.left))
-        found = carry_over(self.best, grid, seconds=seconds)
-        return other if found is None else found
-
-    def build(self, problem: Problem, width: float) -> Grid:
-        """Build a grid, with few modes for each pair of task and unit."""
-        modes = choose_modes(self.network, width, most=_MODES)
-        return build_grid(self.network, problem, width=width, modes=modes, start=self.start)
-
-    @property
-    def window_seconds(self) -> float:
-        """For one window."""
-        return float(np.clip(_WINDOW_SHARE * self.time_limit, _LEAST_WINDOW, _MOST_WINDOW))
 
     def meet_demand(self, problem: Problem, ranked: list[Width]) -> dict[float, Met]:
         """Make what must be made, and nothing else: on wide steps first, then on promising ones.
@@ -417,7 +409,7 @@ class _Search(BestSoFar):
                 self.network,
                 problem,
                 width=width,
-                most_modes=_MODES,
+                most_modes=MODES,
                 seconds=_ONE_GRID * self.time_limit,
                 start=self.start,
             )
@@ -443,7 +435,7 @@ class _Search(BestSoFar):
             on_interrupt=lambda: interrupts.append(True),
             should_stop=self.should_stop,
             clock=self.clock,
-            whole=self.whole,
+            part_of=self.part_of,
         )
         if schedule is not None:
             self.offer(replace(schedule, horizon=whole))
@@ -478,6 +470,9 @@ class _Search(BestSoFar):
                 self.search_from_best if warm else self.search_anew,
                 start=self.start,
             )
+            if found is None and not warm:  # nothing meets the demand in that time
+                tries = [each for each in tries if each[1]]
+                turn = 0
             if found is not None and self.offer(found):
                 turn = 0
             self.tighten_bound()
@@ -494,19 +489,19 @@ class _Search(BestSoFar):
     ) -> Schedule | None:
         """Search a short horizon from a state in a share of the time."""
         interrupts: list[bool] = []
+        limit = min(_ONE_END * self.time_limit, self.left - _RETIMINGS * self.retime_seconds)
+        slow = self.rank_seconds > _RANK_SHARE * limit
         schedule, _ = search_long_horizon(
             network,
             problem,
-            time_limit=min(
-                _ONE_END * self.time_limit, self.left - _RETIMINGS * self.retime_seconds
-            ),
+            time_limit=limit,
             start=start,
             seed=int(self.random.integers(1 << 16)),
             warm=known,
             on_interrupt=lambda: interrupts.append(True),
             should_stop=self.should_stop,
             clock=self.clock,
-            whole=False,
+            part_of=self.ranked if slow else (),
         )
         if interrupts:
             raise KeyboardInterrupt
@@ -573,128 +568,3 @@ class _Search(BestSoFar):
                 failed = max(least, self.bound or 0.0)
                 widths.pop(0)
             length = failed + _SHORTER * (self.value - failed)
-
-    def widths(self, problem: Problem) -> list[Width]:
-        """List widths of grids, the most promising for the time there is first."""
-        return rank_widths(
-            self.network,
-            problem,
-            most_modes=_MODES,
-            start=self.start,
-            many_batches=max(100, int(_BATCHES_PER_SECOND * self.time_limit)),
-        )
-
-    def search_grid(self, problem: Problem, width: float, met: Met | None = None) -> None:
-        """Construct on one grid and improve until it has no more to give, or the time is used.
-
-        With `met`, around batches that meet the demand, where windows have too many batches to
-        choose from for that.
-        """
-        grid, around = met or (self.build(problem, width), None)
-        if not len(grid.run):
-            self.retime(grid, do_nothing(grid), problem)
-            return
-        idle = do_nothing(grid)
-        if problem.objective != "makespan":
-            known = self.carry_over(grid, idle)
-            met_too = grid.missed_amount(known) <= MET * grid.largest
-            if met_too and grid.value(known) > grid.value(idle):
-                self.improve(grid, known, problem)
-                return
-        x = None
-        many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
-        filling = self.filling()
-        if around is None or not many or problem.objective not in MAXIMISED:
-            x = filling.fill(grid)
-        if around is not None and (x is None or grid.missed_amount(x) > MET * grid.largest):
-            x = filling.fill(grid, around)
-        assert x is not None
-        if grid.missed_amount(x) <= MET * grid.largest:
-            self.retime(grid, x, problem)
-            if problem.objective == "makespan":
-                return
-        self.improve(grid, x, problem)
-
-    def filling(self) -> Filling:
-        """Say what filling a grid may use."""
-        return Filling(
-            bound=self.bound,
-            time_limit=self.time_limit,
-            deadline=self.deadline,
-            clock=self.clock,
-        )
-
-    def improve(
-        self,
-        grid: Grid,
-        x: NDArray[np.float64],
-        problem: Problem,
-        *,
-        last: bool = True,
-    ) -> NDArray[np.float64]:
-        """Free window after window; retime what was gained now and then, and at the end.
-
-        Where other grids follow, it is left sooner.
-        """
-        windows = WindowSearch(
-            grid=grid,
-            random=self.random,
-            seconds=self.window_seconds,
-            x=x,
-            value=grid.value(x),
-        )
-        started = self.clock()
-        gained, retimed_at, gained_at = False, started, started
-        at_once = last and len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
-        few = grid.in_best_mode.sum() <= _BEST_MODES_PER_SECOND * self.time_limit
-        if few and not last and not self.solved_at_once:
-            self.solved_at_once, free = True, grid.in_best_mode | (x[grid.run] > 0.5)
-            gained = windows.improve(seconds=_BEST_MODES_SHARE * self.left, free=free)
-        while not self.over and not windows.exhausted:
-            if at_once and windows.idle > windows.sweep:
-                at_once = False
-                everything = np.ones(len(grid.run), dtype=bool)
-                gained |= windows.improve(seconds=_WHOLE_SHARE * self.left, free=everything)
-            if last and windows.idle > _IDLE_SWEEPS * windows.sweep:
-                break
-            if windows.improve(seconds=max(0.1, self.left - 2 * self.retime_seconds)):
-                gained, gained_at = True, self.clock()
-            elif not last and self.clock() - gained_at > _IDLE_SHARE * self.time_limit:
-                break
-            if problem.objective == "makespan":
-                if grid.missed_amount(windows.x) <= MET * grid.largest:
-                    break
-                share = _FIRST_LENGTH_SHARE if self.value is None else _LENGTH_SHARE
-                if self.clock() - started > share * self.time_limit:
-                    return windows.x
-            since = self.clock() - retimed_at
-            if (
-                problem.objective != "makespan"
-                and gained
-                and since > max(_RETIME_SHARE * self.time_limit, 5 * self.retime_seconds)
-            ):
-                windows.resize(seconds=max(0.1, self.left))
-                self.retime(grid, windows.x, problem)
-                self.tighten_bound()
-                gained, retimed_at = False, self.clock()
-        if gained:
-            self.retime(grid, windows.x, problem)
-        return windows.x
-
-    def retime(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> Schedule | None:
-        """Give the batches of a solution their times and sizes, and offer what comes of it."""
-        started = self.clock()
-        latest = max((due.time for due in problem.deliveries), default=0.0)
-        horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
-        schedule = retime_repeatedly(
-            grid.place(x),
-            self.network,
-            replace(self.problem, horizon=horizon),
-            start=self.start,
-            parts=grid.parts(x),
-            width=grid.width,
-        )
-        self.retime_seconds = self.clock() - started
-        if schedule is not None and self.offer(schedule):
-            self.best_width = grid.width
-        return schedule
