@@ -45,6 +45,15 @@ def test_a_grid_too_large_for_the_time_is_not_begun():
     assert solve_best_modes(network, problem, wider_than_all, seconds=9.0, **settings) is None
 
 
+def test_what_is_no_better_than_what_is_known_is_none():
+    network, problem = so.load_example("ex2"), Problem(horizon=8.0)
+    hourly = {"start": None, "many_batches": 1000, "seconds": 20.0}
+    found = solve_best_modes(network, problem, HOURLY, known=0.0, **hourly)
+    assert found.value > 0
+    again = solve_best_modes(network, problem, HOURLY, known=found.value, **hourly)
+    assert again is None
+
+
 def test_it_goes_on_as_long_as_something_better_than_what_is_known_comes():
     better = _Better(10.0, patience=2.0)
     assert better.still_comes(1.9, 9.0)

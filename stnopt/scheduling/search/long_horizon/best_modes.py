@@ -51,12 +51,12 @@ def solve_best_modes(
     many_batches : int
         As in `rank_widths`.
     known : float
-        Value on a grid that was found before.
+        Value, on a grid, of a solution that meets the demand.
 
     Returns
     -------
     OnGrid or None
-        None where nothing was found, or the grid is too large. It may miss demand.
+        None where nothing better was found, or the grid is too large.
     """
     again = rank_again(network, problem, ranked, most_modes=1, many_batches=many_batches)
     if not again or again[0].n_batches > _MOST_PER_SECOND * seconds:
@@ -68,7 +68,7 @@ def solve_best_modes(
     answer = solve_program(
         grid.program, time_limit=seconds, relative_gap=_GAP, keep_on=better.still_comes
     )
-    if answer.x is None:
+    if answer.x is None or answer.objective is None or answer.objective <= known:
         return None
     return OnGrid(grid=grid, x=fix_integers(grid.program, answer.x, time_limit=seconds))
 
