@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -14,18 +15,22 @@ from small_plants import plant, run, task
 from test_drawn_at_work import HOURS, drawn
 from time_grid import best_of_all, draw_deliveries
 
+import stnopt as so
 from stnopt.plant import Unit
 from stnopt.plant.calendar import WeeklyPeriod
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.scheduling.replay import find_violations
 from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, schedule_value
 from stnopt.scheduling.search.improve import improve_schedule, retime_repeatedly
+from stnopt.scheduling.search.long_horizon import best_so_far, engine, on_one_grid
+from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.cycle import lay_out
 from stnopt.scheduling.search.long_horizon.cycle_grids import Repeated
 from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
 from stnopt.scheduling.search.long_horizon.end_sooner import end_sooner, search_after
 from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
+from stnopt.scheduling.search.long_horizon.on_one_grid import GridSearch
 from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
 
 #: Batches of 1.5 h, on a grid of hours 2 h apart.
@@ -160,3 +165,56 @@ def test_more_repetitions_fit_where_they_end_sooner():
         repeat_more(repeated, given, ONE_UNIT, problem, **{**more, "should_stop": lambda: True})
         is None
     )
+
+
+def test_time_is_kept_for_the_end_once_there_is_a_schedule():
+    search = GridSearch(
+        network=ONE_UNIT,
+        problem=Problem(horizon=9.0),
+        deadline=10.0,
+        time_limit=10.0,
+        start=None,
+        improve_what="objective",
+        most_missing=None,
+        relative_gap=1e-4,
+        on_improvement=None,
+        should_stop=None,
+        clock=lambda: 2.0,
+        random=np.random.default_rng(0),
+        for_the_end=3.0,
+    )
+    assert search.left == 8.0
+    assert search.offer(schedule_of(ONE_UNIT, 9.0, (0, 2)))
+    assert search.left == 5.0
+
+
+def test_a_part_of_another_search_ranks_and_bounds_nothing_anew(monkeypatch):
+    network, problem = so.load_example("fine_chemicals"), Problem(horizon=12.0)
+    ranked = rank_widths(network, problem, most_modes=2, many_batches=200)
+
+    def refuse(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(best_so_far, "bound_by_periods", refuse)
+    monkeypatch.setattr(on_one_grid, "rank_widths", refuse)
+    found, _ = search_long_horizon(
+        network, problem, time_limit=4.0, part_of=ranked, clock=time.process_time
+    )
+    assert find_violations(found, network) == []
+    asked = []
+    monkeypatch.setattr(on_one_grid, "rank_widths", lambda *_, **__: asked.append(1) or ranked)
+    search_long_horizon(network, problem, time_limit=1.0, part_of=())
+    assert asked
+
+
+def test_the_end_is_not_begun_from_nothing_again_where_that_met_nothing(monkeypatch):
+    network, ways = so.load_example("fine_chemicals"), []
+
+    def nothing(*args, **_):
+        ways.append(args[4].__name__)
+
+    monkeypatch.setattr(engine, "search_after", nothing)
+    monkeypatch.setattr(engine, "may_end_sooner", lambda *_: True)
+    search_long_horizon(network, Problem(horizon=24.0), time_limit=8.0, clock=time.process_time)
+    assert ways[0] == "search_anew"
+    assert ways[1:] == ["search_from_best"] * 4
