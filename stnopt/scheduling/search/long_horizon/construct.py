@@ -111,8 +111,7 @@ def construct(
     while True:
         end = min(grid.n_steps, begin + window)
         left = 1 + math.ceil((grid.n_steps - end) / step)
-        spare = 1.0 if by_diving else 1.5  # branch and bound mostly ends sooner
-        limit = max(spare * (deadline - clock()), _LATE * seconds) / left
+        limit = max(1.5 * (deadline - clock()), _LATE * seconds) / left
         limit = min(limit, latest - clock())
         found = _fill(
             grid,
