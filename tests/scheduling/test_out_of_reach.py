@@ -121,3 +121,28 @@ def test_without_limits_of_storage_it_is_said_exactly(seed):
             best = best_of_all(network, HOURS, demand)
             problem = Problem(horizon=HOURS, deliveries=demand)
             assert is_out_of_reach(network, problem, start=PlantState()) == (best is None)
+
+
+@pytest.mark.parametrize(
+    ("due", "amount", "possible"),
+    [(10.9, 0.002, False), (11.0, 0.002, True), (11.0, 0.05, False), (60.0, 0.2, True)],
+)
+def test_grams_beside_tonnes_and_a_dryer_away(due, amount, possible):
+    """1.2 h for the least mix, 3 h, then the dryer of 10 g is away from 4 to 9 h, and takes 2 h."""
+    network = plant(
+        {
+            "A": {"initial": "unlimited"},
+            "I": {"capacity": 5000},
+            "J": {"capacity": 0},
+            "P": {"price": 1},
+            "Q": {"price": 2000},
+        },
+        {
+            "Mix": task("A", "I", M=run(1, 5000, min_batch=1000, time_per_amount=0.0002)),
+            "Make": task("I", {"P": 0.999, "J": 0.001}, R=run(3, 4000)),
+            "Dry": task("J", "Q", D=run(2, 0.01, min_batch=0.002)),
+        },
+        units={"D": {"unavailable": [[4, 9]]}},
+    )
+    problem = Problem(horizon=60.0, deliveries=(Delivery("Q", due, amount),))
+    assert is_out_of_reach(network, problem, time_limit=30.0) is not possible

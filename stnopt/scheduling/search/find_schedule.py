@@ -524,7 +524,8 @@ def _search_long(points: EventPointSearch, n_jobs: int, *, share: float = 1.0) -
             question.network, points.problem, n_jobs=n_jobs, **settings
         )
     valued = None if schedule is None else incumbent.valued(schedule)
-    if bound is not None and math.isinf(bound) and incumbent.value is None:
+    worst = -math.inf if incumbent.maximises else math.inf
+    if bound == worst and incumbent.value is None:  # no schedule at all
         points.conclude_infeasible(SolveResult(status=Status.INFEASIBLE))
     points.bound.update(bound, known=incumbent.value)
     if valued is not None and incumbent.improves(valued[1]):
