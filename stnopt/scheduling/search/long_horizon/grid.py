@@ -54,6 +54,8 @@ _LEAST_MODE = 0.3
 _LEAST_SHARE = 1e-5
 #: What a missed amount costs, in terms of the dearest amount that a batch makes or uses.
 _MISSED = 100.0
+#: Less than this share of an order is rounding.
+_SOME = 1e-6
 #: For a makespan: worth of a full horizon of earlier starts, in terms of a missed amount.
 _EARLY = 1e-3
 
@@ -134,7 +136,7 @@ class Grid:
         """Columns of what is decided besides batches: cleanings, which orders leave when."""
         columns = [columns[columns >= 0] for columns in self.clean.values()]
         for each in self.orders.values():
-            columns.append(each.there)
+            columns.append(each.there[self.program.integer[each.there]])
             columns.append(np.array(each.others[1:], dtype=int))
         return np.concatenate([np.zeros(0, int), *columns])
 
@@ -144,11 +146,11 @@ class Grid:
             int(columns.points[n])
             for order in self.problem.orders
             for columns in [self.orders[order.id]]
-            for n in np.flatnonzero(x[columns.there] > 0.5)
+            for n in np.flatnonzero(x[columns.there] > _SOME)
             if columns.points[n] * self.width > order.due * (1 + ROUNDING)
         ]
         for order in self.problem.orders:
-            if not (x[self.orders[order.id].there] > 0.5).any():
+            if x[self.orders[order.id].missing] > _SOME * order.amount:
                 late.append(min(self.n_steps, int(max(order.due, 0.0) / self.width) + self.longest))
         return np.array(late, dtype=int)
 
@@ -161,7 +163,8 @@ class Grid:
         for each in self.orders.values():
             inside = (each.points >= first) & (each.points <= last)
             elsewhere = bool((x[each.there[~inside]] > 0.5).any())
-            if not inside.any() or (elsewhere and each.amount is None):
+            whole = each.amount is None and bool(self.program.integer[each.there].any())
+            if not inside.any() or (elsewhere and whole):
                 continue
             columns += [each.there[inside], np.array([each.missing, *each.others], dtype=int)]
             if each.amount is not None:

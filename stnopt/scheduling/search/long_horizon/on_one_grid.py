@@ -15,6 +15,10 @@ from stnopt.scheduling.search.long_horizon.fill import Filling
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import MET
 from stnopt.scheduling.search.long_horizon.near import carry_over
+from stnopt.scheduling.search.long_horizon.orders_in_parts import (
+    deliver_in_parts,
+    deliver_whole,
+)
 from stnopt.scheduling.search.long_horizon.windows import WindowSearch
 from stnopt.scheduling.search.worth import MAXIMISED
 
@@ -50,6 +54,8 @@ _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
 _IDLE_SWEEPS = 3
 #: Where others follow, it is left when this share of the time gained nothing.
 _IDLE_SHARE = 0.15
+#: Delivering orders whole may take this share of a window's time.
+_WHOLE_ORDERS = 0.2
 #: Share of the time for one horizon, and for one while none is known to be long enough.
 _LENGTH_SHARE, _FIRST_LENGTH_SHARE = 0.2, 0.08
 
@@ -136,7 +142,8 @@ class GridSearch(BestSoFar):
         With `met`, around batches that meet the demand, where windows have too many batches to
         choose from for that.
         """
-        grid, around = met or (self.build(problem, width), None)
+        whole, around = met or (self.build(problem, width), None)
+        grid = deliver_in_parts(whole)
         if not len(grid.run):
             self.retime(grid, do_nothing(grid), problem)
             return
@@ -145,7 +152,7 @@ class GridSearch(BestSoFar):
             known = self.carry_over(grid, idle)
             met_too = grid.missed_amount(known) <= MET * grid.largest
             if met_too and grid.value(known) > grid.value(idle):
-                self.improve(grid, known, problem)
+                self.improve_both(grid, whole, known, problem)
                 return
         x = None
         many = len(grid.run) * FIRST_WINDOW * grid.longest > _MANY_IN_WINDOW * grid.n_steps
@@ -159,7 +166,15 @@ class GridSearch(BestSoFar):
             self.retime(grid, x, problem)
             if problem.objective == "makespan":
                 return
-        self.improve(grid, x, problem)
+        self.improve_both(grid, whole, x, problem)
+
+    def improve_both(
+        self, grid: Grid, whole: Grid, x: NDArray[np.float64], problem: Problem
+    ) -> None:
+        """Improve with orders in parts, and then with whole ones."""
+        x = self.improve(grid, x, problem)
+        if whole is not grid and not self.over:
+            self.improve(whole, self.deliver_whole(grid, x), problem)
 
     def filling(self) -> Filling:
         """Say what filling a grid may use."""
@@ -223,9 +238,15 @@ class GridSearch(BestSoFar):
             self.retime(grid, windows.x, problem)
         return windows.x
 
+    def deliver_whole(self, grid: Grid, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Deliver whole what is in parts."""
+        seconds = min(_WHOLE_ORDERS * self.window_seconds, self.left)
+        return deliver_whole(grid, x, seconds=max(0.1, seconds))
+
     def retime(self, grid: Grid, x: NDArray[np.float64], problem: Problem) -> Schedule | None:
         """Give the batches of a solution their times and sizes, and offer what comes of it."""
         started = self.clock()
+        x = self.deliver_whole(grid, x)
         latest = max((due.time for due in problem.deliveries), default=0.0)
         horizon = self.problem.horizon or max(grid.n_steps * grid.width, latest)
         schedule = retime_repeatedly(
