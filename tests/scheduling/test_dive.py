@@ -18,12 +18,13 @@ from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.delivery_dates import with_fewer_dates
 from stnopt.scheduling.search.improve import retime_repeatedly
 from stnopt.scheduling.search.long_horizon import dive_grids
-from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
+from stnopt.scheduling.search.long_horizon.choose_grid import Width, rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.dive import dive
 from stnopt.scheduling.search.long_horizon.dive_grids import (
     dive_on,
     dive_on_grids,
+    length_to_dive,
 )
 from stnopt.solvers.linear_program import Program, Relaxation, fix_columns, solve_program
 
@@ -204,6 +205,31 @@ def test_the_most_promising_of_several_grids_comes_first():
     for each in found:
         assert most_broken(each.grid.program, each.x) < 1e-6
         assert each.value > each.grid.value(do_nothing(each.grid))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first"),
+    [
+        (1000.0, 0.25),  # all in time: none of the wide ones promises enough
+        (1.0, 0.5),  # 600 batches are surely done in a second: the best one of those
+        (0.4, 2.0),  # none is: the smallest one
+        (0.01, None),  # not even that
+    ],
+)
+def test_where_time_is_short_the_first_dive_is_on_wide_steps(monkeypatch, seconds, first):
+    worths = {0.25: (100.0, 1200), 0.5: (60.0, 600), 1.0: (40.0, 500), 2.0: (20.0, 300)}
+    ranked = [Width(width=w, worth=worth, n_batches=n) for w, (worth, n) in worths.items()]
+    monkeypatch.setattr(dive_grids, "rank_again", lambda *_, **__: [])
+    network, problem = so.load_example("ex2"), Problem(horizon=24.0)
+    found = dive_grids._promising(network, problem, ranked, 2, 1000, seconds)
+    assert (found[0][0].width if found else None) == first
+
+
+def test_a_dive_fits_as_much_of_a_horizon_as_its_smallest_grid_has_in_time():
+    network = so.load_example("fine_chemicals")  # the longest batch takes 3.7 h
+    ranked = [Width(width=1.0, worth=1.0, n_batches=n) for n in (26_000, 13_000)]
+    assert length_to_dive(network, 168.0, ranked, 1.0) == pytest.approx(16.8)
+    assert length_to_dive(network, 168.0, ranked, 1000.0) == pytest.approx(74.0)
 
 
 def test_deliveries_at_fewer_dates_are_due_no_sooner_and_not_after_the_last():

@@ -167,7 +167,7 @@ def test_more_repetitions_fit_where_they_end_sooner():
     )
 
 
-def test_time_is_kept_for_the_end_once_there_is_a_schedule():
+def test_time_is_kept_for_the_end_once_there_are_batches():
     search = GridSearch(
         network=ONE_UNIT,
         problem=Problem(horizon=9.0),
@@ -183,6 +183,8 @@ def test_time_is_kept_for_the_end_once_there_is_a_schedule():
         random=np.random.default_rng(0),
         for_the_end=3.0,
     )
+    assert search.left == 8.0
+    assert search.offer(schedule_of(ONE_UNIT, 9.0, ()))  # doing nothing has no end
     assert search.left == 8.0
     assert search.offer(schedule_of(ONE_UNIT, 9.0, (0, 2)))
     assert search.left == 5.0

@@ -233,6 +233,19 @@ def test_makespan_has_a_bound_for_any_schedule():
     assert answer.result.objective == pytest.approx(9.83, rel=1e-3)
 
 
+def test_a_model_that_is_not_built_in_time_is_not_begun(monkeypatch):
+    network, built = load_example("ex2"), []
+    question = Question(network=network, problem=Problem(horizon=24))
+    build = Question.build_relaxation
+    monkeypatch.setattr(
+        Question, "build_relaxation", lambda *a, **k: built.append(1) or build(*a, **k)
+    )
+    assert solve_for_any_schedule(question, time_limit=0.1) is None
+    assert not built
+    assert solve_for_any_schedule(question, time_limit=2.0) is not None
+    assert built
+
+
 def test_too_many_intervals_are_not_tried():
     entries = ONE_UNIT.to_dict()
     entries["tasks"]["Make"]["units"]["U1"] = {

@@ -15,7 +15,7 @@ import stnopt as so
 from stnopt.plant.problem import Delivery, Problem
 from stnopt.plant.state import PlantState, RunningBatch
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon import engine, windows
+from stnopt.scheduling.search.long_horizon import engine, shorter_horizon, windows
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.dive_grids import dive_on
@@ -192,11 +192,20 @@ def fitting(network, problem, seconds):
 
 def test_the_horizon_that_fits_grows_with_the_time_up_to_the_whole():
     network, week = so.load_example("fine_chemicals"), Problem(horizon=168.0)
-    horizons = [fitting(network, week, seconds) for seconds in (5.0, 10.0, 20.0, 1000.0)]
+    horizons = [fitting(network, week, seconds) for seconds in (0.5, 1.0, 20.0, 1000.0)]
     assert horizons == sorted(horizons)
-    assert horizons[0] < 0.5 * 168
-    assert horizons[-1] == 168
     assert horizons[1] == pytest.approx(2 * horizons[0])
+    assert horizons[2] == 20 * 3.7  # longer ones are not dived on
+    assert horizons[-1] == 168
+
+
+def test_where_diving_takes_long_windows_say_what_fits(monkeypatch):
+    network, week = so.load_example("fine_chemicals"), Problem(horizon=168.0)
+    monkeypatch.setattr(shorter_horizon, "length_to_dive", lambda *_: 0.0)
+    horizons = [fitting(network, week, seconds) for seconds in (5.0, 10.0, 1000.0)]
+    assert horizons[0] < 0.5 * 168
+    assert horizons[1] == pytest.approx(2 * horizons[0])
+    assert horizons[-1] == 168
 
 
 def test_what_must_be_made_is_not_left_to_a_shorter_horizon():
@@ -233,12 +242,12 @@ def test_a_week_in_too_little_time_is_filled_in_part(monkeypatch):
     search = engine.search_long_horizon
 
     def spy(plant, problem, **options):
-        if options.get("whole", True):  # not of its end
-            horizons.append(problem.horizon)
+        horizons.append(problem.horizon)
         return search(plant, problem, **options)
 
     monkeypatch.setattr(engine, "search_long_horizon", spy)
     monkeypatch.setattr(engine, "repeat_on_grids", lambda *_, **__: [])  # nothing repeats
+    monkeypatch.setattr(engine, "may_end_sooner", lambda *_: False)
     schedule, bound = search(network, Problem(horizon=168.0), time_limit=6.0)
     assert schedule is not None
     assert bound is not None

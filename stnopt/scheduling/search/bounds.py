@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: More intervals than this are not tried: the model is too large.
 _MOST_INTERVALS = 200
+#: A model is not begun that has more pairs of task and unit, times points, than this per second:
+#: building it would take a quarter of the time there is, or more.
+_BUILT_PER_SECOND = 500
 #: A grid with more points than this for each interval is the larger model of the two.
 _LONGER_GRID = 2
 #: Factor between horizons while none is long enough: long ones make the larger models.
@@ -99,7 +102,8 @@ def solve_for_any_schedule(
     Returns
     -------
     AnyScheduleAnswer or None
-        None if the model would be too large, or neither model knows a rule of the plant.
+        None if the model would be too large, or could hardly be built in the time; or if neither
+        model knows a rule of the plant.
     """
     horizon, network = question.horizon, question.network
     if question.is_makespan and better_than is not None:
@@ -114,6 +118,11 @@ def solve_for_any_schedule(
         return None
     model, formulation = None, "intervals"
     width = _short_grid(question, horizon)
+    n_built = (n_points if width is None else _count_steps(horizon, width)) * len(
+        network.suitabilities
+    )
+    if time_limit is not None and n_built > _BUILT_PER_SECOND * time_limit:
+        return None
     if width is not None:
         steps = _count_steps(horizon, width)
         with contextlib.suppress(UnsupportedModelError):  # a time of the plant is off the grid

@@ -30,8 +30,8 @@ _PROMISE = 0.5
 #: Time grows with the number of batches to choose from to this power, about.
 _GROWTH = 1.7
 #: Relaxations of grids with more batches to choose from take too long to be solved many times: in
-#: any time, and per second.
-MOST_TO_DIVE, _MOST_PER_SECOND = 6_000, 650
+#: any time, and per second; with so many per second they are solved for sure.
+MOST_TO_DIVE, _MOST_PER_SECOND, _SURE_PER_SECOND = 6_000, 2_000, 650
 #: More batches that promise less are worth no more than this share of what is left.
 _SHORT = 0.15
 #: A dive may take this share of the time longer than there is.
@@ -93,7 +93,8 @@ def _promising(
 ) -> list[tuple[Width, int]]:
     """List widths and numbers of modes that are worth their time, the fewest batches first.
 
-    The best ones with one mode for each pair, too: narrow steps leave fewer batches then.
+    The best ones with one mode for each pair, too: narrow steps leave fewer batches then. Where
+    none of them is done in time for sure, the best one that is, or the smallest, comes first.
     """
     best = max((each.worth for each in ranked), default=0.0)
     scale = max((abs(each.worth) for each in ranked), default=0.0) or 1.0
@@ -106,6 +107,13 @@ def _promising(
         for each in widths
         if each.worth >= best - _WORSE * scale and each.n_batches <= most_to_dive(seconds)
     ]
+    in_time = _SURE_PER_SECOND * seconds
+    if all(each.n_batches > in_time for each, _ in promising):
+        fewest = min(ranked, key=lambda each: each.n_batches)
+        sure = [each for each in ranked if each.n_batches <= in_time] or [fewest]
+        first = max(sure, key=lambda each: each.worth)
+        if first.n_batches <= most_to_dive(seconds):
+            promising.append((first, most_modes))
     return sorted(promising, key=lambda one: (one[0].n_batches, -one[0].worth))
 
 
@@ -199,6 +207,16 @@ def dive_on_grids(
 def most_to_dive(seconds: float) -> int:
     """Return from how many batches to choose from a dive takes longer than so many seconds."""
     return min(MOST_TO_DIVE, int(_MOST_PER_SECOND * seconds))
+
+
+def length_to_dive(
+    network: Network, horizon: float, ranked: Sequence[Width], seconds: float
+) -> float:
+    """Return how much of a horizon a dive on the widest steps does in time, most likely."""
+    fewest = min((each.n_batches for each in ranked), default=0)
+    longest = max(fit.duration(fit.max_batch) for fit in network.suitabilities)
+    share = 2.0 * _SURE_PER_SECOND * seconds / max(1, fewest)
+    return min(horizon * share, DIVE_LENGTH * longest)
 
 
 def dive_on(

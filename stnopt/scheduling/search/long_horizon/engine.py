@@ -79,7 +79,7 @@ _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
 _END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
-#: Widths are ranked anew for it where that takes this share of it at most.
+#: Widths are ranked anew for a part of the search where that takes this share of it at most.
 _RANK_SHARE = 0.15
 #: Where more repetitions gain this share, windows on the shorter grid would only catch up.
 _MUCH = 0.02
@@ -426,16 +426,18 @@ class _Search(GridSearch):
         if whole is None or horizon >= whole or self.over:
             return
         interrupts: list[bool] = []
+        limit = share * self.left
+        slow = bool(self.ranked) and self.rank_seconds > _RANK_SHARE * limit
         schedule, _ = search_long_horizon(
             self.network,
             replace(self.problem, horizon=horizon),
-            time_limit=share * self.left,
+            time_limit=limit,
             start=self.start,
             relative_gap=self.relative_gap,
             on_interrupt=lambda: interrupts.append(True),
             should_stop=self.should_stop,
             clock=self.clock,
-            part_of=self.part_of,
+            part_of=self.ranked if slow else self.part_of,
         )
         if schedule is not None:
             self.offer(replace(schedule, horizon=whole))

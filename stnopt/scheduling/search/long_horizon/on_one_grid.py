@@ -69,7 +69,7 @@ class GridSearch(BestSoFar):
     random : numpy Generator
         Of the order of windows.
     for_the_end : float
-        Seconds before the deadline that are kept for the end of a schedule, once there is one.
+        Seconds before the deadline that are kept for the end of a schedule, once it has batches.
     best_width : float or None
         Of the grid on which the best was found.
     part_of : sequence of Width or None
@@ -84,7 +84,7 @@ class GridSearch(BestSoFar):
     @property
     def left(self) -> float:
         """Seconds until the deadline, or until the time for the end begins."""
-        kept = 0.0 if self.best is None else self.for_the_end
+        kept = self.for_the_end if self.best is not None and self.best.batches else 0.0
         return self.deadline - kept - self.clock()
 
     def is_behind(self, grid: Grid, x: NDArray[np.float64]) -> bool:

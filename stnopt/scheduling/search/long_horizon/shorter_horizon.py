@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from stnopt.plant.demands import demanded_rules
 from stnopt.scheduling.search.capacity_bound import bound_by_capacity
 from stnopt.scheduling.search.long_horizon.choose_grid import count_in_window
+from stnopt.scheduling.search.long_horizon.dive_grids import length_to_dive
 from stnopt.scheduling.search.long_horizon.fill import (
+    DIVE_SHARE,
     PER_WINDOW,
     WINDOW_BATCHES,
 )
@@ -46,6 +48,8 @@ _STILL_LONG = 4.0
 #: Constructing is hopeless where it takes so many times the time there is; what takes so many times
 #: as long fits.
 _HOPELESS, _FITS = 3.0, 1.5
+#: A dive makes as much of this share of a horizon as windows make of it.
+_DIVES_BETTER = 0.5
 
 
 def horizon_of_nearly_all(
@@ -90,7 +94,7 @@ def horizon_that_fits(
     *,
     start: PlantState | None = None,
 ) -> float:
-    """Return a horizon that can be filled in the time there is, window after window.
+    """Return a horizon that can be filled in the time there is, window after window or by diving.
 
     Parameters
     ----------
@@ -122,6 +126,8 @@ def horizon_that_fits(
     if share <= _HOPELESS:
         return horizon
     fits = horizon * _FITS / share
+    dives = length_to_dive(network, horizon, ranked, DIVE_SHARE * time_limit)
+    fits = min(horizon, dives if dives > _DIVES_BETTER * fits else fits)
     running = start.running if start is not None else ()
     return horizon if any(batch.remaining > fits for batch in running) else fits
 
