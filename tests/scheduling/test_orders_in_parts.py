@@ -57,6 +57,18 @@ def test_what_is_mostly_missing_is_left_out():
     assert set(delivered(grid, deliver_whole(grid, x, seconds=1.0))) == {"b", "c"}
 
 
+def test_rounding_of_a_solution_is_no_obstacle():
+    problem = late(2, *(Order(name, "P", 10, 1) for name in "ab"))
+    grid = grid_of(plant(), problem)
+    x = in_parts(grid, a={1: 0.5, 2: 0.5})
+    first = int(np.argmin(grid.start_of))
+    x[grid.run[first]], x[grid.size[first]] = -3e-7, -3e-6
+    x[grid.run[1 - first]] = 1 - 3e-7
+    found = deliver_whole(grid, x, seconds=1.0)
+    assert delivered(grid, found) == {"a": 2}
+    assert most_broken(grid.program, found) < 1e-6
+
+
 def test_whole_orders_stay_as_they_are():
     grid = grid_of(plant(), late(2, Order("a", "P", 10, 1)))
     x = in_parts(grid, a={1: 1.0})

@@ -20,6 +20,7 @@ from stnopt.solvers.result import SolveResult, Status
 from stnopt.solvers.solve import solve
 
 if TYPE_CHECKING:
+    from stnopt.plant.network import Network
     from stnopt.scheduling.schedule import Schedule
     from stnopt.scheduling.search.question import Question
 
@@ -78,6 +79,11 @@ def _short_grid(question: Question, horizon: float) -> float | None:
     return width if few else None
 
 
+def can_be_built(network: Network, n_points: int, seconds: float | None) -> bool:
+    """Whether building a model of so many points leaves most of the time for solving it."""
+    return seconds is None or n_points * len(network.suitabilities) <= _BUILT_PER_SECOND * seconds
+
+
 def solve_for_any_schedule(
     question: Question,
     *,
@@ -118,10 +124,8 @@ def solve_for_any_schedule(
         return None
     model, formulation = None, "intervals"
     width = _short_grid(question, horizon)
-    n_built = (n_points if width is None else _count_steps(horizon, width)) * len(
-        network.suitabilities
-    )
-    if time_limit is not None and n_built > _BUILT_PER_SECOND * time_limit:
+    n_built = n_points if width is None else _count_steps(horizon, width)
+    if not can_be_built(network, n_built, time_limit):
         return None
     if width is not None:
         steps = _count_steps(horizon, width)

@@ -38,7 +38,7 @@ from stnopt.scheduling.checks import (
 )
 from stnopt.scheduling.model import Formulation
 from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
-from stnopt.scheduling.search.bounds import lies_on_short_grid
+from stnopt.scheduling.search.bounds import can_be_built, lies_on_short_grid
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
 from stnopt.scheduling.search.event_windows import improve_in_windows
@@ -482,7 +482,7 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
             if points.best is not None and not (points.settled or limits.reached):
                 _search_long(points, n_jobs)
     points.pause_after = math.inf
-    if points.best is None or not engine:
+    if not engine or (points.best is None and can_be_built(network, start, limits.remaining)):
         points.add_events(start, None, first_span=span)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnopt.scheduling.search.long_horizon.restrict import restrict
-from stnopt.solvers.linear_program import fix_integers, solve_program
+from stnopt.solvers.linear_program import fix_columns, fix_integers, solve_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6
 #: Gap at which the choice of orders is good enough.
 _GAP = 1e-3
+#: For amounts alone.
+_LEAST_SECONDS = 5.0
 
 
 def deliver_in_parts(grid: Grid) -> Grid:
@@ -62,23 +64,25 @@ def deliver_whole(grid: Grid, x: NDArray[np.float64], *, seconds: float) -> NDAr
     columns = [grid.orders[order.id].there for order in orders]
     if all(_is_whole(x[each]) for each in columns):
         return x
-    program, start = grid.program, np.full(len(x), np.nan)
-    integer = program.integer.copy()
+    integer = grid.program.integer.copy()
+    in_turn = np.zeros(len(x))
     for each in columns:
         integer[each] = True
-        start[each] = 0.0
     for state in dict.fromkeys(order.state for order in orders):
-        start[_in_turn(grid, x, [order for order in orders if order.state == state])] = 1.0
-    free = np.ones(len(x), bool)
-    free[grid.run] = False
-    free[grid.size[x[grid.run] < 0.5]] = False
-    part = restrict(replace(program, integer=integer), x, np.flatnonzero(free))
-    answer = solve_program(
-        part.program, time_limit=seconds, relative_gap=_GAP, start=start[part.free]
-    )
-    if answer.x is None:
+        in_turn[_in_turn(grid, x, [order for order in orders if order.state == state])] = 1.0
+    runs, free, base = x[grid.run] > 0.5, np.ones(len(x), bool), x.copy()
+    free[grid.run] = free[grid.size[~runs]] = False
+    base[grid.run], base[grid.size[~runs]] = runs, 0.0  # rounding in what is held breaks rows
+    part = restrict(replace(grid.program, integer=integer), base, np.flatnonzero(free))
+    asked = np.flatnonzero(np.isin(part.free, np.concatenate(columns)))
+    # Amounts for these orders are soon found; whether others are better, perhaps not in time.
+    amounts = fix_columns(part.program, asked, in_turn[part.free[asked]])
+    known = solve_program(amounts, time_limit=max(_LEAST_SECONDS, seconds)).x
+    answer = solve_program(part.program, time_limit=seconds, relative_gap=_GAP, start=known)
+    found = known if answer.x is None else answer.x
+    if found is None:
         return x
-    return part.expand(fix_integers(part.program, answer.x, time_limit=seconds))
+    return part.expand(fix_integers(part.program, found, time_limit=max(_LEAST_SECONDS, seconds)))
 
 
 def _waiting_orders(grid: Grid) -> list[Order]:
