@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: More intervals than this are not tried: the model is too large.
 _MOST_INTERVALS = 200
 #: A model is not begun that has more pairs of task and unit, times points, than this per second:
-#: building it would take a quarter of the time there is, or more.
-_BUILT_PER_SECOND = 500
+#: building it would take half of the time there is, or more.
+_BUILT_PER_SECOND = 1_000
 #: A grid with more points than this for each interval is the larger model of the two.
 _LONGER_GRID = 2
 #: Factor between horizons while none is long enough: long ones make the larger models.
@@ -80,7 +80,7 @@ def _short_grid(question: Question, horizon: float) -> float | None:
 
 
 def can_be_built(network: Network, n_points: int, seconds: float | None) -> bool:
-    """Whether building a model of so many points leaves most of the time for solving it."""
+    """Whether building a model of so many points leaves half of the time for solving it."""
     return seconds is None or n_points * len(network.suitabilities) <= _BUILT_PER_SECOND * seconds
 
 
@@ -124,15 +124,14 @@ def solve_for_any_schedule(
         return None
     model, formulation = None, "intervals"
     width = _short_grid(question, horizon)
-    n_built = n_points if width is None else _count_steps(horizon, width)
-    if not can_be_built(network, n_built, time_limit):
-        return None
     if width is not None:
         steps = _count_steps(horizon, width)
         with contextlib.suppress(UnsupportedModelError):  # a time of the plant is off the grid
             model = question.build("time_grid", horizon=steps * width, n_events=steps)
             n_points, formulation = steps, "time_grid"
     if model is None:
+        if not can_be_built(network, n_points, time_limit):
+            return None
         try:
             model = question.build_relaxation(horizon=horizon)
         except UnsupportedModelError:
