@@ -10,7 +10,7 @@ from time_grid import best_on_grid, draw_plant
 from stnopt.plant.problem import Problem
 from stnopt.scheduling.schedule import Schedule
 from stnopt.scheduling.search.event_points import EventPointSearch
-from stnopt.scheduling.search.event_windows import improve_in_windows
+from stnopt.scheduling.search.event_windows import improve_in_windows, improve_on_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.incumbent import Incumbent
 from stnopt.scheduling.search.limits import SearchLimits
@@ -78,3 +78,28 @@ def test_without_time_or_with_all_proven_nothing_is_tried(seconds):
     tried = len(points.tried)
     improve_in_windows(points, seconds=seconds)
     assert len(points.tried) == tried
+
+
+def test_event_points_that_were_not_tried_are_all_free_at_first():
+    network = next(draw_plant(seed) for seed in range(20) if best_on_grid(draw_plant(seed), HOURS))
+    attempts = {}
+    for anew in (True, False):
+        points = begin(network)
+        added = points.tried.copy()
+        improve_on_events(points, seconds=200.0, anew=anew)
+        attempts[anew] = [each.n_events for each in points.tried[len(added) :]]
+        assert points.pause_after > 1e6
+    assert attempts[True][0] == 1  # all of them, two fewer than there are but at least one
+    assert attempts[True][:3] != attempts[False][:3]
+
+
+def test_half_of_the_time_is_for_all_event_points_and_the_rest_for_windows(monkeypatch):
+    network = next(draw_plant(seed) for seed in range(20) if best_on_grid(draw_plant(seed), HOURS))
+    points, paused = begin(network), []
+    monkeypatch.setattr(
+        EventPointSearch, "add_events", lambda self, *_: paused.append(self.pause_after)
+    )
+    begun = points.limits.elapsed
+    improve_on_events(points, seconds=100.0, anew=True)
+    assert paused[0] - begun == pytest.approx(50.0, abs=5.0)
+    assert points.limits.elapsed - begun <= 110.0

@@ -7,10 +7,11 @@ the batches in the window are chosen anew, all times and sizes are free.
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
-from stnopt.scheduling.search.event_assignment import place_on_events
+from stnopt.scheduling.search.event_assignment import number_events, place_on_events
 
 if TYPE_CHECKING:
     from stnopt.scheduling.search.event_points import EventPointSearch
@@ -21,8 +22,32 @@ _FIRST_LENGTH, _CHANGE = 3, 1
 _SPARE = 1
 #: One window gets this share of the time.
 _SHARE = 0.15
+#: Where all event points are free, so many fewer than the best schedule has come first, for this
+#: share of the time.
+_FEWER, _ANEW_SHARE = 2, 0.5
 #: Sweeps over all windows without a gain, at their full length, after which nothing else is tried.
 _IDLE_SWEEPS = 2
+
+
+def improve_on_events(points: EventPointSearch, *, seconds: float, anew: bool) -> None:
+    """Improve the best schedule on event points until the time is used.
+
+    Parameters
+    ----------
+    points : EventPointSearch
+    seconds : float
+        By the clock of its limits.
+    anew : bool
+        Whether event points were not tried before: first all of them are free, for a share of the
+        time, on about as many as the best schedule has.
+    """
+    deadline, known = points.limits.clock() + seconds, points.incumbent.schedule
+    if anew and known is not None:
+        n_events, _ = number_events(known, points.question.network)
+        points.pause_after = points.limits.elapsed + _ANEW_SHARE * seconds
+        points.add_events(max(1, n_events - _FEWER), None)
+        points.pause_after = math.inf
+    improve_in_windows(points, seconds=deadline - points.limits.clock())
 
 
 def improve_in_windows(points: EventPointSearch, *, seconds: float, seed: int = 0) -> None:

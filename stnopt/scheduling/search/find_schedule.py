@@ -41,7 +41,7 @@ from stnopt.scheduling.schedule import Batch, Schedule, schedule_value
 from stnopt.scheduling.search.bounds import can_be_built, lies_on_short_grid
 from stnopt.scheduling.search.event_assignment import number_events
 from stnopt.scheduling.search.event_points import EventPointSearch, Solved
-from stnopt.scheduling.search.event_windows import improve_in_windows
+from stnopt.scheduling.search.event_windows import improve_on_events
 from stnopt.scheduling.search.fewest_events import fewest_events
 from stnopt.scheduling.search.global_bound import GlobalBound
 from stnopt.scheduling.search.horizon import feasibility_windows, latest_date
@@ -81,8 +81,9 @@ _EVENT_SHARE, _SHORT_SHARE = 0.5, 0.15
 _GRID_SHARE = 0.4
 #: The same where the search's own rule may end it, and nothing else comes after that.
 _OWN_RULE_SHARE = 0.5
-#: Of what is left then, unless the horizon is long, windows of event points have this at the end.
-_WINDOWS_SHARE = 0.4
+#: Of what is left then, event points have this at the end, unless the horizon is long; where only
+#: a makespan's horizon is, up to so many typical batches within its bound, times pairs.
+_WINDOWS_SHARE, _FEW_PAIRS = 0.4, 80.0
 
 
 _KEPT = Kind(
@@ -474,11 +475,14 @@ def _use_the_time(points: EventPointSearch, n_jobs: int) -> None:
             points.pause_after = math.inf
             return
     if engine and not (points.settled or limits.reached):
-        windows = not is_long and points.question.start is None
+        few = _FEW_PAIRS * typical / len(network.suitabilities)
+        shortest = points.bound.value if points.question.is_makespan else None
+        windows = not is_long or (shortest is not None and shortest <= few)
+        windows &= points.question.start is None
         _search_long(points, n_jobs, share=1.0 - _WINDOWS_SHARE if windows else 1.0)
         left = limits.remaining
         if windows and left is not None and not (points.settled or limits.reached):
-            improve_in_windows(points, seconds=left)
+            improve_on_events(points, seconds=left, anew=is_long)
             if points.best is not None and not (points.settled or limits.reached):
                 _search_long(points, n_jobs)
     points.pause_after = math.inf
