@@ -79,7 +79,7 @@ _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
 _END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
-#: Widths are ranked anew for a part of the search where that takes this share of it at most.
+#: Widths are ranked anew for a part of the search where that takes this share of its time at most.
 _RANK_SHARE = 0.15
 #: Where more repetitions gain this share, windows on the shorter grid would only catch up.
 _MUCH = 0.02

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6
 #: Gap at which the choice of orders is good enough.
 _GAP = 1e-3
-#: For amounts alone.
+#: Amounts for given orders are a linear program, which may take so many seconds in any case.
 _LEAST_SECONDS = 5.0
 
 

@@ -48,7 +48,7 @@ _STILL_LONG = 4.0
 #: Constructing is hopeless where it takes so many times the time there is; what takes so many times
 #: as long fits.
 _HOPELESS, _FITS = 3.0, 1.5
-#: A dive makes as much of this share of a horizon as windows make of it.
+#: A horizon for a dive is preferred to one for windows down to this share of it.
 _DIVES_BETTER = 0.5
 
 
