@@ -19,8 +19,6 @@ from scipy.sparse import csc_array
 from stnopt.solvers.quiet_highs import new_highs, run_interruptibly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike, NDArray
 
 _LEAST_SECONDS = 0.01
@@ -207,7 +205,6 @@ def solve_program(
     method: Literal["choose", "simplex", "ipm"] = "choose",
     heuristic_effort: float | None = None,
     seed: int = 0,
-    keep_on: Callable[[float, float], bool] | None = None,
 ) -> ProgramSolution:
     """Solve a program with HiGHS, on one thread.
 
@@ -227,9 +224,6 @@ def solve_program(
     heuristic_effort : float, optional
         Share of the work that goes to heuristics.
     seed : int
-    keep_on : callable, optional
-        For programs with integers: asked now and then, with the seconds so far and the objective of
-        the best solution (minus infinity where there is none), whether to go on.
 
     Returns
     -------
@@ -254,14 +248,6 @@ def solve_program(
     if start is not None and has_integers:
         columns = np.flatnonzero(np.isfinite(start)).astype(np.int32)
         highs.setSolution(len(columns), columns, np.asarray(start, dtype=float)[columns])
-    if keep_on is not None:
-
-        def ask(event: highspy.HighsCallbackEvent) -> None:
-            so_far = event.data_out
-            if not keep_on(so_far.running_time, so_far.mip_primal_bound):
-                event.interrupt()
-
-        highs.cbMipInterrupt.subscribe(ask)
     run_interruptibly(highs)
     return _read(highs, program, has_integers)
 

@@ -275,3 +275,31 @@ def test_a_dive_at_a_loss_is_no_solution_to_go_on_from(monkeypatch):
         on_solution=lambda grid, x: told.append(grid.value(x)),
     )
     assert [each.value for each in found] == told == [pytest.approx(0)]
+
+
+@pytest.mark.parametrize(("each_takes", "dives"), [(1.0, 4), (3.5, 1), (2.0, 2)])
+def test_once_there_is_a_solution_less_time_is_for_more(monkeypatch, each_takes, dives):
+    network, problem = so.load_example("ex2"), Problem(horizon=24.0)
+    ranked = [Width(width=1.0, worth=10.0, n_batches=300)] * 9
+    now, begun = [0.0], []
+
+    def take_a_while(grid, **_):
+        begun.append(now[0])
+        now[0] += each_takes
+        return do_nothing(grid)
+
+    monkeypatch.setattr(dive_grids, "dive_on", take_a_while)
+    monkeypatch.setattr(dive_grids, "rank_again", lambda *_, **__: [])
+    dive_on_grids(
+        network,
+        problem,
+        ranked,
+        {},
+        most_modes=2,
+        many_batches=1000,
+        start=None,
+        seconds=10.0,
+        clock=lambda: now[0],
+        on_solution=lambda *_: None,
+    )
+    assert len(begun) == dives

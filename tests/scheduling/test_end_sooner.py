@@ -24,6 +24,7 @@ from stnopt.scheduling.schedule import Batch, Schedule, compute_final_stock, sch
 from stnopt.scheduling.search.improve import improve_schedule, retime_repeatedly
 from stnopt.scheduling.search.long_horizon import best_so_far, engine, on_one_grid
 from stnopt.scheduling.search.long_horizon.choose_grid import rank_widths
+from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.cycle import lay_out
 from stnopt.scheduling.search.long_horizon.cycle_grids import Repeated
 from stnopt.scheduling.search.long_horizon.cycle_search import find_patterns
@@ -32,6 +33,7 @@ from stnopt.scheduling.search.long_horizon.engine import search_long_horizon
 from stnopt.scheduling.search.long_horizon.grid import build_grid, choose_modes
 from stnopt.scheduling.search.long_horizon.on_one_grid import GridSearch
 from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
+from stnopt.solvers.linear_program import solve_program
 
 #: Batches of 1.5 h, on a grid of hours 2 h apart.
 ONE_UNIT = plant(
@@ -167,10 +169,10 @@ def test_more_repetitions_fit_where_they_end_sooner():
     )
 
 
-def test_time_is_kept_for_the_end_once_there_are_batches():
-    search = GridSearch(
+def search_of(problem, **settings):
+    return GridSearch(
         network=ONE_UNIT,
-        problem=Problem(horizon=9.0),
+        problem=problem,
         deadline=10.0,
         time_limit=10.0,
         start=None,
@@ -181,8 +183,31 @@ def test_time_is_kept_for_the_end_once_there_are_batches():
         should_stop=None,
         clock=lambda: 2.0,
         random=np.random.default_rng(0),
-        for_the_end=3.0,
+        **settings,
     )
+
+
+def find_nothing(windows, **_):
+    windows.exhausted = True
+    return False
+
+
+def test_what_is_better_on_a_grid_from_the_start_is_kept(monkeypatch):
+    monkeypatch.setattr(on_one_grid.WindowSearch, "improve", find_nothing)
+    problem = Problem(horizon=9.0)
+    search = search_of(problem)
+    assert search.offer(schedule_of(ONE_UNIT, 9.0, (0, 2)))
+    before = search.value
+    grid = build_grid(ONE_UNIT, problem, width=0.5, modes=choose_modes(ONE_UNIT, 0.5, most=1))
+    best = solve_program(grid.program).x
+    search.improve(grid, best, problem)
+    assert search.value == pytest.approx(3 * before)  # six batches of 1.5 h
+    search.improve(grid, do_nothing(grid), problem)
+    assert search.value == pytest.approx(3 * before)
+
+
+def test_time_is_kept_for_the_end_once_there_are_batches():
+    search = search_of(Problem(horizon=9.0), for_the_end=3.0)
     assert search.left == 8.0
     assert search.offer(schedule_of(ONE_UNIT, 9.0, ()))  # doing nothing has no end
     assert search.left == 8.0

@@ -99,7 +99,7 @@ def rank_widths(
     widest = min(max(longest, _WIDE * shortest), horizon)
     ranked: list[Width] = []
     for width in _least_wasteful(network, [w for w in candidates if w <= widest], horizon):
-        n_batches = _count(network, width, horizon, most_modes)
+        n_batches = count_batches(network, width, horizon, most_modes)
         if not 0 < n_batches <= _MOST_BATCHES:
             continue
         worth = _worth(network, problem, width, start)
@@ -128,7 +128,7 @@ def rank_again(
         As that returns them.
     """
     horizon = problem.horizon or 0.0
-    counts = [_count(network, each.width, horizon, most_modes) for each in ranked]
+    counts = [count_batches(network, each.width, horizon, most_modes) for each in ranked]
     ranked = [replace(each, n_batches=n) for each, n in zip(ranked, counts, strict=True) if n > 0]
     if not ranked:
         return []
@@ -152,8 +152,8 @@ def rank_again(
     return [first, *(each for each in ranked if each is not first)]
 
 
-def _count(network: Network, width: float, horizon: float, most_modes: int) -> int:
-    """Count the batches to choose from."""
+def count_batches(network: Network, width: float, horizon: float, most_modes: int) -> int:
+    """Count the batches to choose from on a grid."""
     return sum(
         max(0, int(horizon / width) - mode.steps + 1)
         for mode in choose_modes(network, width, most=most_modes)

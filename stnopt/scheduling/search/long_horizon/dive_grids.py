@@ -34,6 +34,8 @@ _GROWTH = 1.7
 MOST_TO_DIVE, _MOST_PER_SECOND, _SURE_PER_SECOND = 6_000, 2_000, 650
 #: More batches that promise less are worth no more than this share of what is left.
 _SHORT = 0.15
+#: Once there is a solution, this share of the time is for more of them.
+_MORE = 0.33
 #: A dive may take this share of the time longer than there is.
 _LONGER = 0.3
 #: So many widths are dived on with one mode for each pair, too.
@@ -163,7 +165,8 @@ def dive_on_grids(
     scale = max((abs(each.worth) for each in ranked), default=0.0) or 1.0
     promising = _promising(network, problem, ranked, most_modes, many_batches, seconds)
     found: list[tuple[float, OnGrid]] = []
-    until = clock() + seconds
+    begun_at = clock()
+    until = begun_at + seconds
     latest = until + _LONGER * seconds
     per_batch, missed, around, enough = 0.0, False, None, -math.inf
     for each, n_modes in promising:
@@ -198,6 +201,8 @@ def dive_on_grids(
             solution = idle  # nothing is done at a loss
         on_solution(grid, solution.x)
         enough = each.worth
+        until = min(until, begun_at + _MORE * seconds)
+        latest = until + _LONGER * _MORE * seconds
         # A grid that promises more has more to give.
         less = (best - each.worth) / scale
         found.append((solution.value - _PROMISE * less * abs(solution.value), solution))

@@ -15,7 +15,6 @@ from stnopt.scheduling.search.capacity_bound import (
     orders_beyond_capacity,
 )
 from stnopt.scheduling.search.improve import retime_repeatedly
-from stnopt.scheduling.search.long_horizon.best_modes import solve_best_modes
 from stnopt.scheduling.search.long_horizon.best_so_far import BOUND_SHARE, PERIODS
 from stnopt.scheduling.search.long_horizon.construct import do_nothing
 from stnopt.scheduling.search.long_horizon.cycle_grids import (
@@ -35,9 +34,11 @@ from stnopt.scheduling.search.long_horizon.end_sooner import (
     search_after,
 )
 from stnopt.scheduling.search.long_horizon.fill import DIVE_SHARE
+from stnopt.scheduling.search.long_horizon.grid import choose_modes
 from stnopt.scheduling.search.long_horizon.meet_demand import build_grid_that_meets_demand
 from stnopt.scheduling.search.long_horizon.on_one_grid import MODES, GridSearch
 from stnopt.scheduling.search.long_horizon.repeat_more import repeat_more
+from stnopt.scheduling.search.long_horizon.round_relaxation import round_relaxation
 from stnopt.scheduling.search.long_horizon.shorter_horizon import (
     horizon_of_nearly_all,
     horizon_that_fits,
@@ -59,8 +60,8 @@ if TYPE_CHECKING:
 _MEET_SHARE, _ONE_GRID = 0.4, 0.15
 #: Large plants are improved on so many grids in turn.
 _GO_AROUND = 4
-#: The best modes of a grid are solved at once for this share of what is left.
-_BEST_MODES_SHARE = 0.5
+#: Choosing among the batches of a relaxation may take this share of what is left.
+_ROUND_SHARE = 0.6
 #: Proving that a demand cannot be met takes this share of the time at first, and this one where
 #: nothing was found.
 _QUICK_PROOF, _LONG_PROOF = 0.03, 0.15
@@ -78,7 +79,7 @@ _SHORTER_SHARE = 0.3
 _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
-_END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
+_END_SHARE, _ONE_END, _LONGEST_AT_END = 0.15, 0.12, (2.0, 4.0, 1.0, 3.0)
 #: Widths are ranked anew for a part of the search where that takes this share of its time at most.
 _RANK_SHARE = 0.15
 #: Where more repetitions gain this share, windows on the shorter grid would only catch up.
@@ -349,18 +350,23 @@ class _Search(GridSearch):
 
         The best is carried over from grid to grid: on each, other things are a step away.
         """
-        at_once = solve_best_modes(
+        rounded = round_relaxation(
             self.network,
             problem,
             ranked,
+            most_modes=MODES,
             start=self.start,
-            seconds=_BEST_MODES_SHARE * self.left,
+            seconds=_ROUND_SHARE * self.left,
             many_batches=self.many_batches,
             known=max(each.value for each in dived),
+            around=lambda grid: self.carry_over(grid, do_nothing(grid)),
         )
-        if at_once is not None:
-            self.retime(at_once.grid, at_once.x, problem)
+        if rounded is not None:
+            self.retime(rounded.grid, rounded.x, problem)
             self.tighten_bound()
+            modes = choose_modes(self.network, rounded.grid.width, most=MODES)
+            if rounded.grid.modes == tuple(modes):
+                dived = [*dived, rounded]
         known: dict[float, OnGrid] = {}
         for each in sorted(dived, key=lambda each: each.value):  # the better one on each grid
             known[each.grid.width] = each

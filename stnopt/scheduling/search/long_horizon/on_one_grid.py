@@ -50,6 +50,8 @@ _RETIME_SHARE = 0.1
 #: Where windows gain nothing any more, a grid of so few batches is solved as a whole, for this
 #: share of what is left: good schedules may be far from each other.
 _AT_ONCE, _WHOLE_SHARE = 2_500, 0.5
+#: What is better by this share on a grid is retimed.
+_AHEAD = 1e-6
 #: A grid is left when so many sweeps of windows gained nothing.
 _IDLE_SWEEPS = 3
 #: Where others follow, it is left when this share of the time gained nothing.
@@ -94,6 +96,13 @@ class GridSearch(BestSoFar):
         worth = self.sign * (self.value or 0.0)
         missed = grid.missed_amount(x) > MET * grid.largest
         return missed or grid.value(x) < worth - _LOST * abs(worth)
+
+    def is_ahead(self, grid: Grid, x: NDArray[np.float64]) -> bool:
+        """Whether a solution meets the demand, and is better than the best before it is retimed."""
+        if self.value is None or grid.missed_amount(x) > MET * grid.largest:
+            return False
+        worth = self.sign * self.value
+        return grid.value(x) > worth + _AHEAD * max(1.0, abs(worth))
 
     def carry_over(self, grid: Grid, other: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take the best schedule over to a grid; return the other solution where that fails."""
@@ -205,7 +214,9 @@ class GridSearch(BestSoFar):
             value=grid.value(x),
         )
         started = self.clock()
-        gained, retimed_at, gained_at = False, started, started
+        retimed_at, gained_at = started, started
+        # What was carried over may be better already.
+        gained = problem.objective != "makespan" and self.is_ahead(grid, x)
         at_once = last and len(grid.run) <= _AT_ONCE and problem.objective != "makespan"
         while not self.over and not windows.exhausted:
             if at_once and windows.idle > windows.sweep:
