@@ -79,7 +79,9 @@ _SHORTER_SHARE = 0.3
 _FITS_SHARE = 0.85
 #: This share of the time is for ending sooner and what more fits in then, this one for one search
 #: of it; it covers so many longest batches before the end, in turn.
-_END_SHARE, _ONE_END, _LONGEST_AT_END = 0.15, 0.12, (2.0, 4.0, 1.0, 3.0)
+_END_SHARE, _ONE_END, _LONGEST_AT_END = 0.3, 0.12, (2.0, 4.0, 1.0, 3.0)
+#: The share for ending sooner where whole horizons are dived on.
+_END_AFTER_DIVES = 0.15
 #: Widths are ranked anew for a part of the search where that takes this share of its time at most.
 _RANK_SHARE = 0.15
 #: Where more repetitions gain this share, windows on the shorter grid would only catch up.
@@ -230,12 +232,6 @@ class _Search(GridSearch):
             self.ranked = ranked = self.widths(problem)
             self.rank_seconds = self.clock() - started
             widths = [each.width for each in ranked if not each.wide]
-            if (
-                self.part_of is None
-                and not self.for_the_end
-                and may_end_sooner(network, problem, widths)
-            ):
-                self.for_the_end = _END_SHARE * self.time_limit
             met: dict[float, Met] = {}
             diving = worth_diving(
                 network,
@@ -245,6 +241,7 @@ class _Search(GridSearch):
                 many_batches=self.many_batches,
                 seconds=DIVE_SHARE * self.left,
             )
+            self.keep_for_the_end(problem, widths, _END_AFTER_DIVES if diving else _END_SHARE)
             repeats = suits_cycles(
                 network, problem, ranked, self.left, most_modes=MODES, start=self.start
             )
@@ -276,6 +273,12 @@ class _Search(GridSearch):
                     return
                 self.search_grid(problem, width, met.get(width))
                 self.tighten_bound()
+
+    def keep_for_the_end(self, problem: Problem, widths: list[float], share: float) -> None:
+        """Keep a share of the time for the end of a schedule, where it may end sooner."""
+        once = self.part_of is None and not self.for_the_end
+        if once and may_end_sooner(self.network, problem, widths):
+            self.for_the_end = share * self.time_limit
 
     def prove_out_of_reach(self, share: float) -> bool:
         """Prove in a share of the time that the demand cannot be met, where nothing meets it."""
