@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from stnopt.scheduling.search.long_horizon.choose_grid import Width
     from stnopt.scheduling.search.long_horizon.grid import Grid
 
-#: Of more batches per second, the relaxation alone takes too long; of more than these there is
-#: one mode for each pair.
-MOST_PER_SECOND, FEW_PER_SECOND = 600, 400
+#: A grid with more batches per second is left out; one with more than the second number has one
+#: mode for each pair of task and unit.
+_MOST_PER_SECOND, _FEW_PER_SECOND = 600, 400
 _GAP = 5e-4
 #: A batch runs in the relaxation above this.
 _RUNS = 1e-6
@@ -93,12 +93,12 @@ def round_relaxation(
     """
     begun = time.perf_counter()
     again = rank_again(network, problem, ranked, most_modes=1, many_batches=many_batches)
-    in_time = [each for each in again if each.n_batches <= MOST_PER_SECOND * seconds]
+    in_time = [each for each in again if each.n_batches <= _MOST_PER_SECOND * seconds]
     if not in_time:
         return None
     width = in_time[0].width
     count = count_batches(network, width, problem.horizon or 0.0, most_modes)
-    fits = count <= FEW_PER_SECOND * seconds
+    fits = count <= _FEW_PER_SECOND * seconds
     modes = choose_modes(network, width, most=most_modes if fits else 1)
     grid = build_grid(network, problem, width=width, modes=modes, start=start)
     relaxed = Relaxation(grid.program).solve(seconds=seconds)
